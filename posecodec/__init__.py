@@ -1,0 +1,41 @@
+"""posecodec: keypoint sequences to tokens and a tiny bitstream, and back.
+
+>>> import posecodec
+>>> posecodec.load, posecodec.save, posecodec.PoseCodec  # doctest: +SKIP
+
+Names are imported when they are used, so `import posecodec` loads neither torch nor numba.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from posecodec.codec import Encoded, PoseCodec
+    from posecodec.io import load, save
+    from posecodec.metrics import compare
+    from posecodec.sequence import PoseSequence
+    from posecodec.skeleton import Skeleton
+    from posecodec.tokens import TokenGrid
+
+__version__ = "0.1.0"
+__all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "compare", "load", "save"]
+
+_HOMES = {
+    "Encoded": "codec",
+    "PoseCodec": "codec",
+    "PoseSequence": "sequence",
+    "Skeleton": "skeleton",
+    "TokenGrid": "tokens",
+    "compare": "metrics",
+    "load": "io",
+    "save": "io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'posecodec' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"posecodec.{_HOMES[name]}"), name)

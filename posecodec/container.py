@@ -1,0 +1,342 @@
+"""The `.posec` file around the chunks: header, index and checksums, as docs/bitstream.md specifies.
+
+It knows nothing of what a payload holds, and never loads torch.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import zlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from posecodec.errors import CorruptError, InputError, PosecodecError
+from posecodec.sequence import AXES, UNITS
+from posecodec.skeleton import BUILT_IN, Skeleton
+
+MAGIC, VERSION = b"PSC", 1
+CHUNK_FRAMES = 1024
+ID_BYTES = 4
+LARGEST_PACKED = 64 << 20
+MOST_FRAMES = 2**31 - 1
+SPELLED_OUT = 31
+RATES = tuple(
+    Fraction(n, d)
+    for n, d in (
+        (24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1), (90, 1),
+        (100, 1), (120, 1), (200, 1), (240, 1),
+    )
+)  # fmt: skip
+FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person's frames from entering to leaving: index of the person, first frame, number of frames."""
+
+    person: int
+    start: int
+    length: int
+
+    @property
+    def chunks(self) -> list[tuple[int, int]]:
+        """(start, length) in the recording of each of the track's chunks."""
+        cuts = range(0, self.length, CHUNK_FRAMES)
+        return [(self.start + cut, min(CHUNK_FRAMES, self.length - cut)) for cut in cuts]
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """All that a file says besides its chunks.
+
+    weights: first 4 bytes of the SHA-256 of the weights. up is what the recording states, coded_up what it was coded
+    with. Everything else as in PoseSequence.
+    """
+
+    weights: bytes
+    dims: int
+    unit: str
+    up: str
+    coded_up: str
+    skeleton: Skeleton
+    fps: float | None
+    timestamps: NDArray[np.float64] | None
+    frames: int
+    ids: tuple[str, ...]
+    tracks: tuple[Track, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def simple(self) -> bool:
+        """Whether one person is there all the time."""
+        return len(self.ids) == 1 and self.tracks == (Track(0, 0, self.frames),)
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the tracks make."""
+        return sum(-(-track.length // CHUNK_FRAMES) for track in self.tracks)
+
+
+def write(header: Header, payloads: list[bytes]) -> bytes:
+    """The whole file. Raises InputError if a rate or metadata cannot be written."""
+    assert len(payloads) == header.chunk_count
+    head = _header_bytes(header) + b"".join(_varint(len(p)) for p in payloads)
+    check = binascii.crc_hqx(head, 0xFFFF)
+    parts = [head, check.to_bytes(2, "little")]
+    for number, payload in enumerate(payloads):
+        parts += [payload, _chunk_crc(payload, check, number)]
+    return b"".join(parts)
+
+
+def read(data: bytes) -> tuple[Header, list[bytes]]:
+    """Header and checked payloads of a file. Raises CorruptError that says what is wrong, and where."""
+    header, sizes, check, start = _read_header(data)
+    end = start + sum(sizes) + 4 * len(sizes)
+    if len(data) != end:
+        what = "cut short" if len(data) < end else "longer than it should be"
+        raise CorruptError(f"the file is {what}: {len(data)} bytes, its index says {end}; get it again")
+    payloads = []
+    for number, size in enumerate(sizes):
+        payload, crc = data[start : start + size], data[start + size : start + size + 4]
+        if crc != _chunk_crc(payload, check, number):
+            raise CorruptError(f"chunk {number} of {len(sizes)} (byte {start}) fails its checksum; get the file again")
+        payloads.append(payload)
+        start += size + 4
+    return header, payloads
+
+
+def read_header(data: bytes) -> tuple[Header, list[int]]:
+    """Header and payload sizes, from a file or its beginning, chunks unread. Raises CorruptError."""
+    return _read_header(data)[:2]
+
+
+def _chunk_crc(payload: bytes, check: int, number: int) -> bytes:
+    return zlib.crc32(payload, (check + 65536 * number) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _header_bytes(header: Header) -> bytes:
+    skeleton = next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), SPELLED_OUT)
+    named = header.ids != tuple(str(i) for i in range(len(header.ids)))
+    states = {
+        "flat": header.dims == 2,
+        "simple": header.simple,
+        "named": named,
+        "timed": header.timestamps is not None,
+        "spelled": skeleton == SPELLED_OUT,
+        "noted": bool(header.metadata),
+    }
+    out = bytearray(MAGIC + bytes([VERSION]) + header.weights)
+    out.append(sum(1 << bit for bit, name in enumerate(FLAGS) if states[name]))
+    out.append(UNITS.index(header.unit) | AXES.index(header.up) << 3)
+    out.append(skeleton | AXES.index(header.coded_up) << 5)
+    out += _rate_bytes(header.fps) if header.fps is not None else b""
+    out += _varint(header.frames)
+    out += b"" if header.simple else _varint(len(header.ids))
+    out += b"".join(_text(name) for name in header.ids) if named else b""
+    if not header.simple:
+        fields = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
+        out += b"".join(_varint(n) for n in fields)
+    out += _packed(_skeleton_json(header.skeleton)) if skeleton == SPELLED_OUT else b""
+    out += _packed(_planes(header.timestamps)) if header.timestamps is not None else b""
+    out += _packed(_json(header.metadata)) if header.metadata else b""
+    return bytes(out)
+
+
+def _read_header(data: bytes) -> tuple[Header, list[int], int, int]:
+    """Header, payload sizes, header CRC and the place of the first chunk."""
+    if data[:3] != MAGIC:
+        raise CorruptError(f"this is no .posec file: it begins with {data[:3]!r}, not {MAGIC!r}")
+    if len(data) > 3 and data[3] != VERSION:
+        raise CorruptError(f"the file is damaged or of version {data[3]}; this posecodec reads version {VERSION}")
+    source = _Source(data, 4)
+    try:
+        header, sizes = _parse(source)
+    except _Cut as error:
+        raise CorruptError(f"the header is damaged or cut short at byte {source.place}: {error}; get it again") from error
+    except (PosecodecError, ValueError, TypeError, LookupError, RecursionError, zstandard.ZstdError) as error:
+        raise CorruptError(f"the header is damaged near byte {source.place} ({error}); get the file again") from error
+    check = binascii.crc_hqx(data[: source.place], 0xFFFF)
+    if data[source.place : source.place + 2] != check.to_bytes(2, "little"):
+        raise CorruptError("the header fails its checksum; get the file again")
+    return header, sizes, check, source.place + 2
+
+
+def _parse(source: _Source) -> tuple[Header, list[int]]:
+    weights = source.take(ID_BYTES)
+    flags, labels, shape = source.take(3)
+    if flags >> len(FLAGS) or labels >> 6:
+        raise _Cut("reserved bits are set")
+    state = {name: bool(flags >> bit & 1) for bit, name in enumerate(FLAGS)}
+    fps = None if state["timed"] else _read_rate(source)
+    frames = source.varint()
+    people = 1 if state["simple"] else source.varint()
+    source.expect(people if state["named"] else 0)
+    if people > 1 << 20:
+        raise _Cut(f"{people} people")
+    ids = tuple(source.text() if state["named"] else str(i) for i in range(people))
+    tracks = (Track(0, 0, frames),) if state["simple"] else _read_tracks(source, frames, people)
+    skeleton = _read_skeleton(source, state["spelled"], shape & 31)
+    times = _unplanes(source.packed(), frames) if state["timed"] else None
+    metadata = json.loads(source.packed()) if state["noted"] else {}
+    header = Header(
+        weights, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5], skeleton, fps, times,
+        frames, ids, tracks, metadata,
+    )  # fmt: skip
+    if header.coded_up == "unknown" or not isinstance(metadata, dict):
+        raise _Cut("impossible axis or metadata")
+    source.expect(header.chunk_count)
+    return header, [source.varint() for _ in range(header.chunk_count)]
+
+
+def _read_tracks(source: _Source, frames: int, people: int) -> tuple[Track, ...]:
+    count = source.varint()
+    source.expect(3 * count)
+    tracks = tuple(Track(source.varint(), source.varint(), source.varint()) for _ in range(count))
+    for track in tracks:
+        if track.person >= people or not track.length or track.start + track.length > frames:
+            raise _Cut(f"impossible {track}")
+    return tracks
+
+
+def _read_skeleton(source: _Source, spelled: bool, number: int) -> Skeleton:
+    if not spelled:
+        return list(BUILT_IN.values())[number]
+    if number != SPELLED_OUT:
+        raise _Cut("skeleton both built in and spelled out")
+    values = json.loads(source.packed())
+    edges, pairs = (tuple((int(a), int(b)) for a, b in values[key]) for key in ("edges", "pairs"))
+    return Skeleton(str(values["name"]), tuple(str(k) for k in values["keypoints"]), edges, pairs, values["root"])
+
+
+def _skeleton_json(skeleton: Skeleton) -> bytes:
+    fields = ("name", "keypoints", "edges", "pairs", "root")
+    return _json({name: getattr(skeleton, name) for name in fields})
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects") from error
+
+
+def rate_fraction(fps: float) -> Fraction:
+    """The simplest fraction whose nearest float64 is `fps`. Raises InputError beyond 32 bits.
+
+    >>> rate_fraction(30000 / 1001), rate_fraction(12.5)
+    (Fraction(30000, 1001), Fraction(25, 2))
+    """
+    limit = 1
+    while limit < 2**32:
+        ratio = Fraction(fps).limit_denominator(limit)
+        if ratio > 0 and float(ratio) == fps:
+            if ratio.numerator < 2**35:
+                return ratio
+            break
+        limit *= 2
+    raise InputError(f"a frame rate of {fps} cannot be written as a fraction of 32-bit numbers; pass --fps")
+
+
+def _rate_bytes(fps: float) -> bytes:
+    ratio = rate_fraction(fps)
+    if ratio in RATES:
+        return _varint(1 + RATES.index(ratio))
+    return _varint(0) + _varint(ratio.numerator) + _varint(ratio.denominator)
+
+
+def _read_rate(source: _Source) -> float:
+    code = source.varint()
+    if code:
+        return float(RATES[code - 1])
+    numerator, denominator = source.varint(), source.varint()
+    if not numerator:
+        raise _Cut("a frame rate of 0")
+    return float(Fraction(numerator, denominator))
+
+
+def _planes(times: NDArray[np.float64]) -> bytes:
+    bits = times.view(np.uint64)
+    changed = np.concatenate([bits[:1], bits[1:] ^ bits[:-1]])
+    return changed.astype("<u8").view(np.uint8).reshape(-1, 8).T.tobytes()
+
+
+def _unplanes(data: bytes, frames: int) -> NDArray[np.float64]:
+    if len(data) != 8 * frames:
+        raise _Cut(f"{len(data)} bytes of timestamps for {frames} frames")
+    changed = np.frombuffer(data, np.uint8).reshape(8, frames).T.copy().view("<u8")[:, 0].astype(np.uint64)
+    return np.bitwise_xor.accumulate(changed).view(np.float64) if frames else np.zeros(0)
+
+
+def _varint(value: int) -> bytes:
+    assert 0 <= value < 2**35
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return _varint(len(data)) + data
+
+
+def _packed(data: bytes) -> bytes:
+    if len(data) > LARGEST_PACKED:
+        raise InputError(f"{len(data)} bytes of metadata or timestamps; at most {LARGEST_PACKED} can be kept")
+    frame = zstandard.ZstdCompressor(level=19, write_checksum=False, write_content_size=False).compress(data)
+    return _varint(len(frame)) + _varint(len(data)) + frame
+
+
+class _Cut(Exception):
+    """What is wrong with a header."""
+
+
+class _Source:
+    """Reads fields one after the other and never beyond the end."""
+
+    def __init__(self, data: bytes, place: int) -> None:
+        self.data, self.place = data, place
+
+    def expect(self, count: int) -> None:
+        """Refuse a count of fields that the bytes left cannot hold."""
+        if count > len(self.data) - self.place:
+            raise _Cut(f"{count} fields in {len(self.data) - self.place} bytes")
+
+    def take(self, count: int) -> bytes:
+        self.expect(count)
+        self.place += count
+        return self.data[self.place - count : self.place]
+
+    def varint(self) -> int:
+        value = 0
+        for group in range(5):
+            byte = self.take(1)[0]
+            value |= (byte & 127) << 7 * group
+            if byte < 128:
+                if not byte and group:
+                    raise _Cut("a number in a longer form than needed")
+                return value
+        raise _Cut("a number of more than 35 bits")
+
+    def text(self) -> str:
+        return self.take(self.varint()).decode()
+
+    def packed(self) -> bytes:
+        size, raw = self.varint(), self.varint()
+        if raw > LARGEST_PACKED:
+            raise _Cut(f"a packed field of {raw} bytes")
+        frame = self.take(size)
+        if size and zstandard.frame_content_size(frame) not in (-1, raw):
+            raise _Cut("a packed field that states another size")
+        data = zstandard.ZstdDecompressor().decompress(frame, max_output_size=max(raw, 1))
+        if len(data) != raw:
+            raise _Cut(f"a packed field of {len(data)} bytes, not {raw}")
+        return data

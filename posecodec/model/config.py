@@ -1,0 +1,138 @@
+"""The shape of a model, as a typed value that round-trips through JSON.
+
+It can express our own models and the systems of the paper (arXiv 2509.19252); `tests/test_model.py` builds each of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from posecodec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What a stack of heatmap channels shows.
+
+    views: "image" (2D), "planes" (the three axis planes of 3D) or "cameras" (3D seen by `cameras` cameras).
+    draw: one channel per "keypoints" or "limbs", or all limbs "merged" into one channel per view.
+    """
+
+    views: str
+    draw: str
+    cameras: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("views", self.views, ("image", "planes", "cameras"))
+        _one_of("draw", self.draw, ("keypoints", "limbs", "merged"))
+        if (self.views == "cameras") != (self.cameras > 0):
+            raise InputError(f"views {self.views!r} with {self.cameras} cameras; cameras are for views 'cameras'")
+
+    @property
+    def view_count(self) -> int:
+        """V."""
+        return {"image": 1, "planes": 3, "cameras": self.cameras}[self.views]
+
+    def channels(self, keypoints: int, limbs: int) -> int:
+        """Channels of the volume, views times what is drawn in each."""
+        return self.view_count * {"keypoints": keypoints, "limbs": limbs, "merged": 1}[self.draw]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the tensors of a model.
+
+    dims: D of the keypoints. keypoints, limbs: K and the number of edges. inputs, outputs: the heatmap volumes.
+    grid: H = W of a heatmap. extent: half its width in body sizes. sigma: of the Gaussians, pixels.
+    window: frames of a training window. factor: frames, rows and columns per latent cell. patch: the same, of the
+    early embedding; factor / patch are powers of two, done in steps of 2.
+    features: values kept of each channel's patch. width, depth: of the residual blocks on the latent grid.
+    latent: size of a latent. codes, levels: N and Q of the residual quantizer.
+    linear: whether a principal-component path runs beside the network (needs one latent cell per frame group).
+    """
+
+    dims: int
+    keypoints: int
+    limbs: int
+    inputs: Volume
+    outputs: Volume
+    grid: int
+    extent: float
+    sigma: float
+    window: int
+    factor: tuple[int, int, int]
+    patch: tuple[int, int, int]
+    features: int
+    width: int
+    depth: int
+    latent: int
+    codes: int
+    levels: int
+    linear: bool
+
+    def __post_init__(self) -> None:
+        sizes = (self.window, self.grid, self.grid)
+        for axis, (size, factor, patch) in enumerate(zip(sizes, self.factor, self.patch, strict=True)):
+            steps = factor // max(patch, 1)
+            if patch < 1 or size % factor or factor % patch or steps & (steps - 1):
+                raise InputError(
+                    f"axis {'thw'[axis]} of size {size}: factor {factor} must divide it and be patch {patch} "
+                    "times a power of two"
+                )
+        if self.linear and (self.latent_grid[1:] != (1, 1) or self.outputs.draw != "keypoints"):
+            raise InputError("a linear path needs keypoint outputs and one latent cell per frame group")
+        if self.dims not in (2, 3) or min(self.codes, self.levels, self.latent, self.width, self.depth) < 1:
+            raise InputError(f"impossible model: {self}")
+
+    @property
+    def latent_grid(self) -> tuple[int, int, int]:
+        """(t, h, w) of one window."""
+        return (self.window // self.factor[0], self.grid // self.factor[1], self.grid // self.factor[2])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> ModelConfig:
+        """The mirror of `to_dict`. Raises InputError naming fields that are missing or unknown."""
+        return from_dict(ModelConfig, values)
+
+
+def from_dict(kind: Any, values: dict[str, Any]) -> Any:
+    """A frozen dataclass from JSON values: nested dataclasses and tuples as their annotations say.
+
+    Raises InputError naming fields that are missing or unknown.
+    """
+    hints = _hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    missing = sorted(n for n, f in fields.items() if n not in values and _required(f))
+    if unknown or missing:
+        raise InputError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}")
+    return kind(**{name: _value(hints[name], value) for name, value in values.items()})
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    import typing
+
+    return typing.get_type_hints(kind)
+
+
+def _required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value)
+    if isinstance(value, list):
+        return tuple(_value(None, v) for v in value)
+    return value
+
+
+def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{what} is {value!r}; use one of {', '.join(allowed)}")

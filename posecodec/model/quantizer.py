@@ -1,0 +1,112 @@
+"""Residual vector quantization with moving-average codebooks (Zeghidour et al., "SoundStream", 2021; van den Oord et
+al., "Neural Discrete Representation Learning", 2017, appendix A.1).
+
+Level q codes what levels 1 to q - 1 left over, so a prefix of the levels is itself a coarser code.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualQuantizer(nn.Module):
+    """Q codebooks of N vectors of size F.
+
+    decay: of the moving averages. revive: a code used less than this share of its level's mean use is replaced by a
+    random residual of the batch. Every sample trains every level, also those that level dropout leaves out of its sum.
+    """
+
+    codebooks: Tensor
+    uses: Tensor
+    sums: Tensor
+
+    def __init__(self, levels: int, codes: int, size: int, decay: float = 0.995, revive: float = 0.04) -> None:
+        super().__init__()
+        self.decay, self.revive = decay, revive
+        self.register_buffer("codebooks", torch.zeros(levels, codes, size))
+        self.register_buffer("uses", torch.ones(levels, codes), persistent=False)
+        self.register_buffer("sums", torch.zeros(levels, codes, size), persistent=False)
+
+    @property
+    def levels(self) -> int:
+        """Q."""
+        return len(self.codebooks)
+
+    def encode(self, latents: Tensor, levels: int | None = None) -> Tensor:
+        """Nearest codes, level by level. (..., F) -> (..., Q) int64, for the first `levels` levels."""
+        rest, tokens = latents, []
+        for book in self.codebooks[:levels]:
+            token = nearest(rest, book)
+            tokens.append(token)
+            rest = rest - book[token]
+        return torch.stack(tokens, dim=-1)
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Sum of the codes of as many levels as there are. (..., Q) -> (..., F)."""
+        parts = [book[tokens[..., q]] for q, book in enumerate(self.codebooks[: tokens.shape[-1]])]
+        return torch.stack(parts).sum(0)
+
+    def forward(self, latents: Tensor, used: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Quantize for training, each sample with its own number of levels, and follow the batch with the codebooks.
+
+        latents: (B, ..., F); used: (B,) levels in 1..Q. Returns the quantized latents, whose gradient passes straight
+        through, and the commitment loss: mean squared distance of latents from what they became.
+        """
+        rest = latents.detach().flatten(1, -2)
+        total = torch.zeros_like(rest)
+        for level in range(self.levels):
+            token = nearest(rest, self.codebooks[level])
+            step = self.codebooks[level][token]
+            if self.training:
+                self._follow(level, rest.flatten(0, 1), token.flatten(), generator)
+            rest, total = rest - step, total + step * (used > level)[:, None, None]
+        total = total.reshape(latents.shape)
+        commitment = (latents - total).square().mean()
+        return latents + (total - latents).detach(), commitment
+
+    @torch.no_grad()
+    def _follow(self, level: int, rest: Tensor, token: Tensor, generator: torch.Generator | None) -> None:
+        uses = torch.bincount(token, minlength=self.uses.shape[1]).to(rest.dtype)
+        sums = torch.zeros_like(self.sums[level]).index_add_(0, token, rest)
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(uses)
+            torch.distributed.all_reduce(sums)
+        self.uses[level].lerp_(uses, 1 - self.decay)
+        self.sums[level].lerp_(sums, 1 - self.decay)
+        dead = self.uses[level] < self.revive * self.uses[level].mean()
+        if dead.any():
+            self._revive(level, dead, rest, generator)
+        self.codebooks[level] = self.sums[level] / self.uses[level].clamp_min(1e-6).unsqueeze(-1)
+
+    def _revive(self, level: int, dead: Tensor, rest: Tensor, generator: torch.Generator | None) -> None:
+        picks = torch.randint(len(rest), (int(dead.sum()),), generator=generator).to(rest.device)
+        fresh = rest[picks]
+        if torch.distributed.is_initialized():
+            torch.distributed.broadcast(fresh, 0)
+        start = float(self.uses[level].mean()) / 2
+        self.uses[level, dead] = start
+        self.sums[level, dead] = fresh * start
+
+    @torch.no_grad()
+    def fit(self, latents: Tensor, generator: torch.Generator, rounds: int = 10) -> None:
+        """Start the codebooks: k-means (Lloyd 1982) of the residuals of each level. latents: (M, F), M >= N."""
+        rest = latents
+        for level in range(self.levels):
+            book = rest[torch.randperm(len(rest), generator=generator)[: self.codebooks.shape[1]]].clone()
+            for _ in range(rounds):
+                token = nearest(rest, book)
+                count = torch.bincount(token, minlength=len(book)).to(rest.dtype)
+                total = torch.zeros_like(book).index_add_(0, token, rest)
+                book = torch.where(count[:, None] > 0, total / count.clamp_min(1)[:, None], book)
+            self.codebooks[level] = book
+            self.uses[level] = torch.bincount(nearest(rest, book), minlength=len(book)).to(rest.dtype)
+            self.uses[level] *= 128 / len(rest)
+            self.sums[level] = book * self.uses[level].unsqueeze(-1)
+            rest = rest - book[nearest(rest, book)]
+
+
+def nearest(points: Tensor, book: Tensor) -> Tensor:
+    """Index of the nearest row of book (N, F) for each of points (..., F)."""
+    scores = points @ book.T - book.square().sum(-1) / 2
+    return scores.argmax(dim=-1)

@@ -1,0 +1,106 @@
+"""Between normalized keypoints and a model's latents: the heatmaps it takes and gives, drawn and read out.
+
+`codec` runs this on recordings, `train` on windows.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posecodec import heatmap
+from posecodec.entropy.tokencoder import TokenTables
+from posecodec.model.config import ModelConfig, Volume
+from posecodec.model.vqgan import VQGAN
+from posecodec.skeleton import BUILT_IN
+
+
+def volume_of(points: Tensor, there: Tensor, config: ModelConfig, volume: Volume) -> Tensor:
+    """Heatmaps (B, T, C, H, W) of normalized points (B, T, K, D); keypoints that are not `there` draw nothing."""
+    points = torch.where(there.unsqueeze(-1), points, torch.nan)
+    if volume.views == "cameras":
+        centers = heatmap.to_cameras(points, volume.cameras, config.grid, config.extent)
+    else:
+        centers = heatmap.to_pixels(points, config.grid, config.extent)
+    if volume.draw == "keypoints":
+        return heatmap.render(centers, config.grid, config.sigma).flatten(2, 3)
+    limbs = heatmap.render_limbs(centers, _edges(config), config.grid, config.sigma)
+    return limbs.amax(dim=3) if volume.draw == "merged" else limbs.flatten(2, 3)
+
+
+def _edges(config: ModelConfig) -> Tensor:
+    """Edges of the built-in skeleton with that many keypoints and limbs."""
+    for skeleton in BUILT_IN.values():
+        if (len(skeleton), len(skeleton.edges)) == (config.keypoints, config.limbs):
+            return torch.tensor(skeleton.edges)
+    raise AssertionError(f"no skeleton with {config.keypoints} keypoints and {config.limbs} limbs")
+
+
+def encode_points(model: VQGAN, points: Tensor, there: Tensor) -> Tensor:
+    """Latents (B, t, h, w, F) of normalized points (B, T, K, D), of which those not `there` (B, T, K) are left empty.
+
+    The linear path is handed the points themselves: reading the volume out gives them back (tests/test_heatmap.py).
+    """
+    config = model.config
+    rest = model.mean.reshape(-1, config.keypoints, config.dims).mean(0) if config.linear else points.new_zeros(1)
+    filled = heatmap.fill_gaps(points, there, rest.detach())
+    latents: Tensor = model.encode(volume_of(points, there, config, config.inputs), filled)
+    return latents
+
+
+def decode_points(model: VQGAN, tokens: Tensor) -> Tensor:
+    """Normalized points (B, T, K, D) of tokens (B, t, h, w, Q): the sub-pixel argmax of the decoded heatmaps."""
+    config = model.config
+    used = torch.full((len(tokens),), tokens.shape[-1], device=tokens.device)
+    decoded = model.decode(model.quantizer.decode(tokens), used)
+    assert decoded.points is not None
+    centers = heatmap.to_pixels(decoded.points, config.grid, config.extent)
+    logs = heatmap.render_log(centers, config.grid, config.sigma)
+    logs += decoded.logits.reshape(logs.shape)
+    found = heatmap.read_out(logs.flatten(0, -3).cpu().numpy(), config.sigma, empty=0)
+    return heatmap.from_pixels(torch.from_numpy(found).reshape(centers.shape), config.grid, config.extent)
+
+
+def choose_tokens(
+    latents: NDArray[np.float32], codebooks: NDArray[np.float32], tables: TokenTables, rate_weight: float
+) -> NDArray[np.int32]:
+    """Tokens that are near and cheap: each minimizes squared distance + rate_weight x bits, level by level.
+
+    latents: (t, h, w, F); codebooks: (Q, N, F), as many levels as are to be coded. Returns (t, h, w, Q) int32.
+    Source: entropy-constrained vector quantization (Chou, Lookabaugh and Gray 1989), greedily.
+    """
+    counts = tables.counts.astype(np.float32)
+    bits = np.log2(counts.sum(axis=1, keepdims=True) / counts).astype(np.float32)
+    flat = latents.reshape(len(latents), -1, latents.shape[-1])
+    fixed = (tables.rows, tables.widths, tables.before, tables.below)
+    tokens = _choose(flat, codebooks, bits * np.float32(rate_weight), *fixed)
+    return tokens.reshape(*latents.shape[:3], -1)
+
+
+@numba.njit(cache=True, fastmath=True)
+def _choose(latents, books, costs, rows, widths, before, below):  # type: ignore[no-untyped-def]
+    steps, cells, size = latents.shape
+    levels, codes, _ = books.shape
+    tokens = np.zeros((steps, cells, levels), np.int32)
+    for s in range(steps):
+        for cell in range(cells):
+            rest = latents[s, cell].copy()
+            coarse = np.int64(0)
+            for q in range(levels):
+                past = np.int64(before[q, tokens[s - 1, cell, q]]) if s else np.int64(0)
+                row = rows[q] + widths[q] * past + coarse
+                best = np.float32(np.inf)
+                for code in range(codes):
+                    score = costs[row, code]
+                    for f in range(size):
+                        gap = rest[f] - books[q, code, f]
+                        score += gap * gap
+                    if score < best:
+                        best = score
+                        tokens[s, cell, q] = code
+                rest -= books[q, tokens[s, cell, q]]
+                coarse = np.int64(below[q, tokens[s, cell, q]])
+    return tokens

@@ -1,0 +1,1 @@
+"""Training: data, losses, discriminator, loop and export of weights."""

@@ -1,0 +1,222 @@
+"""Motion for training: clips from archives or pose files, canonicalized once, then cut into augmented windows.
+
+Every window is drawn from a generator seeded by (seed, step, rank), so a resumed run sees what an unbroken one would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posecodec import io
+from posecodec.errors import InputError
+from posecodec.normalize import fit_spline, headings, sizes, spline_basis, turn
+from posecodec.sequence import UNIT_MM
+from posecodec.skeleton import Skeleton
+from posecodec.train.config import Augmentation
+
+Bones = tuple[tuple[int, int, float], ...]
+SHORTEST = 16
+"""Clips of fewer frames are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One person's gapless motion. points: (T, K, 3) mm, y up, floor near 0."""
+
+    name: str
+    points: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """All clips end to end, canonicalized: body = turn(world - root, -heading) / size.
+
+    body: (N, K, 3). root: (N, 3) mm. heading: (N,) radians, smooth. size: (S,) mm. start, length: (S,).
+    """
+
+    skeleton: Skeleton
+    bones: Bones
+    body: Tensor
+    root: Tensor
+    heading: Tensor
+    size: Tensor
+    start: Tensor
+    length: Tensor
+
+
+def load_clips(paths: tuple[str, ...], skeleton: Skeleton) -> list[Clip]:
+    """Clips of all archives and pose files in `paths`, in a fixed order. Raises InputError where there are none."""
+    clips = [clip for path in paths for file in _files(Path(path)) for clip in _read(file, skeleton)]
+    if not clips:
+        raise InputError(f"no motion of at least {SHORTEST} frames in {', '.join(paths)}")
+    return clips
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.suffix in (".npz", ".pose", ".bvh", ".tar"))
+    if not path.exists():
+        raise InputError(f"no training data at {path}; the paths of a training config start at the working directory")
+    return [path]
+
+
+def _read(file: Path, skeleton: Skeleton) -> list[Clip]:
+    if file.suffix == ".npz":
+        with np.load(file, allow_pickle=False) as archive:
+            if "rel_dmm" in archive:
+                return _read_archive(file.stem, archive)
+    sequence = io.load(file).mapped_to(skeleton)
+    points = sequence.positions * UNIT_MM.get(sequence.unit, 1.0)
+    whole = [points[:, p] for p in range(sequence.people) if not np.isnan(points[:, p]).any()]
+    return [Clip(f"{file.stem}/{i}", x) for i, x in enumerate(whole) if len(x) >= SHORTEST]
+
+
+def _read_archive(stem: str, archive: Any) -> list[Clip]:
+    """A mocap archive: sequences end to end, mid-hip in mm and the rest relative to it in tenths of a mm."""
+    points = archive["root_mm"][:, None] + archive["rel_dmm"].astype(np.float32) * np.float32(0.1)
+    clips = []
+    for start, length, name, floor in zip(
+        archive["start"], archive["length"], archive["name"], archive["floor_mm"], strict=True
+    ):
+        if length >= SHORTEST:
+            clip = points[start : start + length] - np.array([0, floor, 0], np.float32)
+            clips.append(Clip(f"{stem}/{name}", clip))
+    return clips
+
+
+def bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
+    """(start, end, share): mean share of every edge's length in the sum of all."""
+    lengths = np.array(
+        [[np.median(np.linalg.norm(c.points[:, a] - c.points[:, b], axis=-1)) for a, b in skeleton.edges] for c in clips]
+    )
+    shares = (lengths / lengths.sum(axis=1, keepdims=True)).mean(axis=0)
+    return tuple((a, b, round(float(s), 5)) for (a, b), s in zip(skeleton.edges, shares, strict=True))
+
+
+def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones, heading_knots: int = 16) -> Motion:
+    """The clips as one `Motion`."""
+    assert skeleton.root is not None
+    bodies, roots, angles, body_sizes = [], [], [], []
+    for clip in clips:
+        world = clip.points.astype(np.float64)
+        root = world[:, skeleton.root]
+        angle, sure = headings(world, skeleton)
+        angle = spline_basis(len(world), heading_knots) @ fit_spline(angle[:, None], sure, heading_knots)[:, 0]
+        body = world - root[:, None]
+        size = 2.0 ** sizes(body, bones)[0].mean()
+        bodies.append(turn(body, -angle) / size)
+        roots.append(root)
+        angles.append(angle)
+        body_sizes.append(size)
+    length = np.array([len(b) for b in bodies])
+    tensors = [np.concatenate(part) for part in (bodies, roots, angles)]
+    body_t, root_t, angle_t = (torch.tensor(x, dtype=torch.float32) for x in tensors)
+    return Motion(
+        skeleton,
+        bones,
+        body_t,
+        root_t,
+        angle_t,
+        torch.tensor(body_sizes, dtype=torch.float32),
+        torch.tensor(np.cumsum(length) - length),
+        torch.tensor(length),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Augmented windows. body: (B, T, K, 3) canonical. root: (B, T, 3) mm. heading: (B, T). size: (B,) mm."""
+
+    body: Tensor
+    root: Tensor
+    heading: Tensor
+    size: Tensor
+
+
+def generator_for(*key: int) -> torch.Generator:
+    """A generator seeded by several integers."""
+    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(seed) >> 1)
+
+
+def draw(motion: Motion, how: Augmentation, batch: int, frames: int, rng: torch.Generator) -> Windows:
+    """A batch of windows: clips by length, any start, tempo stretched, sides mirrored, bones rescaled."""
+    clip = torch.multinomial(motion.length.double(), batch, replacement=True, generator=rng)
+    tempo = torch.exp((torch.rand(batch, generator=rng) * 2 - 1) * how.stretch)
+    spare = (motion.length[clip] - 1 - (frames - 1) * tempo).clamp_min(0)
+    place = torch.rand(batch, generator=rng)[:, None] * spare[:, None] + tempo[:, None] * torch.arange(frames)
+    place = torch.minimum(place, (motion.length[clip] - 1)[:, None])
+    low = place.floor().long()
+    high = torch.minimum(low + 1, (motion.length[clip] - 1)[:, None])
+    share = place - low
+    low, high = low + motion.start[clip][:, None], high + motion.start[clip][:, None]
+    body = torch.lerp(motion.body[low], motion.body[high], share[..., None, None])
+    root = torch.lerp(motion.root[low], motion.root[high], share[..., None])
+    heading = torch.lerp(motion.heading[low], motion.heading[high], share)
+    flip = torch.rand(batch, generator=rng) < how.mirror
+    body, root, heading = _mirrored(motion.skeleton, body, root, heading, flip)
+    body = _reproportioned(motion, body, how.bones, rng)
+    return Windows(body, root, heading, motion.size[clip])
+
+
+def _mirrored(
+    skeleton: Skeleton, body: Tensor, root: Tensor, heading: Tensor, flip: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Left and right swapped in the windows that `flip` (B,) names."""
+    sign = torch.tensor([-1.0, 1.0, 1.0])
+    body = torch.where(flip[:, None, None, None], body[:, :, list(skeleton.mirror)] * sign, body)
+    root = torch.where(flip[:, None, None], root * sign, root)
+    return body, root, torch.where(flip[:, None], -heading, heading)
+
+
+def _reproportioned(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:
+    """Every bone scaled by a factor of its own, the same left and right, and the body brought back to size 1."""
+    tree = bone_tree(motion.skeleton)
+    factors = torch.exp(torch.randn(len(body), len(motion.skeleton), generator=rng) * spread)
+    factors = factors[:, [min(k, m) for k, m in enumerate(motion.skeleton.mirror)]]
+    moved = [torch.zeros_like(body[:, :, 0])] * len(motion.skeleton)
+    for child, parent in tree:
+        if parent is None:
+            moved[child] = body[:, :, child]
+        else:
+            bone = body[:, :, child] - body[:, :, parent]
+            moved[child] = moved[parent] + bone * factors[:, child, None, None]
+    body = torch.stack(moved, dim=2)
+    length = sum((body[:, :, a] - body[:, :, b]).norm(dim=-1).mean(dim=1) for a, b, _ in motion.bones)
+    return body / length[:, None, None, None]
+
+
+def bone_tree(skeleton: Skeleton) -> list[tuple[int, int | None]]:
+    """(keypoint, parent), parents first, from the root along the edges; what no edge reaches has no parent."""
+    order: list[tuple[int, int | None]] = [(skeleton.root or 0, None)]
+    reached = {order[0][0]}
+    for keypoint, _ in order:
+        for a, b in skeleton.edges:
+            for here, there in ((a, b), (b, a)):
+                if here == keypoint and there not in reached:
+                    reached.add(there)
+                    order.append((there, keypoint))
+    return order + [(k, None) for k in range(len(skeleton)) if k not in reached]
+
+
+def spoil(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What a detector would make of windows (B, T, K, D): jitter, and keypoints missing for a while.
+
+    Returns the noisy points and (B, T, K) whether each keypoint is there. A share `noisy` of the windows is touched.
+    """
+    batch, frames, keypoints, _ = points.shape
+    noisy = torch.rand(batch, generator=rng) < how.noisy
+    noise = torch.randn(points.shape, generator=rng) * (how.jitter * noisy[:, None, None, None])
+    begin = torch.randint(-frames // 2, frames, (batch, 1, keypoints), generator=rng)
+    lasts = torch.randint(1, frames, (batch, 1, keypoints), generator=rng)
+    time = torch.arange(frames)[None, :, None]
+    struck = (torch.rand(batch, 1, keypoints, generator=rng) < how.drop) & noisy[:, None, None]
+    gone = struck & (time >= begin) & (time < begin + lasts)
+    return points + noise, ~gone

@@ -1,0 +1,32 @@
+"""A patch discriminator over heatmap volumes (Isola et al., "Image-to-Image Translation", 2017, in space and time).
+
+It looks at patches of 4 x 4 pixels and 4 frames and mixes neighbors in time, and so judges local motion, not identity.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from posecodec.model.config import ModelConfig
+from posecodec.model.layers import PatchEmbed
+
+
+class PatchDiscriminator(nn.Module):
+    """(B, T, C, H, W) heatmaps -> (B, T / 4, h, w) scores, high for real."""
+
+    def __init__(self, config: ModelConfig, width: int = 64) -> None:
+        super().__init__()
+        channels = config.outputs.channels(config.keypoints, config.limbs)
+        side = 4 if config.grid % 4 == 0 else 1
+        self.embed = PatchEmbed(channels, (4, side, side), 4, width)
+        self.body = nn.Sequential(
+            nn.LeakyReLU(0.2),
+            nn.Conv3d(width, width, 3, padding=1),
+            nn.GroupNorm(8, width),
+            nn.LeakyReLU(0.2),
+            nn.Conv3d(width, 1, (3, 1, 1), padding=(1, 0, 0)),
+        )
+
+    def forward(self, volume: Tensor) -> Tensor:
+        scores: Tensor = self.body(self.embed(volume).movedim(-1, 1))[:, 0]
+        return scores

@@ -1,0 +1,228 @@
+"""The training run, top to bottom: data, a linear start, steps, validation, checkpoints.
+
+`torchrun` gives several processes; each draws its own windows and gradients are averaged. On one process the same code
+runs unchanged, on CPU or CUDA. A run that is started again goes on from its checkpoint and ends as if never stopped.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, distributed
+
+from posecodec.model.vqgan import VQGAN
+from posecodec.neural import encode_points, volume_of
+from posecodec.skeleton import by_name
+from posecodec.train import checkpoint, data, losses, views
+from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.checkpoint import State
+from posecodec.train.config import TrainConfig
+from posecodec.train.discriminator import PatchDiscriminator
+from posecodec.train.validate import validate
+
+START_WINDOWS = 2048
+"""Windows that the linear path and the first codebooks are fitted to."""
+
+
+class Trainer:
+    """One run of a config. `run` trains; `source` draws training windows as the model takes them."""
+
+    def __init__(self, config: TrainConfig, device: str = "cpu") -> None:
+        self.config, self.device = config, torch.device(device)
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.ranks = int(os.environ.get("WORLD_SIZE", "1"))
+        self.skeleton = by_name(config.data.skeleton)
+        clips = data.load_clips(config.data.train, self.skeleton)
+        self.bones = data.bone_shares(clips, self.skeleton)
+        self.motion = data.canonicalize(clips, self.skeleton, self.bones)
+        self.val = data.load_clips(config.data.val, self.skeleton)
+        self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
+        torch.manual_seed(config.seed)
+        self.state = self._fresh()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the run can be taken up again."""
+        return Path(self.config.out) / "last.pt"
+
+    @property
+    def best_path(self) -> Path:
+        """The best model on the validation clips so far."""
+        return Path(self.config.out) / "best.pt"
+
+    def _fresh(self) -> State:
+        config = self.config
+        model = VQGAN(config.model).to(self.device)
+        judge = PatchDiscriminator(config.model).to(self.device)
+        linear = [p for n, p in model.named_parameters() if n in ("mean", "components", "basis")]
+        rest = [p for n, p in model.named_parameters() if n not in ("mean", "components", "basis")]
+        groups: list[dict[str, Any]] = [
+            {"params": rest, "peak": config.learning_rate, "weight_decay": config.weight_decay},
+            {"params": linear, "peak": config.linear_rate, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.98))
+        judge_optimizer = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.9))
+        return State(model, judge, optimizer, judge_optimizer)
+
+    def source(self, batch: int, rng: torch.Generator) -> Tensor:
+        """(B, T, K, D) clean, augmented, normalized windows."""
+        config = self.config
+        windows = data.draw(self.motion, config.augmentation, batch, config.model.window, rng)
+        if config.model.dims == 3:
+            return views.points_3d(windows, config.augmentation, rng)
+        return views.points_2d(windows, self.cameras, self.skeleton.root or 0, rng)
+
+    def seen(self, points: NDArray[np.float32], rng: torch.Generator) -> NDArray[np.float32]:
+        """One clip (T, K, 3) in mm as a model's user would have it: as it is in 3D, in 2D the pixels of some camera."""
+        if self.config.model.dims == 3:
+            return points
+        return views.pixels_of(points, self.cameras, self.skeleton.root or 0, rng)
+
+    def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
+        """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
+        if self.ranks > 1 and not distributed.is_initialized():
+            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        if self.checkpoint_path.exists():
+            checkpoint.load(self.state, self.checkpoint_path)
+        else:
+            self._start()
+        log = _Log(Path(self.config.out) / "log.jsonl", quiet=self.rank > 0)
+        began, first = time.perf_counter(), self.state.step
+        while self.state.step < self.config.steps:
+            values = self.step()
+            report(self.state.step, values)
+            if self.state.step % 20 == 0:
+                pace = (time.perf_counter() - began) / (self.state.step - first)
+                log.write({"step": self.state.step, "seconds_per_step": round(pace, 4), **values})
+            if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
+                self._evaluate(log)
+
+    def _start(self) -> None:
+        """Linear path from principal components, codebooks from k-means; the same on every rank."""
+        config, model = self.config, self.state.model
+        rng = data.generator_for(config.seed, 0)
+        points = self.source(START_WINDOWS, rng)
+        if config.model.linear:
+            groups = points.reshape(-1, model.mean.numel()).to(self.device)
+            mean = groups.mean(0)
+            components = torch.linalg.svd(groups - mean, full_matrices=False).Vh[: config.model.latent]
+            model.start_linear(mean, components)
+        with torch.no_grad():
+            whole = torch.ones(points.shape[:3], dtype=torch.bool)
+            parts = [self._latents(p, w) for p, w in zip(points.split(32), whole.split(32), strict=True)]
+        latents = torch.cat([p.flatten(0, 3) for p in parts])
+        model.quantizer.fit(latents.cpu(), rng) if self.device.type == "cpu" else _fit_on_cpu(model, latents, rng)
+
+    def _latents(self, points: Tensor, there: Tensor) -> Tensor:
+        return encode_points(self.state.model, points.to(self.device), there.to(self.device))
+
+    def step(self) -> dict[str, float]:
+        """One update of generator and, from its step on, discriminator. Returns the losses."""
+        config, weights, state = self.config, self.config.losses, self.state
+        shape = config.model
+        rng = data.generator_for(config.seed, state.step + 1, self.rank)
+        self._set_rates()
+        truth = self.source(config.batch, rng)
+        noisy, there = data.spoil(truth, config.augmentation, rng)
+        used = torch.randint(1, shape.levels + 1, (config.batch,), generator=rng)
+        truth, noisy, there, used = (x.to(self.device) for x in (truth, noisy, there, used))
+
+        state.model.train()
+        latents = encode_points(state.model, noisy, there)
+        quantized, commitment = state.model.quantizer(latents, used, rng)
+        decoded = state.model.decode(quantized, used)
+        pixels = shape.grid / (2 * shape.extent)
+        parts = {"commitment": commitment * shape.latent / (shape.factor[0] * shape.keypoints) * pixels**2}
+        if shape.linear:
+            made = losses.read_out(decoded, shape)
+            parts["position"] = losses.distances(made, truth, there, shape)
+            parts["velocity"] = losses.velocities(made, truth, there, shape)
+        first = slice(0, weights.drawn)
+        drawn = losses.drawn(decoded, shape, first)
+        real = volume_of(truth[first], there[first], shape, shape.outputs)
+        parts["heatmap"] = losses.heatmap_error(drawn * (real.amax((-1, -2), keepdim=True) > 0), real)
+        total = sum((getattr(weights, name) * value for name, value in parts.items()), torch.zeros(()))
+
+        judged = weights.adversarial_from and state.step >= weights.adversarial_from
+        if judged:
+            fooling = -state.judge(drawn).mean()
+            balance = losses.adaptive_weight(total, fooling, state.model.last_layer)
+            total = total + weights.adversarial * balance * fooling
+            parts["fooling"] = fooling
+        self._update(state.optimizer, total, state.model)
+        if judged:
+            parts["judge"] = losses.hinge_discriminator(state.judge(real), state.judge(drawn.detach()))
+            self._update(state.judge_optimizer, parts["judge"], state.judge)
+        state.step += 1
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [p for p in module.parameters() if p.grad is not None]
+        if self.ranks > 1:
+            for parameter in parameters:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.ranks  # type: ignore[operator]
+        torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
+        optimizer.step()
+
+    def _set_rates(self) -> None:
+        """Linear warm-up, then half a cosine down to 2 %."""
+        done = self.state.step / max(self.config.steps, 1)
+        rise = min(1.0, (self.state.step + 1) / max(self.config.warmup, 1))
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = group["peak"] * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+
+    def _evaluate(self, log: _Log) -> None:
+        if self.rank == 0:
+            scores = validate(self)
+            score = sum(scores.values()) / len(scores)
+            log.write({"step": self.state.step, "val_mm": {str(k): round(v, 2) for k, v in scores.items()}})
+            better = score < self.state.best
+            self.state.best = score if better else self.state.best
+            checkpoint.save(self.state, self.checkpoint_path)
+            if better:
+                checkpoint.save(self.state, self.best_path)
+        if self.ranks > 1:
+            distributed.barrier()
+
+
+def _fit_on_cpu(model: VQGAN, latents: Tensor, rng: torch.Generator) -> None:
+    device = latents.device
+    model.quantizer.cpu().fit(latents.cpu(), rng)
+    model.quantizer.to(device)
+
+
+class _Log:
+    """One JSON line per record, and the same to TensorBoard where that is installed."""
+
+    def __init__(self, path: Path, quiet: bool) -> None:
+        self.path, self.quiet, self.board = path, quiet, None
+        if quiet:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if importlib.util.find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(path.parent))
+
+    def write(self, record: dict[str, Any]) -> None:
+        if self.quiet:
+            return
+        with self.path.open("a") as file:
+            file.write(json.dumps({"time": round(time.time()), **record}) + "\n")
+        if self.board is not None:
+            for name, value in record.items():
+                for part, number in (value if isinstance(value, dict) else {"": value}).items():
+                    self.board.add_scalar(f"{name}/{part}".rstrip("/"), number, record["step"])

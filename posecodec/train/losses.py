@@ -1,0 +1,70 @@
+"""What training minimizes. Distances are in heatmap pixels, so that one set of weights serves every grid."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from posecodec import heatmap
+from posecodec.model.config import ModelConfig
+from posecodec.model.vqgan import Decoded
+
+
+def read_out(decoded: Decoded, config: ModelConfig) -> Tensor:
+    """Differentiable keypoints (B, T, K, D) of a model with a linear path.
+
+    The peak is sought where the linear path puts it: the 5 x 5 window around that gets the correction and the parabola.
+    """
+    assert decoded.points is not None
+    centers = heatmap.to_pixels(decoded.points, config.grid, config.extent)
+    shape = decoded.logits.shape[:2] + centers.shape[2:4]
+    middle, window = heatmap.window_near(centers.detach(), config.grid)
+    correction = decoded.logits.reshape(*shape, -1).gather(-1, window)
+    offset_y = (window // config.grid - centers[..., 1:]).square()
+    offset_x = (window % config.grid - centers[..., :1]).square()
+    logs = correction - (offset_x + offset_y) / (2 * config.sigma**2)
+    return heatmap.from_pixels(heatmap.fit_peak(logs, middle, config.sigma), config.grid, config.extent)
+
+
+def drawn(decoded: Decoded, config: ModelConfig, rows: slice) -> Tensor:
+    """Whole heatmaps (b, T, C, H, W), in [0, 1] but for the correction, of the windows `rows`."""
+    logits = decoded.logits[rows]
+    if decoded.points is None:
+        return torch.sigmoid(logits)
+    centers = heatmap.to_pixels(decoded.points[rows], config.grid, config.extent)
+    logs = heatmap.render_log(centers, config.grid, config.sigma).flatten(2, 3)
+    return (logs + logits).clamp_max(1.0).exp()
+
+
+def distances(points: Tensor, truth: Tensor, there: Tensor, config: ModelConfig) -> Tensor:
+    """Mean distance of keypoints, in pixels, where `there` (B, T, K)."""
+    gap = _length((points - truth) * (config.grid / (2 * config.extent)))
+    return (gap * there).sum() / there.sum().clamp_min(1)
+
+
+def velocities(points: Tensor, truth: Tensor, there: Tensor, config: ModelConfig) -> Tensor:
+    """Mean distance of frame-to-frame movements, in pixels."""
+    both = there[:, 1:] & there[:, :-1]
+    return distances(points.diff(dim=1), truth.diff(dim=1), both, config)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return (vectors.square().sum(-1) + 1e-6).sqrt()
+
+
+def heatmap_error(made: Tensor, real: Tensor) -> Tensor:
+    """Squared error summed over a heatmap's pixels, mean over heatmaps; about 1.5 squared pixels for small offsets."""
+    return (made - real).square().sum((-1, -2)).mean()
+
+
+def hinge_discriminator(real: Tensor, made: Tensor) -> Tensor:
+    """Hinge loss of a discriminator's scores (Lim and Ye, "Geometric GAN", 2017)."""
+    return (1 - real).relu().mean() + (1 + made).relu().mean()
+
+
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
+    """Ratio of the two losses' gradients at the decoder's last layer, at most 1e4 (Esser et al., "Taming Transformers",
+    2021, eq. 7)."""
+    first = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)[0].norm()
+    second = torch.autograd.grad(adversarial, last_layer, retain_graph=True)[0].norm()
+    return (first / (second + 1e-4)).clamp(0, 1e4).detach()
