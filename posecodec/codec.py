@@ -17,7 +17,7 @@ from posecodec import container, payload
 from posecodec.container import Header, Track
 from posecodec.entropy.tokencoder import TokenTables
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.io import write_atomic
+from posecodec.io.files import read_file, write_atomic
 from posecodec.model import weights as weights_file
 from posecodec.model.config import ModelConfig, from_dict
 from posecodec.model.vqgan import VQGAN
@@ -187,14 +187,6 @@ class PoseCodec:
                 "keep only those that it can"
             )
         return sequence.mapped_to(self.skeleton)
-
-
-def read_file(path: str | Path) -> bytes:
-    """The bytes of a `.posec` file. Raises InputError if it cannot be read."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def weights_for(header: Header) -> str:

@@ -78,6 +78,14 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
 
 
+def read_file(path: AnyPath) -> bytes:
+    """As `read_bytes`, with the path in front of every message."""
+    try:
+        return read_bytes(Path(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     """Write `data` to `path` by way of a file beside it, so that a failure leaves neither half a file nor a leftover.
 

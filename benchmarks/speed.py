@@ -1,0 +1,64 @@
+"""Speed of the shipped weights as ratios to real time at 30 fps, warm, one person.
+
+    python benchmarks/speed.py [--out benchmarks/results/speed.json]
+
+The round trip is verified before anything is timed; 1 and 2 threads, a long recording and a 10-second clip.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+import posecodec
+from posecodec.samples import walk
+
+
+def seconds(call: Any, repeats: int = 5) -> float:
+    """Median time of a call, after one to warm up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
+    """Encode and decode a walk."""
+    torch.set_num_threads(threads)
+    codec = posecodec.PoseCodec.from_pretrained(model)
+    sequence = walk(frames)
+    if codec.config.dims == 2:
+        flat = sequence.positions[..., :2] * np.array([0.3, -0.3], np.float32)
+        sequence = posecodec.PoseSequence.of(flat, fps=30.0, unit="px", up="-y")
+    encoded = codec.encode(sequence)
+    assert codec.decode(encoded.to_bytes()).frames == frames
+    lasts = frames / 30
+    spent = {"encode": seconds(lambda: codec.encode(sequence)), "decode": seconds(lambda: codec.decode(encoded))}
+    ratios = {f"{name}_times_real_time": lasts / value for name, value in spent.items()}
+    return {"model": model, "frames": frames, "threads": threads, **ratios}
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/speed.json"), show_default=True)
+def main(out: Path) -> None:
+    """Time the shipped weights."""
+    rows = [measure(m, f, t) for m in ("body3d", "body2d") for f in (300, 9000) for t in (1, 2)]
+    print("model   frames  threads  encode x real time  decode x real time")
+    for r in rows:
+        print(f"{r['model']}  {r['frames']:6}  {r['threads']:7}  {r['encode_times_real_time']:18.0f}  {r['decode_times_real_time']:18.0f}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"machine": platform.processor() or platform.machine(), "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

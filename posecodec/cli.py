@@ -1,0 +1,336 @@
+"""The command line. It parses, calls the library, prints, and turns errors into exit codes; torch is loaded when used."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecodec import __version__
+from posecodec.errors import InputError, PosecodecError, UsageError
+
+if TYPE_CHECKING:
+    from posecodec.codec import PoseCodec
+    from posecodec.container import Header
+    from posecodec.sequence import PoseSequence
+
+EXIT_CODES = """
+Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights missing or wrong,
+130 interrupted.
+"""
+inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+model_option = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+force_option = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Keypoint sequences to a tiny bitstream and to tokens, and back.
+
+    \b
+    posecodec encode walk.bvh                 walk.posec, with bytes and error
+    posecodec decode walk.posec -o walk.npz   keypoints again
+    posecodec compare walk.bvh walk.posec     what was lost
+    """
+
+
+@cli.command()
+@inputs_argument
+@click.option("-o", "--output", help="File, folder (several inputs), or - for stdout.  [default: IN.posec]")
+@model_option
+@click.option("--levels", type=int, help="Quantizer levels; more are more accurate.  [default: the weights']")
+@click.option("--from", "format", help="Format of the input: npz, npy, panoptic, pose, bvh.  [default: by suffix]")
+@click.option("--fps", type=float, help="Frame rate, where the file has none or a wrong one.")
+@click.option("--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in.")
+@click.option("--skeleton", help="Keep only the keypoints of this built-in skeleton, such as coco19.")
+@device_option
+@force_option
+@json_option
+def encode(
+    inputs: tuple[str, ...], output: str | None, model: str | None, levels: int | None, format: str | None,
+    fps: float | None, unit: str | None, skeleton: str | None, device: str, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Encode pose files (or folders of them) to .posec."""
+    from posecodec import io
+    from posecodec.report import report
+    from posecodec.skeleton import by_name
+
+    codecs: dict[str, PoseCodec] = {}
+
+    def one(source: Path, target: Path | None) -> None:
+        sequence = io.load(source, format=format, fps=fps, unit=unit)
+        if skeleton:
+            sequence = sequence.mapped_to(by_name(skeleton))
+        codec = _codec(codecs, model or f"body{sequence.dims}d", device)
+        encoded = codec.encode(sequence, levels)
+        found = report(sequence, codec.decode(encoded), _size(source), len(encoded.data))
+        if target is None:
+            sys.stdout.buffer.write(encoded.data)
+        else:
+            encoded.save(target, force)
+        _print({"input": str(source), "output": str(target), **found.as_dict()}, found.line(str(source)), as_json, target)
+
+    _each(_expand(inputs, io.FORMATS.values(), format), output, ".posec", one)
+
+
+@cli.command()
+@inputs_argument
+@click.option("-o", "--output", help="File, folder (several inputs), or - for stdout.  [default: IN.npz]")
+@click.option("--to", "format", help="Format to write: npz, npy, panoptic, pose.  [default: by suffix]")
+@model_option
+@device_option
+@force_option
+@json_option
+def decode(
+    inputs: tuple[str, ...], output: str | None, format: str | None, model: str | None, device: str, force: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Decode .posec files to pose files."""
+    from posecodec import io
+
+    codecs: dict[str, PoseCodec] = {}
+
+    def one(source: Path, target: Path | None) -> None:
+        sequence = _decoded(codecs, source, model, device)
+        if target is None:
+            with tempfile.TemporaryDirectory() as folder:
+                aside = Path(folder) / f"out.{format or 'npz'}"
+                io.save(sequence, aside, format=format or "npz")
+                sys.stdout.buffer.write(aside.read_bytes())
+        else:
+            io.save(sequence, target, format=format, force=force)
+        facts = {"input": str(source), "output": str(target), "frames": sequence.frames, "people": sequence.people}
+        line = f"{source} -> {target}: {sequence.frames} frames, {sequence.people} people, {sequence.rate:g} fps"
+        _print(facts, line, as_json, target)
+
+    found = [path for name in inputs for path in (sorted(Path(name).glob("*.posec")) if Path(name).is_dir() else [Path(name)])]
+    _each(found, output, f".{format if format not in (None, 'panoptic') else 'npz'}", one, len(inputs) > 1 or Path(inputs[0]).is_dir())
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def info(file: Path, as_json: bool) -> None:
+    """Tell what a .posec or pose file holds; reads no weights."""
+    if file.suffix == ".posec":
+        facts = _posec_facts(file)
+    else:
+        from posecodec import io
+
+        sequence = io.load(file)
+        facts = {"format": io.format_of(file), **_sequence_facts(sequence)}
+    _print(facts, "\n".join(f"{name:10} {value}" for name, value in facts.items()), as_json, file)
+
+
+@cli.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--fps", type=float, help="Frame rate of a file that has none.")
+@model_option
+@json_option
+def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: bool) -> None:
+    """Compare two recordings, A the reference; either may be a .posec file."""
+    from posecodec import io
+    from posecodec.metrics import compare as measure
+
+    def read(path: Path) -> PoseSequence:
+        return _decoded({}, path, model, "cpu") if path.suffix == ".posec" else io.load(path, fps=fps)
+
+    first, second = read(a), read(b)
+    found = measure(first, second)
+    _print(found.as_dict(), "\n".join(found.lines()), as_json, a)
+
+
+@cli.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the weights that come with posecodec."""
+    from posecodec.model import weights
+
+    cards = []
+    for name in weights.names():
+        path = weights.find(name)
+        facts = weights.card(path)
+        keys = ("sha256", "skeleton", "default_levels", "licence", "attribution", "steps", "commit")
+        cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
+    lines = [
+        f"{c['name']}  {str(c['sha256'])[:8]}  {c['bytes'] / 1e6:.1f} MB  {c['skeleton']}  {c['licence']}  "
+        f"{c['steps']} steps\n    {c['attribution']}"
+        for c in cards
+    ]
+    _print(cards, "\n".join(lines) or "no weights found", as_json, Path())
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--frames", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--people", type=click.IntRange(1), default=1, show_default=True)
+@force_option
+def sample(file: Path, frames: int, people: int, force: bool) -> None:
+    """Write a procedurally generated walk, for trying things out."""
+    from posecodec import io
+    from posecodec.samples import walk
+
+    io.save(walk(frames=frames, people=people), file, force=force)
+    click.echo(f"{file}: {frames} frames, {people} people")
+
+
+@cli.command()
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON, see benchmarks/train.")
+@device_option
+@click.option("--threads", type=int, help="CPU threads of torch.")
+@click.option("--export", "target", type=click.Path(path_type=Path), help="Write the best weights to PATH.safetensors.")
+@click.option("--default-levels", type=int, default=8, show_default=True, help="Of the exported weights.")
+def train(config: Path, device: str, threads: int | None, target: Path | None, default_levels: int) -> None:
+    """Train weights; goes on from the last checkpoint. Start with torchrun for several processes."""
+    import torch
+
+    from posecodec.train.config import TrainConfig
+    from posecodec.train.export import export
+    from posecodec.train.loop import Trainer
+
+    if threads:
+        torch.set_num_threads(threads)
+    trainer = Trainer(TrainConfig.load(config), device)
+    steps = trainer.config.steps
+
+    def show(step: int, values: dict[str, float]) -> None:
+        losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
+        click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
+
+    trainer.run(show if trainer.rank == 0 else lambda step, values: None)
+    if target and trainer.rank == 0:
+        best = trainer.best_path if trainer.best_path.exists() else trainer.checkpoint_path
+        card = export(trainer, best, target, 0.0, default_levels)
+        click.echo(f"\n{target}.safetensors  {card['sha256'][:8]}")
+
+
+def _each(
+    sources: list[Path], output: str | None, suffix: str, one: Callable[[Path, Path | None], None], many: bool | None = None
+) -> None:
+    """Run `one(source, target)` for all, going on after a failure where there are several."""
+    many = len(sources) > 1 if many is None else many
+    if many and (output is None or output == "-"):
+        raise UsageError("several inputs or a folder need -o DIR")
+    if not many:
+        target = None if output == "-" else Path(output) if output else sources[0].with_suffix(suffix)
+        one(sources[0], target / f"{sources[0].stem}{suffix}" if target and target.is_dir() else target)
+        return
+    stems = [source.stem for source in sources]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise UsageError(f"inputs share the stems {', '.join(twice)}; encode them to different folders")
+    Path(str(output)).mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for source in sources:
+        try:
+            one(source, Path(str(output)) / f"{source.stem}{suffix}")
+        except PosecodecError as error:
+            failed += 1
+            click.echo(f"error: {_named(error, source)}", err=True)
+    if failed:
+        raise PosecodecError(f"{failed} of {len(sources)} files failed")
+
+
+def _named(error: PosecodecError, source: Path) -> str:
+    return str(error) if str(source) in str(error) else f"{source}: {error}"
+
+
+def _expand(inputs: Iterable[str], formats: Iterable[Any], format: str | None) -> list[Path]:
+    """Files of the inputs; a folder stands for the pose files in it, unless it is itself a recording."""
+    from posecodec.io.panoptic import is_scene
+
+    suffixes = {suffix for known in formats for suffix in known.suffixes}
+    found: list[Path] = []
+    for path in map(Path, inputs):
+        if path.is_dir() and not is_scene(path) and format != "panoptic":
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes)
+            if not inside:
+                raise InputError(f"{path}: no pose files in this folder ({', '.join(sorted(suffixes))})")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def _size(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
+
+
+def _codec(codecs: dict[str, PoseCodec], name: str, device: str) -> PoseCodec:
+    if name not in codecs:
+        from posecodec.codec import PoseCodec
+
+        codecs[name] = PoseCodec.from_pretrained(name, device)
+    return codecs[name]
+
+
+def _decoded(codecs: dict[str, PoseCodec], source: Path, model: str | None, device: str) -> PoseSequence:
+    from posecodec import container
+    from posecodec.codec import weights_for
+    from posecodec.io.files import read_file
+
+    data = read_file(source)
+    header, _ = container.read(data)
+    return _codec(codecs, model or weights_for(header), device).decode(data)
+
+
+def _posec_facts(file: Path) -> dict[str, Any]:
+    from posecodec import container
+    from posecodec.io.files import read_file
+
+    data = read_file(file)
+    header, payloads = container.read(data)
+    return {
+        "format": "posec",
+        "bytes": len(data),
+        "overhead": len(data) - sum(map(len, payloads)),
+        "weights": header.weights.hex(),
+        **_header_facts(header),
+        "tracks": len(header.tracks),
+        "chunks": header.chunk_count,
+    }
+
+
+def _header_facts(header: Header) -> dict[str, Any]:
+    rate = header.fps if header.fps is not None else "timestamps"
+    facts = {"people": len(header.ids), "ids": list(header.ids), "frames": header.frames, "fps": rate}
+    return {**facts, "dims": header.dims, "unit": header.unit, "up": header.up, "skeleton": header.skeleton.name}
+
+
+def _sequence_facts(sequence: PoseSequence) -> dict[str, Any]:
+    rate = sequence.fps if sequence.fps is not None else "timestamps"
+    facts = {"people": sequence.people, "ids": list(sequence.ids), "frames": sequence.frames, "fps": rate}
+    facts |= {"dims": sequence.dims, "unit": sequence.unit, "up": sequence.up, "skeleton": sequence.skeleton.name}
+    return {**facts, "keypoints": len(sequence.skeleton), "missing": int((~sequence.valid).sum())}
+
+
+def _print(facts: Any, line: str, as_json: bool, target: Path | None) -> None:
+    """To stdout, or to stderr where stdout carries the file itself."""
+    click.echo(json.dumps(facts, default=str) if as_json else line, err=target is None)
+
+
+def main() -> None:
+    """Entry point: run, and turn errors into messages and exit codes."""
+    try:
+        cli.main(standalone_mode=False)
+    except PosecodecError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
