@@ -49,13 +49,16 @@ def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/speed.json"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/speed.json"), show_default=True
+)
 def main(out: Path) -> None:
     """Time the shipped weights."""
     rows = [measure(m, f, t) for m in ("body3d", "body2d") for f in (300, 9000) for t in (1, 2)]
     print("model   frames  threads  encode x real time  decode x real time")
     for r in rows:
-        print(f"{r['model']}  {r['frames']:6}  {r['threads']:7}  {r['encode_times_real_time']:18.0f}  {r['decode_times_real_time']:18.0f}")
+        encode, decode = r["encode_times_real_time"], r["decode_times_real_time"]
+        print(f"{r['model']}  {r['frames']:6}  {r['threads']:7}  {encode:18.0f}  {decode:18.0f}")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"machine": platform.processor() or platform.machine(), "rows": rows}, indent=1) + "\n")
 

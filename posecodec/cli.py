@@ -24,7 +24,9 @@ Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrup
 130 interrupted.
 """
 inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
-model_option = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
+model_option = click.option(
+    "-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]"
+)
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 force_option = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -76,7 +78,9 @@ def encode(
             sys.stdout.buffer.write(encoded.data)
         else:
             encoded.save(target, force)
-        _print({"input": str(source), "output": str(target), **found.as_dict()}, found.line(str(source)), as_json, target)
+        _print(
+            {"input": str(source), "output": str(target), **found.as_dict()}, found.line(str(source)), as_json, target
+        )
 
     _each(_expand(inputs, io.FORMATS.values(), format), output, ".posec", one)
 
@@ -111,8 +115,18 @@ def decode(
         line = f"{source} -> {target}: {sequence.frames} frames, {sequence.people} people, {sequence.rate:g} fps"
         _print(facts, line, as_json, target)
 
-    found = [path for name in inputs for path in (sorted(Path(name).glob("*.posec")) if Path(name).is_dir() else [Path(name)])]
-    _each(found, output, f".{format if format not in (None, 'panoptic') else 'npz'}", one, len(inputs) > 1 or Path(inputs[0]).is_dir())
+    found = [
+        path
+        for name in inputs
+        for path in (sorted(Path(name).glob("*.posec")) if Path(name).is_dir() else [Path(name)])
+    ]
+    _each(
+        found,
+        output,
+        f".{format if format not in (None, 'panoptic') else 'npz'}",
+        one,
+        len(inputs) > 1 or Path(inputs[0]).is_dir(),
+    )
 
 
 @cli.command()
@@ -155,7 +169,7 @@ def models(as_json: bool) -> None:
     """List the weights that come with posecodec."""
     from posecodec.model import weights
 
-    cards = []
+    cards: list[dict[str, Any]] = []
     for name in weights.names():
         path = weights.find(name)
         facts = weights.card(path)
@@ -214,7 +228,11 @@ def train(config: Path, device: str, threads: int | None, target: Path | None, d
 
 
 def _each(
-    sources: list[Path], output: str | None, suffix: str, one: Callable[[Path, Path | None], None], many: bool | None = None
+    sources: list[Path],
+    output: str | None,
+    suffix: str,
+    one: Callable[[Path, Path | None], None],
+    many: bool | None = None,
 ) -> None:
     """Run `one(source, target)` for all, going on after a failure where there are several."""
     many = len(sources) > 1 if many is None else many

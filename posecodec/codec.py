@@ -1,6 +1,6 @@
 """The codec, whole: a PoseSequence to bytes and back, in mirrored steps.
 
-    sequence -> tracks -> chunks -> normalized body and side information -> heatmaps -> latents -> tokens -> bytes
+sequence -> tracks -> chunks -> normalized body and side information -> heatmaps -> latents -> tokens -> bytes
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class PoseCodec:
             self.tables = tables_from(weights.tensors)
             self.model = _model_from(self.config, weights.tensors).to(self.device).eval()
         except (KeyError, TypeError, ValueError, RuntimeError, InputError) as error:
-            raise WeightsError(f"weights {weights.name!r} do not fit this posecodec: {error}; get them again") from error
+            raise WeightsError(
+                f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
+            ) from error
 
     @staticmethod
     def from_pretrained(name: str | Path, device: str = "cpu") -> PoseCodec:

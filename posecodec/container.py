@@ -158,7 +158,9 @@ def _read_header(data: bytes) -> tuple[Header, list[int], int, int]:
     try:
         header, sizes = _parse(source)
     except _Cut as error:
-        raise CorruptError(f"the header is damaged or cut short at byte {source.place}: {error}; get it again") from error
+        raise CorruptError(
+            f"the header is damaged or cut short at byte {source.place}: {error}; get it again"
+        ) from error
     except (PosecodecError, ValueError, TypeError, LookupError, RecursionError, zstandard.ZstdError) as error:
         raise CorruptError(f"the header is damaged near byte {source.place} ({error}); get the file again") from error
     check = binascii.crc_hqx(data[: source.place], 0xFFFF)
@@ -223,7 +225,9 @@ def _json(value: Any) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
-        raise InputError(f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects") from error
+        raise InputError(
+            f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects"
+        ) from error
 
 
 def rate_fraction(fps: float) -> Fraction:

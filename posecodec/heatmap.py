@@ -158,7 +158,7 @@ def read_out(logs: NDArray[np.float32], sigma: float = 1.0, empty: float = EMPTY
     log(empty); empty = 0 finds a peak in every channel. On rendered Gaussians the error is below 0.01 px, also next to
     the border.
     """
-    threshold = np.float32(np.log(empty) if empty > 0 else -np.inf)
+    threshold = float(np.log(empty)) if empty > 0 else -np.inf
     return _read_out(np.ascontiguousarray(logs, dtype=np.float32), threshold, 0.125 / sigma**2)
 
 

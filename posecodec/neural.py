@@ -42,7 +42,7 @@ def _edges(config: ModelConfig) -> Tensor:
 def encode_points(model: VQGAN, points: Tensor, there: Tensor) -> Tensor:
     """Latents (B, t, h, w, F) of normalized points (B, T, K, D), of which those not `there` (B, T, K) are left empty.
 
-    The linear path is handed the points themselves: reading the volume out gives them back (tests/test_heatmap.py).
+    The linear path is handed the points themselves: reading the volume out gives them back (tests/test_roundtrip.py).
     """
     config = model.config
     rest = model.mean.reshape(-1, config.keypoints, config.dims).mean(0) if config.linear else points.new_zeros(1)

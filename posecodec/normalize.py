@@ -90,7 +90,8 @@ def fit_spline(values: Floats, weights: Floats, spacing: int, stiffness: float =
     """
     basis = spline_basis(len(values), spacing)
     normal = _normal_matrix(basis, weights, stiffness)
-    return np.linalg.solve(normal, (basis * weights[:, None]).T @ np.where(weights[:, None] > 0, values, 0.0))
+    target = (basis * weights[:, None]).T @ np.where(weights[:, None] > 0, values, 0.0)
+    return np.asarray(np.linalg.solve(normal, target), np.float64)
 
 
 def _normal_matrix(basis: Floats, weights: Floats, stiffness: float) -> Floats:
@@ -223,11 +224,11 @@ def sizes(body: Floats, bones: tuple[tuple[int, int, float], ...]) -> tuple[Floa
     """
     squares = np.square(body).sum(axis=-1)
     count = (~np.isnan(squares)).sum(axis=-1)
-    size = np.sqrt(np.nansum(squares, axis=-1) / np.maximum(count, 1))
+    size: Floats = np.sqrt(np.nansum(squares, axis=-1) / np.maximum(count, 1))
     if body.shape[-1] == 3:
         size = np.full(len(body), _summed_bones(body, bones) or size.max(initial=0.0) / RADIUS_SHARE)
     known = size > 1e-20
-    return np.where(known, np.log2(np.where(known, size, 1.0)), 0.0), known.astype(np.float64)
+    return np.where(known, np.log2(np.where(known, size, 1.0)), 0.0), np.asarray(known, np.float64)
 
 
 def _summed_bones(body: Floats, bones: tuple[tuple[int, int, float], ...]) -> float:
@@ -245,7 +246,7 @@ def roots(points: Floats, skeleton: Skeleton) -> tuple[Floats, NDArray[np.bool_]
     """(T, D) where the body is, and (T,) whether that was seen: the root keypoint; NaN where it is missing."""
     assert skeleton.root is not None
     root = points[:, skeleton.root]
-    return root, ~np.isnan(root).any(axis=-1)
+    return root, ~np.isnan(root[:, 0])
 
 
 def fallback_roots(points: Floats, root: Floats, seen: NDArray[np.bool_]) -> Floats:
@@ -272,7 +273,7 @@ def normalize(
     frames = len(world)
     root, seen = roots(world, skeleton)
     root = fallback_roots(world, root, seen)
-    known = ~np.isnan(root).any(axis=-1)
+    known = ~np.isnan(root[:, 0])
     log_size, weight = sizes(world - root[:, None], how.bones)
     scale = quantized_spline(log_size[:, None], weight, how.scale_knots, how.scale_step, how.thrift, 1.0)[:, 0]
     size = _curve(scale, frames, how.scale_knots, how.scale_step, exponent=True)
@@ -294,9 +295,7 @@ def _curve(control: NDArray[np.int32], frames: int, spacing: int, step: float, e
     return np.exp2(values) if exponent else values
 
 
-def denormalize(
-    body: NDArray[np.float32], side: Side, how: Normalization, up: str, levels: int
-) -> NDArray[np.float32]:
+def denormalize(body: NDArray[np.float32], side: Side, how: Normalization, up: str, levels: int) -> NDArray[np.float32]:
     """The mirror of `normalize`: (T, K, D) in the recording's own unit and axes."""
     frames = len(body)
     size = _curve(side.scale, frames, how.scale_knots, how.scale_step, exponent=True)
@@ -306,4 +305,3 @@ def denormalize(
     unit = how.root_step(levels) * size.mean()
     world = world + _curve(side.root, frames, how.root_knots, unit)[:, None]
     return (world @ upright(how.dims, up)).astype(np.float32)
-

@@ -196,8 +196,12 @@ def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) ->
     if positions.shape[2] != keypoints:
         raise InputError(f"positions hold {positions.shape[2]} keypoints but skeleton {name!r} has {keypoints}")
     if confidence.shape != positions.shape[:3] or confidence.dtype != np.float32:
-        raise InputError(f"confidence is {confidence.dtype} {confidence.shape}; float32 {positions.shape[:3]} is needed")
-    _reject(np.isinf(positions).any(axis=-1), "an infinite coordinate (or one beyond float32)", "make it NaN if missing")
+        raise InputError(
+            f"confidence is {confidence.dtype} {confidence.shape}; float32 {positions.shape[:3]} is needed"
+        )
+    _reject(
+        np.isinf(positions).any(axis=-1), "an infinite coordinate (or one beyond float32)", "make it NaN if missing"
+    )
     missing = np.isnan(positions)
     partly = missing.any(axis=-1) & ~missing.all(axis=-1)
     _reject(partly, "a keypoint with only some coordinates NaN", "make all of them NaN")

@@ -86,9 +86,7 @@ def _build(name: str, keypoints: str, edges: str, root: str | None, extra: Mappi
     links = tuple((index[a], index[b]) for a, b in (e.split("-") for e in edges.split()))
     partners = {n: n.replace("left", "right") for n in names if "left" in n.split("_")}
     pairs = tuple((index[n], index[other]) for n, other in partners.items() if other in index)
-    return Skeleton(
-        name, names, links, pairs, None if root is None else index[root], _map19(names, extra or {})
-    )
+    return Skeleton(name, names, links, pairs, None if root is None else index[root], _map19(names, extra or {}))
 
 
 _COCO19 = (

@@ -1,5 +1,6 @@
 """The command line: results on disk, one honest line, and exit codes."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def run(*args, **options):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli")
-    posecodec.save(walk(100), path / "walk.npz")
+    posecodec.save(dataclasses.replace(walk(100), metadata={}), path / "walk.npz")
     assert run("encode", path / "walk.npz").returncode == 0
     return path
 

@@ -99,7 +99,9 @@ def test_two_processes_end_alike(folder, tmp_path):
         "torch.save(t.state.model.state_dict(), f'{sys.argv[2]}/rank{t.rank}.pt')\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611", str(script)]
-    subprocess.run([*command, str(path), str(tmp_path)], check=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    subprocess.run(
+        [*command, str(path), str(tmp_path)], check=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     first, second = (torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 

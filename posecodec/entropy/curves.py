@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.entropy.adaptive import MAX_INT_BYTES, get_int, put_int
-from posecodec.entropy.rangecoder import FAULT, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.entropy.rangecoder import FAULT, Int, RangeDecoder, RangeEncoder, is_sound, kernel
 
 CONTEXTS = 8
 """Contexts of each channel; a model of C channels has C * CONTEXTS rows."""
@@ -14,7 +14,7 @@ LARGEST_POINT = 2**31 - 1
 
 
 @kernel
-def _context(rest: NDArray[np.int64], k: int, channel: int) -> int:
+def _context(rest: NDArray[np.int64], k: int, channel: int) -> Int:
     if k < 2:
         return channel * CONTEXTS + k
     size = 2 * abs(rest[k - 1, channel]) if k > 2 else np.int64(0)
@@ -23,7 +23,7 @@ def _context(rest: NDArray[np.int64], k: int, channel: int) -> int:
 
 
 @kernel
-def _predicted(points: NDArray[np.int64], k: int, channel: int) -> int:
+def _predicted(points: NDArray[np.int64], k: int, channel: int) -> Int:
     if k == 0:
         return np.int64(0)
     if k == 1:

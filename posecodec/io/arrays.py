@@ -19,6 +19,7 @@ from posecodec.errors import InputError
 
 _MAX_EMPTY = 1 << 24
 
+
 def decode_array(data: bytes, what: str) -> NDArray[Any]:
     """The array in the bytes of one `.npy`. `what` names it in errors.
 

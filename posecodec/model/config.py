@@ -1,6 +1,6 @@
 """The shape of a model, as a typed value that round-trips through JSON.
 
-It can express our own models and the systems of the paper (arXiv 2509.19252); `tests/test_model.py` builds each of them.
+It can express our own models and the systems of the paper (arXiv 2509.19252); `tests/test_training.py` builds each of them.
 """
 
 from __future__ import annotations

@@ -90,9 +90,9 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, extent: Grid) -> None:
         super().__init__()
-        kernel = tuple(3 if size > 1 else 1 for size in extent)
+        t, h, w = (3 if size > 1 else 1 for size in extent)
         self.norm = nn.LayerNorm(width)
-        self.spread = nn.Conv3d(width, width, kernel, padding=tuple(k // 2 for k in kernel))
+        self.spread = nn.Conv3d(width, width, (t, h, w), padding=(t // 2, h // 2, w // 2))
         self.point = nn.Linear(width, width)
         nn.init.zeros_(self.point.weight)
         nn.init.zeros_(self.point.bias)
@@ -116,5 +116,3 @@ def halvings(config: ModelConfig) -> list[Grid]:
 def count_parameters(module: nn.Module) -> int:
     """Numbers that training changes."""
     return sum(p.numel() for p in module.parameters())
-
-

@@ -2,7 +2,7 @@
 
 Beside the network runs an optional linear path: the principal components of the keypoints of a group of frames. The
 network starts as a zero-initialized correction of it, in the latents and in the heatmaps, because the linear transform
-generalizes to people never seen and the network alone does not (docs/design.md). The decoder then gives where the linear
+generalizes to people never seen and the network alone does not (benchmarks/LOG.md). The decoder then gives where the linear
 path puts each keypoint and a correction of the log-heatmap around it; `heatmap` draws the one and adds the other.
 """
 
@@ -52,9 +52,8 @@ class VQGAN(nn.Module):
             self.components = nn.Parameter(torch.zeros(config.latent, size))
             self.basis = nn.Parameter(torch.zeros(config.latent, size))
             self.refine = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.latent))
-            for layer in (self.to_latent[1], self.refine[1]):
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            for parameter in (*self.to_latent[1].parameters(), *self.refine[1].parameters()):
+                nn.init.zeros_(parameter)
 
     def encode(self, volume: Tensor, points: Tensor) -> Tensor:
         """Latents before quantization, (B, t, h, w, F).

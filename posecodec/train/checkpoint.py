@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from posecodec.errors import InputError
-from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.model.vqgan import VQGAN
+from posecodec.train.discriminator import PatchDiscriminator
 
 
 @dataclass
@@ -60,4 +60,6 @@ def load(state: State, path: Path) -> None:
         state.judge_optimizer.load_state_dict(values["judge_optimizer"])
         state.step, state.best = values["step"], values["best"]
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is not a checkpoint of this model and config: {error}; remove it to start anew") from error
+        raise InputError(
+            f"{path} is not a checkpoint of this model and config: {error}; remove it to start anew"
+        ) from error

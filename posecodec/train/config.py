@@ -42,6 +42,9 @@ class Augmentation:
     noisy: float = 0.2
 
 
+STILL = Augmentation(mirror=0, stretch=0, bones=0, heading=0, jitter=0, drop=0, noisy=0)
+
+
 @dataclass(frozen=True)
 class Losses:
     """Weights. position and velocity are distances in pixels; heatmap and commitment are squared pixels."""

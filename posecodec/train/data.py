@@ -94,7 +94,10 @@ def _read_archive(stem: str, archive: Any) -> list[Clip]:
 def bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
     """(start, end, share): mean share of every edge's length in the sum of all."""
     lengths = np.array(
-        [[np.median(np.linalg.norm(c.points[:, a] - c.points[:, b], axis=-1)) for a, b in skeleton.edges] for c in clips]
+        [
+            [np.median(np.linalg.norm(c.points[:, a] - c.points[:, b], axis=-1)) for a, b in skeleton.edges]
+            for c in clips
+        ]
     )
     shares = (lengths / lengths.sum(axis=1, keepdims=True)).mean(axis=0)
     return tuple((a, b, round(float(s), 5)) for (a, b), s in zip(skeleton.edges, shares, strict=True))

@@ -141,7 +141,9 @@ def _grouped(book: NDArray[np.float32], uses: NDArray[np.int64]) -> NDArray[np.u
     for _ in range(20):
         group = torch.cdist(points, centers).argmin(1)
         weight = torch.zeros(len(centers)).index_add_(0, group, share)
-        centers = torch.zeros_like(centers).index_add_(0, group, points * share[:, None]) / weight[:, None].clamp_min(1e-6)
+        centers = torch.zeros_like(centers).index_add_(0, group, points * share[:, None]) / weight[:, None].clamp_min(
+            1e-6
+        )
     return (1 + torch.cdist(points, centers).argmin(1)).numpy().astype(np.uint8)
 
 

@@ -22,11 +22,12 @@ from torch import Tensor, distributed
 
 from posecodec.model.vqgan import VQGAN
 from posecodec.neural import encode_points, volume_of
+from posecodec.normalize import RADIUS_SHARE
 from posecodec.skeleton import by_name
 from posecodec.train import checkpoint, data, losses, views
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
-from posecodec.train.config import TrainConfig
+from posecodec.train.config import STILL, TrainConfig
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.validate import validate
 
@@ -171,9 +172,9 @@ class Trainer:
         loss.backward()
         parameters = [p for p in module.parameters() if p.grad is not None]
         if self.ranks > 1:
-            for parameter in parameters:
-                distributed.all_reduce(parameter.grad)
-                parameter.grad /= self.ranks  # type: ignore[operator]
+            for gradient in (p.grad for p in parameters if p.grad is not None):
+                distributed.all_reduce(gradient)
+                gradient.div_(self.ranks)
         torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
         optimizer.step()
 
@@ -184,9 +185,24 @@ class Trainer:
         for group in self.state.optimizer.param_groups:
             group["lr"] = group["peak"] * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
+    def seen_whole(self, number: int, clip: data.Clip) -> tuple[Tensor, float]:
+        """(points (1, T, K, D) normalized, scale to mm) of a validation clip, in 2D under one random camera.
+
+        In 2D the scale is that of a standing body, and so errors are in mm only roughly.
+        """
+        motion = data.canonicalize([clip], self.skeleton, self.bones)
+        rng = data.generator_for(1, number)
+        windows = data.draw(motion, STILL, 1, len(clip.points), rng)
+        if self.config.model.dims == 3:
+            return windows.body, float(motion.size[0])
+        points = views.points_2d(windows, self.cameras, self.skeleton.root or 0, rng)
+        return points, float(motion.size[0]) * RADIUS_SHARE
+
     def _evaluate(self, log: _Log) -> None:
+        config = self.config
         if self.rank == 0:
-            scores = validate(self)
+            views_of_val = (self.seen_whole(number, clip) for number, clip in enumerate(self.val))
+            scores = validate(self.state.model, views_of_val, config.evaluate_levels, self.skeleton.root, self.device)
             score = sum(scores.values()) / len(scores)
             log.write({"step": self.state.step, "val_mm": {str(k): round(v, 2) for k, v in scores.items()}})
             better = score < self.state.best

@@ -52,7 +52,9 @@ def _some_by_known(pixels: Tensor, world: Tensor, known: Cameras | None, rng: to
     return pixels
 
 
-def pixels_of(points: NDArray[np.float32], known: Cameras | None, root: int, rng: torch.Generator) -> NDArray[np.float32]:
+def pixels_of(
+    points: NDArray[np.float32], known: Cameras | None, root: int, rng: torch.Generator
+) -> NDArray[np.float32]:
     """(T, K, 2) pixels of one clip (T, K, 3) in mm, turned at random about the middle of its path, under one camera."""
     world = torch.from_numpy(points)[None]
     middle = world[:, :, root].mean(1) * torch.tensor([1.0, 0.0, 1.0])
@@ -69,5 +71,3 @@ def _normalized(pixels: Tensor, root: int, error: Tensor) -> Tensor:
     slope = (size * time).sum(1) / time.square().sum()
     line = size.mean(1, keepdim=True) + slope[:, None] * time + error[:, None]
     return body / line.exp()[..., None, None]
-
-
