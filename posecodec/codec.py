@@ -121,12 +121,13 @@ class PoseCodec:
             world = denormalize(points, chunk.side, self.normalization, header.coded_up, chunk.tokens.shape[-1])
             positions[frames, person] = np.where(chunk.mask[..., None], world[:, chosen], np.nan)
             confidence[frames, person] = _confidences(chunk)
-        if np.isinf(positions).any():
-            raise CorruptError("the file holds positions beyond all bounds; get it again")
-        return PoseSequence(
-            positions, confidence, header.skeleton, header.fps, header.timestamps, header.unit, header.up, header.ids,
-            header.metadata,
-        )  # fmt: skip
+        try:
+            return PoseSequence(
+                positions, confidence, header.skeleton, header.fps, header.timestamps, header.unit, header.up,
+                header.ids, header.metadata,
+            )  # fmt: skip
+        except InputError as error:
+            raise CorruptError(f"the file holds what no recording can: {error}; get the file again") from error
 
     def tokens(self, source: bytes | str | Path) -> tuple[TokenGrid, ...]:
         """The token grids of a file, without running the network. Raises as `decode` does."""

@@ -24,7 +24,8 @@ MAGIC, VERSION = b"PSC", 1
 CHUNK_FRAMES = 1024
 ID_BYTES = 4
 LARGEST_PACKED = 64 << 20
-MOST_FRAMES = 2**31 - 1
+MOST_POSES = 2**24
+"""Frames times people that a file may have: 6 days of one person at 30 fps, and 5 GB of positions and confidence."""
 SPELLED_OUT = 31
 RATES = tuple(
     Fraction(n, d)
@@ -84,8 +85,13 @@ class Header:
 
 
 def write(header: Header, payloads: list[bytes]) -> bytes:
-    """The whole file. Raises InputError if a rate or metadata cannot be written."""
+    """The whole file. Raises InputError if a rate, an id or metadata cannot be written, or there are too many frames."""
     assert len(payloads) == header.chunk_count
+    if header.frames * max(len(header.ids), 1) > MOST_POSES:
+        raise InputError(
+            f"{header.frames} frames of {len(header.ids)} people; at most {MOST_POSES} frames times people fit in a file: "
+            "cut the recording"
+        )
     head = _header_bytes(header) + b"".join(_varint(len(p)) for p in payloads)
     check = binascii.crc_hqx(head, 0xFFFF)
     parts = [head, check.to_bytes(2, "little")]
@@ -161,7 +167,9 @@ def _read_header(data: bytes) -> tuple[Header, list[int], int, int]:
         raise CorruptError(
             f"the header is damaged or cut short at byte {source.place}: {error}; get it again"
         ) from error
-    except (PosecodecError, ValueError, TypeError, LookupError, RecursionError, zstandard.ZstdError) as error:
+    except (
+        PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zstandard.ZstdError
+    ) as error:  # fmt: skip
         raise CorruptError(f"the header is damaged near byte {source.place} ({error}); get the file again") from error
     check = binascii.crc_hqx(data[: source.place], 0xFFFF)
     if data[source.place : source.place + 2] != check.to_bytes(2, "little"):
@@ -179,8 +187,8 @@ def _parse(source: _Source) -> tuple[Header, list[int]]:
     frames = source.varint()
     people = 1 if state["simple"] else source.varint()
     source.expect(people if state["named"] else 0)
-    if people > 1 << 20:
-        raise _Cut(f"{people} people")
+    if people > 1 << 20 or frames * max(people, 1) > MOST_POSES:
+        raise _Cut(f"{frames} frames of {people} people")
     ids = tuple(source.text() if state["named"] else str(i) for i in range(people))
     tracks = (Track(0, 0, frames),) if state["simple"] else _read_tracks(source, frames, people)
     skeleton = _read_skeleton(source, state["spelled"], shape & 31)
@@ -213,7 +221,8 @@ def _read_skeleton(source: _Source, spelled: bool, number: int) -> Skeleton:
         raise _Cut("skeleton both built in and spelled out")
     values = json.loads(source.packed())
     edges, pairs = (tuple((int(a), int(b)) for a, b in values[key]) for key in ("edges", "pairs"))
-    return Skeleton(str(values["name"]), tuple(str(k) for k in values["keypoints"]), edges, pairs, values["root"])
+    root = None if values["root"] is None else int(values["root"])
+    return Skeleton(str(values["name"]), tuple(str(k) for k in values["keypoints"]), edges, pairs, root)
 
 
 def _skeleton_json(skeleton: Skeleton) -> bytes:
@@ -224,7 +233,7 @@ def _skeleton_json(skeleton: Skeleton) -> bytes:
 def _json(value: Any) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects"
         ) from error
@@ -288,7 +297,10 @@ def _varint(value: int) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    data = value.encode()
+    try:
+        data = value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the id {value!r} is no valid unicode ({error.reason}); rename it") from error
     return _varint(len(data)) + data
 
 

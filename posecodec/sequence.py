@@ -85,9 +85,10 @@ class PoseSequence:
         missing = np.isnan(points).any(axis=-1)
         points[missing] = np.nan
         weights = np.ones(missing.shape, np.float32) if confidence is None else _as_float(confidence, "confidence")
+        given = weights.shape
         weights = weights[:, None] if weights.ndim == 2 else weights
         if weights.shape != missing.shape:
-            raise InputError(f"confidence has shape {weights.shape}; positions {points.shape} need {missing.shape}")
+            raise InputError(f"confidence has shape {given}; positions {points.shape} need {missing.shape}")
         if skeleton is None:
             skeleton = COCO19 if count == len(COCO19) else Skeleton.custom(count)
         return PoseSequence(

@@ -13,12 +13,16 @@ import pytest
 import torch
 
 import posecodec
+from posecodec.errors import InputError
 from posecodec.model.config import ModelConfig, Volume
+from posecodec.model.quantizer import ResidualQuantizer
 from posecodec.model.vqgan import VQGAN
 from posecodec.neural import volume_of
 from posecodec.samples import walk
+from posecodec.skeleton import COCO19
 from posecodec.train import checkpoint
 from posecodec.train.config import Augmentation, Data, Losses, SideSteps, TrainConfig
+from posecodec.train.data import load_clips
 from posecodec.train.export import export
 from posecodec.train.loop import Trainer
 
@@ -132,3 +136,37 @@ def test_systems_of_the_paper_are_configs(system, factor):
     quantized, _ = model.quantizer(latents, torch.tensor([2]))
     views = outputs.view_count
     assert model.decode(quantized, torch.tensor([2])).logits.shape == (1, 32, views, grid, grid)
+
+
+def test_training_data_are_turned_upright(tmp_path):
+    upright = walk(60)
+    tilted = upright.positions[..., [0, 2, 1]] * [1, -1, 1]
+    posecodec.save(posecodec.PoseSequence.of(tilted, fps=30, unit="mm", up="z"), tmp_path / "z.npz")
+    clip = load_clips((str(tmp_path / "z.npz"),), COCO19)[0]
+    assert clip.points == pytest.approx(upright.positions[:, 0], abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"factor": (0, 16, 16)}, {"factor": (16, 16)}, {"features": 0}, {"dims": 2}, {"grid": 24}]
+)
+def test_impossible_configs_are_refused(wrong):
+    with pytest.raises(InputError):
+        shape(**{"dims": 3, **wrong}) if "dims" not in wrong else ModelConfig(**{**vars(shape(3)), "dims": 2})
+
+
+def test_quantizer_levels_nest_and_revive():
+    rng = torch.Generator().manual_seed(0)
+    points = torch.randn(600, 6, generator=rng)
+    quantizer = ResidualQuantizer(4, 16, 6)
+    quantizer.fit(points, rng)
+    tokens = quantizer.encode(points)
+    errors = [float((points - quantizer.decode(tokens[:, :q])).square().mean()) for q in range(1, 5)]
+    assert errors == sorted(errors, reverse=True) and errors[3] < 0.5 * errors[0]
+    quantizer.codebooks[0, 3] = quantizer.sums[0, 3] = 1e3
+    quantizer.uses[0, 3] = 0
+    given = points[:64].reshape(4, 16, 6).requires_grad_()
+    out, _ = quantizer.train()(given, torch.full((4,), 4), rng)
+    out.sum().backward()
+    assert (
+        torch.equal(given.grad, torch.ones_like(given)) and float(quantizer.codebooks[0, 3].detach().abs().max()) < 10
+    )

@@ -73,17 +73,29 @@ class ModelConfig:
     linear: bool
 
     def __post_init__(self) -> None:
+        if not len(self.factor) == len(self.patch) == 3 or min(*self.factor, *self.patch) < 1:
+            raise InputError(f"factor {self.factor} and patch {self.patch} need three numbers of at least 1 each")
+        if any((volume.views == "image") != (self.dims == 2) for volume in (self.inputs, self.outputs)):
+            raise InputError(
+                f"{self.dims}D with views {self.inputs.views!r} and {self.outputs.views!r}; 2D goes with 'image'"
+            )
         sizes = (self.window, self.grid, self.grid)
         for axis, (size, factor, patch) in enumerate(zip(sizes, self.factor, self.patch, strict=True)):
-            steps = factor // max(patch, 1)
-            if patch < 1 or size % factor or factor % patch or steps & (steps - 1):
+            steps = factor // patch
+            if size % factor or factor % patch or steps & (steps - 1):
                 raise InputError(
                     f"axis {'thw'[axis]} of size {size}: factor {factor} must divide it and be patch {patch} "
                     "times a power of two"
                 )
         if self.linear and (self.latent_grid[1:] != (1, 1) or self.outputs.draw != "keypoints"):
             raise InputError("a linear path needs keypoint outputs and one latent cell per frame group")
-        if self.dims not in (2, 3) or min(self.codes, self.levels, self.latent, self.width, self.depth) < 1:
+        if (
+            self.dims not in (2, 3)
+            or min(
+                self.codes, self.levels, self.latent, self.width, self.depth, self.features, self.keypoints, self.limbs
+            )
+            < 1
+        ):
             raise InputError(f"impossible model: {self}")
 
     @property

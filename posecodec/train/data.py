@@ -16,7 +16,7 @@ from torch import Tensor
 
 from posecodec import io
 from posecodec.errors import InputError
-from posecodec.normalize import fit_spline, headings, sizes, spline_basis, turn
+from posecodec.normalize import fit_spline, headings, sizes, spline_basis, turn, upright
 from posecodec.sequence import UNIT_MM
 from posecodec.skeleton import Skeleton
 from posecodec.train.config import Augmentation
@@ -73,7 +73,10 @@ def _read(file: Path, skeleton: Skeleton) -> list[Clip]:
             if "rel_dmm" in archive:
                 return _read_archive(file.stem, archive)
     sequence = io.load(file).mapped_to(skeleton)
-    points = sequence.positions * UNIT_MM.get(sequence.unit, 1.0)
+    if sequence.dims != 3:
+        raise InputError(f"{file} is 2D; train on 3D motion, which 2D models see through cameras")
+    up = sequence.up if sequence.up != "unknown" else "y"
+    points = (sequence.positions @ upright(3, up).T * UNIT_MM.get(sequence.unit, 1.0)).astype(np.float32)
     whole = [points[:, p] for p in range(sequence.people) if not np.isnan(points[:, p]).any()]
     return [Clip(f"{file.stem}/{i}", x) for i, x in enumerate(whole) if len(x) >= SHORTEST]
 

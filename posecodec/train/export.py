@@ -97,7 +97,11 @@ def _token_tables(trainer: Trainer, rate_weight: float) -> TokenTables:
     latents = []
     for _ in range(COUNTED // 32):
         points = trainer.source(32, rng).to(trainer.device)
-        latents.append(encode_points(model, points, torch.ones(points.shape[:3], dtype=torch.bool)).cpu().numpy())
+        latents.append(
+            encode_points(model, points, torch.ones(points.shape[:3], dtype=torch.bool, device=points.device))
+            .cpu()
+            .numpy()
+        )
     windows = np.concatenate(latents)
     books = model.quantizer.codebooks.cpu().numpy()
     tables = _plain_tables(config.levels, config.codes)
