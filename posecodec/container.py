@@ -85,11 +85,11 @@ class Header:
 
 
 def write(header: Header, payloads: list[bytes]) -> bytes:
-    """The whole file. Raises InputError if a rate, an id or metadata cannot be written, or there are too many frames."""
+    """The whole file. Raises InputError if a rate, id or metadata cannot be written, or it has too many frames."""
     assert len(payloads) == header.chunk_count
     if header.frames * max(len(header.ids), 1) > MOST_POSES:
         raise InputError(
-            f"{header.frames} frames of {len(header.ids)} people; at most {MOST_POSES} frames times people fit in a file: "
+            f"{header.frames} frames of {len(header.ids)} people; at most {MOST_POSES} frames times people fit: "
             "cut the recording"
         )
     head = _header_bytes(header) + b"".join(_varint(len(p)) for p in payloads)
@@ -195,8 +195,8 @@ def _parse(source: _Source) -> tuple[Header, list[int]]:
     times = _unplanes(source.packed(), frames) if state["timed"] else None
     metadata = json.loads(source.packed()) if state["noted"] else {}
     header = Header(
-        weights, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5], skeleton, fps, times,
-        frames, ids, tracks, metadata,
+        weights, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5], skeleton, fps,
+        times, frames, ids, tracks, metadata,
     )  # fmt: skip
     if header.coded_up == "unknown" or not isinstance(metadata, dict):
         raise _Cut("impossible axis or metadata")
