@@ -100,7 +100,7 @@ def show(name: str, unit: str, rows: list[dict[str, Any]]) -> None:
 @click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
 @click.option("--model", "models", multiple=True, default=("body3d", "body2d"), help="Weights by name or path.")
-@click.option("--levels", "chosen", multiple=True, type=int, help="Instead of 1, 2, 4, the default and all.")
+@click.option("--levels", "chosen", multiple=True, type=int, help="Instead of 1, 2, 4, 6, 8, the default and all.")
 def main(data: Path, out: Path, models: tuple[str, ...], chosen: tuple[int, ...]) -> None:
     """Measure weights on the validation motion."""
     torch.set_num_threads(1)
@@ -109,7 +109,7 @@ def main(data: Path, out: Path, models: tuple[str, ...], chosen: tuple[int, ...]
         flat = codec.config.dims == 2
         with tempfile.TemporaryDirectory() as folder:
             files = (files_2d if flat else files_3d)(data, Path(folder))
-            steps = chosen or sorted({1, 2, 4, 8, codec.default_levels, codec.config.levels})
+            steps = chosen or sorted({1, 2, 4, 6, 8, codec.default_levels, codec.config.levels})
             rows = [measure(codec, files, levels) for levels in steps]
         name, unit = codec.weights.name, "px" if flat else "mm"
         show(name, unit, rows)
