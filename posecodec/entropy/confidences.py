@@ -1,50 +1,369 @@
-"""Confidences of keypoints as adaptive integers: the difference from the same keypoint's last one."""
+"""Confidences of keypoints as adaptive integers: the change since the same keypoint's last one.
+
+A change is a few yes/no questions: is it zero, is it negative, how many bits has its size, which ones. Five models
+guess every answer, each from something else that is known: the last two changes, the change of the keypoint before,
+where two smoothing filters expect the value, and the level. What they say is mixed in the logistic domain by weights
+that learn, as in Mahoney's PAQ (2005), in integers. Nothing is trained: the models start from ignorance in every chunk.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.adaptive import MAX_INT_BYTES, get_int, int_model, put_int
-from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.entropy.rangecoder import (
+    FAULT,
+    MAX_BITS,
+    MAX_PUT_BYTES,
+    Int,
+    RangeDecoder,
+    RangeEncoder,
+    get_binary,
+    get_bits,
+    is_sound,
+    kernel,
+    put,
+    put_bits,
+)
 
-CONTEXTS = 4
+START = 255  # what the first confidence is compared with: certainty
+
+# The questions: zero, negative, longer than 1 .. 32 bits, and the two bits after the leading one of short sizes.
+ZERO, NEGATIVE, LONGER = np.int64(0), np.int64(1), np.int64(2)
+MOST_LENGTH = 33  # of the difference of two int32
+MODELED_LENGTH = 9  # of longer sizes the bits after the leading one are raw
+BELOW = LONGER + MOST_LENGTH
+QUESTIONS = int(BELOW) + 3 * (MODELED_LENGTH + 1)
+MOST_BYTES = MAX_PUT_BYTES * (MOST_LENGTH + 8)
+
+# What is known of a keypoint. SIZE: recent changes, in 128ths. Then each filter's forecast, slope, bend and misses.
+LAST, CHANGE, BEFORE, RUN, SIGN, SIZE, SEEN, FILTERS = range(8)
+HALF_MEMORIES = (5, 7, 10, 18)  # twice the values after which a filter forgets
+FORECAST, SLOPE, BEND, MISS = range(4)
+KNOWN = FILTERS + 4 * len(HALF_MEMORIES)
+TABLES = 5
+MODELS = TABLES + len(HALF_MEMORIES)
+ROWS = 488
+FORETOLD = 4  # questions about length that filters answer
+LEAST_SCALE, SCALE_GAIN, SCALE_LOSS = 90, 170, 80
+UNIT = 10  # bits after the point in forecasts
+MOST_SEEN = 31
+GAIN_BITS = 16
+FAR = 1 << 32  # a forecast that misses by so much starts again: products stay below 2**63
+
+# Probabilities have 12 bits, their logits 8 after the point.
+ONE = 4096
+MOST_LOGIT = 2047
+SQUASH = np.array(
+    [1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994, 3348, 3607, 3785, 3901,
+     3975, 4022, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094],
+    dtype=np.int64,
+)  # fmt: skip
+FIRST_WEIGHT = 20000
+RATE = 10
+WINDOW = 60
 
 
 @kernel
-def _put(state, out, values, mask, last, change, probs):  # type: ignore[no-untyped-def]
-    for t in range(values.shape[0]):
-        for k in range(values.shape[1]):
-            if mask[t, k]:
-                step = values[t, k] - last[k]
-                put_int(state, out, probs, min(abs(change[k]), np.int64(CONTEXTS - 1)), step)
-                last[k] = values[t, k]
-                change[k] = step
+def _squash(logit, table):  # type: ignore[no-untyped-def]
+    """4096 / (1 + exp(-logit / 256)), by straight lines between the entries of the table."""
+    if logit > MOST_LOGIT:
+        return np.int64(ONE - 1)
+    if logit < -MOST_LOGIT:
+        return np.int64(1)
+    place = (logit >> 7) + 16
+    part = logit & 127
+    return (table[place] * (128 - part) + table[place + 1] * part + 64) >> 7
+
+
+def _logits() -> NDArray[np.int64]:
+    """(4096,) the inverse of `_squash`: for each probability the smallest logit that reaches it."""
+    logits = np.arange(-MOST_LOGIT, MOST_LOGIT + 1)
+    place, part = (logits >> 7) + 16, logits & 127
+    squashed = (SQUASH[place] * (128 - part) + SQUASH[place + 1] * part + 64) >> 7
+    return np.clip(np.searchsorted(squashed, np.arange(ONE)) - MOST_LOGIT, -MOST_LOGIT, MOST_LOGIT)
 
 
 @kernel
-def _get(state, data, values, mask, last, change, probs):  # type: ignore[no-untyped-def]
+def _clip(value, limit):  # type: ignore[no-untyped-def]
+    return min(max(value, np.int64(-limit)), np.int64(limit))
+
+
+def _gains() -> NDArray[np.int64]:
+    """(filters, 32, 3) gains of value, slope and bend after so many values, times 2**16.
+
+    Parabolas by least squares: first through all values alike (n of them), then with memories that fade by 1 - 1/m a
+    value (Morrison, "Introduction to sequential smoothing and prediction", 1969).
+    """
+    n = np.arange(3, MOST_SEEN + 3, dtype=np.int64)
+    even = np.stack([3 * (3 * n * n - 3 * n + 2), 18 * (2 * n - 1), np.full_like(n, 60)], axis=1)
+    even = (even << GAIN_BITS) // (n * (n + 1) * (n + 2))[:, None]
+    fading = [[h**3 - (h - 2) ** 3, 12 * (h - 1), 8] for h in HALF_MEMORIES]
+    fixed = np.array([[(g << GAIN_BITS) // h**3 for g in row] for h, row in zip(HALF_MEMORIES, fading, strict=True)])
+    grown = np.maximum(even[None], fixed[:, None])
+    return np.concatenate([np.full((len(HALF_MEMORIES), 1, 3), [1 << GAIN_BITS, 0, 0]), grown], axis=1)
+
+
+@kernel
+def _step(distance):  # type: ignore[no-untyped-def]
+    """A distance, in 16ths up to 2, coarser beyond: -60 .. 60."""
+    size = abs(distance) >> (UNIT - 4)
+    if size > 32:
+        size = min(np.int64(32) + ((size - 32) >> 3), np.int64(60))
+    return -size if distance < 0 else size
+
+
+@kernel
+def _contexts(known, k, beside, rows):  # type: ignore[no-untyped-def]
+    """Fill `rows` with what each model goes by."""
+    state = known[k]
+    if not state[SEEN]:
+        rows[:] = 0
+        return
+    change, before, level = state[CHANGE], state[BEFORE], state[LAST]
+    rows[0] = 1 + (_clip(change, 4) + 4) * 9 + _clip(before, 4) + 4
+    rows[1] = 1 + (_clip(beside, 3) + 3) * 7 + _clip(change, 3) + 3
+    rows[2] = 1 + min(state[RUN], np.int64(20)) * 3 + state[SIGN]
+    near = min(max(np.int64(255) - level, np.int64(0)), np.int64(255))
+    rows[3] = 1 + _near(near) * 12 + min(state[SIZE] >> 5, np.int64(11))
+    part = state[FILTERS + 4 :]
+    rows[4] = 1 + 121 * _noise(part[MISS]) + _step(part[FORECAST] - (level << UNIT)) + 60
+
+
+@kernel
+def _noise(miss):  # type: ignore[no-untyped-def]
+    """A filter's misses in four classes."""
+    return np.int64(miss > 300) + np.int64(miss > 500) + np.int64(miss > 1200)
+
+
+@kernel
+def _mass(low, high, scale, squash):  # type: ignore[no-untyped-def]
+    """The probability, of 4096, that a logistic variable lies between two distances from its mean."""
+    return _squash((high << 8) // scale, squash) - _squash((low << 8) // scale, squash)
+
+
+@kernel
+def _foretold(part, level, slot, negative, squash):  # type: ignore[no-untyped-def]
+    """The probability of a yes, of 4096, if the value is logistic around a filter's forecast; half where unsure."""
+    middle = (level << UNIT) - part[FORECAST]
+    scale = max(np.int64(LEAST_SCALE), ((part[MISS] * SCALE_GAIN) >> 8) - SCALE_LOSS)
+    half = np.int64(1 << (UNIT - 1))
+    if slot == ZERO:
+        yes = _mass(middle - half, middle + half, scale, squash)
+        no = ONE - yes
+    elif slot == NEGATIVE:
+        yes = _squash(((middle - half) << 8) // scale, squash)
+        no = ONE - _squash(((middle + half) << 8) // scale, squash)
+    else:
+        near = np.int64(1) << (slot - LONGER)
+        first, last = (near << UNIT) - half, (2 * near << UNIT) - half
+        if negative:
+            yes = _squash(((middle - last) << 8) // scale, squash)
+            no = _mass(middle - last, middle - first, scale, squash)
+        else:
+            yes = ONE - _squash(((middle + last) << 8) // scale, squash)
+            no = _mass(middle + first, middle + last, scale, squash)
+    return min(max((yes * ONE + ONE // 2) // (yes + no + 1), np.int64(1)), np.int64(ONE - 1))
+
+
+@kernel
+def _near(near):  # type: ignore[no-untyped-def]
+    """Distances from certainty, 0 .. 255, in 18 classes."""
+    if near < 8:
+        return near
+    return np.int64(8) + (near >> 4) if near < 32 else np.int64(10) + (near >> 5)
+
+
+@kernel
+def _mix(slot, negative, state, rows, table, weights, logits, inputs, squash):  # type: ignore[no-untyped-def]
+    """The probability of a yes, of 4096, leaving the models' logits in `inputs`."""
+    for i in range(TABLES):
+        inputs[i] = logits[table[i, rows[i], slot, 0] >> 4]
+    for i in range(TABLES, MODELS):
+        inputs[i] = 0
+        if slot < LONGER + FORETOLD and state[SEEN]:
+            part = state[FILTERS + 4 * (i - TABLES) :]
+            inputs[i] = logits[_foretold(part, state[LAST], slot, negative, squash)]
+    total = np.int64(0)
+    for i in range(MODELS):
+        total += weights[slot, i] * inputs[i]
+    return min(max(_squash(total >> 16, squash), np.int64(1)), np.int64(ONE - 1))
+
+
+@kernel
+def _learn(bit, chance, slot, rows, table, weights, inputs):  # type: ignore[no-untyped-def]
+    """Move the weights and the models towards the answer."""
+    error = ((bit << 12) - chance) * RATE
+    for i in range(MODELS):
+        weights[slot, i] = _clip(weights[slot, i] + ((inputs[i] * error + 512) >> 10), 1 << 20)
+    for i in range(TABLES):
+        cell = table[i, rows[i], slot]
+        seen = np.int64(cell[1])
+        cell[0] += ((bit << 16) - bit - np.int64(cell[0])) * 2 // (2 * seen + 3)
+        cell[1] = min(seen + 1, np.int64(WINDOW))
+
+
+@kernel
+def _put_answer(state, out, bit, slot, negative, known, mixer):  # type: ignore[no-untyped-def]
+    rows, table, weights, logits, inputs, squash = mixer
+    chance = _mix(slot, negative, known, rows, table, weights, logits, inputs, squash)
+    zero = (ONE - chance) << 4
+    put(state, out, zero if bit else np.int64(0), (chance << 4) if bit else zero, MAX_BITS)
+    _learn(bit, chance, slot, rows, table, weights, inputs)
+
+
+@kernel
+def _get_answer(state, data, slot, negative, known, mixer):  # type: ignore[no-untyped-def]
+    rows, table, weights, logits, inputs, squash = mixer
+    chance = _mix(slot, negative, known, rows, table, weights, logits, inputs, squash)
+    bit = np.int64(get_binary(state, data, (ONE - chance) << 4))
+    _learn(bit, chance, slot, rows, table, weights, inputs)
+    return bit
+
+
+@kernel
+def _put_change(state, out, change, known, mixer):  # type: ignore[no-untyped-def]
+    _put_answer(state, out, np.int64(change == 0), ZERO, np.int64(0), known, mixer)
+    if change == 0:
+        return
+    negative = np.int64(change < 0)
+    _put_answer(state, out, negative, NEGATIVE, np.int64(0), known, mixer)
+    size = abs(change)
+    length = np.int64(1)
+    while length < MOST_LENGTH:
+        longer = np.int64((size >> length) > 0)
+        _put_answer(state, out, longer, LONGER + length - 1, negative, known, mixer)
+        if not longer:
+            break
+        length += 1
+    below = length - 1
+    slot = BELOW + 3 * min(length, np.int64(MODELED_LENGTH))
+    for _ in range(min(np.int64(2), below)):
+        if length > MODELED_LENGTH:
+            break
+        below -= 1
+        bit = (size >> below) & 1
+        _put_answer(state, out, bit, slot, negative, known, mixer)
+        slot += 1 + bit
+    while below > 0:
+        part = min(below, np.int64(MAX_BITS))
+        below -= part
+        put_bits(state, out, (size >> below) & ((np.int64(1) << part) - 1), part)
+
+
+@kernel
+def _get_change(state, data, known, mixer):  # type: ignore[no-untyped-def]
+    """The mirror of `_put_change`."""
+    if _get_answer(state, data, ZERO, np.int64(0), known, mixer):
+        return np.int64(0)
+    negative = _get_answer(state, data, NEGATIVE, np.int64(0), known, mixer)
+    length = np.int64(1)
+    while length < MOST_LENGTH and _get_answer(state, data, LONGER + length - 1, negative, known, mixer):
+        length += 1
+    below = length - 1
+    size = np.int64(1)
+    slot = BELOW + 3 * min(length, np.int64(MODELED_LENGTH))
+    for _ in range(min(np.int64(2), below)):
+        if length > MODELED_LENGTH:
+            break
+        below -= 1
+        bit = _get_answer(state, data, slot, negative, known, mixer)
+        size = 2 * size + bit
+        slot += 1 + bit
+    while below > 0:
+        part = min(below, np.int64(MAX_BITS))
+        below -= part
+        size = (size << part) | get_bits(state, data, part)
+    return -size if negative else size
+
+
+@kernel
+def _follow(known, k, value, gains):  # type: ignore[no-untyped-def]
+    """Take in a keypoint's new value."""
+    state = known[k]
+    if not state[SEEN]:
+        state[LAST] = value
+        state[SIGN] = 1
+    change = value - state[LAST]
+    state[RUN] = 0 if change else state[RUN] + 1
+    if change:
+        state[SIGN] = 2 if change > 0 else 0
+    state[SIZE] += ((abs(change) << 7) - state[SIZE] + 4) >> 3
+    state[BEFORE], state[CHANGE], state[LAST] = state[CHANGE], change, value
+    for i in range(gains.shape[0]):
+        _filter(state[FILTERS + 4 * i :], value << UNIT, gains[i, state[SEEN]])
+    state[SEEN] = min(state[SEEN] + 1, np.int64(MOST_SEEN))
+
+
+@kernel
+def _filter(part, value, gain):  # type: ignore[no-untyped-def]
+    """Move a parabola towards a value and on to the next frame."""
+    miss = value - part[FORECAST]
+    if abs(miss) > FAR:
+        part[FORECAST], part[SLOPE], part[BEND], miss = value, np.int64(0), np.int64(0), np.int64(0)
+    part[MISS] += (min(abs(miss), np.int64(1 << 20)) - part[MISS]) >> 3
+    bend = part[BEND] + (miss * gain[2] >> (GAIN_BITS - 6))
+    slope = part[SLOPE] + (miss * gain[1] >> (GAIN_BITS - 6))
+    part[FORECAST] += (miss * gain[0] >> GAIN_BITS) + ((2 * slope + bend) >> 7)
+    part[SLOPE], part[BEND] = slope + bend, bend
+
+
+@kernel
+def _expected(known, k):  # type: ignore[no-untyped-def]
+    """What a change is counted from: the keypoint's last value, else that of the keypoint before."""
+    if known[k, SEEN]:
+        return known[k, LAST]
+    return known[k - 1, LAST] if k > 0 else np.int64(START)
+
+
+@kernel
+def _put(state, out, values, mask, known, gains, mixer):  # type: ignore[no-untyped-def]
     for t in range(values.shape[0]):
+        beside = np.int64(0)
         for k in range(values.shape[1]):
             if mask[t, k]:
-                change[k] = get_int(state, data, probs, min(abs(change[k]), np.int64(CONTEXTS - 1)))
-                last[k] += change[k]
-                values[t, k] = last[k]
-        if not is_sound(state, data):
-            return
+                _contexts(known, k, beside, mixer[0])
+                beside = values[t, k] - _expected(known, k)
+                _put_change(state, out, beside, known[k], mixer)
+                _follow(known, k, values[t, k], gains)
+
+
+@kernel
+def _get(state, data, values, mask, known, gains, mixer):  # type: ignore[no-untyped-def]
+    for t in range(values.shape[0]):
+        beside = np.int64(0)
+        for k in range(values.shape[1]):
+            if mask[t, k]:
+                _contexts(known, k, beside, mixer[0])
+                beside = _get_change(state, data, known[k], mixer)
+                value = _expected(known, k) + beside
+                if value < -(2**31) or value > 2**31 - 1:
+                    state[FAULT] = 1
+                if not is_sound(state, data):
+                    return
+                values[t, k] = value
+                _follow(known, k, value, gains)
+
+
+def _mixer() -> tuple[NDArray[np.int64] | NDArray[np.int32], ...]:
+    """Fresh models, weights and scratch space."""
+    table = np.zeros((TABLES, ROWS, QUESTIONS, 2), np.int32)
+    table[..., 0] = 1 << 15
+    weights = np.full((QUESTIONS, MODELS), FIRST_WEIGHT, np.int64)
+    return np.zeros(MODELS, np.int64), table, weights, _logits(), np.zeros(MODELS, np.int64), SQUASH
 
 
 def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: NDArray[np.bool_]) -> None:
     """Code values (T, K) where mask (T, K) is set."""
-    encoder.reserve(int(mask.sum()) * MAX_INT_BYTES)
-    last = np.zeros((2, values.shape[1]), np.int64)
-    _put(encoder.state, encoder.out, values.astype(np.int64), mask, last[0], last[1], int_model(CONTEXTS))
+    encoder.reserve(int(mask.sum()) * MOST_BYTES)
+    known = np.zeros((values.shape[1], KNOWN), np.int64)
+    _put(encoder.state, encoder.out, values.astype(np.int64), mask, known, _gains(), _mixer())
 
 
 def decode_confidences(decoder: RangeDecoder, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """The values (T, K) that `encode_confidences` coded, 0 where the mask is not set. Raises CorruptError."""
     values = np.zeros(mask.shape, np.int64)
-    last = np.zeros((2, mask.shape[1]), np.int64)
-    _get(decoder.state, decoder.data, values, mask, last[0], last[1], int_model(CONTEXTS))
+    known = np.zeros((mask.shape[1], KNOWN), np.int64)
+    _get(decoder.state, decoder.data, values, mask, known, _gains(), _mixer())
     decoder.check()
-    return values.clip(-(2**31) + 1, 2**31 - 1).astype(np.int32)
+    return values.astype(np.int32)

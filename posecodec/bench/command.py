@@ -1,0 +1,71 @@
+"""The command `bench`: it parses, measures, prints and writes; everything heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from posecodec.errors import UsageError
+
+if TYPE_CHECKING:
+    from posecodec.bench.method import Method
+
+
+@click.group()
+def bench() -> None:
+    """Measure the codec against other methods."""
+
+
+@bench.command()
+@click.option("--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="Motion.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
+@click.option("--split", default="val", show_default=True, help="Folder of archives in the data to measure on.")
+@click.option("--methods", "names", help="Only these, with commas in between, such as B0,tokens.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first so many sequences.")
+def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) -> None:
+    """Rate and distortion of all methods: tables, JSON and a picture.
+
+    The data is a folder with train/*.npz and val/*.npz, or with pose files (there is no B0 then: it learns from train).
+    """
+    from posecodec.bench import b0, rd, record, table
+    from posecodec.bench.data import load_split, load_training
+
+    chosen, with_b0 = _chosen(names, rd.REFERENCE)
+    takes = load_split(data, split)[:limit]
+    training = load_training(data) if with_b0 else []
+    if with_b0 and not training:
+        click.echo(f"no B0: {data} has no train/*.npz for it to learn from", err=True)
+    _one_thread()
+    click.echo(table.heading())
+    fitted = b0.B0.fit([take.points for take in training]) if training else None
+    result = rd.run(chosen, takes, fitted, lambda row: click.echo(table.line(row)))
+    for name, why in result.left_out.items():
+        click.echo(f"{name:15} {why}")
+    for text in table.delta_lines(result):
+        click.echo(text)
+    for path in record.write(result, record.facts(takes, data, split), out):
+        click.echo(f"wrote {path}")
+
+
+def _chosen(names: str | None, reference: str) -> tuple[list[Method], bool]:
+    """The methods of a list of names, and whether B0 is among them; all for None. Raises UsageError for unknown names."""
+    from posecodec.bench.method import methods
+
+    known = methods()
+    if names is None:
+        return known, True
+    wanted = {name.strip().lower() for name in names.split(",")}
+    unknown = wanted - {method.name.lower() for method in known} - {reference.lower()}
+    if unknown:
+        there = ", ".join([reference, *(method.name for method in known)])
+        raise UsageError(f"no method {', '.join(sorted(unknown))}; there are {there}")
+    return [method for method in known if method.name.lower() in wanted], reference.lower() in wanted
+
+
+def _one_thread() -> None:
+    """So that speeds compare."""
+    import torch
+
+    torch.set_num_threads(1)

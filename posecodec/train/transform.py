@@ -1,0 +1,293 @@
+"""Fit the transform codec's tables: the polar basis, what channels usually hold, and the network of the context model.
+
+One straight narrative: read motion, fit the basis, count magnitudes, collect coefficients as the encoder would code them,
+train the network in float, round it to integers, count the rows, and once more with the encoder that now knows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from posecodec.entropy.rangecoder import RangeEncoder
+from posecodec.skeleton import COCO19
+from posecodec.train.data import load_clips
+from posecodec.transform import coefficients as kernels
+from posecodec.transform.blocks import dct, dst
+from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
+from posecodec.transform.layer import FIRST, Coder, encode_channels
+from posecodec.transform.polar import HEADING_UNIT, Polar, PolarTables, Tree, bones_of, heading, logs, turned
+
+Floats = NDArray[np.float64]
+HIDDEN = (32, 16)
+
+
+def fit_polar(clips: list[Floats]) -> PolarTables:
+    """Basis of clips (T, 19, 3), upright, mm, of usual size."""
+    tree = Tree.of(COCO19)
+    ends = np.array(tree.bones)
+    poses = np.concatenate([clip[::7] for clip in clips])
+    angle = np.concatenate([heading(clip, COCO19)[::7] for clip in clips])
+    bones = turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], angle)
+    size = np.linalg.norm(bones, axis=-1)
+    usual = (bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)
+    frames, lengths = np.stack([_frame(v) for v in usual]), size.mean(axis=0)
+    root = _root(_metric(logs(bones, frames, lengths), frames, lengths, tree))
+    count = len(root)
+    weights = np.eye(count + 3)
+    weights[:count, :count] = root
+    plain = PolarTables(frames, lengths, np.zeros(count + 3), weights)
+    values = [basis_of(clip, plain).forward(clip) for clip in clips]
+    turn = _rotation(values)
+    matrix = weights @ turn
+    return PolarTables(frames, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix)
+
+
+def _level(turn: Floats) -> Floats:
+    """1 for channels whose mean means something: not those of the centroid, which starts anywhere."""
+    return (np.abs(turn[-3:]).max(axis=0) < 0.99).astype(float)
+
+
+def basis_of(clip: Floats, tables: PolarTables) -> Polar:
+    """The basis with the heading and origin of a clip."""
+    turn = int(np.rint(heading(clip[:1], COCO19)[0] / (2 * np.pi) * 256)) % 256
+    return Polar(tables, COCO19, Tree.of(COCO19), turn, clip[0].mean(axis=0))
+
+
+def _frame(usual: Floats) -> Floats:
+    """Rows x, y, z of a frame whose z is the usual direction."""
+    z = usual / np.linalg.norm(usual)
+    x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _metric(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: int = 800) -> Floats:
+    """(C, C) mean of J^T J: what bone logs and heading do to the keypoints about their centroid, squared."""
+    paths = tree.paths - tree.paths.mean(axis=0)
+    chosen = np.random.default_rng(0).choice(len(values), poses, replace=False)
+    total = 0.0
+    for value in values[chosen]:
+        change = np.eye(len(value)) * 0.01
+        moved = bones_of(value + change, frames, lengths) - bones_of(value[None], frames, lengths)
+        body = bones_of(value[None], frames, lengths)
+        spun = (turned(body, np.array([-1e-3])) - body) / 1e-3 / HEADING_UNIT
+        columns = np.concatenate([moved / 0.01, spun])
+        jacobian = np.einsum("kb,cbd->ckd", paths, columns).reshape(len(columns), -1)
+        total = total + jacobian @ jacobian.T
+    return np.asarray(total) / poses
+
+
+def _root(metric: Floats) -> Floats:
+    values, vectors = np.linalg.eigh(metric)
+    root: Floats = (vectors * np.sqrt(np.maximum(values, 1e-3))) @ vectors.T
+    return root
+
+
+def _rotation(values: list[Floats], window: int = 16) -> Floats:
+    """Decorrelates what moves within half a second; the centroid's x and z stay apart, and come last."""
+    moved = [v[a : a + window] for v in values for a in range(0, len(v) - window + 1, window // 2)]
+    centered = np.stack([m - m.mean(axis=0) for m in moved])
+    covariance = np.einsum("bnc,bnd->cd", centered, centered) / centered[..., 0].size
+    count = len(covariance)
+    apart = [count - 3, count - 1]
+    kept = [i for i in range(count) if i not in apart]
+    _, vectors = np.linalg.eigh(covariance[np.ix_(kept, kept)])
+    turn = np.zeros((count, count))
+    turn[np.ix_(kept, range(count - 2))] = vectors[:, ::-1]
+    turn[apart, [count - 2, count - 1]] = 1.0
+    return turn
+
+
+def fit_prior(channels: list[Floats], pinned: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, smoothed over bins without data."""
+    count = channels[0].shape[1]
+    total, number = np.full((2, count, BINS), 1e-3), np.full((2, 1, BINS), 1e-3)
+    for size in (16, 32, 64, 128, 256):
+        bins = frequency_bins(size)
+        one_hot = np.eye(BINS)[bins]
+        for clip in channels:
+            for start in range(0, len(clip) - size + 1, max(size // 2, 32)):
+                block = clip[start : start + size]
+                first = dct(size) @ block
+                first[:, pinned] = dst(size) @ (block - block[:1])[:, pinned]
+                total[0] += (one_hot.T @ np.abs(first)).T
+                number[0] += one_hot.sum(axis=0)
+                if start:
+                    total[1] += (one_hot.T @ np.abs(dst(size) @ (block - clip[start - 1]))).T
+                    number[1] += one_hot.sum(axis=0)
+    return np.rint(16 * np.log2(np.maximum(total / number, 1e-3))).astype(np.int64)
+
+
+class Collector(Coder):
+    """A coder that keeps what the network would see and what it should have said."""
+
+    found: list[tuple[NDArray[np.int16], NDArray[np.int32]]]
+    plain: bool = False
+
+    def run(self, stream, kind, limit, values):  # type: ignore[no-untyped-def]
+        expected = self.expected[0 if kind == FIRST else 1].copy()
+        before = self._before(*values.shape)
+        if self.plain:
+            quantized = np.zeros(values.shape, np.int32)
+            quantized[:limit] = (np.sign(values) * np.floor(np.abs(values) + 0.38))[:limit]
+            places = np.zeros(values.shape, np.int16)
+            kernels.update_expected(self.expected[1], frequency_bins(len(values)), quantized, self.seen)
+            self.last, self.seen = quantized, self.seen + 1
+        else:
+            quantized, places = super().run(stream, kind, limit, values)
+        frames, count = values.shape
+        features = np.zeros((limit * count, FEATURES), np.int32)
+        mags = np.zeros((frames + kernels.PAD, count + 2 * kernels.PAD), np.int32)
+        positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
+        kernels.read_features(
+            features, quantized, mags, before, expected, frequency_bins(frames), np.zeros(count, np.int64), positions,
+            kind, limit,
+        )  # fmt: skip
+        self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), _fine(values[:limit])], 1)))
+        return quantized, places
+
+
+def _fine(values: Floats) -> NDArray[np.int32]:
+    return np.rint(values.ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
+
+
+def collect(channels, model, prior, pinned, indices, plain):  # type: ignore[no-untyped-def]
+    """(n, FEATURES) features and (n, 2) integers and values in 256ths."""
+    features, targets = [], []
+    for clip, index in zip(channels, indices, strict=True):
+        coder = Collector(model, prior, pinned, int(index), False)
+        coder.found, coder.plain = [], plain
+        encode_channels(RangeEncoder(), clip, coder)
+        features += [f for f, _ in coder.found]
+        targets += [t for _, t in coder.found]
+    return np.concatenate(features), np.concatenate(targets)
+
+
+class Scale(torch.nn.Module):
+    """Where among the rows, from the features; and how magnitudes are distributed there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (
+            torch.nn.Linear(FEATURES, HIDDEN[0]), torch.nn.Linear(*HIDDEN), torch.nn.Linear(HIDDEN[1], 1)
+        )  # fmt: skip
+        torch.nn.init.zeros_(self.c.weight)
+        torch.nn.init.constant_(self.c.bias, 2.5)
+        self.mix = torch.nn.Parameter(torch.zeros(ROWS, 3))
+        self.edge = torch.nn.Parameter(torch.zeros(ROWS))
+
+    def place(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.a(x / 64))
+        return 4 * self.c(torch.relu(self.b(h)))[:, 0]
+
+    def bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        place = self.place(x)
+        place = place + 0.01 * (place.clamp(0, ROWS - 1.001) - place).detach()
+        inside = place.clamp(0, ROWS - 1.001)
+        low = inside.detach().floor().long()
+        part = (inside - low)[:, None]
+        mix = torch.softmax(self.mix[low] * (1 - part) + self.mix[low + 1] * part, dim=1)
+        edge = 0.5 + 0.3 * torch.sigmoid((self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0]))
+        spread = torch.exp2((inside - 10) / 2)[:, None] * torch.tensor([0.35, 1.0, 2.8])
+        lower = torch.where(size > 0, size - 1 + edge, torch.zeros_like(edge))[:, None]
+        upper = (size + edge)[:, None]
+        tail = torch.exp(-lower / spread) * -torch.expm1(-(upper - lower) / spread)
+        return -torch.log2((mix * tail).sum(dim=1).clamp_min(1e-9)) + (size > 0) + 0.001 * (place - inside) ** 2
+
+
+def fit_network(features: NDArray[np.int16], targets: NDArray[np.int32], steps: int, start: Scale | None) -> Scale:
+    """Train on collected coefficients."""
+    torch.manual_seed(0)
+    net = start or Scale()
+    x, size = torch.from_numpy(features), torch.from_numpy(np.abs(targets[:, 0]).astype(np.float32))
+    optimizer = torch.optim.Adam(net.parameters(), 4e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, steps)
+    mean = 0.0
+    for step in range(steps):
+        chosen = torch.randint(len(x), (32768,))
+        loss = net.bits(x[chosen].float(), size[chosen]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        mean = loss.item() if not step else 0.99 * mean + 0.01 * loss.item()
+        if step % 200 == 0:
+            print(step, round(mean, 4), flush=True)
+    return net
+
+
+def rounded(net: Scale) -> CoefficientModel:
+    """The network in integers; rows as yet unknown."""
+    def whole(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
+        return np.rint(t.detach().numpy().T * unit).clip(-(2**23), 2**23).astype(np.int32)
+
+    half = np.full((ROWS, SLOTS), 32768, np.int32)
+    return CoefficientModel(
+        np.ascontiguousarray(whole(net.a.weight, 256)), whole(net.a.bias, 64 * 256),
+        np.ascontiguousarray(whole(net.b.weight, 256)), whole(net.b.bias, 64 * 256),
+        whole(net.c.weight, 256)[:, 0].copy(), whole(net.c.bias, 64 * 256), half, np.zeros((ROWS, 3), np.int32),
+    )  # fmt: skip
+
+
+def places_of(model: CoefficientModel, features: NDArray[np.int16]) -> NDArray[np.int64]:
+    """What the integer network says, as `code_block` computes it."""
+    out = np.zeros(len(features), np.int64)
+    for at in range(0, len(features), 1 << 18):
+        x = features[at : at + (1 << 18)].astype(np.int64)
+        h = np.maximum((x @ model.w1 + model.b1) >> 8, 0)
+        h = np.maximum((h @ model.w2 + model.b2) >> 8, 0)
+        out[at : at + len(x)] = ((h @ model.w3 + model.b3[0]) >> 8).clip(0, (ROWS - 1) * 16)
+    return out
+
+
+def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: NDArray[np.int32]) -> CoefficientModel:
+    """Probabilities of every row's bits, and centroids."""
+    place = places_of(model, features)
+    row, weight = place >> 4, place & 15
+    weight = np.where(row > kernels.LAST_MIXED, 0, weight)
+    size = np.abs(targets[:, 0].astype(np.int64))
+    ones, seen = np.full((ROWS + 1, SLOTS), 0.3), np.full((ROWS + 1, SLOTS), 0.6)
+    for at, part in ((row, 16 - weight), (row + 1, weight)):
+        low = np.maximum(0, (row - 14) >> 1)
+        high = size >> low
+        for slot in range(kernels.UNARY):
+            here = high >= slot
+            seen[:, slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
+            ones[:, slot] += np.bincount(at[here], (part * (high > slot))[here] / 16, ROWS + 1)
+        rest = np.maximum(high - kernels.UNARY + 1, 1)
+        length = np.floor(np.log2(rest)).astype(np.int64)
+        far = high >= kernels.UNARY
+        for slot in range(kernels.ESCAPE):
+            here = far & (length >= slot)
+            seen[:, kernels.UNARY + slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
+            ones[:, kernels.UNARY + slot] += np.bincount(at[here], (part * (length > slot))[here] / 16, ROWS + 1)
+    rows = np.rint(65536 * ones / seen).clip(32, 65536 - 32).astype(np.int32)[:ROWS]
+    shifts = np.zeros((ROWS, 3), np.int32)
+    inside = np.abs(targets[:, 1]) / 256.0
+    for which in range(3):
+        here = (size == which + 1) if which < 2 else size > 2
+        gap = np.bincount(row[here], (size - inside)[here], ROWS)
+        number = np.bincount(row[here], minlength=ROWS)
+        shifts[:, which] = np.rint(256 * gap / (number + 20)).clip(-80, 80)
+    return replace(model, rows=rows, shifts=shifts)
+
+
+def scaled(points: Floats, lengths: Floats, tree: Tree) -> Floats:
+    """Points at the usual size."""
+    ends = np.array(tree.bones)
+    size = np.median(np.linalg.norm(points[:, ends[:, 1]] - points[:, ends[:, 0]], axis=-1), axis=0).sum()
+    return points * (lengths.sum() / size)
+
+
+def mirrored(points: Floats) -> Floats:
+    """Left for right."""
+    return points[:, COCO19.mirror] * np.array([-1.0, 1.0, 1.0])
+
+
+def load(folder: str) -> list[Floats]:
+    """Clips (T, 19, 3) of a folder of motion, at least 24 frames."""
+    return [c.points.astype(np.float64) for c in load_clips((folder,), COCO19) if len(c.points) >= 24]

@@ -1,0 +1,72 @@
+"""Blocks of frames and their transforms: cosines for the first block, sines pinned to the frame before for the others.
+
+A block is predicted by the last frame decoded before it. What is left starts near zero and ends anywhere, which is what
+the sines of DST-VII do (Han et al. 2012, for image blocks beside a decoded edge): blocks join without a seam.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+SIZES = (16, 32, 64, 128, 256)
+GRID = SIZES[0]
+LONGEST = SIZES[-1] + GRID - 1
+BLOCK_BITS = 24.0
+"""What a block costs besides its coefficients, for choosing sizes."""
+
+
+@lru_cache(maxsize=64)
+def dct(frames: int) -> Floats:
+    """(N, N) orthonormal DCT-II, frequencies first."""
+    n = np.arange(frames)
+    matrix = np.sqrt(2 / frames) * np.cos(np.pi * (2 * n + 1) * n[:, None] / (2 * frames))
+    matrix[0] /= np.sqrt(2)
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def dst(frames: int) -> Floats:
+    """(N, N) orthonormal DST-VII, frequencies first: zero at the frame before the first, flat at the end."""
+    n = np.arange(frames)
+    return 2 / np.sqrt(2 * frames + 1) * np.sin(np.pi * (2 * n[:, None] + 1) * (n + 1) / (2 * frames + 1))
+
+
+def options(left: int) -> list[int]:
+    """Sizes that a block may have where `left` frames are left; the last one takes all, if it can."""
+    return [size for size in SIZES if size < left] + ([left] if left <= LONGEST else [])
+
+
+def choose_sizes(channels: Floats, step: float, whole: bool) -> list[int]:
+    """Sizes of the blocks of channels (T, C) that need the fewest bits at that step, about.
+
+    whole: channels are residuals without a frame before, so that every block is a cosine block.
+    """
+    frames = len(channels)
+    marks = [*range(0, frames, GRID), frames]
+    best = {0: (0.0, 0)}
+    for start in marks[:-1]:
+        if start not in best:
+            continue
+        for size in options(frames - start):
+            price = best[start][0] + _price(channels, start, size, step, whole)
+            end = start + size
+            if end not in best or price < best[end][0]:
+                best[end] = (price, size)
+    sizes, end = [], frames
+    while end:
+        sizes.append(best[end][1])
+        end -= sizes[-1]
+    return sizes[::-1]
+
+
+def _price(channels: Floats, start: int, size: int, step: float, whole: bool) -> float:
+    block = channels[start : start + size]
+    if start == 0 or whole:
+        coefficients = dct(size) @ block
+    else:
+        coefficients = dst(size) @ (block - channels[start - 1])
+    return BLOCK_BITS + float(0.5 * np.log2(1.0 + np.square(coefficients * (1.2 / step))).sum())

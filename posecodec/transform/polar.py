@@ -1,0 +1,128 @@
+"""A body as directions and lengths of its bones: the trained basis for skeletons whose limbs keep their length.
+
+Keypoints of a body are not free: a limb of constant length has two numbers, not three. Each bone is turned by the body's
+heading and written as the logarithm of its direction about the bone's usual one (two numbers, on the tangent plane) and
+what its length differs from the usual; heading and centroid join them. A learned matrix weights all of it by what it does
+to the keypoints, on average, and decorrelates it, so that an error of 1 in one channel is about 1 / sqrt(K) mm a keypoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.skeleton import Skeleton
+
+Floats = NDArray[np.float64]
+HEADING_UNIT = 1000.0
+"""Heading is in thousandths of a radian beside the millimeters of the bones."""
+HEADING_STEPS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class PolarTables:
+    """What is learned. frames: (K-1, 3, 3) rows x, y and the usual direction of each bone. lengths: (K-1,) mm.
+
+    mean: (C,), matrix: (C, C) with C = 3K + 1: channels = (bone logs, heading, centroid) @ matrix - mean.
+    """
+
+    frames: Floats
+    lengths: Floats
+    mean: Floats
+    matrix: Floats
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Bones of a skeleton from its root outwards: (start, end) of each, and (K, K-1) which bones lead to a keypoint."""
+
+    bones: tuple[tuple[int, int], ...]
+    paths: Floats
+
+    @staticmethod
+    def of(skeleton: Skeleton) -> Tree:
+        """Breadth first from the root along the edges."""
+        assert skeleton.root is not None
+        found, bones = [skeleton.root], []
+        for at in found:
+            for a, b in skeleton.edges:
+                other = b if a == at else a if b == at else at
+                if other not in found:
+                    found.append(other)
+                    bones.append((at, other))
+        paths = np.zeros((len(skeleton), len(bones)))
+        for i, (start, end) in enumerate(bones):
+            paths[end] = paths[start]
+            paths[end, i] = 1.0
+        return Tree(tuple(bones), paths)
+
+
+def turned(vectors: Floats, angle: Floats) -> Floats:
+    """(T, N, 3) turned about y by an angle (T,) in radians, from x towards -z."""
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return np.stack([cos * x + sin * z, y, cos * z - sin * x], axis=-1)
+
+
+def heading(points: Floats, skeleton: Skeleton) -> Floats:
+    """(T,) direction of the left side in the xz plane, from hips and shoulders, without jumps of a turn."""
+    names = skeleton.keypoints
+    across = sum(points[:, names.index(f"left_{p}")] - points[:, names.index(f"right_{p}")] for p in ("hip", "shoulder"))
+    return np.unwrap(np.arctan2(across[:, 2], across[:, 0]))
+
+
+def logs(vectors: Floats, frames: Floats, lengths: Floats) -> Floats:
+    """(T, B, 3) bones to (T, 3B): tangent coordinates in mm at the usual length, and the length's difference."""
+    size = np.linalg.norm(vectors, axis=-1)
+    local = np.einsum("bij,tbj->tbi", frames, vectors) / np.maximum(size, 1e-9)[..., None]
+    side = np.linalg.norm(local[..., :2], axis=-1)
+    angle = np.arctan2(side, local[..., 2])
+    factor = np.where(side > 1e-12, angle / np.maximum(side, 1e-12), 1.0) * lengths
+    tangent = local[..., :2] * factor[..., None]
+    return np.concatenate([tangent, (size - lengths)[..., None]], axis=-1).reshape(len(vectors), -1)
+
+
+def bones_of(values: Floats, frames: Floats, lengths: Floats) -> Floats:
+    """The mirror of `logs`: (T, 3B) to (T, B, 3)."""
+    split = values.reshape(len(values), -1, 3)
+    tangent = split[..., :2] / lengths[:, None]
+    angle = np.linalg.norm(tangent, axis=-1)
+    local = np.concatenate([tangent * np.sinc(angle / np.pi)[..., None], np.cos(angle)[..., None]], axis=-1)
+    return np.einsum("bij,tbi->tbj", frames, local) * (split[..., 2] + lengths)[..., None]
+
+
+@dataclass(frozen=True, eq=False)
+class Polar:
+    """The basis for one stretch of one person, y up, at the usual size.
+
+    turn: heading taken off, in 256ths of a turn. origin: (3,) where the centroid starts.
+    """
+
+    tables: PolarTables
+    skeleton: Skeleton
+    tree: Tree
+    turn: int
+    origin: Floats
+
+    def forward(self, points: Floats) -> Floats:
+        """(T, K, 3) mm without gaps to channels (T, 3K + 1)."""
+        angle = heading(points, self.skeleton)
+        ends = np.array(self.tree.bones)
+        bones = turned(points[:, ends[:, 1]] - points[:, ends[:, 0]], angle)
+        rest = angle - self.turn * 2 * np.pi / HEADING_STEPS
+        rest -= 2 * np.pi * np.rint(rest[0] / (2 * np.pi))
+        place = (points.mean(axis=1) - self.origin) * np.sqrt(len(self.skeleton))
+        values = np.concatenate(
+            [logs(bones, self.tables.frames, self.tables.lengths), HEADING_UNIT * rest[:, None], place], axis=1
+        )
+        return values @ self.tables.matrix - self.tables.mean
+
+    def inverse(self, channels: Floats) -> Floats:
+        """The mirror of `forward`: (T, K, 3)."""
+        values = (channels + self.tables.mean) @ np.linalg.inv(self.tables.matrix)
+        bones = bones_of(values[:, :-4], self.tables.frames, self.tables.lengths)
+        angle = values[:, -4] / HEADING_UNIT + self.turn * 2 * np.pi / HEADING_STEPS
+        body = np.einsum("kb,tbd->tkd", self.tree.paths - self.tree.paths.mean(axis=0), turned(bones, -angle))
+        return body + (values[:, None, -3:] / np.sqrt(len(self.skeleton)) + self.origin)
