@@ -1,39 +1,44 @@
 """The codec, whole: a PoseSequence to bytes and back, in mirrored steps.
 
-sequence -> tracks -> chunks -> normalized body and side information -> heatmaps -> latents -> tokens -> bytes
+sequence -> tracks -> chunks -> tokens, transform coefficients or exact floats, whatever the goal asks -> bytes
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from posecodec import container, payload
-from posecodec.container import Header, Track
-from posecodec.entropy.tokencoder import TokenTables
+from posecodec import chunks, container, payload
+from posecodec.chunks import Job
+from posecodec.container import Chunk, Header, Promise, Track
 from posecodec.errors import CorruptError, InputError, WeightsError
+from posecodec.goal import Goal
 from posecodec.io.files import read_file, write_atomic
 from posecodec.model import weights as weights_file
-from posecodec.model.config import ModelConfig, from_dict
-from posecodec.model.vqgan import VQGAN
 from posecodec.model.weights import Weights
-from posecodec.neural import choose_tokens, decode_points, encode_points
-from posecodec.normalize import Normalization, denormalize, guess_up, normalize
-from posecodec.payload import Payload, Tables
+from posecodec.normalize import guess_up
+from posecodec.rate import cheapest, largest_within
 from posecodec.sequence import PoseSequence
-from posecodec.skeleton import BUILT_IN, Skeleton, missing_for
+from posecodec.skeleton import COCO19, missing_for
 from posecodec.tokens import TokenGrid
-from posecodec.windowing import find_tracks, pad_steps
+from posecodec.transform.motion import FIRST_INDEX, LAST_INDEX
+from posecodec.transform.tables import built_in
+from posecodec.windowing import find_tracks
+
+if TYPE_CHECKING:
+    from posecodec.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A `.posec` file in memory. tokens: one grid per chunk, in the order of the file."""
+    """A `.posec` file in memory. tokens: one grid per chunk that has tokens, in the order of the file."""
 
     data: bytes
     header: Header
@@ -49,78 +54,168 @@ class Encoded:
 
 
 class PoseCodec:
-    """A model with its tables, ready to encode and decode.
+    """Token weights (or none) and the transform's tables, ready to encode and decode.
 
     >>> codec = PoseCodec.from_pretrained("body3d")  # doctest: +SKIP
-    >>> codec.encode(posecodec.load("walk.npz")).save("walk.posec")  # doctest: +SKIP
+    >>> codec.encode(posecodec.load("walk.npz"), max_error=5).save("walk.posec")  # doctest: +SKIP
     """
 
-    def __init__(self, weights: Weights, device: str = "cpu") -> None:
-        try:
-            self.weights, self.device = weights, torch.device(device)
-            self.config = ModelConfig.from_dict(weights.settings["config"])
-            self.normalization: Normalization = from_dict(Normalization, weights.settings["normalization"])
-            self.skeleton: Skeleton = BUILT_IN[weights.settings["skeleton"]]
-            self.default_levels = int(weights.settings["default_levels"])
-            self.rate_weight = float(weights.settings["rate_weight"])
-            self.tables = tables_from(weights.tensors)
-            self.model = _model_from(self.config, weights.tensors).to(self.device).eval()
-        except (KeyError, TypeError, ValueError, RuntimeError, InputError) as error:
-            raise WeightsError(
-                f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
-            ) from error
+    def __init__(self, weights: Weights | None = None, device: str = "cpu") -> None:
+        self.weights, self.device = weights, device
+        self.transform_weights, self.tables = built_in()
 
     @staticmethod
-    def from_pretrained(name: str | Path, device: str = "cpu") -> PoseCodec:
-        """Weights by built-in name or path. Raises WeightsError if they are missing or damaged."""
-        return PoseCodec(weights_file.read(name), device)
+    def from_pretrained(name: str | Path | None, device: str = "cpu") -> PoseCodec:
+        """Token weights by built-in name or path; None for the transform alone. Raises WeightsError."""
+        return PoseCodec(None if name is None else weights_file.read(name), device)
 
-    def encode(self, sequence: PoseSequence, levels: int | None = None) -> Encoded:
-        """Tokens and bytes of a sequence.
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The network and its tables, loaded when first used. Raises WeightsError where there are no token weights."""
+        if self.weights is None:
+            raise WeightsError("tokens need token weights; pass -m body3d or -m body2d")
+        from posecodec.tokenizer import Tokenizer
 
-        levels: how many quantizer levels, 1..Q; more are more accurate. Raises InputError if the model cannot code the
-        sequence's keypoints or dimensions.
+        return Tokenizer(self.weights, self.device)
+
+    def encode(
+        self,
+        sequence: PoseSequence,
+        levels: int | None = None,
+        *,
+        max_error: float | None = None,
+        mean_error: float | None = None,
+        bitrate: float | None = None,
+        lossless: bool = False,
+    ) -> Encoded:
+        """A sequence as a file. At most one of the options; without any, a mean error of about 1 % of a body's height.
+
+        levels: of tokens, 1..Q, and nothing but tokens. max_error: no keypoint farther off, in the recording's unit;
+        measured on what the decoder gives, and corrected. mean_error: of all keypoints. bitrate: kbit/s of the file.
+        lossless: every bit of positions and confidences. Raises InputError if the weights cannot code the keypoints or
+        a goal cannot be reached, UsageError if options contradict each other.
         """
-        levels = self._checked_levels(levels)
-        body = self._mapped(sequence)
-        up = sequence.up if sequence.up != "unknown" else _guess_up(body)
-        tracks = tuple(Track(*track) for track in find_tracks(sequence.valid))
-        chunks, grids = [], []
-        for track in tracks:
-            for start, length in track.chunks:
-                frames = slice(start, start + length)
-                points, side = normalize(
-                    body.positions[frames, track.person], self.skeleton, self.normalization, up, levels
-                )
-                tokens = self._tokens_of(points, levels)
-                valid, confidence = sequence.valid[frames, track.person], sequence.confidence[frames, track.person]
-                chunk = Payload(valid, *_quantized(confidence, valid), side, tokens)
-                chunks.append(payload.write(chunk, self.tables))
-                grids.append(TokenGrid(tokens, self.config.codes, length, self.config.factor[0]))
+        goal = Goal.of(levels, max_error, mean_error, bitrate, lossless)
+        jobs = self._jobs(sequence, goal)
+        if goal.kind == "levels":
+            return self._encode_tokens(sequence, jobs, int(goal.value))
+        if goal.kind == "lossless":
+            crc = Promise("lossless", zlib.crc32(sequence.positions.tobytes()), 0.0)
+            return self._pack(sequence, jobs, [Chunk(chunks.exact(job)) for job in jobs], crc, transform=False)
+        if goal.kind == "max-error":
+            return self._encode_bounded(sequence, jobs, float(np.float32(goal.value)))
+        return self._encode_graded(sequence, jobs, goal)
+
+    def _encode_tokens(self, sequence: PoseSequence, jobs: list[Job], levels: int) -> Encoded:
+        """Tokens of so many levels, and nothing else."""
+        levels = self.tokenizer.checked_levels(levels)
+        self._check_tokens(sequence)
+        made = [self.tokenizer.encode(job.body, job.presence, job.up, levels) for job in jobs]
+        found = self._pack(sequence, jobs, [Chunk(data) for data, _, _ in made], None, transform=False, tokens=True)
+        return replace(found, tokens=tuple(grid for _, grid, _ in made))
+
+    def _encode_bounded(self, sequence: PoseSequence, jobs: list[Job], bound: float) -> Encoded:
+        """The smallest chunks that keep every keypoint within the bound."""
+        made, worst = [], 0.0
+        for job in jobs:
+            index = cheapest(
+                lambda i, job=job: len(chunks.transformed(job, i, self.tables, bound).data),  # type: ignore[misc]
+                job.index_of(bound / 2.5, self.tables), FIRST_INDEX, LAST_INDEX,
+            )  # fmt: skip
+            chunk = chunks.transformed(job, index, self.tables, bound)
+            made.append(Chunk(chunk.data))
+            worst = max(worst, chunk.worst)
+        if worst > bound:
+            raise InputError(
+                f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
+                "use --lossless"
+            )
+        return self._pack(sequence, jobs, made, Promise("max-error", bound, min(worst / bound, 1.0)))
+
+    def _encode_graded(self, sequence: PoseSequence, jobs: list[Job], goal: Goal) -> Encoded:
+        """One step for all chunks: the default quality, or the coarsest that keeps a mean error, or finest of a rate."""
+        if goal.kind == "quality" or not jobs:
+            return self._at(sequence, jobs, lambda job: job.quality(self.tables))
+        if goal.kind == "mean-error":
+            index = largest_within(
+                lambda i: self._mean_error(jobs, i),
+                goal.value,
+                jobs[0].index_of(goal.value, self.tables),
+                FIRST_INDEX,
+                LAST_INDEX,
+            )
+            if index is None:
+                raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
+            reached = self._mean_error(jobs, index) / goal.value
+            return self._at(sequence, jobs, lambda job: index, Promise("mean-error", goal.value, reached))
+        return self._at_bitrate(sequence, jobs, goal.value)
+
+    def _at_bitrate(self, sequence: PoseSequence, jobs: list[Job], limit: float) -> Encoded:
+        def coded(index: int, share: float = 0.0) -> Encoded:
+            return self._at(sequence, jobs, lambda job: index, Promise("bitrate", limit, share))
+
+        def rate(index: int) -> float:
+            return len(coded(index).data) * 8e-3 * sequence.rate / sequence.frames
+
+        start = jobs[0].quality(self.tables)
+        finest = largest_within(lambda i: rate(-i), limit, -start, -LAST_INDEX, -FIRST_INDEX)
+        if finest is None:
+            raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
+        return coded(-finest, rate(-finest) / limit)
+
+    def _mean_error(self, jobs: list[Job], index: int) -> float:
+        made = [chunks.transformed(job, index, self.tables) for job in jobs]
+        return sum(chunk.total for chunk in made) / max(sum(int(job.presence.mask.sum()) for job in jobs), 1)
+
+    def _at(
+        self, sequence: PoseSequence, jobs: list[Job], index: Callable[[Job], int], promise: Promise | None = None
+    ) -> Encoded:
+        """Every chunk at a step of its own."""
+        made = [Chunk(chunks.transformed(job, index(job), self.tables).data) for job in jobs]
+        return self._pack(sequence, jobs, made, promise)
+
+    def _jobs(self, sequence: PoseSequence, goal: Goal) -> list[Job]:
+        """What is to be coded, chunk by chunk."""
+        body = None if missing_for(sequence.skeleton, COCO19) else sequence.mapped_to(COCO19)
+        up = sequence.up
+        if up == "unknown":
+            source = body or sequence
+            up = guess_up(source.positions.reshape(-1, *source.positions.shape[2:]), source.skeleton)
+        if goal.kind == "lossless":
+            spans = [Track(p, 0, sequence.frames) for p in range(sequence.people) if sequence.frames]
+        else:
+            spans = [Track(*track) for track in find_tracks(sequence.valid)]
+        return [Job.of(sequence, body, up, track, start, length) for track in spans for start, length in track.chunks]
+
+    def _pack(
+        self, sequence: PoseSequence, jobs: list[Job], made: list[Chunk], promise: Promise | None,
+        transform: bool = True, tokens: bool = False,
+    ) -> Encoded:  # fmt: skip
+        tracks = tuple(dict.fromkeys(job.track for job in jobs))
+        up = jobs[0].up if jobs else sequence.up if sequence.up != "unknown" else "y"
         header = Header(
-            self.weights.id, sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps,
-            sequence.timestamps, sequence.frames, sequence.ids, tracks, dict(sequence.metadata),
+            self.weights.id if tokens and self.weights else b"", self.transform_weights.id if transform else b"",
+            sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
+            sequence.frames, sequence.ids, tracks, dict(sequence.metadata), promise,
         )  # fmt: skip
-        return Encoded(container.write(header, chunks), header, tuple(grids))
+        return Encoded(container.write(header, made), header, ())
 
     def decode(self, source: Encoded | bytes | str | Path) -> PoseSequence:
-        """The sequence in a file, with positions as near as the tokens tell.
+        """The sequence in a file, with positions as near as it tells.
 
         Raises CorruptError if the file is damaged, WeightsError if it was encoded with other weights.
         """
-        header, chunks = self._opened(source)
+        header, parts = self._opened(source)
         shape = (header.frames, len(header.ids), len(header.skeleton))
-        positions = np.full((*shape, header.dims), np.nan, np.float32)
+        places = [(track, *chunk) for track in header.tracks for chunk in track.chunks]
+        exact = any(payload.kind_of(part.base) == payload.LOSSLESS for part in parts)
+        dtype = chunks.exact_dtype(parts[0].base) if exact else np.dtype(np.float32)
+        positions = np.full((*shape, header.dims), np.nan, dtype)
         confidence = np.zeros(shape, np.float32)
-        chosen = [self.skeleton.keypoints.index(name) for name in header.skeleton.keypoints]
-        places = [(track.person, *chunk) for track in header.tracks for chunk in track.chunks]
-        for (person, start, length), data in zip(places, chunks, strict=True):
+        for (track, start, length), part in zip(places, parts, strict=True):
             frames = slice(start, start + length)
-            chunk = payload.read(data, length, shape[2], self._grid(length), self.normalization, self.tables)
-            points = self._points_of(chunk.tokens, length)
-            world = denormalize(points, chunk.side, self.normalization, header.coded_up, chunk.tokens.shape[-1])
-            positions[frames, person] = np.where(chunk.mask[..., None], world[:, chosen], np.nan)
-            confidence[frames, person] = _confidences(chunk)
+            found = self._decoded(header, part, length)
+            positions[frames, track.person], confidence[frames, track.person] = found
         try:
             return PoseSequence(
                 positions, confidence, header.skeleton, header.fps, header.timestamps, header.unit, header.up,
@@ -130,105 +225,80 @@ class PoseCodec:
             raise CorruptError(f"the file holds what no recording can: {error}; get the file again") from error
 
     def tokens(self, source: bytes | str | Path) -> tuple[TokenGrid, ...]:
-        """The token grids of a file, without running the network. Raises as `decode` does."""
-        header, chunks = self._opened(source)
+        """The token grids of a file's chunks that have tokens, without running the network. Raises as `decode` does."""
+        header, parts = self._opened(source)
         lengths = [length for track in header.tracks for _, length in track.chunks]
-        grids = []
-        for length, data in zip(lengths, chunks, strict=True):
-            keypoints = len(header.skeleton)
-            chunk = payload.read(data, length, keypoints, self._grid(length), self.normalization, self.tables)
-            grids.append(TokenGrid(chunk.tokens, self.config.codes, length, self.config.factor[0]))
-        return tuple(grids)
+        return tuple(
+            self.tokenizer.tokens(part.base, length, len(header.skeleton))
+            for length, part in zip(lengths, parts, strict=True)
+            if payload.kind_of(part.base) == payload.TOKENS
+        )
 
-    @torch.no_grad()
-    def _tokens_of(self, points: NDArray[np.float32], levels: int) -> NDArray[np.int32]:
-        """(t, h, w, Q) of a normalized body (T, K, D)."""
-        padded = torch.from_numpy(pad_steps(points, self.config.factor[0]))[None].to(self.device)
-        there = ~padded.isnan().any(dim=-1)
-        latents = encode_points(self.model, padded, there)[0].cpu().numpy()
-        books = self.model.quantizer.codebooks[:levels].cpu().numpy()
-        return choose_tokens(latents, books, self.tables.tokens, self.rate_weight)
+    def _decoded(self, header: Header, part: Chunk, length: int) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
+        """Positions (T, K, D), NaN where missing, and confidences (T, K) of one chunk."""
+        kind = payload.kind_of(part.base)
+        if kind == payload.LOSSLESS:
+            return chunks.inexact(part.base, header, length)
+        if kind == payload.TRANSFORM:
+            self._check_named(header.transform)
+            points, presence = chunks.untransformed(part.base, header, length, self.tables)
+            assert presence is not None
+        elif kind == payload.TOKENS:
+            self._check_named(header.weights)
+            chunk = self.tokenizer.read(part.base, length, len(header.skeleton))
+            body = self.tokenizer.decode(chunk.side, chunk.tokens, length, header.coded_up)
+            points, presence = chunks.recorded(body.astype(np.float64), header.skeleton), chunk.presence
+            if part.refinement:
+                self._check_named(header.transform)
+                guide = body if header.dims == 3 else points
+                points, _ = chunks.untransformed(part.refinement, header, length, self.tables, guide)
+        else:
+            raise CorruptError("a chunk of a kind that does not exist; get the file again")
+        with np.errstate(over="ignore"):
+            return np.where(presence.mask[..., None], points, np.nan).astype(np.float32), presence.confidences()
 
-    @torch.no_grad()
-    def _points_of(self, tokens: NDArray[np.int32], frames: int) -> NDArray[np.float32]:
-        """The mirror: a normalized body (T, K, D) of tokens (t, h, w, Q)."""
-        indices = torch.from_numpy(tokens.astype(np.int64))[None].to(self.device)
-        points: NDArray[np.float32] = decode_points(self.model, indices)[0, :frames].numpy()
-        return points
+    @staticmethod
+    def _check_named(name: bytes) -> None:
+        if not name:
+            raise CorruptError("a chunk that needs weights which the file does not name; get the file again")
 
-    def _grid(self, frames: int) -> tuple[int, int, int]:
-        _, height, width = self.config.latent_grid
-        return -(-frames // self.config.factor[0]), height, width
-
-    def _opened(self, source: Encoded | bytes | str | Path) -> tuple[Header, list[bytes]]:
+    def _opened(self, source: Encoded | bytes | str | Path) -> tuple[Header, list[Chunk]]:
         data = source.data if isinstance(source, Encoded) else source
-        header, chunks = container.read(data if isinstance(data, bytes) else read_file(data))
-        if header.weights != self.weights.id:
-            raise WeightsError(
-                f"the file was encoded with weights {header.weights.hex()}, these are {self.weights.sha256[:8]} "
-                f"({self.weights.name}); pass the right ones with -m"
-            )
-        if header.dims != self.config.dims or missing_for(header.skeleton, self.skeleton):
+        header, parts = container.read(data if isinstance(data, bytes) else read_file(data))
+        for named, ours in ((header.weights, self.weights), (header.transform, self.transform_weights)):
+            if named and ours is None:
+                raise WeightsError(f"the file was encoded with weights {named.hex()}; pass them with -m")
+            if named and ours is not None and named != ours.id:
+                raise WeightsError(
+                    f"the file was encoded with weights {named.hex()}, these are {ours.sha256[:8]} "
+                    f"({ours.name}); pass the right ones with -m"
+                )
+        if header.weights and (
+            header.dims != self.tokenizer.config.dims or missing_for(header.skeleton, self.tokenizer.skeleton)
+        ):
             raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
-        return header, chunks
+        return header, parts
 
-    def _checked_levels(self, levels: int | None) -> int:
-        if levels is None:
-            return self.default_levels
-        if not 1 <= levels <= self.config.levels:
-            raise InputError(f"{levels} levels asked for; {self.weights.name} has 1 to {self.config.levels}")
-        return levels
-
-    def _mapped(self, sequence: PoseSequence) -> PoseSequence:
-        if sequence.dims != self.config.dims:
-            raise InputError(f"{self.weights.name} codes {self.config.dims}D, this is {sequence.dims}D; choose with -m")
-        lost = missing_for(sequence.skeleton, self.skeleton)
+    def _check_tokens(self, sequence: PoseSequence) -> None:
+        dims, skeleton, name = self.tokenizer.config.dims, self.tokenizer.skeleton, self.tokenizer.weights.name
+        if sequence.dims != dims:
+            raise InputError(f"{name} codes {dims}D, this is {sequence.dims}D; choose with -m")
+        lost = missing_for(sequence.skeleton, skeleton)
         if lost:
             raise InputError(
-                f"{self.weights.name} cannot code {len(lost)} of the keypoints of {sequence.skeleton.name!r} "
-                f"({', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}); pass --skeleton {self.skeleton.name} to "
-                "keep only those that it can"
+                f"{name} cannot code {len(lost)} of the keypoints of {sequence.skeleton.name!r} "
+                f"({', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}); leave --levels out, or pass --skeleton "
+                f"{skeleton.name} to keep only those that it can"
             )
-        return sequence.mapped_to(self.skeleton)
 
 
-def weights_for(header: Header) -> str:
-    """The built-in weights that a file names. Raises WeightsError that tells its hash and theirs."""
+def weights_for(header: Header) -> str | None:
+    """The built-in token weights that a file names, None if none. Raises WeightsError that tells its hash and theirs."""
+    if not header.weights:
+        return None
     hashes = {name: str(weights_file.card(weights_file.find(name)).get("sha256", "")) for name in weights_file.names()}
     for name, digest in hashes.items():
         if digest[:8] == header.weights.hex():
             return name
     known = ", ".join(f"{name} is {digest[:8]}" for name, digest in hashes.items())
     raise WeightsError(f"the file was encoded with weights {header.weights.hex()}; {known}; give its own with -m PATH")
-
-
-def _guess_up(body: PoseSequence) -> str:
-    return guess_up(body.positions.reshape(-1, *body.positions.shape[2:]), body.skeleton)
-
-
-def _quantized(confidence: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[NDArray[np.int32] | None, float]:
-    """Confidences (T, K) in steps of scale / 255, or None where all are 1; and the scale, 1 unless one is larger."""
-    if (confidence[valid] == 1).all():
-        return None, 1.0
-    scale = float(np.float32(max(1.0, np.abs(confidence).max())))
-    return np.rint(confidence.astype(np.float64) * payload.CONFIDENCE_STEPS / scale).astype(np.int32), scale
-
-
-def _confidences(chunk: Payload) -> NDArray[np.float32]:
-    if chunk.confidence is None:
-        return chunk.mask.astype(np.float32)
-    return (chunk.confidence * (chunk.confidence_scale / payload.CONFIDENCE_STEPS)).astype(np.float32)
-
-
-def tables_from(tensors: dict[str, NDArray[Any]]) -> Tables:
-    """The entropy tables among the tensors of a weights file, whose names begin with "entropy."."""
-    part = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("entropy.")}
-    tokens = TokenTables(part["tokens"], part["before"], part["below"], part["classes"])
-    return Tables(tokens, part["root"], part["heading"], part["scale"])
-
-
-def _model_from(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> VQGAN:
-    model = VQGAN(config)
-    state = {name: torch.from_numpy(t.astype(np.float32)) for name, t in tensors.items() if name[:8] != "entropy."}
-    model.load_state_dict(state)
-    return model

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import binascii
 import json
+import math
+import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +19,10 @@ import zstandard
 from numpy.typing import NDArray
 
 from posecodec.errors import CorruptError, InputError, PosecodecError
-from posecodec.sequence import AXES, UNITS
+from posecodec.sequence import AXES, UNITS, mean_rate
 from posecodec.skeleton import BUILT_IN, Skeleton
 
-MAGIC, VERSION = b"PSC", 1
+MAGIC, VERSION = b"PSC", 2
 CHUNK_FRAMES = 1024
 ID_BYTES = 4
 LARGEST_PACKED = 64 << 20
@@ -34,7 +36,11 @@ RATES = tuple(
         (100, 1), (120, 1), (200, 1), (240, 1),
     )
 )  # fmt: skip
-FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted")
+FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")
+LAYOUT = ("tokens", "transform", "layered", "single")
+"""What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
+there is one chunk and so neither index nor header CRC."""
+PROMISES = ("max-error", "mean-error", "bitrate", "lossless")
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,37 @@ class Track:
         return [(self.start + cut, min(CHUNK_FRAMES, self.length - cut)) for cut in cuts]
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What was asked of the encoder and kept. kind: one of PROMISES.
+
+    value: the bound in the recording's unit, kbit/s, or, of a lossless file, the CRC-32 of its positions.
+    reached: share of the bound that was used up, 0..1, rounded up to 1/255; 0 of a lossless file.
+    """
+
+    kind: str
+    value: float
+    reached: float
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The bytes of one chunk, and what refines it (b"": nothing)."""
+
+    base: bytes
+    refinement: bytes = b""
+
+
 @dataclass(frozen=True, eq=False)
 class Header:
     """All that a file says besides its chunks.
 
-    weights: first 4 bytes of the SHA-256 of the weights. up is what the recording states, coded_up what it was coded
-    with. Everything else as in PoseSequence.
+    weights, transform: first 4 bytes of the SHA-256 of the token weights and of the transform's, b"" if not needed. up
+    is what the recording states, coded_up what it was coded with. Everything else as in PoseSequence.
     """
 
     weights: bytes
+    transform: bytes
     dims: int
     unit: str
     up: str
@@ -72,6 +100,7 @@ class Header:
     ids: tuple[str, ...]
     tracks: tuple[Track, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
+    promise: Promise | None = None
 
     @property
     def simple(self) -> bool:
@@ -79,54 +108,78 @@ class Header:
         return len(self.ids) == 1 and self.tracks == (Track(0, 0, self.frames),)
 
     @property
+    def rate(self) -> float:
+        """Frames per second; the mean rate where timestamps are given, as in PoseSequence."""
+        return mean_rate(self.fps, self.timestamps)
+
+    @property
     def chunk_count(self) -> int:
         """How many chunks the tracks make."""
         return sum(-(-track.length // CHUNK_FRAMES) for track in self.tracks)
 
 
-def write(header: Header, payloads: list[bytes]) -> bytes:
+def write(header: Header, chunks: list[Chunk]) -> bytes:
     """The whole file. Raises InputError if a rate, id or metadata cannot be written, or it has too many frames."""
-    assert len(payloads) == header.chunk_count
+    assert len(chunks) == header.chunk_count
     if header.frames * max(len(header.ids), 1) > MOST_POSES:
         raise InputError(
             f"{header.frames} frames of {len(header.ids)} people; at most {MOST_POSES} frames times people fit: "
             "cut the recording"
         )
-    head = _header_bytes(header) + b"".join(_varint(len(p)) for p in payloads)
+    layered = any(chunk.refinement for chunk in chunks)
+    single = len(chunks) == 1 and not layered
+    head = _header_bytes(header, layered, single)
+    if single:
+        whole = head + chunks[0].base
+        return whole + zlib.crc32(whole).to_bytes(4, "little")
+    parts = [part for chunk in chunks for part in (chunk.base, chunk.refinement)[: 1 + layered]]
+    head += b"".join(_varint(len(part)) for part in parts)
     check = binascii.crc_hqx(head, 0xFFFF)
-    parts = [head, check.to_bytes(2, "little")]
-    for number, payload in enumerate(payloads):
-        parts += [payload, _chunk_crc(payload, check, number)]
-    return b"".join(parts)
+    checked = [part + _part_crc(part, check, number) for number, part in enumerate(parts)]
+    return head + check.to_bytes(2, "little") + b"".join(checked)
 
 
-def read(data: bytes) -> tuple[Header, list[bytes]]:
-    """Header and checked payloads of a file. Raises CorruptError that says what is wrong, and where."""
-    header, sizes, check, start = _read_header(data)
-    end = start + sum(sizes) + 4 * len(sizes)
+def read(data: bytes) -> tuple[Header, list[Chunk]]:
+    """Header and checked chunks of a file. Raises CorruptError that says what is wrong, and where."""
+    found = _read_header(data)
+    if found.single:
+        if len(data) < found.end + 4 or data[-4:] != zlib.crc32(data[:-4]).to_bytes(4, "little"):
+            raise CorruptError("the file fails its checksum: it is damaged, cut short or too long; get it again")
+        return found.header, [Chunk(data[found.end : -4])]
+    end = found.end + sum(found.sizes) + 4 * len(found.sizes)
     if len(data) != end:
         what = "cut short" if len(data) < end else "longer than it should be"
         raise CorruptError(f"the file is {what}: {len(data)} bytes, its index says {end}; get it again")
-    payloads = []
-    for number, size in enumerate(sizes):
-        payload, crc = data[start : start + size], data[start + size : start + size + 4]
-        if crc != _chunk_crc(payload, check, number):
-            raise CorruptError(f"chunk {number} of {len(sizes)} (byte {start}) fails its checksum; get the file again")
-        payloads.append(payload)
+    parts, start = [], found.end
+    for number, size in enumerate(found.sizes):
+        part, crc = data[start : start + size], data[start + size : start + size + 4]
+        if crc != _part_crc(part, found.check, number):
+            raise CorruptError(
+                f"part {number} of {len(found.sizes)} (byte {start}) fails its checksum; get the file again"
+            )
+        parts.append(part)
         start += size + 4
-    return header, payloads
+    if found.layered:
+        return found.header, [Chunk(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    return found.header, [Chunk(part) for part in parts]
 
 
-def read_header(data: bytes) -> tuple[Header, list[int]]:
-    """Header and payload sizes, from a file or its beginning, chunks unread. Raises CorruptError."""
-    return _read_header(data)[:2]
+def read_header(data: bytes) -> Header:
+    """The header of a file or of its beginning, chunks unread. Raises CorruptError."""
+    return _read_header(data).header
 
 
-def _chunk_crc(payload: bytes, check: int, number: int) -> bytes:
-    return zlib.crc32(payload, (check + 65536 * number) & 0xFFFFFFFF).to_bytes(4, "little")
+def without_refinement(data: bytes) -> bytes:
+    """The file cut after the tokens: smaller and coarser, with nothing decoded. Raises CorruptError."""
+    header, chunks = read(data)
+    return write(replace(header, promise=None), [Chunk(chunk.base) for chunk in chunks])
 
 
-def _header_bytes(header: Header) -> bytes:
+def _part_crc(part: bytes, check: int, number: int) -> bytes:
+    return zlib.crc32(part, (check + 65536 * number) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     skeleton = next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), SPELLED_OUT)
     named = header.ids != tuple(str(i) for i in range(len(header.ids)))
     states = {
@@ -136,8 +189,11 @@ def _header_bytes(header: Header) -> bytes:
         "timed": header.timestamps is not None,
         "spelled": skeleton == SPELLED_OUT,
         "noted": bool(header.metadata),
+        "promised": header.promise is not None,
     }
-    out = bytearray(MAGIC + bytes([VERSION]) + header.weights)
+    layout = (bool(header.weights), bool(header.transform), layered, single)
+    version = VERSION | sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
+    out = bytearray(MAGIC + bytes([version]) + header.weights + header.transform)
     out.append(sum(1 << bit for bit, name in enumerate(FLAGS) if states[name]))
     out.append(UNITS.index(header.unit) | AXES.index(header.up) << 3)
     out.append(skeleton | AXES.index(header.coded_up) << 5)
@@ -151,18 +207,47 @@ def _header_bytes(header: Header) -> bytes:
     out += _packed(_skeleton_json(header.skeleton)) if skeleton == SPELLED_OUT else b""
     out += _packed(_planes(header.timestamps)) if header.timestamps is not None else b""
     out += _packed(_json(header.metadata)) if header.metadata else b""
+    out += _promise_bytes(header.promise) if header.promise else b""
     return bytes(out)
 
 
-def _read_header(data: bytes) -> tuple[Header, list[int], int, int]:
-    """Header, payload sizes, header CRC and the place of the first chunk."""
+def _promise_bytes(promise: Promise) -> bytes:
+    kind = bytes([PROMISES.index(promise.kind)])
+    if promise.kind == "lossless":
+        return kind + int(promise.value).to_bytes(4, "little")
+    return kind + struct.pack("<f", promise.value) + bytes([math.ceil(255 * promise.reached)])
+
+
+def _read_promise(source: _Source) -> Promise:
+    kind = PROMISES[source.take(1)[0]]
+    if kind == "lossless":
+        return Promise(kind, int.from_bytes(source.take(4), "little"), 0.0)
+    value = struct.unpack("<f", source.take(4))[0]
+    if not (math.isfinite(value) and value > 0):
+        raise _Cut(f"a promise of {value}")
+    return Promise(kind, value, source.take(1)[0] / 255)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What stands before the chunks: header, sizes of the parts, header CRC, and where the first part begins."""
+
+    header: Header
+    sizes: list[int]
+    check: int
+    end: int
+    layered: bool
+    single: bool
+
+
+def _read_header(data: bytes) -> _Found:
     if data[:3] != MAGIC:
         raise CorruptError(f"this is no .posec file: it begins with {data[:3]!r}, not {MAGIC!r}")
-    if len(data) > 3 and data[3] != VERSION:
-        raise CorruptError(f"the file is damaged or of version {data[3]}; this posecodec reads version {VERSION}")
-    source = _Source(data, 4)
+    if len(data) > 3 and data[3] & 15 != VERSION:
+        raise CorruptError(f"the file is damaged or of version {data[3] & 15}; this posecodec reads version {VERSION}")
+    source = _Source(data, 3)
     try:
-        header, sizes = _parse(source)
+        found = _parse(source)
     except _Cut as error:
         raise CorruptError(
             f"the header is damaged or cut short at byte {source.place}: {error}; get it again"
@@ -171,14 +256,18 @@ def _read_header(data: bytes) -> tuple[Header, list[int], int, int]:
         PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zstandard.ZstdError
     ) as error:  # fmt: skip
         raise CorruptError(f"the header is damaged near byte {source.place} ({error}); get the file again") from error
-    check = binascii.crc_hqx(data[: source.place], 0xFFFF)
-    if data[source.place : source.place + 2] != check.to_bytes(2, "little"):
+    if found.single:
+        return found
+    check = binascii.crc_hqx(data[: found.end], 0xFFFF)
+    if data[found.end : found.end + 2] != check.to_bytes(2, "little"):
         raise CorruptError("the header fails its checksum; get the file again")
-    return header, sizes, check, source.place + 2
+    return replace(found, check=check, end=found.end + 2)
 
 
-def _parse(source: _Source) -> tuple[Header, list[int]]:
-    weights = source.take(ID_BYTES)
+def _parse(source: _Source) -> _Found:
+    version = source.take(1)[0]
+    layout = {name: bool(version >> 4 + bit & 1) for bit, name in enumerate(LAYOUT)}
+    weights, transform = (source.take(ID_BYTES if layout[name] else 0) for name in ("tokens", "transform"))
     flags, labels, shape = source.take(3)
     if flags >> len(FLAGS) or labels >> 6:
         raise _Cut("reserved bits are set")
@@ -194,14 +283,21 @@ def _parse(source: _Source) -> tuple[Header, list[int]]:
     skeleton = _read_skeleton(source, state["spelled"], shape & 31)
     times = _unplanes(source.packed(), frames) if state["timed"] else None
     metadata = json.loads(source.packed()) if state["noted"] else {}
+    promise = _read_promise(source) if state["promised"] else None
     header = Header(
-        weights, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5], skeleton, fps,
-        times, frames, ids, tracks, metadata,
+        weights, transform, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5],
+        skeleton, fps, times, frames, ids, tracks, metadata, promise,
     )  # fmt: skip
     if header.coded_up == "unknown" or not isinstance(metadata, dict):
         raise _Cut("impossible axis or metadata")
-    source.expect(header.chunk_count)
-    return header, [source.varint() for _ in range(header.chunk_count)]
+    if layout["single"]:
+        if header.chunk_count != 1 or layout["layered"]:
+            raise _Cut("an index is missing")
+        return _Found(header, [], 0, source.place, False, True)
+    parts = header.chunk_count * (1 + layout["layered"])
+    source.expect(parts)
+    sizes = [source.varint() for _ in range(parts)]
+    return _Found(header, sizes, 0, source.place, layout["layered"], False)
 
 
 def _read_tracks(source: _Source, frames: int, people: int) -> tuple[Track, ...]:

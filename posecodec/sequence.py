@@ -18,6 +18,7 @@ from posecodec.skeleton import COCO19, Skeleton
 
 UNITS = ("unknown", "mm", "cm", "m", "px", "in")
 """Units of length a sequence may state. The order is part of the bitstream."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
 """Which way is up. The order is part of the bitstream. Images, whose y points down, are "-y"."""
@@ -27,7 +28,8 @@ AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
 class PoseSequence:
     """Keypoints of P people over T frames.
 
-    positions: (T, P, K, D) float32, D 2 or 3, in `unit`; NaN in all D where a keypoint is missing.
+    positions: (T, P, K, D) float32, or float64 where a file has that (kept for lossless coding), D 2 or 3, in `unit`, within
+        float32's range; NaN in all D where a keypoint is missing.
     confidence: (T, P, K) float32, finite, 0 where missing; any range (detectors disagree on it).
     skeleton: K ordered keypoints.
     fps: frames per second, > 0; exactly one of `fps` and `timestamps` is given.
@@ -42,7 +44,7 @@ class PoseSequence:
     (5, 1, 19, 3)
     """
 
-    positions: NDArray[np.float32]
+    positions: NDArray[np.floating[Any]]
     confidence: NDArray[np.float32]
     skeleton: Skeleton
     fps: float | None
@@ -73,17 +75,19 @@ class PoseSequence:
         up: str = "unknown",
         ids: Any = None,
         metadata: Mapping[str, Any] | None = None,
+        exact: bool = False,
     ) -> PoseSequence:
         """A sequence from arrays, with defaults for what is not given; copies what it takes.
 
-        positions: (T, K, D) or (T, P, K, D), any real dtype. NaN in any coordinate makes the keypoint missing.
+        positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32, with `exact` float64 as float64. NaN in any
+        coordinate makes the keypoint missing.
         confidence: as positions without D; 1 where valid if None. skeleton: coco19 if None and K = 19, else custom.
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
-        points = _as_positions(positions)
+        points = _as_positions(positions, exact)
         frames, people, count, _ = points.shape
         missing = np.isnan(points).any(axis=-1)
-        points[missing] = np.nan
+        points[missing & ~np.isnan(points).all(axis=-1)] = np.nan
         weights = np.ones(missing.shape, np.float32) if confidence is None else _as_float(confidence, "confidence")
         given = weights.shape
         weights = weights[:, None] if weights.ndim == 2 else weights
@@ -126,13 +130,9 @@ class PoseSequence:
     @property
     def rate(self) -> float:
         """Frames per second; the mean rate where timestamps are given."""
-        if self.fps is not None:
-            return self.fps
-        assert self.timestamps is not None
-        span = float(self.timestamps[-1] - self.timestamps[0]) if len(self.timestamps) > 1 else 0.0
-        return (len(self.timestamps) - 1) / span if span > 0 else 30.0
+        return mean_rate(self.fps, self.timestamps)
 
-    def with_positions(self, positions: NDArray[np.float32], confidence: NDArray[np.float32]) -> PoseSequence:
+    def with_positions(self, positions: NDArray[np.floating[Any]], confidence: NDArray[np.float32]) -> PoseSequence:
         """The same people and times with other positions (T, P, K, D) and confidences (T, P, K)."""
         return replace(self, positions=positions, confidence=confidence)
 
@@ -162,6 +162,14 @@ class PoseSequence:
         return replace(self, positions=positions, confidence=confidence, skeleton=target)
 
 
+def mean_rate(fps: float | None, timestamps: NDArray[np.float64] | None) -> float:
+    """Frames per second of a recording that states its rate or its times; 30 where neither tells."""
+    if fps is not None:
+        return fps
+    span = float(timestamps[-1] - timestamps[0]) if timestamps is not None and len(timestamps) > 1 else 0.0
+    return (len(timestamps) - 1) / span if timestamps is not None and span > 0 else 30.0
+
+
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     """A copy that nobody can write to."""
     array = array.copy()
@@ -180,8 +188,9 @@ def _as_float(values: Any, what: str, dtype: Any = np.float32) -> NDArray[Any]:
         return np.array(array, dtype)
 
 
-def _as_positions(values: Any) -> NDArray[np.float32]:
-    points = _as_float(values, "positions")
+def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
+    wide = exact and getattr(values, "dtype", None) == np.float64
+    points = _as_float(values, "positions", np.float64 if wide else np.float32)
     if points.ndim == 3:
         points = points[:, None]
     if points.ndim != 4:
@@ -190,7 +199,7 @@ def _as_positions(values: Any) -> NDArray[np.float32]:
 
 
 def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) -> None:
-    if positions.ndim != 4 or positions.dtype != np.float32:
+    if positions.ndim != 4 or positions.dtype not in (np.float32, np.float64):
         raise InputError(f"positions are {positions.dtype} {positions.shape}; float32 (T, P, K, D) is needed")
     if positions.shape[3] not in (2, 3):
         raise InputError(f"positions have {positions.shape[3]} coordinates a keypoint; 2 or 3 are needed")
@@ -201,7 +210,9 @@ def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) ->
             f"confidence is {confidence.dtype} {confidence.shape}; float32 {positions.shape[:3]} is needed"
         )
     _reject(
-        np.isinf(positions).any(axis=-1), "an infinite coordinate (or one beyond float32)", "make it NaN if missing"
+        (np.abs(positions) > FLOAT32_MAX).any(axis=-1),
+        "an infinite coordinate (or one beyond float32)",
+        "make it NaN if missing",
     )
     missing = np.isnan(positions)
     partly = missing.any(axis=-1) & ~missing.all(axis=-1)

@@ -1,9 +1,11 @@
 """Confidences of keypoints as adaptive integers: the change since the same keypoint's last one.
 
-A change is a few yes/no questions: is it zero, is it negative, how many bits has its size, which ones. Five models
-guess every answer, each from something else that is known: the last two changes, the change of the keypoint before,
-where two smoothing filters expect the value, and the level. What they say is mixed in the logistic domain by weights
-that learn, as in Mahoney's PAQ (2005), in integers. Nothing is trained: the models start from ignorance in every chunk.
+A change is a few yes/no questions: is it zero, is it negative, how many bits has its size, which ones. Nine models
+guess every answer. Five are tables that learn, each from something else that is known: the last two changes, the change
+of the keypoint before, the frames since the last change, the level, a forecast. Four are parabolas through the
+keypoint's last values with longer or shorter memories, and answer as if the value were logistic around their forecast.
+What they say is mixed in the logistic domain by weights that learn, as in Mahoney's PAQ (2005), all in integers.
+Nothing is trained: the models start from ignorance in every chunk. Where confidences are missing is not told here.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from posecodec.entropy.rangecoder import (
     FAULT,
     MAX_BITS,
     MAX_PUT_BYTES,
-    Int,
     RangeDecoder,
     RangeEncoder,
     get_binary,
@@ -38,14 +39,15 @@ MOST_BYTES = MAX_PUT_BYTES * (MOST_LENGTH + 8)
 
 # What is known of a keypoint. SIZE: recent changes, in 128ths. Then each filter's forecast, slope, bend and misses.
 LAST, CHANGE, BEFORE, RUN, SIGN, SIZE, SEEN, FILTERS = range(8)
-HALF_MEMORIES = (5, 7, 10, 18)  # twice the values after which a filter forgets
+HALF_MEMORIES = (4, 6, 9, 16)  # twice the number of values after which a filter forgets
 FORECAST, SLOPE, BEND, MISS = range(4)
 KNOWN = FILTERS + 4 * len(HALF_MEMORIES)
 TABLES = 5
 MODELS = TABLES + len(HALF_MEMORIES)
 ROWS = 488
-FORETOLD = 4  # questions about length that filters answer
-LEAST_SCALE, SCALE_GAIN, SCALE_LOSS = 90, 170, 80
+FORETOLD = 4  # questions about length that filters answer, the first ones
+# The scale of a filter's logistic distribution, in 1024ths: so many 256ths of its mean miss, less what rounding adds.
+LEAST_SCALE, SCALE_GAIN, SCALE_LOSS = 90, 150, 60
 UNIT = 10  # bits after the point in forecasts
 MOST_SEEN = 31
 GAIN_BITS = 16
@@ -59,9 +61,9 @@ SQUASH = np.array(
      3975, 4022, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094],
     dtype=np.int64,
 )  # fmt: skip
-FIRST_WEIGHT = 20000
-RATE = 10
-WINDOW = 60
+FIRST_WEIGHT = 9000  # of 65536
+RATE = 28  # of 65536: how fast weights learn
+WINDOW = 100  # answers that a table's probability is the mean of, at most
 
 
 @kernel
@@ -195,7 +197,7 @@ def _learn(bit, chance, slot, rows, table, weights, inputs):  # type: ignore[no-
     """Move the weights and the models towards the answer."""
     error = ((bit << 12) - chance) * RATE
     for i in range(MODELS):
-        weights[slot, i] = _clip(weights[slot, i] + ((inputs[i] * error + 512) >> 10), 1 << 20)
+        weights[slot, i] = _clip(weights[slot, i] + ((inputs[i] * error + (1 << 15)) >> 16), 1 << 20)
     for i in range(TABLES):
         cell = table[i, rows[i], slot]
         seen = np.int64(cell[1])
@@ -354,14 +356,15 @@ def _mixer() -> tuple[NDArray[np.int64] | NDArray[np.int32], ...]:
 
 
 def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: NDArray[np.bool_]) -> None:
-    """Code values (T, K) where mask (T, K) is set."""
+    """Code values (T, K) int32 where mask (T, K) is set; made for 0 .. 255, but any int32 can be coded."""
+    assert values.shape == mask.shape and mask.ndim == 2, f"values {values.shape} with a mask {mask.shape}"
     encoder.reserve(int(mask.sum()) * MOST_BYTES)
     known = np.zeros((values.shape[1], KNOWN), np.int64)
     _put(encoder.state, encoder.out, values.astype(np.int64), mask, known, _gains(), _mixer())
 
 
 def decode_confidences(decoder: RangeDecoder, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """The values (T, K) that `encode_confidences` coded, 0 where the mask is not set. Raises CorruptError."""
+    """The values (T, K) int32 that `encode_confidences` coded, 0 where the mask is not set. Raises CorruptError."""
     values = np.zeros(mask.shape, np.int64)
     known = np.zeros((mask.shape[1], KNOWN), np.int64)
     _get(decoder.state, decoder.data, values, mask, known, _gains(), _mixer())

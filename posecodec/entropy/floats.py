@@ -59,6 +59,7 @@ NARROW = 4
 LEVEL = 19
 
 LIMIT = 2**53  # largest |k| and distance: beyond, a value's own bits are kept
+MOST_SURPRISE = 2 * LIMIT  # weighted sums of so much stay below 2**63
 LOWEST_RATE, HIGHEST_RATE = 2.0**-60, 2.0**100  # no k / rate is too large or denormal in float32
 MOST_DECIMALS = 9
 SAMPLE = 1 << 16  # values that the grid is chosen by
@@ -69,7 +70,7 @@ TAPS = np.array(
      [14, -18, 10, -2], [4, 2, 0, -2], [5, -1, 0, 0]],
     dtype=np.int64,
 )  # fmt: skip
-HOLD, LINE = 0, 2
+HOLD = 0
 MOST_SOURCES = 3
 WEIGHT_BITS = 6  # -32 .. 31 sixteenths
 MOST_CHANNELS = 1024  # arrays of more have no sources
@@ -84,10 +85,10 @@ SLOTS = int(MANTISSA) + 3 * (MOST_LENGTH + 1)
 MOST_BYTES = MAX_PUT_BYTES * 2 * (MOST_LENGTH + 12)  # of one value
 CHUNK = 4096  # values coded between two calls of `reserve`
 
-SCALES = 20
+SCALES = 20  # classes of the magnitude to expect
 MOODS = 3
 REST_ROWS = 55 * 3
-SIXTEENTHS = 4
+SIXTEENTHS = 4  # bits after the point of magnitudes to expect
 MOST_SCALE = 2**44
 MEAN, MOOD = 0, 1  # the state within a frame: mean magnitude, and how much larger numbers are than expected
 
@@ -117,14 +118,21 @@ def pack_floats(array: Floats) -> bytes:
 
     Lossless to the bit, and made for motion: the first axis is time. Never more than a byte larger than zstd makes it.
     """
-    assert array.dtype in (np.float32, np.float64) and array.ndim, f"array is {array.dtype} {array.shape}"
+    dtype = array.dtype.newbyteorder("=")
+    assert dtype in (np.float32, np.float64) and array.ndim, f"array is {array.dtype} {array.shape}"
     if not array.size:
         return b""
-    values = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(len(array), -1)
-    flag = 0
-    if values.dtype == np.float64 and _is_narrow(values):
-        values, flag = values.astype(np.float32), NARROW
-    return min(_candidates(values, flag, _stride(array.shape)), key=len)
+    values = np.ascontiguousarray(array, dtype=dtype).reshape(len(array), -1)
+    candidates = [bytes([RAW]) + _compressed(values)]
+    narrow = dtype == np.float64 and _is_narrow(values)
+    values = values.astype(np.float32) if narrow else values
+    planes = values.astype(values.dtype.newbyteorder("<")).view(np.uint8).reshape(values.size, -1).T
+    flag = NARROW if narrow else 0
+    candidates.append(bytes([PLANES | flag]) + _compressed(planes))
+    candidates += [
+        bytes([MODEL | flag]) + _write_model(s, values.itemsize, _stride(array.shape)) for s in _grids(values)
+    ]
+    return min(candidates, key=len)
 
 
 def unpack_floats(data: bytes, shape: tuple[int, ...], dtype: DTypeLike) -> Floats:
@@ -161,15 +169,10 @@ def _corrupt(what: str) -> CorruptError:
     return CorruptError(f"packed floats are damaged: {what}; get the file again")
 
 
-def _candidates(values: Floats, flag: int, stride: int) -> Iterator[bytes]:
-    """Ways to write values (T, C)."""
-    little = values.astype(values.dtype.newbyteorder("<"))
-    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=False)
-    yield bytes([RAW | flag]) + compressor.compress(little.tobytes())
-    planes = little.view(np.uint8).reshape(values.size, -1).T
-    yield bytes([PLANES | flag]) + compressor.compress(planes.tobytes())
-    for steps in _grids(values):
-        yield bytes([MODEL | flag]) + _write_model(steps, values.dtype.itemsize, stride)
+def _compressed(array: Floats) -> bytes:
+    """What zstd makes of an array's bytes, little-endian."""
+    little = array.astype(array.dtype.newbyteorder("<"))
+    return zstandard.ZstdCompressor(level=LEVEL).compress(little.tobytes())
 
 
 def _read_zstd(data: bytes, table: tuple[int, int], dtype: np.dtype[Any], mode: int) -> Floats:
@@ -192,23 +195,25 @@ def _read_zstd(data: bytes, table: tuple[int, int], dtype: np.dtype[Any], mode: 
 
 
 def _is_narrow(values: Floats) -> bool:
-    """Whether float64 values survive as float32, bit by bit."""
+    """Whether float64 values survive as float32, bit by bit, whatever the machine makes of NaNs and denormals."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         back = values.astype(np.float32).astype(np.float64)
-    return bool((back.view(np.int64) == values.view(np.int64)).all())
+    bits = values.view(np.int64)
+    plain = (np.abs(values) >= np.finfo(np.float32).tiny) | (values == 0) | (bits == np.float64(np.nan).view(np.int64))
+    return bool((plain & (back.view(np.int64) == bits)).all())
 
 
 def _ordered(values: Floats) -> NDArray[np.int64]:
     """Floats numbered in their order: -0.0 is -1, 0.0 is 0, the next larger one 1."""
     kind = np.int32 if values.dtype == np.float32 else np.int64
-    bits = np.ascontiguousarray(values).view(kind)
-    return np.where(bits < 0, bits ^ np.iinfo(kind).max, bits).astype(np.int64)
+    bits = np.ascontiguousarray(values).view(kind).astype(np.int64)
+    return np.where(bits < 0, bits ^ np.iinfo(kind).max, bits)
 
 
 def _unordered(numbers: NDArray[np.int64], dtype: np.dtype[Any]) -> Floats:
     """The mirror of `_ordered`; numbers that no float32 has wrap around."""
     kind = np.int32 if dtype == np.float32 else np.int64
-    bits = numbers.astype(kind)
+    bits = numbers.astype(kind).astype(np.int64)
     return np.where(bits < 0, bits ^ np.iinfo(kind).max, bits).astype(kind).view(dtype)
 
 
@@ -266,7 +271,7 @@ def _rates(sample: Floats) -> list[float]:
     sizes = np.frexp(np.quantile(np.abs(finite), [0.05, 0.5, 1.0], method="higher"))[1]
     rates |= {math.ldexp(1.0, int(min(max(digits + 1 - size, -60), 100))) for size in sizes}
     rates.add(math.ldexp(1.0, int(min(max(_lowest_bit(finite), -60), 100))))
-    step = float(finite[-1] - finite[0]) / max(len(finite) - 1, 1)
+    step = (float(finite[-1]) - float(finite[0])) / max(len(finite) - 1, 1)
     if sample.shape[1] == 1 and LOWEST_RATE < abs(step) < HIGHEST_RATE:
         rates |= {abs(1 / step), float(Fraction(abs(1 / step)).limit_denominator(1001))}
     return sorted(rate for rate in rates if LOWEST_RATE <= rate <= HIGHEST_RATE)
@@ -330,6 +335,11 @@ def _choose_sources(left: NDArray[np.float64], chosen: _Predictors) -> None:
 
 
 @kernel
+def _clip(value, limit):  # type: ignore[no-untyped-def]
+    return min(max(value, np.int64(-limit)), np.int64(limit))
+
+
+@kernel
 def _own(steps, t, c, stride, order, taps):  # type: ignore[no-untyped-def]
     """A value from its own past; in the first frame from the channel `stride` before."""
     if t == 0:
@@ -350,7 +360,7 @@ def _predicted(own, surprise, t, c, source, weight):  # type: ignore[no-untyped-
     for i in range(source.shape[1]):
         if t > 0 and source[c, i] >= 0:
             total += weight[c, i] * surprise[source[c, i]]
-    return min(max(own + (total >> 4), np.int64(-LIMIT)), np.int64(LIMIT))
+    return _clip(own + (total >> 4), LIMIT)
 
 
 # --- Numbers as bits ---
@@ -394,7 +404,7 @@ def _put_number(state, out, probs, row, value, shift):  # type: ignore[no-untype
         put_bit(state, out, slots, LENGTH + i, np.int64(i < length))
     below = shift + max(length - 1, np.int64(0))
     slot = MANTISSA + 3 * length
-    for i in range(min(np.int64(2), length - 1)):
+    for _ in range(min(np.int64(2), length - 1)):
         below -= 1
         bit = (size >> below) & 1
         put_bit(state, out, slots, slot, bit)
@@ -461,7 +471,7 @@ def _learn(number, expected, t, c, scale, frame):  # type: ignore[no-untyped-def
     """Move the expectations towards a number."""
     size = min(abs(number) << SIXTEENTHS, np.int64(MOST_SCALE))
     frame[MEAN] += (size - frame[MEAN]) >> 3
-    frame[MOOD] += 4 * min(max(_length(size) - _length(expected), np.int64(-4)), np.int64(4)) - (frame[MOOD] >> 3)
+    frame[MOOD] += 4 * _clip(_length(size) - _length(expected), 4) - (frame[MOOD] >> 3)
     if t < 3:
         scale[c] = (size + frame[MEAN]) >> 1
     else:
@@ -507,7 +517,7 @@ def _put_values(state, out, first, last, steps, rest, odd, fixed, models, memory
         expected = _scale(t, c, scale, frame)
         _put_number(state, out, number_model, _row(expected, frame), number, _shift(expected))
         _learn(number, expected, t, c, scale, frame)
-        surprise[c] = steps[t, c] - own
+        surprise[c] = _clip(steps[t, c] - own, MOST_SURPRISE)
         if has_rest:
             _put_number(state, out, rest_model, _rest_row(steps[t, c], before[c]), rest[t, c], np.int64(0))
             before[c] = rest[t, c]
@@ -541,7 +551,7 @@ def _get_values(state, data, steps, rest, odd, fixed, models, memory, options): 
                 state[FAULT] = 1
                 return
             _learn(number, expected, t, c, scale, frame)
-            surprise[c] = steps[t, c] - own
+            surprise[c] = _clip(steps[t, c] - own, MOST_SURPRISE)
             if has_rest:
                 rest[t, c] = _get_number(state, data, rest_model, _rest_row(steps[t, c], before[c]), np.int64(0))
                 before[c] = rest[t, c]

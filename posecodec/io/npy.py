@@ -30,12 +30,12 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     points = unflattened(decode_array(read_bytes(path), "the array"), skeleton)
     if fps is None:
         raise InputError(NO_RATE)
-    return PoseSequence.of(points, fps=fps, skeleton=skeleton)
+    return PoseSequence.of(points, fps=fps, skeleton=skeleton, exact=True)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
-    """The positions, (T, P, K, D) float32, NaN where missing; everything else is left behind."""
-    write_atomic(path, encode_array(sequence.positions.astype("<f4")), force)
+    """The positions, (T, P, K, D) float32 or float64, NaN where missing; everything else is left behind."""
+    write_atomic(path, encode_array(sequence.positions), force)
 
 
 def unflattened(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:

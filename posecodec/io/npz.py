@@ -54,6 +54,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
         up=_text(arrays, "up", "unknown"),
         ids=_texts(arrays, "ids") if "ids" in arrays else None,
         metadata=_metadata(arrays),
+        exact=True,
     )
 
 
@@ -63,7 +64,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     Raises UsageError if the metadata are not JSON or a text ends in NUL (NumPy would drop it).
     """
     arrays: dict[str, Any] = {
-        "positions": sequence.positions.astype("<f4"),
+        "positions": sequence.positions,
         "confidence": sequence.confidence.astype("<f4"),
         "unit": _as_text(sequence.unit),
         "up": _as_text(sequence.up),

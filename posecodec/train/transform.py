@@ -6,23 +6,24 @@ train the network in float, round it to integers, count the rows, and once more 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from posecodec.entropy.rangecoder import RangeEncoder
-from posecodec.skeleton import COCO19
+from posecodec.skeleton import COCO19, Skeleton
 from posecodec.train.data import load_clips
 from posecodec.transform import coefficients as kernels
 from posecodec.transform.blocks import dct, dst
 from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
 from posecodec.transform.layer import FIRST, Coder, encode_channels
+from posecodec.transform.motion import plan_graph
 from posecodec.transform.polar import HEADING_UNIT, Polar, PolarTables, Tree, bones_of, heading, logs, turned
 
 Floats = NDArray[np.float64]
-HIDDEN = (32, 16)
+HIDDEN = (48, 24)
 
 
 def fit_polar(clips: list[Floats]) -> PolarTables:
@@ -34,16 +35,19 @@ def fit_polar(clips: list[Floats]) -> PolarTables:
     bones = turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], angle)
     size = np.linalg.norm(bones, axis=-1)
     usual = (bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)
-    frames, lengths = np.stack([_frame(v) for v in usual]), size.mean(axis=0)
+    lengths, none = size.mean(axis=0), np.zeros(0)
+    frames = PolarTables(usual, lengths, none, none).frames
     root = _root(_metric(logs(bones, frames, lengths), frames, lengths, tree))
     count = len(root)
     weights = np.eye(count + 3)
     weights[:count, :count] = root
-    plain = PolarTables(frames, lengths, np.zeros(count + 3), weights)
+    plain = PolarTables(usual, lengths, np.zeros(count + 3), weights)
     values = [basis_of(clip, plain).forward(clip) for clip in clips]
     turn = _rotation(values)
     matrix = weights @ turn
-    return PolarTables(frames, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix)
+    return PolarTables(
+        frames, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix
+    )
 
 
 def _level(turn: Floats) -> Floats:
@@ -55,14 +59,6 @@ def basis_of(clip: Floats, tables: PolarTables) -> Polar:
     """The basis with the heading and origin of a clip."""
     turn = int(np.rint(heading(clip[:1], COCO19)[0] / (2 * np.pi) * 256)) % 256
     return Polar(tables, COCO19, Tree.of(COCO19), turn, clip[0].mean(axis=0))
-
-
-def _frame(usual: Floats) -> Floats:
-    """Rows x, y, z of a frame whose z is the usual direction."""
-    z = usual / np.linalg.norm(usual)
-    x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z])
 
 
 def _metric(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: int = 800) -> Floats:
@@ -145,7 +141,7 @@ class Collector(Coder):
         positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
         kernels.read_features(
             features, quantized, mags, before, expected, frequency_bins(frames), np.zeros(count, np.int64), positions,
-            kind, limit,
+            kind + (4 if self.generic else 0), limit,
         )  # fmt: skip
         self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), _fine(values[:limit])], 1)))
         return quantized, places
@@ -155,16 +151,81 @@ def _fine(values: Floats) -> NDArray[np.int32]:
     return np.rint(values.ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
 
 
-def collect(channels, model, prior, pinned, indices, plain):  # type: ignore[no-untyped-def]
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Channels (T, C) to be coded with the step of an index, and with what."""
+
+    channels: Floats
+    prior: NDArray[np.int64]
+    pinned: NDArray[np.bool_]
+    index: int
+    residual: bool
+    generic: bool
+
+
+def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     """(n, FEATURES) features and (n, 2) integers and values in 256ths."""
     features, targets = [], []
-    for clip, index in zip(channels, indices, strict=True):
-        coder = Collector(model, prior, pinned, int(index), False)
+    for sample in samples:
+        coder = Collector(model, sample.prior, sample.pinned, sample.index, sample.residual, sample.generic)
         coder.found, coder.plain = [], plain
-        encode_channels(RangeEncoder(), clip, coder)
+        encode_channels(RangeEncoder(), sample.channels, coder)
         features += [f for f, _ in coder.found]
         targets += [t for _, t in coder.found]
     return np.concatenate(features), np.concatenate(targets)
+
+
+def bodies(
+    channels: list[Floats], prior: NDArray[np.int64], pinned: NDArray[np.bool_], count: int, rng: np.random.Generator
+) -> list[Sample]:
+    """Polar channels at random steps; every eighth as a residual of its own smooth version."""
+    samples = []
+    for number, which in enumerate(rng.integers(0, len(channels), count)):
+        values, residual = channels[which], number % 8 == 7
+        index = int(rng.integers(-30, 160))
+        if residual:
+            rough = np.concatenate([smoothed(values[a : a + 64], rng) for a in range(0, len(values), 64)])
+            values = values - rough
+            index = int(rng.integers(-30, 130))
+        samples.append(Sample(values, prior, pinned, index, residual, False))
+    return samples
+
+
+def smoothed(block: Floats, rng: np.random.Generator) -> Floats:
+    """What a coarse code of a block might look like: its low frequencies, rounded."""
+    step = float(2 ** rng.uniform(7, 10))
+    return dct(len(block)).T @ (np.rint(dct(len(block)) @ block / step) * step)
+
+
+def others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sample]:
+    """Keypoints as no model knows them: some of a body's, in 2D or 3D, at other rates, with noise, in a graph's modes."""
+    samples = []
+    for which in rng.integers(0, len(clips), count):
+        points = clips[which][:: int(rng.choice([1, 1, 1, 2]))][:512]
+        if rng.random() < 0.4 and len(points) > 8:
+            points = faster(points, int(rng.integers(2, 7)))[:512]
+        kept = rng.choice(19, int(rng.integers(1, 20)), replace=False)
+        if rng.random() < 0.5:
+            points = points[:, kept]
+        if rng.random() < 0.4:
+            points = points @ np.linalg.qr(rng.normal(size=(3, 3)))[0][:, :2]
+        if rng.random() < 0.5:
+            points = points + rng.normal(size=points.shape) * 10 ** rng.uniform(-1, 1)
+        plan = plan_graph(points, Skeleton.custom(points.shape[1]))
+        size = float(np.abs(points - points.mean(axis=(0, 1))).mean())
+        index = int(16 * np.log2(size * 10 ** rng.uniform(-3.3, -0.6)))
+        samples.append(Sample(plan.channels, plan.prior, plan.pinned, index, False, True))
+    return samples
+
+
+def faster(points: Floats, times: int) -> Floats:
+    """The motion at a multiple of its frame rate, by its cosines."""
+    frames = len(points)
+    values = dct(frames) @ points.reshape(frames, -1)
+    n, k = np.arange(frames * times), np.arange(frames)[:, None]
+    matrix = np.sqrt(2 / frames) * np.cos(np.pi * (2 * (n + 0.5) / times) * k / (2 * frames))
+    matrix[0] /= np.sqrt(2)
+    return np.asarray(matrix.T @ values).reshape(-1, *points.shape[1:])
 
 
 class Scale(torch.nn.Module):
@@ -191,7 +252,7 @@ class Scale(torch.nn.Module):
         low = inside.detach().floor().long()
         part = (inside - low)[:, None]
         mix = torch.softmax(self.mix[low] * (1 - part) + self.mix[low + 1] * part, dim=1)
-        edge = 0.5 + 0.3 * torch.sigmoid((self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0]))
+        edge = 0.5 + 0.3 * torch.sigmoid(self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0])
         spread = torch.exp2((inside - 10) / 2)[:, None] * torch.tensor([0.35, 1.0, 2.8])
         lower = torch.where(size > 0, size - 1 + edge, torch.zeros_like(edge))[:, None]
         upper = (size + edge)[:, None]
@@ -222,6 +283,7 @@ def fit_network(features: NDArray[np.int16], targets: NDArray[np.int32], steps: 
 
 def rounded(net: Scale) -> CoefficientModel:
     """The network in integers; rows as yet unknown."""
+
     def whole(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
         return np.rint(t.detach().numpy().T * unit).clip(-(2**23), 2**23).astype(np.int32)
 

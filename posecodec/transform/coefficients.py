@@ -43,7 +43,24 @@ PAD = 4
 MAX_COEFFICIENT_BYTES = 2 * (SLOTS + 8)
 LOG16 = np.array([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15], np.int64)
 EXP16 = np.array(
-    [65536, 68438, 71468, 74632, 77936, 81386, 84990, 88752, 92682, 96785, 101070, 105545, 110218, 115098, 120194, 125515],
+    [
+        65536,
+        68438,
+        71468,
+        74632,
+        77936,
+        81386,
+        84990,
+        88752,
+        92682,
+        96785,
+        101070,
+        105545,
+        110218,
+        115098,
+        120194,
+        125515,
+    ],
     np.int64,
 )
 CENTROIDS = 3
@@ -119,10 +136,10 @@ def _features(x, mags, before, usual, tail, k, c, count, size, first, position):
     x[15] = tail[2]
     x[16] = position
     x[17] = size
-    x[18] = 4 * c if count <= 64 else (256 * c) // count
-    x[19] = 64 if first == 0 else 0
-    x[20] = 64 if first == 2 else 0
-    x[21] = 64
+    x[18] = (256 * c) // count
+    x[19] = 64 if first & 3 == 0 else 0
+    x[20] = 64 if first & 3 == 2 else 0
+    x[21] = 64 if first & 4 else 0
 
 
 @kernel

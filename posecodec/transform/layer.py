@@ -36,6 +36,7 @@ class Coder:
     pinned: NDArray[np.bool_]
     index: int
     residual: bool
+    generic: bool = False
 
     def __post_init__(self) -> None:
         self.rows = self.model.rows.copy()
@@ -68,7 +69,9 @@ class Coder:
             block[:, self.pinned] = dst(len(values)).T @ values[:, self.pinned]
         return block
 
-    def run(self, stream: RangeEncoder | RangeDecoder, kind: int, limit: int, values: Floats) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    def run(
+        self, stream: RangeEncoder | RangeDecoder, kind: int, limit: int, values: Floats
+    ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
         """Code a block: integers (N, C) and their places among the rows."""
         frames, count = values.shape
         quantized, places = np.zeros((frames, count), np.int32), np.zeros((frames, count), np.int16)
@@ -81,7 +84,8 @@ class Coder:
         m, expected = self.model, self.expected[0 if kind == FIRST else 1]
         kernels.code_block(
             stream.state, stream.out if encoding else stream.data, encoding, values, THRIFT, quantized, places, mags,
-            self._before(frames, count), expected, bins, np.zeros(count, np.int64), positions, kind,
+            self._before(frames, count), expected, bins, np.zeros(count, np.int64), positions,
+            kind + (4 if self.generic else 0),
             m.w1, m.b1, m.w2, m.b2, m.w3, m.b3, self.rows, limit,
         )  # fmt: skip
         kernels.update_expected(self.expected[1], bins, quantized, self.seen)
@@ -114,9 +118,7 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], shifts: 
     return np.sign(quantized) * (size - shift)
 
 
-def encode_channels(
-    encoder: RangeEncoder, channels: Floats, coder: Coder
-) -> Floats:
+def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Floats:
     """Code channels (T, C); returns what the decoder will have."""
     step = step_size(coder.index)
     decoded = np.zeros_like(channels)

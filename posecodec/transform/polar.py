@@ -9,6 +9,7 @@ to the keypoints, on average, and decorrelates it, so that an error of 1 in one 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,32 @@ HEADING_STEPS = 256
 
 @dataclass(frozen=True, eq=False)
 class PolarTables:
-    """What is learned. frames: (K-1, 3, 3) rows x, y and the usual direction of each bone. lengths: (K-1,) mm.
+    """What is learned. usual: (K-1, 3) the usual direction of each bone. lengths: (K-1,) mm.
 
     mean: (C,), matrix: (C, C) with C = 3K + 1: channels = (bone logs, heading, centroid) @ matrix - mean.
     """
 
-    frames: Floats
+    usual: Floats
     lengths: Floats
     mean: Floats
     matrix: Floats
+
+    @cached_property
+    def frames(self) -> Floats:
+        """(K-1, 3, 3) of each bone: rows x, y and z, z the usual direction."""
+        return np.stack([_frame(direction) for direction in self.usual])
+
+    @cached_property
+    def inverse(self) -> Floats:
+        """The inverse of the matrix."""
+        return np.asarray(np.linalg.inv(self.matrix))
+
+
+def _frame(direction: Floats) -> Floats:
+    z = direction / np.linalg.norm(direction)
+    x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,9 @@ def turned(vectors: Floats, angle: Floats) -> Floats:
 def heading(points: Floats, skeleton: Skeleton) -> Floats:
     """(T,) direction of the left side in the xz plane, from hips and shoulders, without jumps of a turn."""
     names = skeleton.keypoints
-    across = sum(points[:, names.index(f"left_{p}")] - points[:, names.index(f"right_{p}")] for p in ("hip", "shoulder"))
+    across = sum(
+        points[:, names.index(f"left_{p}")] - points[:, names.index(f"right_{p}")] for p in ("hip", "shoulder")
+    )
     return np.unwrap(np.arctan2(across[:, 2], across[:, 0]))
 
 
@@ -121,7 +141,7 @@ class Polar:
 
     def inverse(self, channels: Floats) -> Floats:
         """The mirror of `forward`: (T, K, 3)."""
-        values = (channels + self.tables.mean) @ np.linalg.inv(self.tables.matrix)
+        values = (channels + self.tables.mean) @ self.tables.inverse
         bones = bones_of(values[:, :-4], self.tables.frames, self.tables.lengths)
         angle = values[:, -4] / HEADING_UNIT + self.turn * 2 * np.pi / HEADING_STEPS
         body = np.einsum("kb,tbd->tkd", self.tree.paths - self.tree.paths.mean(axis=0), turned(bones, -angle))

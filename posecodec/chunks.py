@@ -1,0 +1,194 @@
+"""One chunk of one person as bytes: transform-coded, refining tokens, or exact; and back. Nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.container import Header, Track
+from posecodec.entropy.floats import pack_floats, unpack_floats
+from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError
+from posecodec.payload import KIND_BITS, LOSSLESS, TRANSFORM, Presence, read_presence, write_presence
+from posecodec.sequence import PoseSequence
+from posecodec.skeleton import COCO19, Skeleton
+from posecodec.transform.corrections import grid, needed, read_corrections, write_corrections
+from posecodec.transform.layer import STEPS_PER_OCTAVE
+from posecodec.transform.motion import (
+    FIRST_INDEX, LAST_INDEX, Plan, TransformTables, plan_graph, plan_polar, read_motion, write_motion,
+)  # fmt: skip
+from posecodec.transform.polar import Polar
+
+Floats = NDArray[np.float64]
+QUALITY = 0.01
+"""Mean error of the default quality, as a share of a person's height."""
+HEIGHTS = 3.2
+"""A standing body's height in root mean square distances of its keypoints from their center."""
+BODY_INDEX = 100
+"""Step of the default quality in the polar basis."""
+SPREAD_OVER = {True: 6.0, False: 2.5}
+"""Steps in a mean error, about, in the polar basis and in others: where searches begin."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A chunk to be coded: frames start.. of a track.
+
+    points: (T, K, D) as recorded, NaN where missing. body: (T, 19, D) of coco19, or None where it does not have all of
+    the recorded keypoints. up: axis used for coding. confidence: (T, K). rate: frames per second.
+    """
+
+    track: Track
+    points: NDArray[np.floating]
+    body: NDArray[np.float32] | None
+    presence: Presence
+    confidence: NDArray[np.float32]
+    up: str
+    skeleton: Skeleton
+    rate: float
+
+    @staticmethod
+    def of(sequence: PoseSequence, body: PoseSequence | None, up: str, track: Track, start: int, length: int) -> Job:
+        """The job of some frames of a track."""
+        frames, person = slice(start, start + length), track.person
+        confidence = sequence.confidence[frames, person]
+        return Job(
+            track, sequence.positions[frames, person], None if body is None else body.positions[frames, person],
+            Presence.of(sequence.valid[frames, person], confidence), confidence, up, sequence.skeleton, sequence.rate,
+        )  # fmt: skip
+
+    def plan(self, tables: TransformTables) -> Plan:
+        """The plan of the transform, made once."""
+        if "_plan" not in self.__dict__:
+            plan = None
+            if self.body is not None and self.body.shape[2] == 3:
+                plan = plan_polar(self.body.astype(np.float64), self.up, tables, self.rate)
+            self.__dict__["_plan"] = plan or plan_graph(self.points.astype(np.float64), self.skeleton)
+        found: Plan = self.__dict__["_plan"]
+        return found
+
+    @cached_property
+    def size(self) -> float:
+        """Root mean square distance of keypoints from the center of their pose, or of the path where that is larger."""
+        points = self.points.astype(np.float64)
+        count = np.maximum(self.presence.mask.sum(axis=1), 1)
+        center = np.nansum(points, axis=1) / count[:, None]
+        extent = float(np.sqrt(np.nanmean(np.square(points - center[:, None]).sum(axis=2))))
+        return extent or float(np.abs(np.diff(center, axis=0)).mean()) if len(points) > 1 else extent or 1.0
+
+    def index_of(self, error: float, tables: TransformTables) -> int:
+        """The step that gives about that mean error, in the recording's unit."""
+        plan = self.plan(tables)
+        step = error * plan.scale * SPREAD_OVER[isinstance(plan.basis, Polar)]
+        return int(np.clip(np.rint(STEPS_PER_OCTAVE * np.log2(max(step, 1e-300))), FIRST_INDEX, LAST_INDEX))
+
+    def quality(self, tables: TransformTables) -> int:
+        """The step of the default quality."""
+        if isinstance(self.plan(tables).basis, Polar):
+            return BODY_INDEX
+        return self.index_of(QUALITY * HEIGHTS * (self.size or 1.0), tables)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A chunk's bytes, and its keypoints' errors as the decoder will have them: their sum and the largest."""
+
+    data: bytes
+    total: float
+    worst: float
+
+
+def transformed(
+    job: Job, index: int, tables: TransformTables, bound: float | None = None, guide: Floats | None = None
+) -> Made:
+    """A chunk by the transform, corrected to a bound; with a guide, what refines it (see `write_motion`)."""
+    encoder = RangeEncoder()
+    if guide is None:
+        write_presence(encoder, TRANSFORM, job.presence)
+    plan = job.plan(tables)
+    pose = recorded(write_motion(encoder, plan, index, tables.model, guide), job.skeleton)
+    errors = job.points.astype(np.float64) - _single(pose)
+    encoder.put_bits(int(bound is not None), 1)
+    if bound is not None:
+        moves = needed(errors, bound)
+        _put_float(encoder, bound)
+        write_corrections(encoder, moves)
+        errors = job.points.astype(np.float64) - _single(pose + moves * grid(bound, pose.shape[2]))
+    sizes = np.sqrt(np.square(errors).sum(axis=2))[job.presence.mask]
+    return Made(encoder.finish(), float(sizes.sum()), float(sizes.max(initial=0.0)))
+
+
+def untransformed(
+    data: bytes, header: Header, frames: int, tables: TransformTables, guide: Floats | None = None
+) -> tuple[Floats, Presence | None]:
+    """The mirror of `transformed`: keypoints (T, K, D), none missing, and what is there. Raises CorruptError."""
+    decoder, count = RangeDecoder(data), len(header.skeleton)
+    presence = read_presence(decoder, frames, count) if guide is None else None
+    rate = header.rate
+    pose = read_motion(decoder, frames, header.skeleton, header.dims, header.coded_up, rate, tables, guide)
+    pose = recorded(pose, header.skeleton)
+    if decoder.get_bits(1):
+        bound = _get_float(decoder)
+        pose = pose + read_corrections(decoder, frames, count, header.dims) * grid(bound, header.dims)
+    decoder.finish()
+    return pose, presence
+
+
+def recorded(pose: Floats, skeleton: Skeleton) -> Floats:
+    """The recorded keypoints of a pose that may be of coco19."""
+    if pose.shape[1] == len(skeleton):
+        return pose
+    return pose[:, [COCO19.keypoints.index(name) for name in skeleton.keypoints]]
+
+
+def _single(pose: Floats) -> Floats:
+    """As the decoder gives it: float32."""
+    with np.errstate(over="ignore"):
+        return pose.astype(np.float32).astype(np.float64)
+
+
+def _put_float(encoder: RangeEncoder, value: float) -> None:
+    bits = int(np.float32(value).view(np.uint32))
+    encoder.put_bits(bits >> 16, 16)
+    encoder.put_bits(bits & 0xFFFF, 16)
+
+
+def _get_float(decoder: RangeDecoder) -> float:
+    value = float(np.uint32(decoder.get_bits(16) << 16 | decoder.get_bits(16)).view(np.float32))
+    if not (np.isfinite(value) and value > 0):
+        raise CorruptError(f"a bound of {value}; get the file again")
+    return value
+
+
+WIDE, UNSURE = 1, 2
+LENGTH_BYTES = 4
+
+
+def exact(job: Job) -> bytes:
+    """A chunk with every bit of its positions and confidences."""
+    wide = job.points.dtype == np.float64
+    surely = np.array_equal(job.confidence, job.presence.mask.astype(np.float32))
+    positions = pack_floats(np.ascontiguousarray(job.points))
+    head = LOSSLESS << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if surely else UNSURE)
+    confidence = b"" if surely else pack_floats(np.ascontiguousarray(job.confidence))
+    return bytes([head]) + len(positions).to_bytes(LENGTH_BYTES, "little") + positions + confidence
+
+
+def exact_dtype(data: bytes) -> np.dtype[np.floating]:
+    """The type of an exact chunk's positions."""
+    return np.dtype(np.float64 if data[0] & WIDE else np.float32)
+
+
+def inexact(data: bytes, header: Header, frames: int) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
+    """The mirror of `exact`: positions (T, K, D) and confidences (T, K). Raises CorruptError."""
+    shape = (frames, len(header.skeleton), header.dims)
+    end = 1 + LENGTH_BYTES + int.from_bytes(data[1 : 1 + LENGTH_BYTES], "little")
+    if end > len(data) or data[0] & ~(WIDE | UNSURE) != LOSSLESS << 8 - KIND_BITS:
+        raise CorruptError("an exact chunk that is cut short; get the file again")
+    positions = unpack_floats(data[1 + LENGTH_BYTES : end], shape, exact_dtype(data))
+    if data[0] & UNSURE:
+        return positions, unpack_floats(data[end:], shape[:2], np.dtype(np.float32))
+    return positions, (~np.isnan(positions).any(axis=2)).astype(np.float32)

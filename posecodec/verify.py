@@ -1,0 +1,71 @@
+"""Whether a file keeps what its encoder promised."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from posecodec.container import Header
+from posecodec.metrics import compare
+from posecodec.sequence import UNIT_MM, PoseSequence
+
+ROUNDING = 1 + 1e-6
+"""Promises are kept as float32."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """promise: its kind, or "none". promised, reached: in `unit`, None where there is no number. kept: None if only the
+    original could tell."""
+
+    promise: str
+    promised: float | None
+    reached: float | None
+    unit: str
+    kept: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return dict(vars(self))
+
+    def line(self) -> str:
+        """The verdict in a line."""
+        if self.promise == "none":
+            return "whole, decodes; nothing was promised"
+        number = f" {self.promised:g} {self.unit}" if self.promised is not None else ""
+        reached = f", {self.reached:.6g} reached" if self.reached is not None else ""
+        kept = {True: "kept", False: "BROKEN", None: "as its encoder measured (give the original to check)"}[self.kept]
+        return f"whole, decodes; {self.promise}{number}{reached}: {kept}"
+
+
+def verify(header: Header, decoded: PoseSequence, size: int, original: PoseSequence | None = None) -> Verdict:
+    """The verdict on a file of `size` bytes, from what it decodes to and, if there, the original.
+
+    Raises InputError where the original is another recording.
+    """
+    promise = header.promise
+    if promise is None:
+        return Verdict("none", None, None, "", True)
+    if promise.kind == "lossless":
+        same = zlib.crc32(decoded.positions.tobytes()) == int(promise.value)
+        if original is not None:
+            same = same and original.positions.tobytes() == decoded.positions.tobytes()
+        return Verdict("lossless", None, None, "", same)
+    if promise.kind == "bitrate":
+        reached = 8e-3 * size * decoded.rate / max(decoded.frames, 1)
+        return Verdict("bitrate", promise.value, reached, "kbit/s", reached <= promise.value * ROUNDING)
+    return _verdict_on_error(header, decoded, original)
+
+
+def _verdict_on_error(header: Header, decoded: PoseSequence, original: PoseSequence | None) -> Verdict:
+    promise = header.promise
+    assert promise is not None
+    unit = header.unit if header.unit != "unknown" else ""
+    if original is None:
+        return Verdict(promise.kind, promise.value, promise.value * promise.reached, unit, None)
+    found = compare(original, decoded)
+    error = found.max if promise.kind == "max-error" else found.mpjpe
+    reached = error / UNIT_MM.get(header.unit, 1.0)
+    kept = not reached > promise.value * ROUNDING
+    return Verdict(promise.kind, promise.value, reached, unit, kept)
