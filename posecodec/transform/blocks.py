@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 SIZES = (16, 32, 64, 128, 256)
 GRID = SIZES[0]
 LONGEST = SIZES[-1] + GRID - 1
-BLOCK_BITS = 24.0
+BLOCK_BITS = 40.0
 """What a block costs besides its coefficients, for choosing sizes."""
 
 

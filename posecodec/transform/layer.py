@@ -15,7 +15,7 @@ from posecodec.transform.coefficients import PAD, CoefficientModel, exp16, frequ
 Floats = NDArray[np.float64]
 FIRST, LATER, RESIDUAL = 0, 1, 2
 STEPS_PER_OCTAVE = 16
-THRIFT = 0.115
+THRIFT = 0.14
 
 
 def step_size(index: int) -> float:
