@@ -76,8 +76,9 @@ def markers(frames: int = 2000, seed: int = 0) -> PoseSequence:
     points = np.zeros((frames, 42, 3))
     for m, (a, b) in enumerate(edges):
         bone = body[:, b] - body[:, a]
-        out = np.cross(bone, body[:, 3] - body[:, 9])
-        out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+        across, up = np.cross(bone, body[:, 3] - body[:, 9]), np.cross(bone, np.array([0.0, 400.0, 0.0]))
+        out = max((across, up), key=lambda v: np.linalg.norm(v, axis=1).min())
+        out = out / np.linalg.norm(out, axis=1, keepdims=True)
         points[:, m] = body[:, a] + share[m] * bone + aside[m] * out
     points += rng.normal(scale=0.3, size=points.shape)
     for _ in range(frames // 40):
