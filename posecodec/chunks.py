@@ -18,7 +18,14 @@ from posecodec.skeleton import COCO19, Skeleton
 from posecodec.transform.corrections import grid, needed, read_corrections, write_corrections
 from posecodec.transform.layer import STEPS_PER_OCTAVE
 from posecodec.transform.motion import (
-    FIRST_INDEX, LAST_INDEX, Plan, TransformTables, plan_graph, plan_polar, read_motion, write_motion,
+    FIRST_INDEX,
+    LAST_INDEX,
+    Plan,
+    TransformTables,
+    plan_graph,
+    plan_polar,
+    read_motion,
+    write_motion,
 )  # fmt: skip
 from posecodec.transform.polar import Polar
 

@@ -180,6 +180,24 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
     _print(found.as_dict(), "\n".join(found.lines()), as_json, a)
 
 
+@cli.command("train-transform")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of motion, see benchmarks/train.")
+@click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
+@click.option("--samples", default=1600, show_default=True, help="Stretches of motion to learn from.")
+@click.option("--steps", default=4000, show_default=True, help="Steps of the optimizer.")
+@click.option("--threads", type=int, help="CPU threads of torch.")
+def train_transform(data: Path, target: Path, samples: int, steps: int, threads: int | None) -> None:
+    """Fit the transform codec's basis and context model (about ten minutes on one core)."""
+    import torch
+
+    from posecodec.train.transform import export
+
+    if threads:
+        torch.set_num_threads(threads)
+    card = export(data, target, samples, steps, lambda text: click.echo(text, err=True))
+    click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
+
+
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("original", required=False, type=click.Path(path_type=Path))

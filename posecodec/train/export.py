@@ -66,7 +66,7 @@ def export(trainer: Trainer, source: Path, target: Path, rate_weight: float, def
         "licence": trainer.config.licence,
         "attribution": trainer.config.attribution,
         "data": [Path(path).name for path in trainer.config.data.train],
-        "commit": _commit(),
+        "commit": commit(),
         "steps": trainer.state.step,
         "validation_mm": round(trainer.state.best, 2),
     }
@@ -78,7 +78,8 @@ def normalization_of(trainer: Trainer) -> Normalization:
     return Normalization(trainer.config.model.dims, trainer.bones, **dataclasses.asdict(trainer.config.side))
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The short hash of the checkout, or \"unknown\"."""
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
 

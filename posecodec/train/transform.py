@@ -2,28 +2,41 @@
 
 One straight narrative: read motion, fit the basis, count magnitudes, collect coefficients as the encoder would code them,
 train the network in float, round it to integers, count the rows, and once more with the encoder that now knows it.
+`fit` is that narrative, `export` writes it down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from posecodec.entropy.rangecoder import RangeEncoder
+from posecodec.model import weights
 from posecodec.skeleton import COCO19, Skeleton
 from posecodec.train.data import load_clips
+from posecodec.train.export import commit
 from posecodec.transform import coefficients as kernels
 from posecodec.transform.blocks import dct, dst
 from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
 from posecodec.transform.layer import FIRST, Coder, encode_channels
-from posecodec.transform.motion import plan_graph
+from posecodec.transform.motion import TransformTables, plan_graph, polar_pinned
 from posecodec.transform.polar import HEADING_UNIT, Polar, PolarTables, Tree, bones_of, heading, logs, turned
+from posecodec.transform.tables import tensors_of
 
 Floats = NDArray[np.float64]
 HIDDEN = (48, 24)
+SHORTEST = 24
+ATTRIBUTION = (
+    "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
+    "EIA-0196217. Also: wspr/bvh-matlab (Will Robertson and The University of Adelaide, Apache-2.0), "
+    "holosoma-retargeting (Apache-2.0)."
+)
 
 
 def fit_polar(clips: list[Floats]) -> PolarTables:
@@ -260,9 +273,14 @@ class Scale(torch.nn.Module):
         return -torch.log2((mix * tail).sum(dim=1).clamp_min(1e-9)) + (size > 0) + 0.001 * (place - inside) ** 2
 
 
-def fit_network(features: NDArray[np.int16], targets: NDArray[np.int32], steps: int, start: Scale | None) -> Scale:
+def fit_network(
+    features: NDArray[np.int16],
+    targets: NDArray[np.int32],
+    steps: int,
+    start: Scale | None,
+    show: Callable[[str], None],
+) -> Scale:
     """Train on collected coefficients."""
-    torch.manual_seed(0)
     net = start or Scale()
     x, size = torch.from_numpy(features), torch.from_numpy(np.abs(targets[:, 0]).astype(np.float32))
     optimizer = torch.optim.Adam(net.parameters(), 4e-3)
@@ -277,7 +295,7 @@ def fit_network(features: NDArray[np.int16], targets: NDArray[np.int32], steps: 
         schedule.step()
         mean = loss.item() if not step else 0.99 * mean + 0.01 * loss.item()
         if step % 200 == 0:
-            print(step, round(mean, 4), flush=True)
+            show(f"step {step} of {steps}: {mean:.4f} bits")
     return net
 
 
@@ -350,6 +368,48 @@ def mirrored(points: Floats) -> Floats:
     return points[:, COCO19.mirror] * np.array([-1.0, 1.0, 1.0])
 
 
-def load(folder: str) -> list[Floats]:
-    """Clips (T, 19, 3) of a folder of motion, at least 24 frames."""
-    return [c.points.astype(np.float64) for c in load_clips((folder,), COCO19) if len(c.points) >= 24]
+def load(folder: Path) -> list[Floats]:
+    """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scaled to the usual size."""
+    clips = [c.points.astype(np.float64) for c in load_clips((str(folder),), COCO19) if len(c.points) >= SHORTEST]
+    tree = Tree.of(COCO19)
+    ends = np.array(tree.bones)
+    lengths = [np.median(np.linalg.norm(c[:, ends[:, 1]] - c[:, ends[:, 0]], axis=-1), axis=0) for c in clips]
+    usual = np.mean(lengths, axis=0)
+    return [scaled(clip, usual, tree) for clip in clips]
+
+
+def fit(folder: Path, samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:
+    """All tables from a folder of motion. samples: bodies whose coefficients are collected; steps: of the optimizer.
+
+    Deterministic for a given machine and number of threads.
+    """
+    plain = load(folder)
+    clips = plain + [mirrored(clip) for clip in plain]
+    polar = fit_polar(clips)
+    channels = [basis_of(clip, polar).forward(clip) for clip in clips]
+    pinned = polar_pinned(polar)
+    prior = fit_prior(channels[: len(plain)], pinned)
+    show(f"{len(plain)} clips, basis and prior done")
+    rng, torch_seed = np.random.default_rng(0), 0
+    torch.manual_seed(torch_seed)
+    net, model = None, rounded(Scale())
+    for share in (0.5, 1.0):
+        count = int(samples * share)
+        chosen = bodies(channels, prior, pinned, count, rng) + others(clips, count // 2, rng)
+        features, targets = collect(chosen, model, plain=net is None)
+        net = fit_network(features, targets, int(steps * share), net, show)
+        model = count_rows(rounded(net), features, targets)
+    return TransformTables(polar, prior, model)
+
+
+def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[[str], None]) -> dict[str, Any]:
+    """Fit, and write TARGET.safetensors and TARGET.json. Returns the card."""
+    tables = fit(folder, samples, steps, show)
+    about = {
+        "licence": "Apache-2.0",
+        "attribution": ATTRIBUTION,
+        "data": [folder.name],
+        "commit": commit(),
+        "steps": int(1.5 * steps),
+    }
+    return weights.write(target, tensors_of(tables), {"skeleton": COCO19.name}, about)

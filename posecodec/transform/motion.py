@@ -123,7 +123,7 @@ def plan_polar(points: Floats, up: str, tables: TransformTables, rate: float) ->
     fields = ((steps % (1 << SCALE_BITS), SCALE_BITS), (turn, 8), *_signed_fields(origin, ORIGIN_BITS))
     basis = Polar(tables.polar, COCO19, tree, turn, origin)
     return Plan(
-        basis, scale, turned_up, basis.forward(world), _at_rate(tables.prior, rate), _polar_pinned(tables), fields
+        basis, scale, turned_up, basis.forward(world), _at_rate(tables.prior, rate), polar_pinned(tables.polar), fields
     )
 
 
@@ -132,8 +132,9 @@ def _coco_tree() -> Tree:
     return Tree.of(COCO19)
 
 
-def _polar_pinned(tables: TransformTables) -> NDArray[np.bool_]:
-    pinned = np.zeros(len(tables.polar.mean), np.bool_)
+def polar_pinned(tables: PolarTables) -> NDArray[np.bool_]:
+    """Channels of the polar basis that begin at zero: the centroid's x and z."""
+    pinned = np.zeros(len(tables.mean), np.bool_)
     pinned[-2:] = True
     return pinned
 
@@ -277,7 +278,7 @@ def _read_polar(decoder: RangeDecoder, tables: TransformTables, up: str, rate: f
     turn = _get_raw(decoder, 8)
     origin = np.array([_get_exp_golomb(decoder, ORIGIN_BITS) for _ in range(3)], np.float64)
     basis = Polar(tables.polar, COCO19, _coco_tree(), turn, origin)
-    prior, pinned = _at_rate(tables.prior, rate), _polar_pinned(tables)
+    prior, pinned = _at_rate(tables.prior, rate), polar_pinned(tables.polar)
     return Plan(basis, 2.0 ** (steps / SCALE_STEPS), upright(3, up), NOTHING, prior, pinned, ())
 
 
