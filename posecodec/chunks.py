@@ -151,6 +151,12 @@ def recorded(pose: Floats, skeleton: Skeleton) -> Floats:
     return pose[:, [COCO19.keypoints.index(name) for name in skeleton.keypoints]]
 
 
+def guide_of(body: NDArray[np.float32], skeleton: Skeleton) -> Floats:
+    """A decoded body (T, 19, D) as `write_motion` takes a guide: of coco19 in 3D, of the recorded keypoints in 2D."""
+    pose = body.astype(np.float64)
+    return pose if body.shape[2] == 3 else recorded(pose, skeleton)
+
+
 def _single(pose: Floats) -> Floats:
     """As the decoder gives it: float32."""
     with np.errstate(over="ignore"):
@@ -197,5 +203,6 @@ def inexact(data: bytes, header: Header, frames: int) -> tuple[NDArray[np.floati
         raise CorruptError("an exact chunk that is cut short; get the file again")
     positions = unpack_floats(data[1 + LENGTH_BYTES : end], shape, exact_dtype(data))
     if data[0] & UNSURE:
-        return positions, unpack_floats(data[end:], shape[:2], np.dtype(np.float32))
-    return positions, (~np.isnan(positions).any(axis=2)).astype(np.float32)
+        confidence: NDArray[np.float32] = unpack_floats(data[end:], shape[:2], np.dtype(np.float32))
+        return positions, confidence
+    return positions, np.asarray(~np.isnan(positions).any(axis=2), np.float32)

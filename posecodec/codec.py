@@ -32,6 +32,10 @@ from posecodec.transform.motion import FIRST_INDEX, LAST_INDEX
 from posecodec.transform.tables import built_in
 from posecodec.windowing import find_tracks
 
+TOKENS_FROM = 140
+"""Finer steps than this never take fewer bytes with tokens below them (benchmarks/LOG.md)."""
+TOKEN_LEVELS = (1, 2, 4)
+
 if TYPE_CHECKING:
     from posecodec.tokenizer import Tokenizer
 
@@ -101,17 +105,24 @@ class PoseCodec:
             return self._encode_tokens(sequence, jobs, int(goal.value))
         if goal.kind == "lossless":
             crc = Promise("lossless", zlib.crc32(sequence.positions.tobytes()), 0.0)
-            return self._pack(sequence, jobs, [Chunk(chunks.exact(job)) for job in jobs], crc, transform=False)
+            return self._pack(sequence, jobs, [Chunk(chunks.exact(job)) for job in jobs], crc)
         if goal.kind == "max-error":
             return self._encode_bounded(sequence, jobs, float(np.float32(goal.value)))
         return self._encode_graded(sequence, jobs, goal)
+
+    def encode_step(self, sequence: PoseSequence, index: int) -> Encoded:
+        """A sequence with one quantizer step for all of it, 2 ** (index / 16) of a channel: for benchmarks."""
+        return self._at(sequence, self._jobs(sequence, Goal()), lambda job: index)
 
     def _encode_tokens(self, sequence: PoseSequence, jobs: list[Job], levels: int) -> Encoded:
         """Tokens of so many levels, and nothing else."""
         levels = self.tokenizer.checked_levels(levels)
         self._check_tokens(sequence)
-        made = [self.tokenizer.encode(job.body, job.presence, job.up, levels) for job in jobs]
-        found = self._pack(sequence, jobs, [Chunk(data) for data, _, _ in made], None, transform=False, tokens=True)
+        bodies = [job.body for job in jobs if job.body is not None]
+        made = [
+            self.tokenizer.encode(body, job.presence, job.up, levels) for job, body in zip(jobs, bodies, strict=True)
+        ]
+        found = self._pack(sequence, jobs, [Chunk(data) for data, _, _ in made], None)
         return replace(found, tokens=tuple(grid for _, grid, _ in made))
 
     def _encode_bounded(self, sequence: PoseSequence, jobs: list[Job], bound: float) -> Encoded:
@@ -147,7 +158,8 @@ class PoseCodec:
             if index is None:
                 raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
             reached = self._mean_error(jobs, index) / goal.value
-            return self._at(sequence, jobs, lambda job: index, Promise("mean-error", goal.value, reached))
+            promise = Promise("mean-error", goal.value, reached)
+            return self._pack(sequence, jobs, [self._plain(job, index) for job in jobs], promise)
         return self._at_bitrate(sequence, jobs, goal.value)
 
     def _at_bitrate(self, sequence: PoseSequence, jobs: list[Job], limit: float) -> Encoded:
@@ -170,9 +182,29 @@ class PoseCodec:
     def _at(
         self, sequence: PoseSequence, jobs: list[Job], index: Callable[[Job], int], promise: Promise | None = None
     ) -> Encoded:
-        """Every chunk at a step of its own."""
-        made = [Chunk(chunks.transformed(job, index(job), self.tables).data) for job in jobs]
-        return self._pack(sequence, jobs, made, promise)
+        """Every chunk at a step of its own, in the way that takes fewer bytes."""
+        return self._pack(sequence, jobs, [self._smallest(job, index(job)) for job in jobs], promise)
+
+    def _plain(self, job: Job, index: int) -> Chunk:
+        return Chunk(chunks.transformed(job, index, self.tables).data)
+
+    def _smallest(self, job: Job, index: int) -> Chunk:
+        """A chunk with a step: transform alone, or tokens and what they miss, where there are token weights for it."""
+        plain = self._plain(job, index)
+        if self.weights is None or index < TOKENS_FROM or not self._has_tokens(job):
+            return plain
+        return min((plain, *(self._refined(job, index, n) for n in TOKEN_LEVELS)), key=lambda chunk: chunk.size)
+
+    def _has_tokens(self, job: Job) -> bool:
+        return job.body is not None and job.body.shape[2] == self.tokenizer.config.dims
+
+    def _refined(self, job: Job, index: int, levels: int) -> Chunk:
+        """Tokens, and the transform of what they miss."""
+        assert job.body is not None
+        data, grid, side = self.tokenizer.encode(job.body, job.presence, job.up, levels)
+        body = self.tokenizer.decode(side, grid.indices, len(job.points), job.up)
+        guide = chunks.guide_of(body, job.skeleton)
+        return Chunk(data, chunks.transformed(job, index, self.tables, guide=guide).data)
 
     def _jobs(self, sequence: PoseSequence, goal: Goal) -> list[Job]:
         """What is to be coded, chunk by chunk."""
@@ -187,14 +219,13 @@ class PoseCodec:
             spans = [Track(*track) for track in find_tracks(sequence.valid)]
         return [Job.of(sequence, body, up, track, start, length) for track in spans for start, length in track.chunks]
 
-    def _pack(
-        self, sequence: PoseSequence, jobs: list[Job], made: list[Chunk], promise: Promise | None,
-        transform: bool = True, tokens: bool = False,
-    ) -> Encoded:  # fmt: skip
+    def _pack(self, sequence: PoseSequence, jobs: list[Job], made: list[Chunk], promise: Promise | None) -> Encoded:
         tracks = tuple(dict.fromkeys(job.track for job in jobs))
+        kinds = {payload.kind_of(chunk.base) for chunk in made}
         up = jobs[0].up if jobs else sequence.up if sequence.up != "unknown" else "y"
         header = Header(
-            self.weights.id if tokens and self.weights else b"", self.transform_weights.id if transform else b"",
+            self.weights.id if self.weights and payload.TOKENS in kinds else b"",
+            self.transform_weights.id if payload.TRANSFORM in kinds or any(chunk.refinement for chunk in made) else b"",
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tracks, dict(sequence.metadata), promise,
         )  # fmt: skip
@@ -250,7 +281,7 @@ class PoseCodec:
             points, presence = chunks.recorded(body.astype(np.float64), header.skeleton), chunk.presence
             if part.refinement:
                 self._check_named(header.transform)
-                guide = body if header.dims == 3 else points
+                guide = chunks.guide_of(body, header.skeleton)
                 points, _ = chunks.untransformed(part.refinement, header, length, self.tables, guide)
         else:
             raise CorruptError("a chunk of a kind that does not exist; get the file again")

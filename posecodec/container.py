@@ -25,6 +25,7 @@ from posecodec.skeleton import BUILT_IN, Skeleton
 MAGIC, VERSION = b"PSC", 2
 CHUNK_FRAMES = 1024
 ID_BYTES = 4
+LAYER_BYTES = 12
 LARGEST_PACKED = 64 << 20
 MOST_POSES = 2**24
 """Frames times people that a file may have: 6 days of one person at 30 fps, and 5 GB of positions and confidence."""
@@ -77,6 +78,11 @@ class Chunk:
 
     base: bytes
     refinement: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of both, and of the checksums and sizes that a second one brings."""
+        return len(self.base) + (len(self.refinement) + LAYER_BYTES if self.refinement else 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,6 +89,72 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Transform:
+    """The transform codec; a setting is a quantizer step's index, sixteen to the octave."""
+
+    settings: tuple[float | None, ...] = (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144)
+    name: str = "transform"
+    parameter: str = "step index"
+    ours: bool = True
+    missing: tuple[str, ...] = ()
+
+    @cached_property
+    def codec(self) -> PoseCodec:
+        """Loaded at the first use."""
+        return _plain_codec()
+
+    def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
+        """A .posec file with that step; the default quality for None."""
+        if setting is None:
+            return self.codec.encode(sequence).data
+        return self.codec.encode_step(sequence, int(setting)).data
+
+    def decode(self, data: bytes) -> PoseSequence:
+        """The sequence in a .posec file."""
+        return self.codec.decode(data)
+
+    def bound(self, setting: float | None) -> float | None:
+        """None: a step promises nothing."""
+        return None
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """The transform codec with a largest error; a setting of 0 is lossless."""
+
+    settings: tuple[float | None, ...] = (0, 0.5, 1, 2, 5, 10, 20, 50)
+    name: str = "max-error"
+    parameter: str = "max error mm"
+    ours: bool = True
+    missing: tuple[str, ...] = ()
+
+    @cached_property
+    def codec(self) -> PoseCodec:
+        """Loaded at the first use."""
+        return _plain_codec()
+
+    def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
+        """A .posec file that keeps the bound."""
+        if not setting:
+            return self.codec.encode(sequence, lossless=True).data
+        return self.codec.encode(sequence, max_error=setting).data
+
+    def decode(self, data: bytes) -> PoseSequence:
+        """The sequence in a .posec file."""
+        return self.codec.decode(data)
+
+    def bound(self, setting: float | None) -> float | None:
+        """The setting itself."""
+        return setting
+
+
+def _plain_codec() -> PoseCodec:
+    from posecodec.codec import PoseCodec
+
+    return PoseCodec()
+
+
+@dataclass(frozen=True)
 class General:
     """A baseline on bare positions of one person; frame rate, unit and names are not in its file."""
 
@@ -132,4 +198,4 @@ class General:
 
 def methods() -> list[Method]:
     """All methods but B0: the codec's own, then the baselines."""
-    return [Tokens(), *map(General, BASELINES)]
+    return [Transform(), Bounded(), Tokens(), *map(General, BASELINES)]

@@ -59,7 +59,7 @@ def fit_polar(clips: list[Floats]) -> PolarTables:
     turn = _rotation(values)
     matrix = weights @ turn
     return PolarTables(
-        frames, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix
+        usual, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix
     )
 
 

@@ -309,10 +309,10 @@ def _choose(rows, place, value, thrift):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def code_block(
+def code_block(  # type: ignore[no-untyped-def]
     state, stream, encoding, values, thrift, quantized, places, mags, before, expected, bins, tails, positions,
     first, w1, b1, w2, b2, w3, b3, rows, limit,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Encode or decode one block in order of frequency, then channel.
 
     values: (N, C) float64 in steps, for the encoder. quantized: (N, C) int32, filled. places: (N, C) int16, filled.

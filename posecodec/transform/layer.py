@@ -51,7 +51,7 @@ class Coder:
         """Which kind of block begins at a frame."""
         return RESIDUAL if self.residual else FIRST if start == 0 else LATER
 
-    def forward(self, block: Floats, before: Floats | None, kind: int) -> Floats:
+    def forward(self, block: Floats, before: Floats, kind: int) -> Floats:
         """(N, C) coefficients of a block, predicted by the frame (C,) before."""
         if kind == LATER:
             return dst(len(block)) @ (block - before)
@@ -60,7 +60,7 @@ class Coder:
             values[:, self.pinned] = dst(len(block)) @ block[:, self.pinned]
         return values
 
-    def inverse(self, values: Floats, before: Floats | None, kind: int) -> Floats:
+    def inverse(self, values: Floats, before: Floats, kind: int) -> Floats:
         """The mirror of `forward`."""
         if kind == LATER:
             return dst(len(values)).T @ values + before
@@ -79,11 +79,12 @@ class Coder:
         bins = frequency_bins(frames)
         positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
         encoding = isinstance(stream, RangeEncoder)
-        if encoding:
+        if isinstance(stream, RangeEncoder):
             stream.reserve(limit * count * kernels.MAX_COEFFICIENT_BYTES)
+        buffer = stream.out if isinstance(stream, RangeEncoder) else stream.data
         m, expected = self.model, self.expected[0 if kind == FIRST else 1]
         kernels.code_block(
-            stream.state, stream.out if encoding else stream.data, encoding, values, THRIFT, quantized, places, mags,
+            stream.state, buffer, encoding, values, THRIFT, quantized, places, mags,
             self._before(frames, count), expected, bins, np.zeros(count, np.int64), positions,
             kind + (4 if self.generic else 0),
             m.w1, m.b1, m.w2, m.b2, m.w3, m.b3, self.rows, limit,
@@ -127,7 +128,7 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Fl
         choice = options(len(channels) - start)
         encoder.put_total(choice.index(size), 1, len(choice))
         kind = coder.kind(start)
-        before = decoded[start - 1] if start else None
+        before = decoded[start - 1]
         values = coder.forward(channels[start : start + size], before, kind) / step
         limit = _limit(values)
         encoder.put_total(limit, 1, size + 1)
@@ -147,7 +148,7 @@ def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Coder
         choice = options(frames - start)
         size = choice[_get_uniform(decoder, len(choice))]
         kind = coder.kind(start)
-        before = decoded[start - 1] if start else None
+        before = decoded[start - 1]
         limit = _get_uniform(decoder, size + 1)
         quantized, places = coder.run(decoder, kind, limit, np.zeros((size, count)))
         decoder.check()

@@ -87,9 +87,8 @@ def turned(vectors: Floats, angle: Floats) -> Floats:
 def heading(points: Floats, skeleton: Skeleton) -> Floats:
     """(T,) direction of the left side in the xz plane, from hips and shoulders, without jumps of a turn."""
     names = skeleton.keypoints
-    across = sum(
-        points[:, names.index(f"left_{p}")] - points[:, names.index(f"right_{p}")] for p in ("hip", "shoulder")
-    )
+    left, right = ([names.index(f"{side}_{part}") for part in ("hip", "shoulder")] for side in ("left", "right"))
+    across = (points[:, left] - points[:, right]).sum(axis=1)
     return np.unwrap(np.arctan2(across[:, 2], across[:, 0]))
 
 
