@@ -211,7 +211,7 @@ def _header_bytes(header: Header, layered: bool, single: bool) -> bytes:
         fields = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
         out += b"".join(_varint(n) for n in fields)
     out += _packed(_skeleton_json(header.skeleton)) if skeleton == SPELLED_OUT else b""
-    out += _packed(_planes(header.timestamps)) if header.timestamps is not None else b""
+    out += _times_bytes(header.timestamps) if header.timestamps is not None else b""
     out += _packed(_json(header.metadata)) if header.metadata else b""
     out += _promise_bytes(header.promise) if header.promise else b""
     return bytes(out)
@@ -287,7 +287,7 @@ def _parse(source: _Source) -> _Found:
     ids = tuple(source.text() if state["named"] else str(i) for i in range(people))
     tracks = (Track(0, 0, frames),) if state["simple"] else _read_tracks(source, frames, people)
     skeleton = _read_skeleton(source, state["spelled"], shape & 31)
-    times = _unplanes(source.packed(), frames) if state["timed"] else None
+    times = _read_times(source, frames) if state["timed"] else None
     metadata = json.loads(source.packed()) if state["noted"] else {}
     promise = _read_promise(source) if state["promised"] else None
     header = Header(
@@ -375,17 +375,17 @@ def _read_rate(source: _Source) -> float:
     return float(Fraction(numerator, denominator))
 
 
-def _planes(times: NDArray[np.float64]) -> bytes:
-    bits = times.view(np.uint64)
-    changed = np.concatenate([bits[:1], bits[1:] ^ bits[:-1]])
-    return changed.astype("<u8").view(np.uint8).reshape(-1, 8).T.tobytes()
+def _times_bytes(times: NDArray[np.float64]) -> bytes:
+    from posecodec.entropy.floats import pack_floats  # numba takes a third of a second to load
+
+    data = pack_floats(times)
+    return _varint(len(data)) + data
 
 
-def _unplanes(data: bytes, frames: int) -> NDArray[np.float64]:
-    if len(data) != 8 * frames:
-        raise _Cut(f"{len(data)} bytes of timestamps for {frames} frames")
-    changed = np.frombuffer(data, np.uint8).reshape(8, frames).T.copy().view("<u8")[:, 0].astype(np.uint64)
-    return np.bitwise_xor.accumulate(changed).view(np.float64) if frames else np.zeros(0)
+def _read_times(source: _Source, frames: int) -> NDArray[np.float64]:
+    from posecodec.entropy.floats import unpack_floats
+
+    return unpack_floats(source.take(source.varint()), (frames,), np.float64)
 
 
 def _varint(value: int) -> bytes:
@@ -408,7 +408,7 @@ def _text(value: str) -> bytes:
 
 def _packed(data: bytes) -> bytes:
     if len(data) > LARGEST_PACKED:
-        raise InputError(f"{len(data)} bytes of metadata or timestamps; at most {LARGEST_PACKED} can be kept")
+        raise InputError(f"{len(data)} bytes of metadata; at most {LARGEST_PACKED} can be kept")
     frame = zstandard.ZstdCompressor(level=19, write_checksum=False, write_content_size=False).compress(data)
     return _varint(len(frame)) + _varint(len(data)) + frame
 
