@@ -1,4 +1,4 @@
-"""Rate and distortion of the shipped weights on the validation motion, whole files with headers.
+"""Rate and distortion of the shipped token weights on the validation motion, whole files with headers.
 
     python benchmarks/validation.py [--data ../shared/data] [--out benchmarks/results]
 
@@ -74,7 +74,7 @@ def measure(codec: posecodec.PoseCodec, files: list[Path], levels: int) -> dict[
     return {
         "levels": levels,
         "bits_per_frame": 8 * size / frames,
-        "raw_token_bits_per_frame": tokens * np.log2(codec.config.codes) / frames,
+        "raw_token_bits_per_frame": tokens * np.log2(codec.tokenizer.config.codes) / frames,
         "mpjpe_root_relative": relative.mean(),
         "mpjpe_global": everywhere.mean(),
         "p95_global": np.quantile(everywhere, 0.95),
@@ -106,17 +106,17 @@ def main(data: Path, out: Path, models: tuple[str, ...], chosen: tuple[int, ...]
     torch.set_num_threads(1)
     for model in models:
         codec = posecodec.PoseCodec.from_pretrained(model)
-        flat = codec.config.dims == 2
+        flat = codec.tokenizer.config.dims == 2
         with tempfile.TemporaryDirectory() as folder:
             files = (files_2d if flat else files_3d)(data, Path(folder))
-            steps = chosen or sorted({1, 2, 4, 6, 8, codec.default_levels, codec.config.levels})
+            steps = chosen or sorted({1, 2, 4, 6, 8, codec.tokenizer.default_levels, codec.tokenizer.config.levels})
             rows = [measure(codec, files, levels) for levels in steps]
-        name, unit = codec.weights.name, "px" if flat else "mm"
+        name, unit = codec.tokenizer.weights.name, "px" if flat else "mm"
         show(name, unit, rows)
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
         record = {
             "model": name,
-            "sha256": codec.weights.sha256,
+            "sha256": codec.tokenizer.weights.sha256,
             "unit": unit,
             "data": "val",
             "files": len(files),

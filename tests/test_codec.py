@@ -7,15 +7,18 @@ import pytest
 from conftest import LEVELS, flat_walk
 
 import posecodec
-from posecodec import container, payload
+from posecodec import chunks, container, payload
 from posecodec.codec import PoseCodec
-from posecodec.errors import CorruptError, InputError, WeightsError
+from posecodec.container import Chunk
+from posecodec.errors import CorruptError, InputError, UsageError, WeightsError
+from posecodec.goal import Goal
 from posecodec.metrics import compare
 from posecodec.model import weights
 from posecodec.samples import walk
 from posecodec.sequence import PoseSequence
-from posecodec.skeleton import BODY25, COCO17, COCO19
+from posecodec.skeleton import BODY25, COCO17, COCO19, Skeleton
 from posecodec.tokens import TokenGrid
+from posecodec.verify import verify
 from posecodec.windowing import LONGEST_GAP, find_tracks
 
 
@@ -44,16 +47,27 @@ def assert_kept(sequence, back):
         assert (back.confidence[sequence.confidence == 1] == 1).all()
 
 
-def through_files(codec, sequence, folder, **options):
+TOKENS = {"levels": 3}
+GOALS = [TOKENS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
+any_goal = pytest.mark.parametrize("goal", GOALS, ids=lambda goal: next(iter(goal), "quality"))
+
+
+def coded(codec, sequence, goal=TOKENS):
+    """What comes back."""
+    return codec.decode(codec.encode(sequence, **goal))
+
+
+def through_files(codec, sequence, folder, goal=TOKENS):
     """.npz -> .posec -> .npz, with all checks; what comes back."""
     posecodec.save(sequence, folder / "in.npz")
     loaded = posecodec.load(folder / "in.npz")
-    encoded = codec.encode(loaded, **options)
+    encoded = codec.encode(loaded, **goal)
     encoded.save(folder / "coded.posec")
     assert (folder / "coded.posec").read_bytes() == encoded.to_bytes()
     posecodec.save(codec.decode(folder / "coded.posec"), folder / "out.npz")
     back = posecodec.load(folder / "out.npz")
     assert_kept(sequence, back)
+    assert bool(encoded.tokens) == ("levels" in goal and encoded.header.chunk_count > 0)
     for a, b in zip(codec.tokens(folder / "coded.posec"), encoded.tokens, strict=True):
         assert (a.indices == b.indices).all() and (a.codes, a.frames, a.levels) == (b.codes, b.frames, b.levels)
     return back
@@ -61,7 +75,8 @@ def through_files(codec, sequence, folder, **options):
 
 @pytest.mark.parametrize("frames", [1, 2, 63, 64, 65, 1000, 1025])
 @pytest.mark.parametrize("people", [0, 1, 3])
-def test_everything_but_positions_comes_back_exactly(tiny_codec, tmp_path, frames, people):
+@pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
+def test_everything_but_positions_comes_back_exactly(tiny_codec, tmp_path, frames, people, goal):
     rng = np.random.default_rng(frames)
     sequence = walk(frames, people=max(people, 1))
     ids = ("Ægir", "1", "")[:people]
@@ -69,16 +84,18 @@ def test_everything_but_positions_comes_back_exactly(tiny_codec, tmp_path, frame
         sequence.positions[:, :people], fps=29.97002997, confidence=rng.random((frames, people, 19)),
         skeleton=COCO19, unit="cm", up="y", ids=ids, metadata={"note": "naïve", "n": [1, None, {"a": 0.1}]},
     )  # fmt: skip
-    back = through_files(tiny_codec, hidden(sequence, rng.random((frames, people, 19)) < 0.2), tmp_path)
+    back = through_files(tiny_codec, hidden(sequence, rng.random((frames, people, 19)) < 0.2), tmp_path, goal)
     assert back.fps == 29.97002997
 
 
-def test_timestamps_come_back_exactly(tiny_codec, tmp_path):
+@any_goal
+def test_timestamps_come_back_exactly(tiny_codec, tmp_path, goal):
     times = np.cumsum(np.random.default_rng(0).exponential(0.03, 100))
-    through_files(tiny_codec, as_given(walk(100), fps=None, timestamps=times), tmp_path)
+    through_files(tiny_codec, as_given(walk(100), fps=None, timestamps=times), tmp_path, goal)
 
 
-def test_people_who_enter_and_leave(tiny_codec, tmp_path):
+@any_goal
+def test_people_who_enter_and_leave(tiny_codec, tmp_path, goal):
     sequence, gone = walk(300, people=3), np.zeros((300, 3, 19), bool)
     gone[:40, 0] = gone[250:, 0] = True
     gone[100 : 100 + LONGEST_GAP, 1] = True
@@ -86,9 +103,12 @@ def test_people_who_enter_and_leave(tiny_codec, tmp_path):
     gone[:, 2] = True
     gone[[7, 150, 299], 2, 3] = False
     sequence = hidden(sequence, gone)
-    back = through_files(tiny_codec, sequence, tmp_path)
+    back = through_files(tiny_codec, sequence, tmp_path, goal)
     header = container.read((tmp_path / "coded.posec").read_bytes())[0]
     found = [(t.person, t.start, t.length) for t in header.tracks]
+    if "lossless" in goal:
+        assert found == [(0, 0, 300), (1, 0, 300), (2, 0, 300)]
+        return
     assert found == [(0, 40, 210), (1, 0, 200), (1, 233, 67), (2, 7, 1), (2, 150, 1), (2, 299, 1)]
     assert found == find_tracks(sequence.valid)
     assert not back.valid[:, 2].all()
@@ -99,27 +119,28 @@ def test_positions_are_about_right_even_with_untrained_weights(tiny_codec, tiny_
     errors = [compare(sequence, tiny_codec.decode(tiny_codec.encode(sequence, n))).mpjpe_root for n in (1, LEVELS)]
     assert errors[1] < errors[0] < 200
     flat = flat_walk(320)
-    assert compare(flat, tiny_codec_2d.decode(tiny_codec_2d.encode(flat))).mpjpe < 50  # of 425 pixels of height
+    assert compare(flat, coded(tiny_codec_2d, flat)).mpjpe < 50  # of 425 pixels of height
 
 
 def test_units_do_not_matter_to_the_tokens(tiny_codec):
     sequence = walk(64)
     meters = as_given(sequence, positions=sequence.positions / np.float32(1024), unit="m")
-    a, b = (tiny_codec.encode(s).tokens[0].indices for s in (sequence, meters))
+    a, b = (tiny_codec.encode(s, **TOKENS).tokens[0].indices for s in (sequence, meters))
     assert (a == b).mean() > 0.9
 
 
 @pytest.mark.parametrize("up", ["x", "-x", "-y", "z", "-z"])
-def test_another_axis_may_point_up(tiny_codec, up):
+@pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
+def test_another_axis_may_point_up(tiny_codec, up, goal):
     axis, sign = "xyz".index(up[-1]), -1 if up[0] == "-" else 1
     sequence, turned = walk(64), np.empty((64, 1, 19, 3), np.float32)
     turned[..., axis] = sign * sequence.positions[..., 1]
     turned[..., (axis + 1) % 3] = sequence.positions[..., 2]
     turned[..., (axis + 2) % 3] = sign * sequence.positions[..., 0]
-    plain = compare(sequence, tiny_codec.decode(tiny_codec.encode(sequence))).mpjpe_root
+    plain = compare(sequence, coded(tiny_codec, sequence, goal)).mpjpe_root
     for stated in (up, "unknown"):
         other = as_given(sequence, positions=turned, up=stated)
-        back = tiny_codec.decode(tiny_codec.encode(other))
+        back = coded(tiny_codec, other, goal)
         assert back.up == stated
         assert compare(other, back).mpjpe_root < plain * 1.5 + 20
 
@@ -143,35 +164,36 @@ def test_confidences_of_any_range(tiny_codec, low, high):
     values = np.random.default_rng(0).uniform(low, high, (80, 1, 19)).astype(np.float32)
     sequence = walk(80)
     sequence = sequence.with_positions(sequence.positions, values)
-    assert_kept(sequence, tiny_codec.decode(tiny_codec.encode(sequence)))
+    assert_kept(sequence, coded(tiny_codec, sequence))
 
 
 def test_confidences_of_one_cost_nothing(tiny_codec):
     sequence = walk(64)
     nearly = sequence.confidence.copy()
     nearly[5, 0, 3] = 0.5
-    a, b = (tiny_codec.encode(sequence.with_positions(sequence.positions, c)) for c in (sequence.confidence, nearly))
+    a, b = (tiny_codec.encode(sequence.with_positions(sequence.positions, c), **TOKENS) for c in (sequence.confidence, nearly))
     assert len(a.data) < len(b.data)
     back = tiny_codec.decode(b).confidence
     assert (back == 1).sum() == back.size - 1 and back[5, 0, 3] == pytest.approx(0.5, abs=1 / 510 + 1e-6)
 
 
-def test_encoding_and_decoding_are_deterministic(tiny_codec):
+@any_goal
+def test_encoding_and_decoding_are_deterministic(tiny_codec, goal):
     sequence = walk(200, people=2)
-    first, again = tiny_codec.encode(sequence), tiny_codec.encode(sequence)
+    first, again = tiny_codec.encode(sequence, **goal), tiny_codec.encode(sequence, **goal)
     assert first.data == again.data
     a, b, c = (tiny_codec.decode(source).positions for source in (first.data, first.data, first))
     assert a.tobytes() == b.tobytes() == c.tobytes()
 
 
 def test_decoding_again_what_was_decoded_changes_little(tiny_codec):
-    once = tiny_codec.decode(tiny_codec.encode(walk(100)))
-    twice = tiny_codec.decode(tiny_codec.encode(once))
+    once = coded(tiny_codec, walk(100))
+    twice = coded(tiny_codec, once)
     assert compare(once, twice).mpjpe_root < 200
 
 
 def test_other_weights_are_an_error_that_names_both(tiny_codec, other_codec):
-    data = tiny_codec.encode(walk(20)).data
+    data = tiny_codec.encode(walk(20), **TOKENS).data
     for use in (other_codec.decode, other_codec.tokens):
         with pytest.raises(WeightsError) as found:
             use(data)
@@ -180,7 +202,7 @@ def test_other_weights_are_an_error_that_names_both(tiny_codec, other_codec):
 
 
 def test_damage_is_reported_before_wrong_weights(tiny_codec, other_codec):
-    data = bytearray(tiny_codec.encode(walk(20)).data)
+    data = bytearray(tiny_codec.encode(walk(20), **TOKENS).data)
     data[5] ^= 1
     for codec in (tiny_codec, other_codec):
         with pytest.raises(CorruptError):
@@ -189,7 +211,7 @@ def test_damage_is_reported_before_wrong_weights(tiny_codec, other_codec):
 
 def test_tokens_need_no_network(tiny_codec, monkeypatch):
     encoded = tiny_codec.encode(walk(1100, people=2), levels=2)
-    monkeypatch.setattr(tiny_codec, "model", None)
+    monkeypatch.setattr(tiny_codec.tokenizer, "model", None)
     grids = tiny_codec.tokens(encoded.data)
     assert [(g.frames, g.levels, g.indices.shape) for g in grids] == [
         (1024, 2, (64, 1, 1, 2)),
@@ -210,87 +232,272 @@ def test_levels(tiny_codec, levels):
 
 
 def test_the_default_levels_are_those_of_the_weights(tiny_codec):
-    assert tiny_codec.encode(walk(16)).tokens[0].levels == tiny_codec.default_levels == 3
+    assert tiny_codec.tokenizer.default_levels == 3
+    assert tiny_codec.tokenizer.checked_levels(None) == 3
 
 
-@pytest.mark.parametrize("levels", [0, -1, LEVELS + 1, 100])
+@pytest.mark.parametrize("levels", [LEVELS + 1, 100])
 def test_levels_out_of_range(tiny_codec, levels):
     with pytest.raises(InputError, match=f"{levels} levels.*1 to {LEVELS}"):
         tiny_codec.encode(walk(16), levels)
 
 
+@pytest.mark.parametrize("name", ["levels", "max_error", "mean_error", "bitrate"])
+@pytest.mark.parametrize("value", [0, -1, -0.5, float("nan"), float("inf")])
+def test_goals_that_cannot_be(tiny_codec, name, value):
+    with pytest.raises(UsageError, match=f"{name.replace('_', '-')}.*above 0"):
+        tiny_codec.encode(walk(16), **{name: value})
+
+
+@pytest.mark.parametrize("first", GOALS[2:], ids=lambda goal: next(iter(goal)))
+@pytest.mark.parametrize("second", GOALS, ids=lambda goal: next(iter(goal), "quality"))
+def test_goals_at_once_are_a_usage_error(tiny_codec, first, second):
+    if first.keys() == second.keys() or not second:
+        return
+    with pytest.raises(UsageError, match=" and .* at once"):
+        tiny_codec.encode(walk(16), **first, **second)
+
+
+@any_goal
+def test_a_file_names_the_weights_that_it_needs(tiny_codec, goal):
+    header = tiny_codec.encode(walk(16), **goal).header
+    assert header.weights == (tiny_codec.weights.id if goal == TOKENS else b"")
+    needs = not goal.keys() & {"levels", "lossless"}
+    assert header.transform == (tiny_codec.transform_weights.id if needs else b"")
+
+
+@pytest.mark.parametrize("goal", GOALS[2:], ids=lambda goal: next(iter(goal)))
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("people", [1, 2])
+def test_promises_are_kept(goal, dims, people):
+    codec = PoseCodec(None)
+    sequence = walk(150, people=people) if dims == 3 else flat_walk(150, people=people)
+    gone = np.random.default_rng(0).random((150, people, 19)) < 0.05
+    sequence = hidden(sequence, gone)
+    encoded = codec.encode(sequence, **goal)
+    header = container.read_header(encoded.data)
+    assert header.promise.kind.replace("-", "_") in goal and 0 <= header.promise.reached <= 1
+    back = codec.decode(encoded.data)
+    assert_kept(sequence, back)
+    assert verify(header, back, len(encoded.data), sequence).kept
+    found = compare(sequence, back)
+    assert found.max <= goal.get("max_error", np.inf) * (1 + 1e-6)
+    assert found.mpjpe <= goal.get("mean_error", np.inf) * (1 + 1e-6)
+    assert len(encoded.data) * 8e-3 * 30 / 150 <= goal.get("bitrate", np.inf)
+    if "lossless" in goal:
+        assert back.positions.tobytes() == sequence.positions.tobytes()
+
+
+def test_the_default_quality_is_a_hundredth_of_a_body():
+    for sequence, height in ((walk(300), 1700), (flat_walk(300), 425)):
+        encoded = PoseCodec(None).encode(sequence)
+        assert encoded.header.promise is None and encoded.tokens == ()
+        assert 0.003 < compare(sequence, PoseCodec(None).decode(encoded)).mpjpe / height < 0.03
+
+
+@pytest.mark.parametrize("name, values", [("max_error", (2, 5, 20)), ("mean_error", (2, 5, 20)), ("bitrate", (16, 8, 4))])
+def test_less_is_asked_for_fewer_bytes(name, values):
+    sizes = [len(PoseCodec(None).encode(walk(200), **{name: value}).data) for value in values]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[2]
+
+
+def test_a_bit_rate_below_the_least_is_an_input_error():
+    with pytest.raises(InputError, match="0.01 kbit/s is less than"):
+        PoseCodec(None).encode(walk(30), bitrate=0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lossless_keeps_every_bit(tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    positions = walk(70, people=2).positions.astype(dtype) * (1 + rng.normal(0, 1e-9, (70, 2, 19, 3)).astype(dtype))
+    positions[rng.random((70, 2, 19)) < 0.1] = np.nan
+    positions[3, 0, 0], positions[4, 0, 0] = -0.0, 1e-40
+    sequence = PoseSequence.of(
+        positions, fps=30, confidence=rng.normal(0, 1, (70, 2, 19)), skeleton=COCO19, unit="mm", up="y", exact=True
+    )
+    assert sequence.positions.dtype == dtype
+    back = through_files(PoseCodec(None), sequence, tmp_path, {"lossless": True})
+    assert back.positions.dtype == dtype and back.positions.tobytes() == sequence.positions.tobytes()
+    assert back.confidence.tobytes() == sequence.confidence.tobytes()
+
+
+@any_goal
+def test_float64_is_coded_as_well(tiny_codec, goal):
+    wide = as_given(walk(40), positions=walk(40).positions.astype(np.float64))
+    back = coded(tiny_codec, wide, goal)
+    assert back.positions.dtype == (np.float64 if "lossless" in goal else np.float32)
+    assert compare(wide, back).mpjpe < 500
+
+
+def test_without_token_weights_there_are_no_tokens(tiny_codec):
+    for codec in (PoseCodec(None), PoseCodec.from_pretrained(None)):
+        assert codec.tokens(codec.encode(walk(20)).data) == ()
+        with pytest.raises(WeightsError, match="-m body3d"):
+            codec.encode(walk(20), levels=2)
+        with pytest.raises(WeightsError, match=f"{tiny_codec.weights.id.hex()}.*-m"):
+            codec.decode(tiny_codec.encode(walk(20), **TOKENS))
+
+
+def test_other_weights_do_not_matter_without_tokens(tiny_codec, other_codec):
+    for goal in GOALS[1:]:
+        encoded = tiny_codec.encode(walk(40), **goal)
+        assert encoded.data == PoseCodec(None).encode(walk(40), **goal).data
+        assert other_codec.decode(encoded).positions.tobytes() == tiny_codec.decode(encoded).positions.tobytes()
+
+
+def test_other_transform_weights_are_an_error_that_names_both(tiny_codec):
+    encoded = tiny_codec.encode(walk(20))
+    header, chunks = container.read(encoded.data)
+    with pytest.raises(WeightsError, match=f"00010203.*{tiny_codec.transform_weights.sha256[:8]}"):
+        tiny_codec.decode(container.write(as_given(header, transform=b"\0\1\2\3"), chunks))
+
+
+def layered(codec, sequence, index=0):
+    """A file of tokens, each chunk refined by the transform at a step."""
+    header, parts = container.read(codec.encode(sequence, **TOKENS).data)
+    jobs = codec._jobs(sequence, Goal("levels", 3.0))
+    made = []
+    for job, part in zip(jobs, parts, strict=True):
+        frames = len(job.points)
+        chunk = codec.tokenizer.read(part.base, frames, len(sequence.skeleton))
+        guide = codec.tokenizer.decode(chunk.side, chunk.tokens, frames, header.coded_up)
+        made.append(Chunk(part.base, chunks.transformed(job, index, codec.tables, guide=guide).data))
+    return container.write(as_given(header, transform=codec.transform_weights.id), made)
+
+
+@pytest.mark.parametrize("frames, people", [(40, 1), (1100, 1), (70, 2)])
+def test_a_layered_file_is_refined_and_may_be_cut(tiny_codec, frames, people):
+    sequence = walk(frames, people=people)
+    fine = layered(tiny_codec, sequence)
+    coarse = container.without_refinement(fine)
+    tokens = tiny_codec.encode(sequence, **TOKENS)
+    assert len(coarse) < len(fine)
+    assert tiny_codec.decode(coarse).positions.tobytes() == tiny_codec.decode(tokens).positions.tobytes()
+    assert compare(sequence, tiny_codec.decode(fine)).mpjpe < 0.2 * compare(sequence, tiny_codec.decode(coarse)).mpjpe
+    for source in (fine, coarse):
+        for a, b in zip(tiny_codec.tokens(source), tokens.tokens, strict=True):
+            assert (a.indices == b.indices).all()
+
+
+@pytest.mark.parametrize("name", ["single", "layered", "several"])
+def test_damage_anywhere_is_noticed(tiny_codec, name):
+    data = {
+        "single": lambda: tiny_codec.encode(walk(20)).data,
+        "layered": lambda: layered(tiny_codec, walk(20), 40),
+        "several": lambda: tiny_codec.encode(walk(20, people=2)).data,
+    }[name]()
+    assert tiny_codec.decode(data).frames == 20
+    for place in range(len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 + place % 255
+        for wrong in (bytes(damaged), data[:place]):
+            with pytest.raises(CorruptError):
+                tiny_codec.decode(wrong)
+    with pytest.raises(CorruptError):
+        tiny_codec.decode(data + b"\0")
+
+
 def test_an_unsupported_skeleton_says_what_to_pass(tiny_codec):
     sequence = PoseSequence.of(np.ones((10, 25, 3)), fps=30, skeleton=BODY25)
     with pytest.raises(InputError, match="body25.*--skeleton coco19"):
-        tiny_codec.encode(sequence)
+        tiny_codec.encode(sequence, **TOKENS)
+
+
+@pytest.mark.parametrize("goal", GOALS[1:], ids=lambda goal: next(iter(goal), "quality"))
+@pytest.mark.parametrize("skeleton", [BODY25, COCO17, Skeleton.custom(1), Skeleton.custom(40)], ids=lambda s: s.name)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_without_tokens_any_skeleton_is_coded(goal, skeleton, dims):
+    rng = np.random.default_rng(0)
+    path = np.cumsum(rng.normal(0, 5, (50, 1, dims)), axis=0) + rng.normal(0, 300, (1, len(skeleton), dims))
+    path[rng.random(path.shape[:2]) < 0.1] = np.nan
+    sequence = PoseSequence.of(path, fps=30, skeleton=skeleton)
+    encoded = PoseCodec(None).encode(sequence, **goal)
+    back = PoseCodec(None).decode(encoded)
+    assert_kept(sequence, back)
+    assert verify(encoded.header, back, len(encoded.data), sequence).kept
 
 
 def test_wrong_dimensions(tiny_codec, tiny_codec_2d):
     with pytest.raises(InputError, match="tiny3d codes 3D, this is 2D"):
-        tiny_codec.encode(flat_walk(10))
+        tiny_codec.encode(flat_walk(10), **TOKENS)
     with pytest.raises(InputError, match="tiny2d codes 2D, this is 3D"):
-        tiny_codec_2d.encode(walk(10))
+        tiny_codec_2d.encode(walk(10), **TOKENS)
+    for codec in (tiny_codec, tiny_codec_2d):
+        assert coded(codec, walk(10), {}).dims == 3 and coded(codec, flat_walk(10), {}).dims == 2
 
 
-def test_a_person_who_is_never_there(tiny_codec, tmp_path):
+@any_goal
+def test_a_person_who_is_never_there(tiny_codec, tmp_path, goal):
     gone = np.zeros((50, 2, 19), bool)
     gone[:, 1] = True
-    back = through_files(tiny_codec, hidden(walk(50, people=2), gone), tmp_path)
+    back = through_files(tiny_codec, hidden(walk(50, people=2), gone), tmp_path, goal)
     assert not back.valid[:, 1].any() and back.valid[:, 0].all()
 
 
-def test_nobody_is_ever_there(tiny_codec, tmp_path):
-    back = through_files(tiny_codec, hidden(walk(50), np.ones((50, 1, 19), bool)), tmp_path)
+@any_goal
+def test_nobody_is_ever_there(tiny_codec, tmp_path, goal):
+    back = through_files(tiny_codec, hidden(walk(50), np.ones((50, 1, 19), bool)), tmp_path, goal)
     assert not back.valid.any() and back.frames == 50
 
 
+@any_goal
 @pytest.mark.parametrize("keypoint", [COCO19.root, 5])
-def test_a_single_keypoint(tiny_codec, tmp_path, keypoint):
+def test_a_single_keypoint(tiny_codec, tmp_path, keypoint, goal):
     gone = np.ones((40, 1, 19), bool)
     gone[12, 0, keypoint] = False
-    through_files(tiny_codec, hidden(walk(40), gone), tmp_path)
+    through_files(tiny_codec, hidden(walk(40), gone), tmp_path, goal)
     gone[:, 0, keypoint] = False
     sequence = hidden(walk(40), gone)
-    through = tiny_codec.decode(tiny_codec.encode(sequence))
+    through = coded(tiny_codec, sequence, goal)
     assert_kept(sequence, through)
 
 
+@pytest.mark.parametrize("goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"])
 @pytest.mark.parametrize("offset", [1e4, 1e6, -1e6, 3e7, 1e30])
-def test_far_away(tiny_codec, offset):
+def test_far_away(tiny_codec, offset, goal, refusal):
     sequence = walk(64)
     sequence = as_given(sequence, positions=sequence.positions + np.float32(offset))
     try:
-        encoded = tiny_codec.encode(sequence)
+        encoded = tiny_codec.encode(sequence, **goal)
     except InputError as error:
-        assert abs(offset) > 1e6 and "steps from the origin" in str(error)
+        assert abs(offset) > 1e6 and refusal in str(error)
         return
     back = tiny_codec.decode(encoded)
     assert_kept(sequence, back)
-    near = compare(walk(64), tiny_codec.decode(tiny_codec.encode(walk(64)))).mpjpe_root
+    near = compare(walk(64), coded(tiny_codec, walk(64), goal)).mpjpe_root
     assert compare(sequence, back).mpjpe < near + 100 + abs(offset) * 1e-4
 
 
+@pytest.mark.parametrize("goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"])
 @pytest.mark.parametrize("value", [0.0, 1e-30, -5.0, 3e38])
 @pytest.mark.parametrize("dims", [2, 3])
-def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value):
+def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value, goal, refusal):
     codec = tiny_codec if dims == 3 else tiny_codec_2d
     sequence = PoseSequence.of(np.full((33, 19, dims), value), fps=30, skeleton=COCO19)
     try:
-        back = codec.decode(codec.encode(sequence))
+        back = coded(codec, sequence, goal)
     except InputError as error:
-        assert value == 3e38 and "steps from the origin" in str(error)
+        assert value == 3e38 and refusal in str(error)
         return
     assert_kept(sequence, back)
     assert np.abs(back.positions - np.float32(value)).max() < 3  # a body without extent is coded as one of size 1
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-30, 3e38])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_lossless_takes_any_coordinates(dims, value):
+    sequence = PoseSequence.of(np.full((33, 19, dims), value), fps=30, skeleton=COCO19)
+    assert (coded(PoseCodec(None), sequence, {"lossless": True}).positions == sequence.positions).all()
+
+
+@any_goal
 @pytest.mark.parametrize("people", [0, 1, 3])
-def test_no_frames_at_all(tiny_codec, tmp_path, people):
+def test_no_frames_at_all(tiny_codec, people, goal):
     sequence = PoseSequence.of(np.zeros((0, people, 19, 3)), fps=30, skeleton=COCO19)
-    back = tiny_codec.decode(tiny_codec.encode(sequence).data)
+    back = coded(tiny_codec, sequence, goal)
     assert_kept(sequence, back)
     timed = PoseSequence.of(np.zeros((0, people, 19, 3)), timestamps=np.zeros(0), skeleton=COCO19)
-    assert_kept(timed, tiny_codec.decode(tiny_codec.encode(timed).data))
+    assert_kept(timed, coded(tiny_codec, timed, goal))
 
 
 def test_metadata_that_cannot_be_kept_are_refused(tiny_codec):
@@ -298,10 +505,10 @@ def test_metadata_that_cannot_be_kept_are_refused(tiny_codec):
         tiny_codec.encode(as_given(walk(4), metadata={"a": {1}}))
 
 
-def forged(codec, **fields):
+def forged(codec, goal, **fields):
     """A file whose checksums are right and whose header is not."""
-    header, chunks = container.read(codec.encode(walk(20, people=2)).data)
-    return container.write(dataclasses.replace(header, **fields), chunks)
+    header, parts = container.read(codec.encode(walk(20, people=2), **goal).data)
+    return container.write(dataclasses.replace(header, **fields), parts)
 
 
 @pytest.mark.parametrize(
@@ -315,16 +522,35 @@ def forged(codec, **fields):
     ],
     ids=["ids", "times", "nan", "dims", "skeleton"],
 )
-def test_forged_headers_are_corrupt(tiny_codec, fields):
+@any_goal
+def test_forged_headers_are_corrupt(tiny_codec, fields, goal):
+    data = forged(tiny_codec, goal, **fields)
     with pytest.raises(CorruptError):
-        tiny_codec.decode(forged(tiny_codec, **fields))
+        tiny_codec.decode(data)
+
+
+@pytest.mark.parametrize("goal, needed", [(TOKENS, "weights"), ({}, "transform")], ids=["tokens", "quality"])
+def test_a_file_that_names_no_weights_is_corrupt(tiny_codec, goal, needed):
+    with pytest.raises(CorruptError, match="does not name"):
+        tiny_codec.decode(forged(tiny_codec, goal, **{needed: b""}))
+
+
+@pytest.mark.parametrize("first", [b"", b"\x40", b"\x80", b"\xc0", b"\xff" * 50])
+def test_forged_chunks_are_corrupt(tiny_codec, first):
+    for goal in (TOKENS, {}, {"lossless": True}):
+        header, parts = container.read(tiny_codec.encode(walk(20, people=2), **goal).data)
+        data = container.write(header, [Chunk(first), *parts[1:]])
+        try:
+            assert tiny_codec.decode(data).frames == 20
+        except CorruptError:
+            pass
 
 
 def rewritten(codec, change):
     """A file whose checksums are right and whose payload `change` made."""
-    header, chunks = container.read(codec.encode(walk(20)).data)
-    chunk = payload.read(chunks[0], 20, 19, codec._grid(20), codec.normalization, codec.tables)
-    return container.write(header, [payload.write(change(chunk), codec.tables)])
+    header, parts = container.read(codec.encode(walk(20), **TOKENS).data)
+    chunk = codec.tokenizer.read(parts[0].base, 20, 19)
+    return container.write(header, [Chunk(payload.write(change(chunk), codec.tokenizer.tables))])
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -342,7 +568,8 @@ def test_forged_sizes_are_corrupt_or_finite(tiny_codec, power):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_forged_confidences_are_corrupt(tiny_codec):
     def change(chunk):
-        return dataclasses.replace(chunk, confidence=np.full((20, 19), 10**6, np.int32), confidence_scale=3e38)
+        presence = payload.Presence(chunk.presence.mask, np.full((20, 19), 10**6, np.int32), 3e38)
+        return dataclasses.replace(chunk, presence=presence)
 
     with pytest.raises(CorruptError):
         tiny_codec.decode(rewritten(tiny_codec, change))
@@ -351,16 +578,16 @@ def test_forged_confidences_are_corrupt(tiny_codec):
 def test_weights_that_do_not_fit_are_refused(tiny_codec):
     settings = {**tiny_codec.weights.settings, "skeleton": "nobody"}
     with pytest.raises(WeightsError, match="tiny3d"):
-        PoseCodec(dataclasses.replace(tiny_codec.weights, settings=settings))
+        PoseCodec(dataclasses.replace(tiny_codec.weights, settings=settings)).tokenizer  # noqa: B018
     tensors = {n: t for n, t in tiny_codec.weights.tensors.items() if n != "entropy.root"}
     with pytest.raises(WeightsError, match="entropy.root|root"):
-        PoseCodec(dataclasses.replace(tiny_codec.weights, tensors=tensors))
+        PoseCodec(dataclasses.replace(tiny_codec.weights, tensors=tensors)).tokenizer  # noqa: B018
 
 
 @pytest.mark.skipif("body3d" not in weights.names(), reason="the weights body3d are not in this checkout")
 def test_the_built_in_weights_code_a_walk():
     codec, sequence = PoseCodec.from_pretrained("body3d"), walk(300)
-    encoded = codec.encode(sequence)
+    encoded = codec.encode(sequence, codec.tokenizer.default_levels)
     assert len(encoded.data) < 400
     assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 120
 
@@ -368,6 +595,6 @@ def test_the_built_in_weights_code_a_walk():
 @pytest.mark.skipif("body2d" not in weights.names(), reason="the weights body2d are not in this checkout")
 def test_the_built_in_weights_code_a_walk_in_2d():
     codec, sequence = PoseCodec.from_pretrained("body2d"), flat_walk(300)
-    encoded = codec.encode(sequence)
+    encoded = codec.encode(sequence, codec.tokenizer.default_levels)
     assert len(encoded.data) < 500
     assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 0.1 * 425

@@ -4,6 +4,7 @@ import binascii
 import dataclasses
 import time
 import tracemalloc
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -13,17 +14,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec import container
-from posecodec.container import CHUNK_FRAMES, Header, Track, rate_fraction, read, read_header, write
+from posecodec.container import (
+    CHUNK_FRAMES,
+    PROMISES,
+    Chunk,
+    Header,
+    Promise,
+    Track,
+    rate_fraction,
+    read,
+    read_header,
+    without_refinement,
+    write,
+)
 from posecodec.errors import CorruptError, InputError
 from posecodec.sequence import AXES, UNITS
 from posecodec.skeleton import BUILT_IN, COCO17, COCO19, Skeleton
 
 PLAIN = Header(
-    b"\x01\x02\x03\x04", 3, "mm", "y", "y", COCO19, 30.0, None, 300, ("0",), (Track(0, 0, 300),)
+    b"\x01\x02\x03\x04", b"", 3, "mm", "y", "y", COCO19, 30.0, None, 300, ("0",), (Track(0, 0, 300),)
 )  # fmt: skip
 CROWD = Header(
-    b"\xff\x00\x80\x7f", 2, "px", "-y", "-y", COCO17, 29.97002997, None, 1500, ("Ægir", "x"),
-    (Track(0, 0, 1100), Track(1, 200, 16)),
+    b"\xff\x00\x80\x7f", b"\x05\x06\x07\x08", 2, "px", "-y", "-y", COCO17, 29.97002997, None, 1500, ("Ægir", "x"),
+    (Track(0, 0, 1100), Track(1, 200, 16)), promise=Promise("bitrate", 1.5, 0.6),
 )  # fmt: skip
 """Everything that a header may have but packed fields, whose bytes are zstandard's affair."""
 
@@ -33,14 +46,28 @@ def variant(**fields):
 
 
 def rich():
-    """A header with everything in it that a header can have, and its payloads."""
+    """A header with everything in it that a header can have, and its chunks."""
     skeleton = Skeleton("fünf", ("a", "b", "c", "d", "é"), ((0, 1), (1, 2)), ((3, 4),), 2)
     header = Header(
-        b"\xff\x00\x80\x7f", 2, "px", "-y", "-x", skeleton, None, np.array([0.0, 0.1, 0.25, 7.5e3, 1e9]), 5,
-        ("Ægir", "", "三"), (Track(0, 0, 5), Track(2, 1, 2), Track(2, 4, 1)),
-        {"note": "naïve", "list": [1, 2.5, None, True], "nested": {"a": {}}},
+        b"\xff\x00\x80\x7f", b"\x05\x06\x07\x08", 2, "px", "-y", "-x", skeleton, None,
+        np.array([0.0, 0.1, 0.25, 7.5e3, 1e9]), 5, ("Ægir", "", "三"), (Track(0, 0, 5), Track(2, 1, 2), Track(2, 4, 1)),
+        {"note": "naïve", "list": [1, 2.5, None, True], "nested": {"a": {}}}, Promise("max-error", 0.5, 0.2),
     )  # fmt: skip
-    return header, [b"\x00\x01", b"", b"payload"]
+    return header, [Chunk(b"\x00\x01"), Chunk(b"", b"fine"), Chunk(b"payload", b"more")]
+
+
+def whole(name):
+    """A file of each layout: single, layered, or of several chunks without refinement."""
+    if name == "single":
+        return write(PLAIN, [Chunk(b"payload")])
+    if name == "layered":
+        return write(variant(transform=b"abcd"), [Chunk(b"payload", b"refinement")])
+    if name == "many":
+        return write(variant(frames=3000, tracks=(Track(0, 0, 3000),)), [Chunk(b"abc"), Chunk(b""), Chunk(b"de")])
+    return write(*rich())
+
+
+FILES = ("single", "layered", "many", "rich")
 
 
 def assert_same(header, other):
@@ -52,23 +79,27 @@ def assert_same(header, other):
             assert a == b, field.name
 
 
-def round_trip(header):
-    payloads = [bytes([i % 251]) * (i % 7) for i in range(header.chunk_count)]
-    data = write(header, payloads)
-    found, chunks = read(data)
+def round_trip(header, chunks=None):
+    if chunks is None:
+        chunks = [Chunk(bytes([i % 251]) * (i % 7)) for i in range(header.chunk_count)]
+    data = write(header, chunks)
+    found, others = read(data)
     assert_same(header, found)
-    assert chunks == payloads
-    assert read_header(data)[1] == [len(p) for p in payloads]
+    assert_same(header, read_header(data))
+    assert others == chunks
     return data
 
 
-def sealed(head):
-    """A file of no chunks from header bytes, with the checksum they need to be believed."""
-    return head + binascii.crc_hqx(head, 0xFFFF).to_bytes(2, "little")
+def sealed(head, single=False):
+    """A file of no or of an empty chunk from header bytes, with the checksum they need to be believed."""
+    return head + (
+        zlib.crc32(head).to_bytes(4, "little") if single else binascii.crc_hqx(head, 0xFFFF).to_bytes(2, "little")
+    )
 
 
-def forged(flags, rest, shape=0x40, labels=0x11):
-    return sealed(b"PSC\x01\x01\x02\x03\x04" + bytes([flags, labels, shape]) + rest)
+def forged(flags, rest, shape=0x40, labels=0x11, layout=1):
+    ids = b"\x01\x02\x03\x04" * (layout & 3).bit_count()
+    return sealed(b"PSC" + bytes([2 | layout << 4]) + ids + bytes([flags, labels, shape]) + rest, bool(layout & 8))
 
 
 def varint(value):
@@ -76,10 +107,65 @@ def varint(value):
 
 
 def test_a_header_of_everything_round_trips():
-    header, payloads = rich()
-    found, chunks = read(write(header, payloads))
-    assert_same(header, found)
-    assert chunks == payloads
+    round_trip(*rich())
+
+
+@pytest.mark.parametrize("weights", [b"", b"\x01\x02\x03\x04"])
+@pytest.mark.parametrize("transform", [b"", b"\xff\xfe\xfd\xfc"])
+@pytest.mark.parametrize("refinement", [b"", b"fine"])
+def test_a_file_names_the_weights_it_needs(weights, transform, refinement):
+    data = round_trip(variant(weights=weights, transform=transform), [Chunk(b"abc", refinement)])
+    plain = round_trip(variant(weights=b""), [Chunk(b"abc", refinement)])
+    assert len(data) == len(plain) + len(weights) + len(transform)
+
+
+@pytest.mark.parametrize(
+    "refinements", [(b"", b"", b""), (b"a", b"", b""), (b"", b"", b"abc"), (b"a", b"bc", b"d" * 300)], ids=repr
+)
+def test_layers(refinements):
+    header = variant(frames=3000, tracks=(Track(0, 0, 3000),))
+    chunks = [Chunk(base, fine) for base, fine in zip((b"abc", b"", b"de"), refinements, strict=True)]
+    round_trip(header, chunks)
+
+
+@pytest.mark.parametrize("base", [b"", b"\0", b"abc", bytes(100_000)], ids=len)
+def test_a_single_chunk_has_one_checksum_and_no_index(base):
+    data = round_trip(PLAIN, [Chunk(base)])
+    assert data.endswith(base + zlib.crc32(data[:-4]).to_bytes(4, "little"))
+    assert len(data) == len(base) + 18
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PROMISES if kind != "lossless"])
+@pytest.mark.parametrize("value", [2.0**-126, 0.1, 1.0, 12.5, 3e38])
+@pytest.mark.parametrize("reached", [0.0, 1e-9, 0.5, 1.0])
+def test_promises(kind, value, reached):
+    for header, chunks in ((PLAIN, [Chunk(b"abc")]), rich()):
+        data = write(dataclasses.replace(header, promise=Promise(kind, value, reached)), chunks)
+        found = read(data)[0].promise
+        assert found.kind == kind and found.value == np.float32(value)
+        assert reached <= found.reached <= reached + 1 / 255
+        assert write(read(data)[0], chunks) == data
+
+
+@pytest.mark.parametrize("checksum", [0, 1, 0xDEADBEEF, 2**32 - 1])
+def test_the_promise_of_a_lossless_file_is_a_checksum(checksum):
+    round_trip(variant(promise=Promise("lossless", checksum, 0.0)))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_without_refinement_is_the_file_as_if_it_had_never_had_one(name):
+    data = whole(name)
+    header, chunks = read(data)
+    coarse = without_refinement(data)
+    assert coarse == write(dataclasses.replace(header, promise=None), [Chunk(chunk.base) for chunk in chunks])
+    found, bare = read(coarse)
+    assert_same(dataclasses.replace(header, promise=None), found)
+    assert [c.base for c in bare] == [c.base for c in chunks] and not any(c.refinement for c in bare)
+    assert without_refinement(coarse) == coarse
+    assert (len(coarse) < len(data)) == (name in ("layered", "rich"))
+    for damaged in (data[:-1], data + b"\0", data[:-1] + bytes([data[-1] ^ 1])):
+        with pytest.raises(CorruptError):
+            without_refinement(damaged)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +185,7 @@ def test_any_sensible_frame_rate_comes_back_or_is_refused(fps):
     except InputError:
         return
     assert float(ratio) == fps and ratio.denominator <= 2**32
-    assert read_header(write(variant(fps=fps), [b""]))[0].fps == fps
+    assert read_header(write(variant(fps=fps), [Chunk(b"")])).fps == fps
 
 
 def test_rate_fraction_examples():
@@ -115,9 +201,9 @@ def test_rate_fraction_examples():
 
 
 def test_a_rate_of_the_table_takes_one_byte():
-    lengths = {len(write(variant(fps=float(rate)), [b""])) for rate in container.RATES}
+    lengths = {len(write(variant(fps=float(rate)), [Chunk(b"")])) for rate in container.RATES}
     assert len(lengths) == 1
-    assert len(write(variant(fps=29.97002997), [b""])) > lengths.pop()
+    assert len(write(variant(fps=29.97002997), [Chunk(b"")])) > lengths.pop()
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -165,13 +251,13 @@ def test_usual_ids_take_no_bytes():
 
 def test_an_id_that_is_no_unicode_is_an_input_error():
     with pytest.raises(InputError, match="id"):
-        write(variant(ids=("\ud800",)), [b""])
+        write(variant(ids=("\ud800",)), [Chunk(b"")])
 
 
 def test_metadata_that_is_not_json_is_an_input_error():
     for bad in ({"a": {1, 2}}, {"a": b"x"}, {"a": "\ud800"}):
         with pytest.raises(InputError, match="metadata"):
-            write(variant(metadata=bad), [b""])
+            write(variant(metadata=bad), [Chunk(b"")])
 
 
 @pytest.mark.parametrize("frames", [1, 1023, 1024, 1025, 5000])
@@ -200,30 +286,31 @@ def test_regular_timestamps_are_cheap():
     assert len(round_trip(header)) < 3000 * 8 / 2
 
 
-def test_a_plain_file_costs_22_bytes():
-    assert len(write(PLAIN, [b"x" * 110])) - 110 == 21
-    assert len(write(PLAIN, [b"x" * 200])) - 200 == 22  # the payload's size takes another byte
+def test_a_plain_file_costs_18_bytes():
+    for size in (0, 110, 200, 5000):
+        assert len(write(PLAIN, [Chunk(b"x" * size)])) - size == 18
 
 
 def test_the_bytes_of_a_header_are_frozen():
-    for header, payloads, frozen in ((PLAIN, [b"abc"], FROZEN_PLAIN), (CROWD, [b"abc", b"", b"\0"], FROZEN_CROWD)):
-        assert write(header, payloads).hex() == frozen
-        found, chunks = read(bytes.fromhex(frozen))
+    crowd = [Chunk(b"abc", b"d"), Chunk(b""), Chunk(b"\0", b"ef")]
+    for header, chunks, frozen in ((PLAIN, [Chunk(b"abc")], FROZEN_PLAIN), (CROWD, crowd, FROZEN_CROWD)):
+        assert write(header, chunks).hex() == frozen
+        found, others = read(bytes.fromhex(frozen))
         assert_same(header, found)
-        assert chunks == payloads
+        assert others == chunks
 
 
-FROZEN_PLAIN = "505343010102030402114005ac020357f46162634e5d072c"
+FROZEN_PLAIN = "505343920102030402114005ac02616263d1297e43"
 FROZEN_CROWD = (
-    "50534301ff00807f052ca100d790abdc03d1b3f20fdc0b0205c3866769720178020000cc0801c80110030001e6d8"
-    "616263c7a2aad1e6d801000018aa6b9b"
+    "50534372ff00807f05060708452ca100d790abdc03d1b3f20fdc0b0205c3866769720178020000cc0801c80110020000c03f"
+    "99030100000102e90e6162636387940d641e110b41e90e0200e90e0300005fb1d40b6566d72c8695"
 )
 
 
-@pytest.mark.parametrize("mask", [1, 0x80, 0xFF])
-@pytest.mark.parametrize("which", ["plain", "rich"])
-def test_every_wrong_byte_is_noticed(mask, which):
-    data = write(PLAIN, [b"payload"]) if which == "plain" else write(*rich())
+@pytest.mark.parametrize("mask", [1, 0x10, 0x80, 0xFF])
+@pytest.mark.parametrize("name", FILES)
+def test_every_wrong_byte_is_noticed(mask, name):
+    data = whole(name)
     for place in range(len(data)):
         wrong = bytearray(data)
         wrong[place] ^= mask
@@ -231,55 +318,72 @@ def test_every_wrong_byte_is_noticed(mask, which):
             read(bytes(wrong))
 
 
-@pytest.mark.parametrize("which", ["plain", "rich"])
-def test_every_truncation_and_every_addition_is_noticed(which):
-    data = write(PLAIN, [b"payload"]) if which == "plain" else write(*rich())
+@pytest.mark.parametrize("name", FILES)
+def test_every_truncation_and_every_addition_is_noticed(name):
+    data = whole(name)
     for length in range(len(data)):
         with pytest.raises(CorruptError):
             read(data[:length])
-    for more in (b"\0", b"\xff", data):
-        with pytest.raises(CorruptError, match="longer than"):
+    for more in (b"\0", b"\xff", data[-4:], data):
+        with pytest.raises(CorruptError, match="too long" if name == "single" else "longer than"):
             read(data + more)
 
 
+def test_every_bit_of_the_layout_matters():
+    for name in FILES:
+        data = whole(name)
+        for layout in range(16):
+            if layout != data[3] >> 4:
+                with pytest.raises(CorruptError):
+                    read(data[:3] + bytes([2 | layout << 4]) + data[4:])
+
+
 def test_messages_tell_what_is_wrong():
-    data = write(PLAIN, [b"payload"])
+    data = whole("single")
     with pytest.raises(CorruptError, match="no .posec file"):
         read(b"PK\x03\x04" + data)
-    with pytest.raises(CorruptError, match="version 2"):
-        read(data[:3] + b"\x02" + data[4:])
-    with pytest.raises(CorruptError, match="cut short: 27 bytes, its index says 28"):
+    with pytest.raises(CorruptError, match="version 1; this posecodec reads version 2"):
+        read(data[:3] + b"\x01" + data[4:])
+    with pytest.raises(CorruptError, match="fails its checksum: it is damaged, cut short or too long"):
         read(data[:-1])
-    with pytest.raises(CorruptError, match="chunk 0 of 1"):
+    data = whole("many")
+    size = len(data)
+    with pytest.raises(CorruptError, match=f"cut short: {size - 1} bytes, its index says {size}"):
+        read(data[:-1])
+    with pytest.raises(CorruptError, match="part 2 of 3"):
         read(data[:-1] + bytes([data[-1] ^ 1]))
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=300, deadline=None)
 def test_random_bytes_raise_only_corrupt_errors(data):
-    for candidate in (data, b"PSC\x01" + data):
+    for candidate in (data, b"PSC\x12" + data, b"PSC\xc2" + data):
         with pytest.raises(CorruptError):
             read(candidate)
 
 
-@given(st.integers(0, 63), st.integers(0, 63), st.integers(0, 255), st.binary(max_size=60))
+@given(st.integers(0, 127), st.integers(0, 63), st.integers(0, 255), st.integers(0, 15), st.binary(max_size=60))
 @settings(max_examples=250, deadline=None)
-def test_random_headers_with_a_right_checksum_raise_only_corrupt_errors(flags, labels, shape, rest):
+def test_random_headers_with_a_right_checksum_raise_only_corrupt_errors(flags, labels, shape, layout, rest):
     try:
-        read(forged(flags, rest, shape, labels))
+        read(forged(flags, rest, shape, labels, layout))
     except CorruptError:
         pass
 
 
-def test_swapped_chunks_are_noticed():
+def test_swapped_parts_are_noticed():
     header = variant(frames=2048, tracks=(Track(0, 0, 2048),))
-    data = write(header, [b"abcd", b"efgh"])
-    first, second = data[-16:-8], data[-8:]
-    with pytest.raises(CorruptError, match="chunk 0"):
-        read(data[:-16] + second + first)
-    other = write(dataclasses.replace(header, fps=25.0), [b"abcd", b"efgh"])
-    with pytest.raises(CorruptError, match="chunk 0"):
-        read(data[:-16] + other[-16:])
+    for header, chunks in (
+        (header, [Chunk(b"abcd"), Chunk(b"efgh")]),
+        (PLAIN, [Chunk(b"abcd", b"efgh")]),
+    ):
+        data = write(header, chunks)
+        first, second = data[-16:-8], data[-8:]
+        with pytest.raises(CorruptError, match="part 0"):
+            read(data[:-16] + second + first)
+        other = write(dataclasses.replace(header, fps=25.0), chunks)
+        with pytest.raises(CorruptError, match="part 0"):
+            read(data[:-16] + other[-16:])
 
 
 def refused(data):
@@ -294,7 +398,7 @@ def refused(data):
 
 
 BIG = 2**31
-SIMPLE, NAMED, TIMED, SPELLED, NOTED = 2, 4, 8, 16, 32
+SIMPLE, NAMED, TIMED, SPELLED, NOTED, PROMISED = 2, 4, 8, 16, 32, 64
 
 
 @pytest.mark.parametrize(
@@ -374,7 +478,7 @@ def test_skeletons_that_make_no_sense_are_refused(text):
 def test_reserved_bits_and_impossible_labels_are_refused():
     sound = varint(5) + varint(0)
     assert read(forged(SIMPLE, sound))[0].frames == 0
-    refused(forged(SIMPLE | 64, sound))
+    refused(forged(SIMPLE | PROMISED, sound))
     refused(forged(SIMPLE | 128, sound))
     refused(forged(SIMPLE, sound, labels=0x40))
     refused(forged(SIMPLE, sound, labels=0x06))  # there are six units
@@ -382,6 +486,42 @@ def test_reserved_bits_and_impossible_labels_are_refused():
     refused(forged(SIMPLE, sound, shape=0x00))  # coded with an unknown axis
     refused(forged(SIMPLE, sound, shape=0x40 | 6))  # no such skeleton
     refused(forged(SIMPLE, sound + b"\0"))
+
+
+@pytest.mark.parametrize("layout", range(16))
+def test_layouts_of_no_chunks(layout):
+    sound = varint(5) + varint(0)
+    if layout & 8:
+        refused(forged(SIMPLE, sound, layout=layout))
+    else:
+        found, chunks = read(forged(SIMPLE, sound, layout=layout))
+        assert chunks == [] and (len(found.weights), len(found.transform)) == (4 * (layout & 1), 2 * (layout & 2))
+
+
+@pytest.mark.parametrize("frames", [1, 1024, 1025, 2048])
+def test_a_single_file_is_of_one_chunk(frames):
+    data = forged(SIMPLE, varint(5) + varint(frames), layout=9)
+    if frames > CHUNK_FRAMES:
+        refused(data)
+    else:
+        assert read(data)[1] == [Chunk(b"")]
+    refused(forged(SIMPLE, varint(5) + varint(frames), layout=13))
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [b"", b"\x04" + np.float32(1).tobytes() + b"\xff", b"\xff", b"\x00" + np.float32(1).tobytes(), b"\x03\x01\x02\x03"]
+    + [
+        bytes([kind]) + np.float32(value).tobytes() + b"\xff"
+        for kind in range(3)
+        for value in (0, -0.0, -1, np.inf, -np.inf, np.nan)
+    ],
+    ids=bytes.hex,
+)
+def test_promises_that_make_no_sense_are_refused(promise):
+    sound = varint(5) + varint(0)
+    assert read(forged(SIMPLE | PROMISED, sound + b"\x01" + np.float32(5).tobytes() + b"\x80"))[0].promise.value == 5
+    refused(forged(SIMPLE | PROMISED, sound + promise))
 
 
 def test_numbers_have_one_form_only():

@@ -13,7 +13,7 @@ from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
 from posecodec.entropy.tokencoder import INCREMENT, TokenTables, decode_tokens, encode_tokens
 from posecodec.errors import CorruptError
 from posecodec.normalize import LARGEST, Normalization, Side, knot_count
-from posecodec.payload import Payload, Tables
+from posecodec.payload import LOSSLESS, TOKENS, TRANSFORM, Payload, Presence, Tables, read_presence, write_presence
 
 LEVELS, CODES = 5, 12
 HOWS = {
@@ -34,12 +34,12 @@ def token_tables(seed=0, levels=LEVELS, codes=CODES):
     return TokenTables(rng.integers(1, 3000, (rows, codes)).astype(np.uint16), before, below, classes)
 
 
-TOKENS = token_tables()
+TABLES = token_tables()
 
 
 def tables(dims):
     rows = (dims * CONTEXTS, CONTEXTS, CONTEXTS)
-    return Tables(TOKENS, *(int_model(n).astype(np.uint16) for n in rows))
+    return Tables(TABLES, *(int_model(n).astype(np.uint16) for n in rows))
 
 
 def chunk_of(seed, frames, keypoints, dims, levels, missing, confident, largest=50):
@@ -56,11 +56,62 @@ def chunk_of(seed, frames, keypoints, dims, levels, missing, confident, largest=
         points(knot_count(frames, how.root_knots), dims), points(heading), points(knot_count(frames, how.scale_knots))
     )
     tokens = rng.integers(0, CODES, (-(-frames // 16), 1, 2, levels)).astype(np.int32)
-    return Payload(mask, None if confident else confidence, 1.0 if confident else 3.25, side, tokens)
+    presence = Presence(mask, None, 1.0) if confident else Presence(mask, confidence, 3.25)
+    return Payload(presence, side, tokens)
 
 
 def read(data, frames, keypoints, dims):
     return payload.read(data, frames, keypoints, (-(-frames // 16), 1, 2), HOWS[dims], tables(dims))
+
+
+def assert_same(presence, found):
+    assert (found.mask == presence.mask).all() and found.scale == presence.scale
+    assert (found.confidence is None) == (presence.confidence is None)
+    if found.confidence is not None:
+        assert found.confidence.dtype == np.int32 and (found.confidence == presence.confidence).all()
+
+
+@pytest.mark.parametrize("kind", [TOKENS, TRANSFORM, LOSSLESS])
+@pytest.mark.parametrize("confident", [False, True])
+@pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
+def test_presence_round_trips(kind, confident, missing):
+    presence = chunk_of(0, 50, 19, 3, 1, missing, confident).presence
+    encoder = RangeEncoder()
+    write_presence(encoder, kind, presence)
+    encoder.put_bits(5, 3)
+    data = encoder.finish()
+    assert payload.kind_of(data) == kind
+    decoder = RangeDecoder(data)
+    assert_same(presence, read_presence(decoder, 50, 19))
+    assert decoder.get_bits(3) == 5
+    decoder.finish()
+
+
+def test_kinds_have_names():
+    first = [bytes([kind << 6 | 7]) for kind in range(4)]
+    assert [payload.kind_of(data) for data in first] == [TOKENS, TRANSFORM, LOSSLESS, 3]
+    assert [payload.name_of(data) for data in first] == ["tokens", "transform", "lossless", "unknown"]
+    assert payload.kind_of(b"") == TOKENS and payload.name_of(b"") == "tokens"
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (0, 30), (-2, 2), (0, 1e-3), (0, 1e30)])
+def test_confidences_are_kept_to_half_a_step(low, high):
+    rng = np.random.default_rng(0)
+    valid = rng.random((40, 19)) < 0.7
+    confidence = np.where(valid, rng.uniform(low, high, valid.shape), 0).astype(np.float32)
+    presence = Presence.of(valid, confidence)
+    assert presence.scale == max(1.0, np.float32(np.abs(confidence).max()))
+    found = presence.confidences()
+    assert found.dtype == np.float32 and (found[~valid] == 0).all()
+    np.testing.assert_allclose(found, confidence, rtol=0, atol=presence.scale / 510 * 1.0001)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_confidences_of_one_are_not_written(share):
+    valid = np.random.default_rng(0).random((40, 19)) < share
+    presence = Presence.of(valid, valid.astype(np.float32))
+    assert presence.confidence is None and presence.scale == 1
+    assert (presence.confidences() == valid).all()
 
 
 @given(
@@ -79,10 +130,8 @@ def test_a_chunk_round_trips(seed, frames, keypoints, dims, levels, missing, con
     data = payload.write(chunk, tables(dims))
     assert payload.write(chunk, tables(dims)) == data
     found = read(data, frames, keypoints, dims)
-    assert (found.mask == chunk.mask).all()
-    assert found.confidence_scale == chunk.confidence_scale
-    assert (found.confidence is None) == confident
-    assert confident or (found.confidence.dtype == np.int32 and (found.confidence == chunk.confidence).all())
+    assert payload.kind_of(data) == TOKENS
+    assert_same(chunk.presence, found.presence)
     for name in ("root", "heading", "scale"):
         a, b = getattr(chunk.side, name), getattr(found.side, name)
         assert a.shape == b.shape and a.dtype == b.dtype and (a == b).all(), name
@@ -107,7 +156,7 @@ def test_a_still_certain_chunk_costs_hardly_more_than_its_tokens():
 def test_more_levels_than_the_weights_have_are_refused():
     wide = Tables(token_tables(levels=LEVELS + 1), *(getattr(tables(3), n) for n in ("root", "heading", "scale")))
     chunk = chunk_of(0, 64, 19, 3, LEVELS, 0.0, True)
-    more = Payload(chunk.mask, None, 1.0, chunk.side, np.concatenate([chunk.tokens, chunk.tokens[..., :1]], axis=-1))
+    more = Payload(chunk.presence, chunk.side, np.concatenate([chunk.tokens, chunk.tokens[..., :1]], axis=-1))
     with pytest.raises(CorruptError, match="6 levels"):
         read(payload.write(more, wide), 64, 19, 3)
 
@@ -115,7 +164,8 @@ def test_more_levels_than_the_weights_have_are_refused():
 @pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan])
 def test_a_confidence_scale_that_is_no_number_is_refused(scale):
     chunk = chunk_of(0, 16, 3, 3, 1, 0.0, False)
-    data = payload.write(Payload(chunk.mask, chunk.confidence, scale, chunk.side, chunk.tokens), tables(3))
+    presence = Presence(chunk.presence.mask, chunk.presence.confidence, scale)
+    data = payload.write(Payload(presence, chunk.side, chunk.tokens), tables(3))
     with pytest.raises(CorruptError, match="confidence scale"):
         read(data, 16, 3, 3)
 
@@ -126,9 +176,10 @@ def harmless(data, frames, keypoints, dims):
         found = read(data, frames, keypoints, dims)
     except CorruptError:
         return False
-    assert found.mask.shape == (frames, keypoints)
+    mask, confidence = found.presence.mask, found.presence.confidence
+    assert mask.shape == (frames, keypoints)
     assert 0 <= found.tokens.min() and found.tokens.max() < CODES
-    assert found.confidence is None or (found.confidence[~found.mask] == 0).all()
+    assert confidence is None or (confidence[~mask] == 0).all()
     return True
 
 
@@ -218,9 +269,9 @@ def test_confidences_round_trip(frames, keypoints, seed, largest):
 def test_tokens_round_trip(steps, rows, columns, levels, seed):
     tokens = np.random.default_rng(seed).integers(0, CODES, (steps, rows, columns, levels)).astype(np.int32)
     encoder = RangeEncoder()
-    encode_tokens(encoder, tokens, TOKENS)
+    encode_tokens(encoder, tokens, TABLES)
     decoder = RangeDecoder(encoder.finish())
-    assert (decode_tokens(decoder, tokens.shape, TOKENS) == tokens).all()
+    assert (decode_tokens(decoder, tokens.shape, TABLES) == tokens).all()
     decoder.finish()
 
 

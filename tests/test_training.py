@@ -90,7 +90,7 @@ def test_training_lowers_the_loss_and_exports(folder, tmp_path, dims):
     sequence = walk(50)
     if dims == 2:
         sequence = posecodec.PoseSequence.of(sequence.positions[..., :2] * [1, -1], fps=30, up="-y", unit="px")
-    assert codec.decode(codec.encode(sequence)).positions.shape == sequence.positions.shape
+    assert codec.decode(codec.encode(sequence, 2)).positions.shape == sequence.positions.shape
 
 
 def test_two_processes_end_alike(folder, tmp_path):

@@ -71,10 +71,25 @@ def test_of_refuses(options, found, remedy):
         of(**options)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+def test_only_exact_keeps_float64(dtype):
+    values = np.arange(36).reshape(3, 2, 2, 3).astype(dtype)
+    assert of(positions=values).positions.dtype == np.float32
+    found = of(positions=values, exact=True).positions
+    assert found.dtype == (np.float64 if dtype == np.float64 else np.float32) and (found == values).all()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_coordinates_beyond_float32_are_refused(exact):
+    with pytest.raises(InputError, match="infinite coordinate"):
+        of(positions=np.full((3, 2, 2, 3), 1e39), exact=exact)
+
+
 @pytest.mark.parametrize(
     ("changes", "found", "remedy"),
     [
-        ({"positions": np.zeros((3, 2, 2, 3))}, "float64", "float32"),
+        ({"positions": np.zeros((3, 2, 2, 3), np.float16)}, "float16", "float32"),
+        ({"positions": np.zeros((3, 2, 2, 3), np.int32)}, "int32", "float32"),
         ({"positions": np.zeros((3, 2, 3), np.float32)}, r"\(3, 2, 3\)", r"\(T, P, K, D\)"),
         ({"positions": with_value(np.nan)}, "only some.*frame 1, person 0, keypoint 1", "all of them NaN"),
         ({"positions": with_value(np.nan, (1, 0, 1))}, "missing keypoint with a confidence at frame 1", "make it 0"),

@@ -69,3 +69,17 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@bench.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
+@click.option("--c3d", multiple=True, type=click.Path(path_type=Path, exists=True), help="A recording of your own.")
+def unseen(out: Path, c3d: tuple[Path, ...]) -> None:
+    """Keypoints that nothing was trained on, against quantized differences and zstd-19 at equal maximum error."""
+    from posecodec.bench import against
+
+    rows = against.run(c3d)
+    click.echo(against.HEADING)
+    for row in rows:
+        click.echo(row.line)
+    click.echo(f"wrote {against.write(rows, out)}")
