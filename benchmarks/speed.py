@@ -33,17 +33,21 @@ def seconds(call: Any, repeats: int = 5) -> float:
 
 
 def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
-    """Encode and decode a walk."""
+    """Encode and decode a walk: tokens by the default levels of a model, or the transform at the default quality."""
     torch.set_num_threads(threads)
-    codec = posecodec.PoseCodec.from_pretrained(model)
+    codec = posecodec.PoseCodec.from_pretrained(None if model == "transform" else model)
+    levels = None if model == "transform" else codec.tokenizer.default_levels
     sequence = walk(frames)
-    if codec.config.dims == 2:
+    if levels is not None and codec.tokenizer.config.dims == 2:
         flat = sequence.positions[..., :2] * np.array([0.3, -0.3], np.float32)
         sequence = posecodec.PoseSequence.of(flat, fps=30.0, unit="px", up="-y")
-    encoded = codec.encode(sequence)
+    encoded = codec.encode(sequence, levels)
     assert codec.decode(encoded.to_bytes()).frames == frames
     lasts = frames / 30
-    spent = {"encode": seconds(lambda: codec.encode(sequence)), "decode": seconds(lambda: codec.decode(encoded))}
+    spent = {
+        "encode": seconds(lambda: codec.encode(sequence, levels)),
+        "decode": seconds(lambda: codec.decode(encoded)),
+    }
     ratios = {f"{name}_times_real_time": lasts / value for name, value in spent.items()}
     return {"model": model, "frames": frames, "threads": threads, **ratios}
 
@@ -54,11 +58,11 @@ def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
 )
 def main(out: Path) -> None:
     """Time the shipped weights."""
-    rows = [measure(m, f, t) for m in ("body3d", "body2d") for f in (300, 9000) for t in (1, 2)]
-    print("model   frames  threads  encode x real time  decode x real time")
+    rows = [measure(m, f, t) for m in ("transform", "body3d", "body2d") for f in (300, 9000) for t in (1, 2)]
+    print("model      frames  threads  encode x real time  decode x real time")
     for r in rows:
         encode, decode = r["encode_times_real_time"], r["decode_times_real_time"]
-        print(f"{r['model']}  {r['frames']:6}  {r['threads']:7}  {encode:18.0f}  {decode:18.0f}")
+        print(f"{r['model']:9}  {r['frames']:6}  {r['threads']:7}  {encode:18.0f}  {decode:18.0f}")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"machine": platform.processor() or platform.machine(), "rows": rows}, indent=1) + "\n")
 

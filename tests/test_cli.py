@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import posecodec
+from posecodec import container
 from posecodec.model import weights
 from posecodec.samples import walk
 
@@ -26,6 +28,9 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli")
     posecodec.save(dataclasses.replace(walk(100), metadata={}), path / "walk.npz")
     assert run("encode", path / "walk.npz").returncode == 0
+    assert run("encode", path / "walk.npz", "--levels", 8, "-o", path / "tokens.posec").returncode == 0
+    other = walk(100)
+    posecodec.save(other.with_positions(other.positions + np.float32(50), other.confidence), path / "other.npz")
     return path
 
 
@@ -63,6 +68,9 @@ def test_json_and_levels(folder):
 def test_info_needs_no_weights(folder):
     facts = json.loads(run("info", folder / "walk.posec", "--json").stdout)
     assert facts["frames"] == 100 and facts["overhead"] <= 48 and facts["skeleton"] == "coco19"
+    assert facts["coded as"] == "transform" and facts["promise"] is None
+    facts = json.loads(run("info", folder / "tokens.posec", "--json").stdout)
+    assert facts["coded as"] == "tokens" and facts["weights"] == weights.read("body3d").id.hex()
 
 
 def test_exit_codes(folder, tmp_path):
@@ -75,11 +83,103 @@ def test_exit_codes(folder, tmp_path):
     (tmp_path / "bad.posec").write_bytes(data)
     broken = run("decode", tmp_path / "bad.posec")
     assert broken.returncode == 4 and "Traceback" not in broken.stderr
-    wrong = run("decode", folder / "walk.posec", "-m", "body2d", "-o", tmp_path / "x.npz")
+    wrong = run("decode", folder / "tokens.posec", "-m", "body2d", "-o", tmp_path / "x.npz")
     assert wrong.returncode == 5
     assert weights.read("body3d").sha256[:8] in wrong.stderr and weights.read("body2d").sha256[:8] in wrong.stderr
     assert run("encode", folder / "walk.npz", "-m", "nowhere", "-f").returncode == 5
     assert not list(tmp_path.glob("*.tmp")) and not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "goals",
+    [
+        ("--levels", 4, "--lossless"),
+        ("--max-error", "5mm", "--mean-error", "3mm"),
+        ("--bitrate", 3, "--max-error", 5),
+        ("--bitrate", 3, "--mean-error", 5, "--lossless"),
+    ],
+    ids=lambda goals: goals[0] + goals[2],
+)
+def test_contradicting_goals_are_a_usage_error(folder, tmp_path, goals):
+    result = run("encode", folder / "walk.npz", *goals, "-o", tmp_path / "x.posec")
+    assert result.returncode == 2 and " and " in result.stderr and "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_lengths_have_units(folder, tmp_path):
+    files = []
+    for i, text in enumerate(("5mm", "0.5cm", "0.005m", "5")):
+        files.append(tmp_path / f"{i}.posec")
+        assert run("encode", folder / "walk.npz", "--max-error", text, "-o", files[-1]).returncode == 0
+    assert len({file.read_bytes() for file in files}) == 1
+    assert json.loads(run("info", files[0], "--json").stdout)["promise"] == "max-error 5"
+
+
+@pytest.mark.parametrize("text", ["5furlong", "mm", "", "-5mm", "0mm", "nan", "5px", "5 m m", "1e400"])
+@pytest.mark.parametrize("goal", ["--max-error", "--mean-error"])
+def test_lengths_that_are_none_are_a_usage_error(folder, tmp_path, text, goal):
+    result = run("encode", folder / "walk.npz", f"{goal}={text}", "-o", tmp_path / "x.posec")
+    assert result.returncode == 2 and "Traceback" not in result.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("goal", [("--max-error", "20mm"), ("--mean-error", "1cm")], ids=lambda goal: goal[0])
+def test_verify_errors(folder, tmp_path, goal):
+    file = tmp_path / "a.posec"
+    assert run("encode", folder / "walk.npz", *goal, "-o", file).returncode == 0
+    alone = run("verify", file)
+    assert alone.returncode == 0 and "as its encoder measured" in alone.stdout
+    kept = run("verify", file, folder / "walk.npz", "--json")
+    facts = json.loads(kept.stdout)
+    assert kept.returncode == 0 and facts["kept"] is True and facts["reached"] <= facts["promised"]
+    assert facts["promise"] == goal[0][2:] and facts["unit"] == "mm"
+    broken = run("verify", file, folder / "other.npz")
+    assert broken.returncode == 4 and "BROKEN" in broken.stdout and "Traceback" not in broken.stderr
+
+
+def test_verify_lossless(folder, tmp_path):
+    file = tmp_path / "a.posec"
+    assert run("encode", folder / "walk.npz", "--lossless", "-o", file).returncode == 0
+    for original in ((), (folder / "walk.npz",)):
+        found = run("verify", file, *original)
+        assert found.returncode == 0 and "lossless: kept" in found.stdout
+    assert run("verify", file, folder / "other.npz").returncode == 4
+    assert run("decode", file, "-o", tmp_path / "b.npz").returncode == 0
+    assert (posecodec.load(tmp_path / "b.npz").positions == posecodec.load(folder / "walk.npz").positions).all()
+
+
+def test_verify_bitrate(folder, tmp_path):
+    file = tmp_path / "a.posec"
+    assert run("encode", folder / "walk.npz", "--bitrate", 2, "-o", file).returncode == 0
+    assert len(file.read_bytes()) * 8e-3 * 30 / 100 <= 2
+    facts = json.loads(run("verify", file, "--json").stdout)
+    assert facts["promise"] == "bitrate" and facts["kept"] is True and 1 < facts["reached"] <= 2
+    refused = run("encode", folder / "walk.npz", "--bitrate", 0.001, "-o", tmp_path / "b.posec")
+    assert refused.returncode == 3 and "kbit/s" in refused.stderr
+
+
+def test_verify_what_promises_nothing_or_is_damaged(folder, tmp_path):
+    found = run("verify", folder / "walk.posec")
+    assert found.returncode == 0 and "nothing was promised" in found.stdout
+    data = (folder / "walk.posec").read_bytes()
+    (tmp_path / "bad.posec").write_bytes(data[:-1])
+    assert run("verify", tmp_path / "bad.posec").returncode == 4
+    assert run("verify", tmp_path / "none.posec").returncode == 3
+
+
+def test_cut(folder, tmp_path):
+    header, parts = container.read((folder / "tokens.posec").read_bytes())
+    fine = dataclasses.replace(header, promise=container.Promise("max-error", 5.0, 1.0))
+    layered = container.write(fine, [container.Chunk(part.base, b"a refinement") for part in parts])
+    (tmp_path / "fine.posec").write_bytes(layered)
+    assert json.loads(run("info", tmp_path / "fine.posec", "--json").stdout)["coded as"] == "tokens + residual"
+    result = run("cut", tmp_path / "fine.posec", "-o", tmp_path / "coarse.posec")
+    assert result.returncode == 0 and f"{len(layered)} -> " in result.stdout
+    assert (tmp_path / "coarse.posec").read_bytes() == (folder / "tokens.posec").read_bytes()
+    assert run("cut", tmp_path / "fine.posec", "-o", tmp_path / "coarse.posec").returncode == 2
+    assert run("cut", tmp_path / "fine.posec", "-o", tmp_path / "coarse.posec", "-f").returncode == 0
+    (tmp_path / "bad.posec").write_bytes(layered[:-1])
+    assert run("cut", tmp_path / "bad.posec", "-o", tmp_path / "x.posec").returncode == 4
+    assert not (tmp_path / "x.posec").exists()
 
 
 def test_several_inputs_go_on_after_a_failure(folder, tmp_path):
@@ -104,8 +204,7 @@ def test_models_states_the_licence():
 
 
 def test_golden_file_decodes_to_the_same_tokens():
-    from pathlib import Path
-
+    """Made by `posecodec encode walk.npz --levels 8 -o walk100.posec` of walk(100), whose decoded.npz is what `decode` gave."""
     golden = Path(__file__).parent / "golden"
     codec = posecodec.PoseCodec.from_pretrained("body3d")
     tokens = np.load(golden / "walk100.tokens.npy")

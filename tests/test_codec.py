@@ -171,7 +171,10 @@ def test_confidences_of_one_cost_nothing(tiny_codec):
     sequence = walk(64)
     nearly = sequence.confidence.copy()
     nearly[5, 0, 3] = 0.5
-    a, b = (tiny_codec.encode(sequence.with_positions(sequence.positions, c), **TOKENS) for c in (sequence.confidence, nearly))
+    a, b = (
+        tiny_codec.encode(sequence.with_positions(sequence.positions, c), **TOKENS)
+        for c in (sequence.confidence, nearly)
+    )
     assert len(a.data) < len(b.data)
     back = tiny_codec.decode(b).confidence
     assert (back == 1).sum() == back.size - 1 and back[5, 0, 3] == pytest.approx(0.5, abs=1 / 510 + 1e-6)
@@ -295,7 +298,9 @@ def test_the_default_quality_is_a_hundredth_of_a_body():
         assert 0.003 < compare(sequence, PoseCodec(None).decode(encoded)).mpjpe / height < 0.03
 
 
-@pytest.mark.parametrize("name, values", [("max_error", (2, 5, 20)), ("mean_error", (2, 5, 20)), ("bitrate", (16, 8, 4))])
+@pytest.mark.parametrize(
+    "name, values", [("max_error", (2, 5, 20)), ("mean_error", (2, 5, 20)), ("bitrate", (16, 8, 4))]
+)
 def test_less_is_asked_for_fewer_bytes(name, values):
     sizes = [len(PoseCodec(None).encode(walk(200), **{name: value}).data) for value in values]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[2]
@@ -452,7 +457,9 @@ def test_a_single_keypoint(tiny_codec, tmp_path, keypoint, goal):
     assert_kept(sequence, through)
 
 
-@pytest.mark.parametrize("goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"])
+@pytest.mark.parametrize(
+    "goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
+)
 @pytest.mark.parametrize("offset", [1e4, 1e6, -1e6, 3e7, 1e30])
 def test_far_away(tiny_codec, offset, goal, refusal):
     sequence = walk(64)
@@ -468,7 +475,9 @@ def test_far_away(tiny_codec, offset, goal, refusal):
     assert compare(sequence, back).mpjpe < near + 100 + abs(offset) * 1e-4
 
 
-@pytest.mark.parametrize("goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"])
+@pytest.mark.parametrize(
+    "goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
+)
 @pytest.mark.parametrize("value", [0.0, 1e-30, -5.0, 3e38])
 @pytest.mark.parametrize("dims", [2, 3])
 def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value, goal, refusal):

@@ -31,7 +31,7 @@ def test_shapes(
     np.save(tmp_path / "a.npy", values)
     sequence = load(tmp_path / "a.npy", fps=30, skeleton=skeleton)
     assert sequence.positions.shape == expected
-    np.testing.assert_array_equal(sequence.positions.ravel(), values.ravel().astype(np.float32))
+    np.testing.assert_array_equal(sequence.positions.ravel(), values.ravel())
     assert sequence.skeleton == COCO19 or expected[2] != 19
 
 
@@ -46,6 +46,20 @@ def test_round_trip_keeps_missing_and_memory_order(tmp_path: Path) -> None:
     again = np.load(tmp_path / "b.npy", allow_pickle=False)
     np.testing.assert_array_equal(again, values)
     assert again.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"), [("f8", "f8"), (">f8", "f8"), ("f4", "f4"), ("f2", "f4"), ("i4", "f4"), ("u1", "f4")]
+)
+def test_float64_is_kept(dtype: str, kept: str, tmp_path: Path) -> None:
+    values = (np.arange(4 * 19 * 3).reshape(4, 19, 3) / 3).astype(dtype)
+    np.save(tmp_path / "a.npy", values)
+    sequence = load(tmp_path / "a.npy", fps=30)
+    assert sequence.positions.dtype == np.dtype(kept)
+    save(sequence, tmp_path / "b.npy")
+    again = np.load(tmp_path / "b.npy")
+    assert again.dtype == np.dtype(kept)
+    np.testing.assert_array_equal(again[:, 0], values)
 
 
 def test_rate_is_needed(tmp_path: Path) -> None:

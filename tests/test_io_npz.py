@@ -19,6 +19,7 @@ from posecodec.skeleton import BODY25, COCO19, Skeleton
 
 
 def assert_same(a: PoseSequence, b: PoseSequence) -> None:
+    assert a.positions.dtype == b.positions.dtype
     np.testing.assert_array_equal(a.positions, b.positions)
     np.testing.assert_array_equal(a.confidence, b.confidence)
     for name in ("skeleton", "fps", "unit", "up", "ids"):
@@ -46,6 +47,7 @@ def sample(**changes: Any) -> PoseSequence:
         sample(skeleton=Skeleton("dog", tuple(f"k{i}" for i in range(19)), ((0, 1), (2, 3)), ((4, 5),), 7)),
         PoseSequence.of(np.zeros((1, 25, 2)), fps=25, skeleton=BODY25),
         PoseSequence.of(np.zeros((3, 0, 19, 3)), fps=25),
+        PoseSequence.of(np.random.default_rng(0).normal(size=(3, 19, 3)), fps=25, exact=True),
     ],
 )
 def test_round_trip_is_exact(sequence: PoseSequence, tmp_path: Path) -> None:
