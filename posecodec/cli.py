@@ -251,7 +251,7 @@ def models(as_json: bool) -> None:
         keys = ("sha256", "skeleton", "default_levels", "licence", "attribution", "steps", "commit")
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
     lines = [
-        f"{c['name']}  {str(c['sha256'])[:8]}  {c['bytes'] / 1e6:.1f} MB  {c['skeleton']}  {c['licence']}  "
+        f"{c['name']}  {str(c['sha256'])[:8]}  {c['bytes'] / 1e6:.2f} MB  {c['skeleton']}  {c['licence']}  "
         f"{c['steps']} steps\n    {c['attribution']}"
         for c in cards
     ]

@@ -42,8 +42,8 @@ class Report:
         )
         if self.mean is None:
             return f"{text}, no keypoints"
-        text += f", error {self.mean:.1f} mean / {self.p95:.1f} p95 / {self.max:.1f} max {self.unit}"
-        text += f" ({self.mean_root_relative:.1f} root-relative)"
+        text += f", error {self.mean:.3g} mean / {self.p95:.3g} p95 / {self.max:.3g} max {self.unit}"
+        text += f" ({self.mean_root_relative:.3g} root-relative)"
         return text + (f", confidence within {self.confidence_error:.4f}" if self.confidence_error else "")
 
 

@@ -204,7 +204,7 @@ def test_models_states_the_licence():
 
 
 def test_golden_file_decodes_to_the_same_tokens():
-    """Made by `posecodec encode walk.npz --levels 8 -o walk100.posec` of walk(100), whose decoded.npz is what `decode` gave."""
+    """Made by `sample walk.npz --frames 100` and `encode walk.npz --levels 8 -o walk100.posec`; decoded.npz by `decode`."""
     golden = Path(__file__).parent / "golden"
     codec = posecodec.PoseCodec.from_pretrained("body3d")
     tokens = np.load(golden / "walk100.tokens.npy")

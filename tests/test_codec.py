@@ -311,6 +311,17 @@ def test_a_bit_rate_below_the_least_is_an_input_error():
         PoseCodec(None).encode(walk(30), bitrate=0.01)
 
 
+@pytest.mark.parametrize("name", ["max_error", "mean_error", "bitrate"])
+@pytest.mark.parametrize("value", [1e-300, 1e-44, 1e-20, 1e-9, 1e-5, 30, 1000, 1e9, 3e38, 1e40, 1e300])
+def test_extreme_goals_are_kept_or_refused(name, value):
+    try:
+        encoded = PoseCodec(None).encode(walk(60), **{name: value})
+    except (InputError, UsageError):
+        assert not 5 <= value <= 1e9
+        return
+    assert verify(encoded.header, PoseCodec(None).decode(encoded.data), len(encoded.data), walk(60)).kept
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_lossless_keeps_every_bit(tmp_path, dtype):
     rng = np.random.default_rng(0)

@@ -372,9 +372,9 @@ def test_random_headers_with_a_right_checksum_raise_only_corrupt_errors(flags, l
 
 
 def test_swapped_parts_are_noticed():
-    header = variant(frames=2048, tracks=(Track(0, 0, 2048),))
+    long = variant(frames=2048, tracks=(Track(0, 0, 2048),))
     for header, chunks in (
-        (header, [Chunk(b"abcd"), Chunk(b"efgh")]),
+        (long, [Chunk(b"abcd"), Chunk(b"efgh")]),
         (PLAIN, [Chunk(b"abcd", b"efgh")]),
     ):
         data = write(header, chunks)

@@ -26,7 +26,18 @@ from posecodec.transform.blocks import dct, dst
 from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
 from posecodec.transform.layer import FIRST, Coder, encode_channels
 from posecodec.transform.motion import TransformTables, plan_graph, polar_pinned
-from posecodec.transform.polar import HEADING_UNIT, Polar, PolarTables, Tree, bones_of, heading, logs, turned
+from posecodec.transform.polar import (
+    HEADING_UNIT,
+    Polar,
+    PolarTables,
+    Tree,
+    bones_of,
+    heading,
+    local_bones,
+    logs,
+    turned,
+    world_bones,
+)
 from posecodec.transform.tables import tensors_of
 
 Floats = NDArray[np.float64]
@@ -45,19 +56,19 @@ def fit_polar(clips: list[Floats]) -> PolarTables:
     ends = np.array(tree.bones)
     poses = np.concatenate([clip[::7] for clip in clips])
     angle = np.concatenate([heading(clip, COCO19)[::7] for clip in clips])
-    bones = turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], angle)
+    bones = local_bones(turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], angle), tree, COCO19)
     size = np.linalg.norm(bones, axis=-1)
     usual = (bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)
     lengths, none = size.mean(axis=0), np.zeros(0)
     frames = PolarTables(usual, lengths, none, none).frames
     root = _root(_metric(logs(bones, frames, lengths), frames, lengths, tree))
     count = len(root)
-    weights = np.eye(count + 3)
-    weights[:count, :count] = root
-    plain = PolarTables(usual, lengths, np.zeros(count + 3), weights)
+    metric = np.eye(count + 3)
+    metric[:count, :count] = root
+    plain = PolarTables(usual, lengths, np.zeros(count + 3), metric)
     values = [basis_of(clip, plain).forward(clip) for clip in clips]
     turn = _rotation(values)
-    matrix = weights @ turn
+    matrix = metric @ turn
     return PolarTables(
         usual, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix
     )
@@ -81,8 +92,8 @@ def _metric(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: 
     total = 0.0
     for value in values[chosen]:
         change = np.eye(len(value)) * 0.01
-        moved = bones_of(value + change, frames, lengths) - bones_of(value[None], frames, lengths)
-        body = bones_of(value[None], frames, lengths)
+        body = world_bones(bones_of(value[None], frames, lengths), tree, COCO19)
+        moved = world_bones(bones_of(value + change, frames, lengths), tree, COCO19) - body
         spun = (turned(body, np.array([-1e-3])) - body) / 1e-3 / HEADING_UNIT
         columns = np.concatenate([moved / 0.01, spun])
         jacobian = np.einsum("kb,cbd->ckd", paths, columns).reshape(len(columns), -1)

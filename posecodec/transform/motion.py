@@ -20,7 +20,7 @@ from posecodec.transform.blocks import dct, dst
 from posecodec.transform.coefficients import BINS, CoefficientModel, frequency_bins, log16
 from posecodec.transform.graph import Edge, Graph, learned_tree, modes, own_tree
 from posecodec.transform.layer import Coder, decode_channels, encode_channels
-from posecodec.transform.polar import HEADING_STEPS, Polar, PolarTables, Tree, bones_of, heading
+from posecodec.transform.polar import HEADING_STEPS, Polar, PolarTables, Tree, bones_of, heading, world_bones
 
 Floats = NDArray[np.float64]
 SCALE_STEPS = 32
@@ -87,7 +87,7 @@ def _rested(points: Floats, tables: PolarTables, tree: Tree) -> Floats:
     """Keypoints never seen put where bones of usual direction and length lead, from the root outwards and back."""
     if not np.isnan(points).any():
         return points
-    rest = bones_of(np.zeros((1, 3 * len(tree.bones))), tables.frames, tables.lengths)[0]
+    rest = world_bones(bones_of(np.zeros((1, 3 * len(tree.bones))), tables.frames, tables.lengths), tree, COCO19)[0]
     whole = points.copy()
     for (start, end), bone in [*zip(tree.bones[::-1], rest[::-1], strict=True), *zip(tree.bones, rest, strict=True)]:
         for to, at, sign in ((start, end, -1.0), (end, start, 1.0)):

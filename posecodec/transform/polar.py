@@ -1,8 +1,9 @@
 """A body as directions and lengths of its bones: the trained basis for skeletons whose limbs keep their length.
 
 Keypoints of a body are not free: a limb of constant length has two numbers, not three. Each bone is turned by the body's
-heading and written as the logarithm of its direction about the bone's usual one (two numbers, on the tangent plane) and
-what its length differs from the usual; heading and centroid join them. A learned matrix weights all of it by what it does
+heading, those of the arms and the head by the torso as well and the ears by the eyes, and written as the logarithm of its
+direction about the bone's usual one (two numbers, on the tangent plane) and what its length differs from the usual;
+heading and centroid join them. A learned matrix weights all of it by what it does
 to the keypoints, on average, and decorrelates it, so that an error of 1 in one channel is about 1 / sqrt(K) mm a keypoint.
 """
 
@@ -112,6 +113,67 @@ def bones_of(values: Floats, frames: Floats, lengths: Floats) -> Floats:
     return np.einsum("bij,tbi->tbj", frames, local) * (split[..., 2] + lengths)[..., None]
 
 
+FOLLOWS = (
+    ("neck", "left_shoulder", "right_shoulder", "elbow wrist nose left_eye right_eye"),
+    ("left_eye", "left_eye", "right_eye", "ear"),
+)
+"""Bones, by the keypoint at their end, and what follows them: along, from, to, and the names of the followers."""
+
+
+def body_frames(along: Floats, across: Floats) -> Floats:
+    """(T, 3, 3) orthonormal frames, rows x, y, z: y along a bone (T, 3), x across (T, 3) as far as that is aside of y.
+
+    Where either has no direction, an axis takes its place, so that a frame always turns back what it turned.
+    """
+    y = _unit(along, np.array([0.0, 1.0, 0.0]))
+    aside = across - (across * y).sum(axis=1, keepdims=True) * y
+    other = np.eye(3)[np.abs(y).argmin(axis=1)]
+    other -= (other * y).sum(axis=1, keepdims=True) * y
+    x = _unit(aside, _unit(other, other))
+    return np.stack([x, y, np.cross(x, y)], axis=1)
+
+
+def _unit(vectors: Floats, instead: Floats) -> Floats:
+    size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(size > 1e-6, vectors / np.maximum(size, 1e-6), instead)
+
+
+def _followers(tree: Tree, skeleton: Skeleton) -> list[tuple[int, int, int, list[int]]]:
+    ends = [skeleton.keypoints[end] for _, end in tree.bones]
+    return [
+        (
+            ends.index(a),
+            ends.index(b),
+            ends.index(c),
+            [i for i, n in enumerate(ends) if n.endswith(tuple(names.split()))],
+        )
+        for a, b, c, names in FOLLOWS
+    ]
+
+
+def local_bones(bones: Floats, tree: Tree, skeleton: Skeleton) -> Floats:
+    """Bones (T, B, 3), turned by the heading, as seen from those that they follow."""
+    local = bones.copy()
+    for along, left, right, after in _followers(tree, skeleton):
+        frames = body_frames(_middle(bones, along, left, right), bones[:, left] - bones[:, right])
+        local[:, after] = np.einsum("tij,tbj->tbi", frames, bones[:, after])
+    return local
+
+
+def world_bones(local: Floats, tree: Tree, skeleton: Skeleton) -> Floats:
+    """The mirror of `local_bones`: whom others follow comes first."""
+    bones = local.copy()
+    for along, left, right, after in _followers(tree, skeleton):
+        frames = body_frames(_middle(bones, along, left, right), bones[:, left] - bones[:, right])
+        bones[:, after] = np.einsum("tji,tbj->tbi", frames, local[:, after])
+    return bones
+
+
+def _middle(bones: Floats, along: int, left: int, right: int) -> Floats:
+    """The bone along, or the mean of left and right where it is one of them."""
+    return bones[:, left] + bones[:, right] if along == left else bones[:, along]
+
+
 @dataclass(frozen=True, eq=False)
 class Polar:
     """The basis for one stretch of one person, y up, at the usual size.
@@ -129,7 +191,7 @@ class Polar:
         """(T, K, 3) mm without gaps to channels (T, 3K + 1)."""
         angle = heading(points, self.skeleton)
         ends = np.array(self.tree.bones)
-        bones = turned(points[:, ends[:, 1]] - points[:, ends[:, 0]], angle)
+        bones = local_bones(turned(points[:, ends[:, 1]] - points[:, ends[:, 0]], angle), self.tree, self.skeleton)
         rest = angle - self.turn * 2 * np.pi / HEADING_STEPS
         rest -= 2 * np.pi * np.rint(rest[0] / (2 * np.pi))
         place = (points.mean(axis=1) - self.origin) * np.sqrt(len(self.skeleton))
@@ -141,7 +203,8 @@ class Polar:
     def inverse(self, channels: Floats) -> Floats:
         """The mirror of `forward`: (T, K, 3)."""
         values = (channels + self.tables.mean) @ self.tables.inverse
-        bones = bones_of(values[:, :-4], self.tables.frames, self.tables.lengths)
+        local = bones_of(values[:, :-4], self.tables.frames, self.tables.lengths)
+        bones = world_bones(local, self.tree, self.skeleton)
         angle = values[:, -4] / HEADING_UNIT + self.turn * 2 * np.pi / HEADING_STEPS
         body = np.einsum("kb,tbd->tkd", self.tree.paths - self.tree.paths.mean(axis=0), turned(bones, -angle))
         return body + (values[:, None, -3:] / np.sqrt(len(self.skeleton)) + self.origin)
