@@ -72,9 +72,17 @@ class Job:
         if "_plan" not in self.__dict__:
             plan = None
             if self.body is not None and self.body.shape[2] == 3:
-                plan = plan_polar(self.body.astype(np.float64), self.up, tables, self.rate)
+                plan = plan_polar(self.body.astype(np.float64), self.skeleton, self.up, tables, self.rate)
             self.__dict__["_plan"] = plan or plan_graph(self.points.astype(np.float64), self.skeleton)
         found: Plan = self.__dict__["_plan"]
+        return found
+
+    def made(self, index: int, tables: TransformTables) -> Made:
+        """The chunk by the transform at a step, made once: searches ask for the same step again."""
+        kept = self.__dict__.setdefault("_made", {})
+        if index not in kept:
+            kept[index] = transformed(self, index, tables)
+        found: Made = kept[index]
         return found
 
     @cached_property
@@ -88,15 +96,25 @@ class Job:
 
     def index_of(self, error: float, tables: TransformTables) -> int:
         """The step that gives about that mean error, in the recording's unit."""
-        plan = self.plan(tables)
-        step = error * plan.scale * SPREAD_OVER[isinstance(plan.basis, Polar)]
-        return int(np.clip(np.rint(STEPS_PER_OCTAVE * np.log2(max(step, 1e-300))), FIRST_INDEX, LAST_INDEX))
+        return self.index_at(loudness(error * SPREAD_OVER[isinstance(self.plan(tables).basis, Polar)]), tables)
+
+    def index_at(self, level: int, tables: TransformTables) -> int:
+        """The step of a `loudness` in the recording's unit, which is the same for chunks of all scales."""
+        return int(np.clip(level + loudness(self.plan(tables).scale), FIRST_INDEX, LAST_INDEX))
+
+    @property
+    def target(self) -> float:
+        """The mean error of the default quality."""
+        return QUALITY * HEIGHTS * (self.size or 1.0)
 
     def quality(self, tables: TransformTables) -> int:
-        """The step of the default quality."""
-        if isinstance(self.plan(tables).basis, Polar):
-            return BODY_INDEX
-        return self.index_of(QUALITY * HEIGHTS * (self.size or 1.0), tables)
+        """The step that is expected to give the default quality."""
+        return BODY_INDEX if isinstance(self.plan(tables).basis, Polar) else self.index_of(self.target, tables)
+
+
+def loudness(step: float) -> int:
+    """16 x log2 of a step: the index where the unit is that of the channels."""
+    return int(np.rint(STEPS_PER_OCTAVE * np.log2(max(step, 1e-300))))
 
 
 @dataclass(frozen=True)
@@ -116,16 +134,24 @@ def transformed(
     if guide is None:
         write_presence(encoder, TRANSFORM, job.presence)
     plan = job.plan(tables)
-    pose = recorded(write_motion(encoder, plan, index, tables.model, guide), job.skeleton)
+    pose = write_motion(encoder, plan, index, tables.model, guide)
     errors = job.points.astype(np.float64) - _single(pose)
     encoder.put_bits(int(bound is not None), 1)
     if bound is not None:
-        moves = needed(errors, bound)
-        _put_float(encoder, bound)
+        tighter = _tightened(bound, job.points)
+        moves = needed(job.points.astype(np.float64) - pose, tighter)
+        _put_float(encoder, tighter)
         write_corrections(encoder, moves)
-        errors = job.points.astype(np.float64) - _single(pose + moves * grid(bound, pose.shape[2]))
+        errors = job.points.astype(np.float64) - _single(pose + moves * grid(tighter, pose.shape[2]))
     sizes = np.sqrt(np.square(errors).sum(axis=2))[job.presence.mask]
     return Made(encoder.finish(), float(sizes.sum()), float(sizes.max(initial=0.0)))
+
+
+def _tightened(bound: float, points: NDArray[np.floating]) -> float:
+    """A bound that leaves room for the rounding to float32 that follows, or the bound itself where there is none."""
+    most = np.float32(np.nanmax(np.abs(points), initial=0.0))
+    tighter = float(np.float32(bound - np.sqrt(points.shape[2]) / 2 * float(np.spacing(most))))
+    return tighter if tighter > 0 else bound
 
 
 def untransformed(
@@ -136,7 +162,6 @@ def untransformed(
     presence = read_presence(decoder, frames, count) if guide is None else None
     rate = header.rate
     pose = read_motion(decoder, frames, header.skeleton, header.dims, header.coded_up, rate, tables, guide)
-    pose = recorded(pose, header.skeleton)
     if decoder.get_bits(1):
         bound = _get_float(decoder)
         pose = pose + read_corrections(decoder, frames, count, header.dims) * grid(bound, header.dims)
@@ -145,16 +170,8 @@ def untransformed(
 
 
 def recorded(pose: Floats, skeleton: Skeleton) -> Floats:
-    """The recorded keypoints of a pose that may be of coco19."""
-    if pose.shape[1] == len(skeleton):
-        return pose
+    """The recorded keypoints of a body of coco19, by name."""
     return pose[:, [COCO19.keypoints.index(name) for name in skeleton.keypoints]]
-
-
-def guide_of(body: NDArray[np.float32], skeleton: Skeleton) -> Floats:
-    """A decoded body (T, 19, D) as `write_motion` takes a guide: of coco19 in 3D, of the recorded keypoints in 2D."""
-    pose = body.astype(np.float64)
-    return pose if body.shape[2] == 3 else recorded(pose, skeleton)
 
 
 def _single(pose: Floats) -> Floats:
@@ -183,7 +200,7 @@ LENGTH_BYTES = 4
 def exact(job: Job) -> bytes:
     """A chunk with every bit of its positions and confidences."""
     wide = job.points.dtype == np.float64
-    surely = np.array_equal(job.confidence, job.presence.mask.astype(np.float32))
+    surely = job.confidence.tobytes() == job.presence.mask.astype(np.float32).tobytes()
     positions = pack_floats(np.ascontiguousarray(job.points))
     head = LOSSLESS << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if surely else UNSURE)
     confidence = b"" if surely else pack_floats(np.ascontiguousarray(job.confidence))

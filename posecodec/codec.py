@@ -5,10 +5,10 @@ sequence -> tracks -> chunks -> tokens, transform coefficients or exact floats, 
 
 from __future__ import annotations
 
-import zlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec import chunks, container, payload
-from posecodec.chunks import Job
+from posecodec.chunks import Job, loudness
 from posecodec.container import Chunk, Header, Promise, Track
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.goal import Goal
@@ -28,13 +28,20 @@ from posecodec.rate import cheapest, largest_within
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import COCO19, missing_for
 from posecodec.tokens import TokenGrid
+from posecodec.transform.layer import TooFineError
 from posecodec.transform.motion import FIRST_INDEX, LAST_INDEX
 from posecodec.transform.tables import built_in
+from posecodec.verify import checksum
 from posecodec.windowing import find_tracks
 
 TOKENS_FROM = 140
 """Finer steps than this never take fewer bytes with tokens below them (benchmarks/LOG.md)."""
 TOKEN_LEVELS = (1, 2, 4)
+FAR_OFF = 2.0
+"""Times the default quality's error that its expected step may give."""
+MEAN_STEPS = 4.0
+"""Steps in a mean error, about: where searches begin."""
+LOUDEST = 6000
 
 if TYPE_CHECKING:
     from posecodec.tokenizer import Tokenizer
@@ -104,7 +111,7 @@ class PoseCodec:
         if goal.kind == "levels":
             return self._encode_tokens(sequence, jobs, int(goal.value))
         if goal.kind == "lossless":
-            crc = Promise("lossless", zlib.crc32(sequence.positions.tobytes()), 0.0)
+            crc = Promise("lossless", checksum(sequence), 0.0)
             return self._pack(sequence, jobs, [Chunk(chunks.exact(job)) for job in jobs], crc)
         if goal.kind == "max-error":
             return self._encode_bounded(sequence, jobs, float(np.float32(goal.value)))
@@ -130,53 +137,77 @@ class PoseCodec:
         made, worst = [], 0.0
         for job in jobs:
             index = cheapest(
-                lambda i, job=job: len(chunks.transformed(job, i, self.tables, bound).data),  # type: ignore[misc]
-                job.index_of(bound / 2.5, self.tables), FIRST_INDEX, LAST_INDEX,
-            )  # fmt: skip
+                partial(self._bounded_size, job, bound), job.index_of(bound / 2.5, self.tables), FIRST_INDEX, LAST_INDEX
+            )
             chunk = chunks.transformed(job, index, self.tables, bound)
             made.append(Chunk(chunk.data))
             worst = max(worst, chunk.worst)
-        if worst > bound:
+        if not worst <= bound:
             raise InputError(
                 f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
                 "use --lossless"
             )
         return self._pack(sequence, jobs, made, Promise("max-error", bound, min(worst / bound, 1.0)))
 
+    def _bounded_size(self, job: Job, bound: float, index: int) -> float:
+        """Bytes of a chunk that keeps the bound as far as float32 can; infinite where the step is too fine."""
+        try:
+            return len(chunks.transformed(job, index, self.tables, bound).data)
+        except TooFineError:
+            return math.inf
+
     def _encode_graded(self, sequence: PoseSequence, jobs: list[Job], goal: Goal) -> Encoded:
-        """One step for all chunks: the default quality, or the coarsest that keeps a mean error, or finest of a rate."""
+        """One step for all chunks, the coarsest that keeps a mean error or the finest of a rate; or the default quality."""
         if goal.kind == "quality" or not jobs:
-            return self._at(sequence, jobs, lambda job: job.quality(self.tables))
-        if goal.kind == "mean-error":
-            index = largest_within(
-                lambda i: self._mean_error(jobs, i),
-                goal.value,
-                jobs[0].index_of(goal.value, self.tables),
-                FIRST_INDEX,
-                LAST_INDEX,
-            )
-            if index is None:
-                raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
-            reached = self._mean_error(jobs, index) / goal.value
-            promise = Promise("mean-error", goal.value, reached)
-            return self._pack(sequence, jobs, [self._plain(job, index) for job in jobs], promise)
-        return self._at_bitrate(sequence, jobs, goal.value)
+            return self._at(sequence, jobs, self._quality)
+        if goal.kind == "bitrate":
+            return self._at_bitrate(sequence, jobs, goal.value)
+        level = self._coarsest(jobs, goal.value)
+        if level is None:
+            raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
+        promise = Promise("mean-error", goal.value, self._mean_error(jobs, level) / goal.value)
+        made = [self._plain(job, job.index_at(level, self.tables)) for job in jobs]
+        return self._pack(sequence, jobs, made, promise)
+
+    def _quality(self, job: Job) -> int:
+        """The step of the default quality: the expected one, unless it misses by far."""
+        index = job.quality(self.tables)
+        found = job.made(index, self.tables).total / max(int(job.presence.mask.sum()), 1)
+        if found <= FAR_OFF * job.target:
+            return index
+        level = self._coarsest([job], job.target)
+        if level is None:
+            raise InputError("the default quality cannot be reached; use --lossless")
+        return job.index_at(level, self.tables)
+
+    def _coarsest(self, jobs: list[Job], error: float) -> int | None:
+        """The largest step, as `chunks.loudness`, that keeps a mean error; None if none does."""
+        start = loudness(error * MEAN_STEPS)
+        return largest_within(lambda level: self._mean_error(jobs, level), error, start, -LOUDEST, LOUDEST)
 
     def _at_bitrate(self, sequence: PoseSequence, jobs: list[Job], limit: float) -> Encoded:
-        def coded(index: int, share: float = 0.0) -> Encoded:
-            return self._at(sequence, jobs, lambda job: index, Promise("bitrate", limit, share))
+        def coded(level: int, share: float = 0.0) -> Encoded:
+            promise = Promise("bitrate", limit, share)
+            return self._at(sequence, jobs, lambda job: job.index_at(level, self.tables), promise)
 
-        def rate(index: int) -> float:
-            return len(coded(index).data) * 8e-3 * sequence.rate / sequence.frames
+        def rate(level: int) -> float:
+            try:
+                return len(coded(level).data) * 8e-3 * sequence.rate / sequence.frames
+            except TooFineError:
+                return math.inf
 
-        start = jobs[0].quality(self.tables)
-        finest = largest_within(lambda i: rate(-i), limit, -start, -LAST_INDEX, -FIRST_INDEX)
+        start = loudness(jobs[0].target * MEAN_STEPS)
+        finest = largest_within(lambda level: rate(-level), limit, -start, -LOUDEST, LOUDEST)
         if finest is None:
             raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
         return coded(-finest, rate(-finest) / limit)
 
-    def _mean_error(self, jobs: list[Job], index: int) -> float:
-        made = [chunks.transformed(job, index, self.tables) for job in jobs]
+    def _mean_error(self, jobs: list[Job], level: int) -> float:
+        """Of all keypoints at a step; infinite where that is too fine to be coded."""
+        try:
+            made = [job.made(job.index_at(level, self.tables), self.tables) for job in jobs]
+        except TooFineError:
+            return math.inf
         return sum(chunk.total for chunk in made) / max(sum(int(job.presence.mask.sum()) for job in jobs), 1)
 
     def _at(
@@ -186,7 +217,7 @@ class PoseCodec:
         return self._pack(sequence, jobs, [self._smallest(job, index(job)) for job in jobs], promise)
 
     def _plain(self, job: Job, index: int) -> Chunk:
-        return Chunk(chunks.transformed(job, index, self.tables).data)
+        return Chunk(job.made(index, self.tables).data)
 
     def _smallest(self, job: Job, index: int) -> Chunk:
         """A chunk with a step: transform alone, or tokens and what they miss, where there are token weights for it."""
@@ -203,7 +234,7 @@ class PoseCodec:
         assert job.body is not None
         data, grid, side = self.tokenizer.encode(job.body, job.presence, job.up, levels)
         body = self.tokenizer.decode(side, grid.indices, len(job.points), job.up)
-        guide = chunks.guide_of(body, job.skeleton)
+        guide = body.astype(np.float64)
         return Chunk(data, chunks.transformed(job, index, self.tables, guide=guide).data)
 
     def _jobs(self, sequence: PoseSequence, goal: Goal) -> list[Job]:
@@ -239,8 +270,8 @@ class PoseCodec:
         header, parts = self._opened(source)
         shape = (header.frames, len(header.ids), len(header.skeleton))
         places = [(track, *chunk) for track in header.tracks for chunk in track.chunks]
-        exact = any(payload.kind_of(part.base) == payload.LOSSLESS for part in parts)
-        dtype = chunks.exact_dtype(parts[0].base) if exact else np.dtype(np.float32)
+        exact = [part.base for part in parts if payload.kind_of(part.base) == payload.LOSSLESS]
+        dtype = chunks.exact_dtype(exact[0]) if exact else np.dtype(np.float32)
         positions = np.full((*shape, header.dims), np.nan, dtype)
         confidence = np.zeros(shape, np.float32)
         for (track, start, length), part in zip(places, parts, strict=True):
@@ -281,7 +312,7 @@ class PoseCodec:
             points, presence = chunks.recorded(body.astype(np.float64), header.skeleton), chunk.presence
             if part.refinement:
                 self._check_named(header.transform)
-                guide = chunks.guide_of(body, header.skeleton)
+                guide = body.astype(np.float64)
                 points, _ = chunks.untransformed(part.refinement, header, length, self.tables, guide)
         else:
             raise CorruptError("a chunk of a kind that does not exist; get the file again")

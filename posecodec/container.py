@@ -178,7 +178,16 @@ def read_header(data: bytes) -> Header:
 def without_refinement(data: bytes) -> bytes:
     """The file cut after the tokens: smaller and coarser, with nothing decoded. Raises CorruptError."""
     header, chunks = read(data)
-    return write(replace(header, promise=None), [Chunk(chunk.base) for chunk in chunks])
+    if not any(chunk.refinement for chunk in chunks):
+        return data
+    plain = all(is_tokens(chunk.base) for chunk in chunks)
+    cut = replace(header, promise=None, transform=b"" if plain else header.transform)
+    return write(cut, [Chunk(chunk.base) for chunk in chunks])
+
+
+def is_tokens(base: bytes) -> bool:
+    """Whether a chunk needs no transform weights: its kind, the upper two bits, is 0."""
+    return not base or base[0] >> 6 == 0
 
 
 def _part_crc(part: bytes, check: int, number: int) -> bytes:

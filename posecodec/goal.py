@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from posecodec.errors import UsageError
 from posecodec.sequence import UNIT_MM
 
@@ -25,8 +27,10 @@ class Goal:
     def __post_init__(self) -> None:
         assert self.kind in KINDS
         needs = self.kind not in ("quality", "lossless")
-        if needs and not (math.isfinite(self.value) and self.value > 0):
-            raise UsageError(f"{self.kind} is {self.value}; it must be a finite number above 0")
+        with np.errstate(over="ignore", under="ignore"):
+            single = float(np.float32(self.value))
+        if needs and not (math.isfinite(single) and single > 0):
+            raise UsageError(f"{self.kind} is {self.value:g}; it must be above 0 and no more than a float32 can be")
 
     @staticmethod
     def of(

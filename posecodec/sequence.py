@@ -6,6 +6,7 @@ people are cut into tracks (`windowing`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -167,7 +168,8 @@ def mean_rate(fps: float | None, timestamps: NDArray[np.float64] | None) -> floa
     if fps is not None:
         return fps
     span = float(timestamps[-1] - timestamps[0]) if timestamps is not None and len(timestamps) > 1 else 0.0
-    return (len(timestamps) - 1) / span if timestamps is not None and span > 0 else 30.0
+    rate = (len(timestamps) - 1) / span if timestamps is not None and span > 0 else 0.0
+    return rate if rate > 0 and math.isfinite(rate) else 30.0
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -189,7 +191,8 @@ def _as_float(values: Any, what: str, dtype: Any = np.float32) -> NDArray[Any]:
 
 
 def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
-    wide = exact and getattr(values, "dtype", None) == np.float64
+    dtype = getattr(values, "dtype", np.dtype(np.float32))
+    wide = exact and dtype.kind == "f" and dtype.itemsize == 8
     points = _as_float(values, "positions", np.float64 if wide else np.float32)
     if points.ndim == 3:
         points = points[:, None]

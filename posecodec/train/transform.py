@@ -236,7 +236,7 @@ def others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sa
         if rng.random() < 0.5:
             points = points + rng.normal(size=points.shape) * 10 ** rng.uniform(-1, 1)
         plan = plan_graph(points, Skeleton.custom(points.shape[1]))
-        size = float(np.abs(points - points.mean(axis=(0, 1))).mean())
+        size = plan.scale * float(np.abs(points - points.mean(axis=(0, 1))).mean())
         index = int(16 * np.log2(size * 10 ** rng.uniform(-3.3, -0.6)))
         samples.append(Sample(plan.channels, plan.prior, plan.pinned, index, False, True))
     return samples

@@ -102,7 +102,7 @@ def log16(value: Int) -> Int:
 
 @kernel
 def exp16(value: Int) -> Int:
-    """2**(value / 16) as an integer, rounded down; 0 for very negative values, at most 2**40."""
+    """2**(value / 16) as an integer, rounded down; 0 for very negative values, below 2**41."""
     whole = min(np.int64(value) >> 4, np.int64(40))
     mantissa = EXP16[np.int64(value) & 15]
     if whole >= 16:

@@ -13,6 +13,7 @@ from posecodec.entropy.rangecoder import MAX_PUT_BYTES, RangeDecoder, RangeEncod
 
 Floats = NDArray[np.float64]
 SAFETY = 0.999
+MOST = 2**31 - 1
 """The share of the bound that is aimed at: decoders differ by less than the rest."""
 
 
@@ -32,7 +33,7 @@ def needed(errors: Floats, bound: float) -> NDArray[np.int32]:
         np.put_along_axis(less, order[..., rank : rank + 1], 0.0, axis=-1)
         fits = np.square(known - less * step).sum(axis=-1) <= limit
         moves = np.where(fits[..., None], less, moves)
-    return moves.astype(np.int32)
+    return np.clip(moves, -MOST, MOST).astype(np.int32)
 
 
 @kernel

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
+from posecodec.errors import InputError
 from posecodec.transform import coefficients as kernels
 from posecodec.transform.blocks import choose_sizes, dct, dst, options
-from posecodec.transform.coefficients import PAD, CoefficientModel, exp16, frequency_bins, log16
+from posecodec.transform.coefficients import LARGEST, PAD, CoefficientModel, exp16, frequency_bins, log16
 
 Floats = NDArray[np.float64]
 FIRST, LATER, RESIDUAL = 0, 1, 2
@@ -21,6 +22,10 @@ THRIFT = 0.14
 def step_size(index: int) -> float:
     """The quantizer's step of an index: sixteen to the octave, 1 at 0."""
     return float(2.0 ** (index / STEPS_PER_OCTAVE))
+
+
+class TooFineError(InputError):
+    """A step so fine that coefficients do not fit 30 bits."""
 
 
 @dataclass(eq=False)
@@ -120,7 +125,7 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], shifts: 
 
 
 def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Floats:
-    """Code channels (T, C); returns what the decoder will have."""
+    """Code channels (T, C); returns what the decoder will have. Raises TooFineError."""
     step = step_size(coder.index)
     decoded = np.zeros_like(channels)
     start = 0
@@ -130,6 +135,8 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Fl
         kind = coder.kind(start)
         before = decoded[start - 1]
         values = coder.forward(channels[start : start + size], before, kind) / step
+        if not np.abs(values).max(initial=0.0) < LARGEST - 1:
+            raise TooFineError("too fine an error for coordinates that reach so far; allow more, or use --lossless")
         limit = _limit(values)
         encoder.put_total(limit, 1, size + 1)
         quantized, places = coder.run(encoder, kind, limit, values)

@@ -28,6 +28,8 @@ SCALE_BITS, INDEX_BITS, EXPONENT_BITS, LEVEL_BITS, SLOPE_BITS, DROP_BITS = 12, 1
 FIRST_INDEX, LAST_INDEX = -(1 << INDEX_BITS - 1), (1 << INDEX_BITS - 1) - 1
 ORIGIN_BITS = 10
 SPREAD_BITS = 6
+SPREAD_UNITS = 4
+"""Octaves from a graph's unit to how far its keypoints spread."""
 NOTHING: Floats = np.zeros(1)
 RATE = 30.0
 """Frames per second that the polar prior was counted at."""
@@ -50,7 +52,8 @@ class Plan:
     """How a stretch will be coded.
 
     turned, scale: what the basis sees is scale x (recorded coordinates @ turned.T). channels: (T, C) of the recording.
-    prior, pinned: as `Coder` takes them. fields: what is written before the channels, as (value, bits).
+    prior, pinned: as `Coder` takes them. fields: what is written before the channels, as (value, bits). kept: which
+    keypoints of coco19 the recorded ones are, in order; None where they are not all among them.
     """
 
     basis: Polar | Graph
@@ -60,14 +63,19 @@ class Plan:
     prior: NDArray[np.int64]
     pinned: NDArray[np.bool_]
     fields: tuple[tuple[int, int], ...]
+    kept: tuple[int, ...] | None
 
     def guided(self, guide: Floats | None) -> Floats:
-        """Channels of poses (T, K, D) as recorded; 0 of None."""
-        return NOTHING if guide is None else self.basis.forward(guide @ self.turned.T * self.scale)
+        """Channels of bodies (T, 19, D) of coco19; 0 of None."""
+        if guide is None:
+            return NOTHING
+        pose = guide if isinstance(self.basis, Polar) else guide[:, self.kept]
+        return self.basis.forward(pose @ self.turned.T * self.scale)
 
     def placed(self, channels: Floats) -> Floats:
         """Poses (T, K, D) as recorded, of channels."""
-        return (self.basis.inverse(channels) / self.scale) @ self.turned
+        pose = (self.basis.inverse(channels) / self.scale) @ self.turned
+        return pose[:, self.kept] if isinstance(self.basis, Polar) else pose
 
 
 def filled(points: Floats) -> Floats:
@@ -108,8 +116,18 @@ def polar_scale(points: Floats, tables: PolarTables, tree: Tree) -> int | None:
     return steps if abs(steps) < 1 << SCALE_BITS - 1 else None
 
 
-def plan_polar(points: Floats, up: str, tables: TransformTables, rate: float) -> Plan | None:
-    """A plan in the trained basis for (T, 19, 3) of coco19 with NaN, or None where the body has no size."""
+def kept_of(skeleton: Skeleton) -> tuple[int, ...] | None:
+    """Which keypoints of coco19 a skeleton's are; None where it has others."""
+    if missing_for(skeleton, COCO19):
+        return None
+    return tuple(COCO19.keypoints.index(name) for name in skeleton.keypoints)
+
+
+def plan_polar(points: Floats, skeleton: Skeleton, up: str, tables: TransformTables, rate: float) -> Plan | None:
+    """A plan in the trained basis for (T, 19, 3) of coco19 with NaN, or None where the body has no size.
+
+    skeleton: of the recorded keypoints, all of them of coco19.
+    """
     tree = _coco_tree()
     steps = polar_scale(points, tables.polar, tree)
     if steps is None:
@@ -123,8 +141,9 @@ def plan_polar(points: Floats, up: str, tables: TransformTables, rate: float) ->
     fields = ((steps % (1 << SCALE_BITS), SCALE_BITS), (turn, 8), *_signed_fields(origin, ORIGIN_BITS))
     basis = Polar(tables.polar, COCO19, tree, turn, origin)
     return Plan(
-        basis, scale, turned_up, basis.forward(world), _at_rate(tables.prior, rate), polar_pinned(tables.polar), fields
-    )
+        basis, scale, turned_up, basis.forward(world), _at_rate(tables.prior, rate), polar_pinned(tables.polar), fields,
+        kept_of(skeleton),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -154,12 +173,13 @@ def plan_graph(points: Floats, skeleton: Skeleton) -> Plan:
     center = np.nanmean(whole, axis=1, keepdims=True)
     whole = np.where(np.isnan(whole), center, whole)
     spread = float(np.sqrt(np.square(whole - center).mean()) + np.abs(whole - whole[:1]).mean()) or 1.0
-    exponent = int(np.floor(np.log2(spread))) - 4
-    origin = np.rint(whole[0].mean(axis=0) / 2.0**exponent)
-    if np.abs(origin).max() > 2**24 or abs(exponent) >= 1 << EXPONENT_BITS - 1:
+    exponent = int(np.floor(np.log2(spread))) - SPREAD_UNITS
+    whole = whole * 2.0**-exponent
+    origin = np.rint(whole[0].mean(axis=0))
+    if not np.abs(origin).max() <= 2**24 or abs(exponent) >= 1 << EXPONENT_BITS - 1:
         raise InputError("coordinates are too far from 0, relative to how they spread; use --lossless")
-    plans = [_plan_tree(whole, edges, learned, origin, exponent) for edges, learned in _trees(whole, skeleton)]
-    return min(plans, key=lambda plan: _price(plan, spread))
+    plans = [_plan_tree(whole, skeleton, edges, learned, exponent) for edges, learned in _trees(whole, skeleton)]
+    return min(plans, key=_price)
 
 
 def _trees(points: Floats, skeleton: Skeleton) -> list[tuple[tuple[Edge, ...], bool]]:
@@ -167,9 +187,10 @@ def _trees(points: Floats, skeleton: Skeleton) -> list[tuple[tuple[Edge, ...], b
     return trees + [(learned_tree(points), True)] if len(skeleton) > 2 else trees
 
 
-def _plan_tree(points: Floats, edges: tuple[Edge, ...], learned: bool, origin: Floats, exponent: int) -> Plan:
+def _plan_tree(points: Floats, skeleton: Skeleton, edges: tuple[Edge, ...], learned: bool, exponent: int) -> Plan:
     count = points.shape[1]
-    basis = Graph(modes(count, edges), origin * 2.0**exponent)
+    origin = np.rint(points[0].mean(axis=0))
+    basis = Graph(modes(count, edges), origin)
     channels = basis.forward(points)
     numbers = _fit_numbers(channels, points.shape[2])
     tree = [f for start, _, weight in edges for f in ((start, _bits_of(count)), (weight, 4))] if learned else []
@@ -179,15 +200,18 @@ def _plan_tree(points: Floats, edges: tuple[Edge, ...], learned: bool, origin: F
     )  # fmt: skip
     dims = points.shape[2]
     return Plan(
-        basis, 1.0, np.eye(dims), channels, _graph_prior(count, dims, numbers), _graph_pinned(count, dims), fields
-    )
+        basis, 2.0**-exponent, np.eye(dims), channels, _graph_prior(count, dims, numbers), _graph_pinned(count, dims),
+        fields, kept_of(skeleton),
+    )  # fmt: skip
 
 
-def _price(plan: Plan, spread: float) -> float:
+def _price(plan: Plan) -> float:
     """Bits at an error of a fiftieth of the spread, about."""
     channels = plan.channels
     coefficients = dct(min(len(channels), 256)) @ channels[:256]
-    return 0.5 * float(np.log2(1 + np.square(coefficients * (50 / spread))).sum()) + sum(b for _, b in plan.fields)
+    return 0.5 * float(np.log2(1 + np.square(coefficients * (50 / 2**SPREAD_UNITS))).sum()) + sum(
+        b for _, b in plan.fields
+    )
 
 
 def _bits_of(count: int) -> int:
@@ -246,7 +270,7 @@ def write_motion(
 ) -> Floats:
     """Code a plan with the step of an index; returns the pose (T, K, D) that the decoder will have.
 
-    guide: (T, K, D) that the decoder has already: then only what is left is coded.
+    guide: a body (T, 19, D) of coco19 that the decoder has already: then only what is left is coded. Raises TooFineError.
     """
     encoder.put_bits(int(isinstance(plan.basis, Graph)), 1)
     for value, bits in plan.fields:
@@ -261,25 +285,27 @@ def read_motion(
     decoder: RangeDecoder, frames: int, skeleton: Skeleton, dims: int, up: str, rate: float, tables: TransformTables,
     guide: Floats | None = None,
 ) -> Floats:  # fmt: skip
-    """The mirror of `write_motion`: (T, K, D), K of coco19 in the polar basis. Raises CorruptError."""
+    """The mirror of `write_motion`: (T, K, D) as recorded. Raises CorruptError."""
     if decoder.get_bits(1):
         plan = _read_graph(decoder, skeleton, dims)
-    elif dims == 3 and not missing_for(skeleton, COCO19):
-        plan = _read_polar(decoder, tables, up, rate)
+    elif dims == 3 and kept_of(skeleton) is not None:
+        plan = _read_polar(decoder, skeleton, tables, up, rate)
     else:
         raise CorruptError(f"a chunk of bodies in a file of {skeleton.name!r} in {dims}D; get the file again")
+    if guide is not None and plan.kept is None:
+        raise CorruptError("a refinement of keypoints that no tokens stand for; get the file again")
     index = _get_raw(decoder, INDEX_BITS) + FIRST_INDEX
     coder = Coder(tables.model, plan.prior, plan.pinned, index, guide is not None, isinstance(plan.basis, Graph))
     return plan.placed(decode_channels(decoder, frames, len(plan.pinned), coder) + plan.guided(guide))
 
 
-def _read_polar(decoder: RangeDecoder, tables: TransformTables, up: str, rate: float) -> Plan:
+def _read_polar(decoder: RangeDecoder, skeleton: Skeleton, tables: TransformTables, up: str, rate: float) -> Plan:
     steps = _signed(_get_raw(decoder, SCALE_BITS), SCALE_BITS)
     turn = _get_raw(decoder, 8)
     origin = np.array([_get_exp_golomb(decoder, ORIGIN_BITS) for _ in range(3)], np.float64)
     basis = Polar(tables.polar, COCO19, _coco_tree(), turn, origin)
     prior, pinned = _at_rate(tables.prior, rate), polar_pinned(tables.polar)
-    return Plan(basis, 2.0 ** (steps / SCALE_STEPS), upright(3, up), NOTHING, prior, pinned, ())
+    return Plan(basis, 2.0 ** (steps / SCALE_STEPS), upright(3, up), NOTHING, prior, pinned, (), kept_of(skeleton))
 
 
 def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> Plan:
@@ -293,9 +319,9 @@ def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> Plan:
     origin = np.array([_get_exp_golomb(decoder, SPREAD_BITS) for _ in range(dims)], np.float64)
     level = _signed(_get_raw(decoder, LEVEL_BITS), LEVEL_BITS)
     numbers = (level, _get_raw(decoder, SLOPE_BITS), _get_raw(decoder, DROP_BITS))
-    basis = Graph(modes(count, edges), origin * 2.0**exponent)
     return Plan(
-        basis, 1.0, np.eye(dims), NOTHING, _graph_prior(count, dims, numbers), _graph_pinned(count, dims), ()
+        Graph(modes(count, edges), origin), 2.0**-exponent, np.eye(dims), NOTHING,
+        _graph_prior(count, dims, numbers), _graph_pinned(count, dims), (), kept_of(skeleton),
     )  # fmt: skip
 
 

@@ -101,6 +101,7 @@ def logs(vectors: Floats, frames: Floats, lengths: Floats) -> Floats:
     angle = np.arctan2(side, local[..., 2])
     factor = np.where(side > 1e-12, angle / np.maximum(side, 1e-12), 1.0) * lengths
     tangent = local[..., :2] * factor[..., None]
+    tangent[..., 0] += np.where((side <= 1e-12) & (local[..., 2] < 0), np.pi * lengths, 0.0)
     return np.concatenate([tangent, (size - lengths)[..., None]], axis=-1).reshape(len(vectors), -1)
 
 
