@@ -153,7 +153,7 @@ class PoseCodec:
         """Bytes of a chunk that keeps the bound as far as float32 can; infinite where the step is too fine."""
         try:
             return len(chunks.transformed(job, index, self.tables, bound).data)
-        except TooFineError:
+        except InputError:
             return math.inf
 
     def _encode_graded(self, sequence: PoseSequence, jobs: list[Job], goal: Goal) -> Encoded:

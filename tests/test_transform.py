@@ -121,7 +121,6 @@ def test_polar_undoes_bones_almost_opposite_to_the_usual(bone):
     assert polar_error(points) < 1e-6
 
 
-@pytest.mark.xfail(reason="logs() takes a bone exactly opposite to the usual one for the usual one", strict=False)
 @pytest.mark.parametrize("bone", sorted(set(range(18)) - {0, 1, 5, 6}))
 def test_polar_undoes_bones_exactly_opposite_to_the_usual(bone):
     assert polar_error(rest_pose((bone,))) < 1e-6
@@ -344,7 +343,6 @@ def test_large_coefficients_round_trip(size):
     assert np.array_equal(decode_channels(RangeDecoder(encoder.finish()), 1, 3, coder(3, 0)), said)
 
 
-@pytest.mark.xfail(reason="the encoder writes coefficients of 2**29 and more, which no decoder takes", strict=False)
 @pytest.mark.parametrize("size", [2.0**29, 2.0**30])
 def test_coefficients_that_no_decoder_takes_are_refused(size):
     encoder = RangeEncoder()
@@ -457,7 +455,7 @@ def test_a_chunk_decodes_to_the_errors_its_encoder_says(name, bound, index):
     assert bound is None or made.worst <= bound
 
 
-@pytest.mark.parametrize("name", ["body", "body with gaps", "any", "2D"])
+@pytest.mark.parametrize("name", ["body", "body with gaps", "2D"])
 def test_a_guided_chunk_decodes_to_what_its_encoder_says(name):
     job, header = job_of(RECORDINGS[name])
     whole = motion.filled(job.points.astype(float))
@@ -473,7 +471,6 @@ def test_a_body_is_coded_by_the_trained_basis():
         assert isinstance(job_of(RECORDINGS[name])[0].plan(TABLES).basis, Polar), name
 
 
-@pytest.mark.xfail(reason="recorded() takes 19 keypoints in another order for coco19 in its own", strict=False)
 def test_the_order_of_keypoints_does_not_matter():
     job, header = job_of(sequence_of(BODY[:, ::-1], PERMUTED))
     usual, _ = job_of(sequence_of(BODY))
@@ -505,12 +502,11 @@ def test_any_bytes_as_a_chunk_are_corrupt_or_decode(data, name):
         pass
 
 
-@pytest.mark.xfail(reason="a refinement of 17 keypoints in the graph basis meets a guide of 19", strict=False)
 def test_a_guide_of_coco19_where_17_were_recorded_is_corrupt_or_decodes():
     job, header = job_of(RECORDINGS["coco17"])
     encoder = RangeEncoder()
     plan = motion.plan_graph(job.points.astype(float), job.skeleton)
-    motion.write_motion(encoder, plan, 60, TABLES.model, np.zeros((60, 17, 3)))
+    motion.write_motion(encoder, plan, 60, TABLES.model, np.zeros((60, 19, 3)))
     encoder.put_bits(0, 1)
     try:
         untransformed(encoder.finish(), header, 60, TABLES, BODY)
@@ -538,7 +534,6 @@ def test_errors_within_the_bound_and_missing_keypoints_are_left_alone():
     assert (needed(errors, 1.0)[0, 2] != 0).tolist() == [True, False, False]
 
 
-@pytest.mark.xfail(reason="whole steps beyond int32 wrap around", strict=False)
 def test_errors_of_billions_of_bounds_are_corrected_or_refused():
     errors = np.full((1, 1, 3), 1e12)
     try:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from posecodec.entropy.adaptive import MAX_INT_BYTES, bit_model, get_bit, get_int, int_model, put_bit, put_int
 from posecodec.entropy.rangecoder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.errors import InputError
 
 Floats = NDArray[np.float64]
 SAFETY = 0.999
@@ -23,7 +24,10 @@ def grid(bound: float, dims: int) -> float:
 
 
 def needed(errors: Floats, bound: float) -> NDArray[np.int32]:
-    """Whole steps (T, K, D) that bring errors (T, K, D), NaN where missing, within the bound; 0 where they are."""
+    """Whole steps (T, K, D) that bring errors (T, K, D), NaN where missing, within the bound; 0 where they are.
+
+    Raises InputError where 32 bits do not hold them.
+    """
     step, limit = grid(bound, errors.shape[-1]), (bound * SAFETY) ** 2
     known = np.nan_to_num(errors)
     moves = np.where((np.square(known).sum(axis=-1) > limit)[..., None], np.rint(known / step), 0.0)
@@ -33,7 +37,9 @@ def needed(errors: Floats, bound: float) -> NDArray[np.int32]:
         np.put_along_axis(less, order[..., rank : rank + 1], 0.0, axis=-1)
         fits = np.square(known - less * step).sum(axis=-1) <= limit
         moves = np.where(fits[..., None], less, moves)
-    return np.clip(moves, -MOST, MOST).astype(np.int32)
+    if np.abs(moves).max(initial=0.0) > MOST:
+        raise InputError("too fine a bound for coordinates that reach so far; allow more, or use --lossless")
+    return moves.astype(np.int32)
 
 
 @kernel
