@@ -22,6 +22,7 @@ from posecodec.transform.motion import (
     LAST_INDEX,
     Plan,
     TransformTables,
+    is_stiff,
     plan_graph,
     plan_polar,
     read_motion,
@@ -70,10 +71,12 @@ class Job:
     def plan(self, tables: TransformTables) -> Plan:
         """The plan of the transform, made once."""
         if "_plan" not in self.__dict__:
-            plan = None
+            plan, points = None, self.points.astype(np.float64)
             if self.body is not None and self.body.shape[2] == 3:
                 plan = plan_polar(self.body.astype(np.float64), self.skeleton, self.up, tables, self.rate)
-            self.__dict__["_plan"] = plan or plan_graph(self.points.astype(np.float64), self.skeleton)
+            if plan is None or not is_stiff(plan, points, self.skeleton, self.target):
+                plan = plan_graph(points, self.skeleton)
+            self.__dict__["_plan"] = plan
         found: Plan = self.__dict__["_plan"]
         return found
 

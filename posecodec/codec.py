@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,8 +129,7 @@ class PoseCodec:
         made = [
             self.tokenizer.encode(body, job.presence, job.up, levels) for job, body in zip(jobs, bodies, strict=True)
         ]
-        found = self._pack(sequence, jobs, [Chunk(data) for data, _, _ in made], None)
-        return replace(found, tokens=tuple(grid for _, grid, _ in made))
+        return self._pack(sequence, jobs, [Chunk(data) for data, _, _ in made], None)
 
     def _encode_bounded(self, sequence: PoseSequence, jobs: list[Job], bound: float) -> Encoded:
         """The smallest chunks that keep every keypoint within the bound."""
@@ -260,7 +259,12 @@ class PoseCodec:
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tracks, dict(sequence.metadata), promise,
         )  # fmt: skip
-        return Encoded(container.write(header, made), header, ())
+        grids = tuple(
+            self.tokenizer.tokens(chunk.base, len(job.points), len(sequence.skeleton))
+            for job, chunk in zip(jobs, made, strict=True)
+            if payload.kind_of(chunk.base) == payload.TOKENS
+        )
+        return Encoded(container.write(header, made), header, grids)
 
     def decode(self, source: Encoded | bytes | str | Path) -> PoseSequence:
         """The sequence in a file, with positions as near as it tells.

@@ -28,6 +28,9 @@ SCALE_BITS, INDEX_BITS, EXPONENT_BITS, LEVEL_BITS, SLOPE_BITS, DROP_BITS = 12, 1
 FIRST_INDEX, LAST_INDEX = -(1 << INDEX_BITS - 1), (1 << INDEX_BITS - 1) - 1
 ORIGIN_BITS = 10
 SPREAD_BITS = 6
+PRICED = 256
+STIFF_STEPS = 2.5
+"""Steps in the error at which bases are compared."""
 SPREAD_UNITS = 4
 """Octaves from a graph's unit to how far its keypoints spread."""
 NOTHING: Floats = np.zeros(1)
@@ -207,11 +210,21 @@ def _plan_tree(points: Floats, skeleton: Skeleton, edges: tuple[Edge, ...], lear
 
 def _price(plan: Plan) -> float:
     """Bits at an error of a fiftieth of the spread, about."""
-    channels = plan.channels
-    coefficients = dct(min(len(channels), 256)) @ channels[:256]
-    return 0.5 * float(np.log2(1 + np.square(coefficients * (50 / 2**SPREAD_UNITS))).sum()) + sum(
-        b for _, b in plan.fields
-    )
+    return price(plan.channels, 2**SPREAD_UNITS / 42) + sum(b for _, b in plan.fields)
+
+
+def price(channels: Floats, step: float) -> float:
+    """Bits that channels (T, C) need at a step, about, by their first frames."""
+    first = channels[:PRICED]
+    return 0.5 * float(np.log2(1 + np.square(dct(len(first)) @ first * (1.2 / step))).sum())
+
+
+def is_stiff(plan: Plan, points: Floats, skeleton: Skeleton, error: float) -> bool:
+    """Whether a polar plan pays for (T, K, D) as recorded: bones that keep their length make it cheaper than a graph."""
+    whole = filled(points)
+    whole = np.where(np.isnan(whole), np.nanmean(whole, axis=1, keepdims=True), whole)
+    modal = Graph(modes(len(skeleton), own_tree(skeleton)), whole[0].mean(axis=0)).forward(whole)
+    return price(plan.channels, error * plan.scale * STIFF_STEPS) < price(modal, error * STIFF_STEPS)
 
 
 def _bits_of(count: int) -> int:
