@@ -20,14 +20,12 @@ from posecodec.transform.layer import STEPS_PER_OCTAVE
 from posecodec.transform.motion import (
     FIRST_INDEX,
     LAST_INDEX,
-    Plan,
     TransformTables,
-    is_stiff,
-    plan_graph,
-    plan_polar,
+    plan_for,
     read_motion,
     write_motion,
 )  # fmt: skip
+from posecodec.transform.plan import Plan
 from posecodec.transform.polar import Polar
 
 Floats = NDArray[np.float64]
@@ -71,12 +69,9 @@ class Job:
     def plan(self, tables: TransformTables) -> Plan:
         """The plan of the transform, made once."""
         if "_plan" not in self.__dict__:
-            plan, points = None, self.points.astype(np.float64)
-            if self.body is not None and self.body.shape[2] == 3:
-                plan = plan_polar(self.body.astype(np.float64), self.skeleton, self.up, tables, self.rate)
-            if plan is None or not is_stiff(plan, points, self.skeleton, self.target):
-                plan = plan_graph(points, self.skeleton)
-            self.__dict__["_plan"] = plan
+            body = None if self.body is None else self.body.astype(np.float64)
+            points = self.points.astype(np.float64)
+            self.__dict__["_plan"] = plan_for(points, body, self.skeleton, self.up, self.rate, tables, self.target)
         found: Plan = self.__dict__["_plan"]
         return found
 

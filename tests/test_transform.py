@@ -20,7 +20,8 @@ from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.samples import walk
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import COCO17, COCO19, SMPL22, Skeleton
-from posecodec.transform import coefficients, motion
+from posecodec.transform import coefficients, motion, plan, plan_graph, plan_polar
+from posecodec.transform import fields as raw
 from posecodec.transform.blocks import LONGEST, SIZES, choose_sizes, dct, dst, options
 from posecodec.transform.coefficients import (
     BINS,
@@ -389,21 +390,21 @@ def test_any_bytes_are_corrupt_or_finite(data, frames):
 # --- Motion ---
 
 
-@pytest.mark.parametrize("bits", [motion.ORIGIN_BITS, motion.SPREAD_BITS])
+@pytest.mark.parametrize("bits", [plan_polar.ORIGIN_BITS, plan_graph.ORIGIN_BITS])
 def test_places_round_trip(bits):
     values = [0, 1, -1, 2, -2, 31, -32, 63, 64, -64, 1023, 1024, -1025, 2**20, -(2**24), 2**24]
     encoder = RangeEncoder()
-    for value, size in motion._signed_fields(np.array(values, float), bits):
-        motion._put_raw(encoder, value, size)
+    for value, size in raw.signed_fields(np.array(values, float), bits):
+        raw.put_raw(encoder, value, size)
     decoder = RangeDecoder(encoder.finish())
-    assert [motion._get_exp_golomb(decoder, bits) for _ in values] == values
+    assert [raw.get_exp_golomb(decoder, bits) for _ in values] == values
 
 
 def test_gaps_are_bridged_and_ends_held():
     points = np.arange(10.0)[:, None, None] * np.ones((10, 2, 3))
     points[[0, 4, 5, 9], 0] = np.nan
     points[:, 1] = np.nan
-    found = motion.filled(points)
+    found = plan.filled(points)
     assert found[:, 0, 0].tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 8]
     assert np.isnan(found[:, 1]).all() and np.isnan(points[0, 0]).all()
 
@@ -458,7 +459,7 @@ def test_a_chunk_decodes_to_the_errors_its_encoder_says(name, bound, index):
 @pytest.mark.parametrize("name", ["body", "body with gaps", "2D"])
 def test_a_guided_chunk_decodes_to_what_its_encoder_says(name):
     job, header = job_of(RECORDINGS[name])
-    whole = motion.filled(job.points.astype(float))
+    whole = plan.filled(job.points.astype(float))
     guide = np.nan_to_num(whole + rng().normal(scale=20, size=whole.shape))
     made = transformed(job, 60, TABLES, 3.0, guide)
     pose, presence = untransformed(made.data, header, len(job.points), TABLES, guide)
@@ -505,8 +506,8 @@ def test_any_bytes_as_a_chunk_are_corrupt_or_decode(data, name):
 def test_a_guide_of_coco19_where_17_were_recorded_is_corrupt_or_decodes():
     job, header = job_of(RECORDINGS["coco17"])
     encoder = RangeEncoder()
-    plan = motion.plan_graph(job.points.astype(float), job.skeleton)
-    motion.write_motion(encoder, plan, 60, TABLES.model, np.zeros((60, 19, 3)))
+    chosen = plan_graph.plan_graph(job.points.astype(float), job.skeleton)
+    motion.write_motion(encoder, chosen, 60, TABLES.model, np.zeros((60, 19, 3)))
     encoder.put_bits(0, 1)
     try:
         untransformed(encoder.finish(), header, 60, TABLES, BODY)

@@ -25,7 +25,9 @@ from posecodec.transform import coefficients as kernels
 from posecodec.transform.blocks import dct, dst
 from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
 from posecodec.transform.layer import FIRST, Coder, encode_channels
-from posecodec.transform.motion import TransformTables, plan_graph, polar_pinned
+from posecodec.transform.motion import TransformTables
+from posecodec.transform.plan_graph import plan_graph
+from posecodec.transform.plan_polar import polar_pinned
 from posecodec.transform.polar import (
     HEADING_UNIT,
     Polar,

@@ -1,5 +1,6 @@
 """The transform codec: keypoints to nearly independent channels, blocks of cosines and sines over time, integers, bytes.
 
-`basis` turns poses into channels and back, `blocks` cuts channels into blocks and transforms them, `coefficients` codes
-the quantized coefficients with a learned integer context model, `layer` puts them together and chooses the integers.
+`polar` and `graph` turn poses into channels and back; `plan`, `plan_polar` and `plan_graph` choose how, and `fields` writes
+that down; `blocks` cuts channels into blocks and transforms them, `coefficients` codes the quantized coefficients with a
+learned integer context model, `layer` codes channels with these, `corrections` keeps a bound; `motion` puts all together.
 """
