@@ -19,7 +19,7 @@ BLOCK_BITS = 40.0
 """What a block costs besides its coefficients, for choosing sizes."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def dct(frames: int) -> Floats:
     """(N, N) orthonormal DCT-II, frequencies first."""
     n = np.arange(frames)
@@ -28,11 +28,19 @@ def dct(frames: int) -> Floats:
     return matrix
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def dst(frames: int) -> Floats:
     """(N, N) orthonormal DST-VII, frequencies first: zero at the frame before the first, flat at the end."""
     n = np.arange(frames)
-    return 2 / np.sqrt(2 * frames + 1) * np.sin(np.pi * (2 * n[:, None] + 1) * (n + 1) / (2 * frames + 1))
+    period = 4 * frames + 2
+    waves = 2 / np.sqrt(2 * frames + 1) * np.sin(2 * np.pi * np.arange(period) / period)
+    return np.asarray(waves[(2 * n[:, None] + 1) * (n + 1) % period])
+
+
+@lru_cache(maxsize=128)
+def _single(frames: int, pinned: bool) -> NDArray[np.float32]:
+    """A transform in the precision that choosing sizes needs."""
+    return (dst(frames) if pinned else dct(frames)).astype(np.float32)
 
 
 def options(left: int) -> list[int]:
@@ -46,13 +54,14 @@ def choose_sizes(channels: Floats, step: float, whole: bool) -> list[int]:
     whole: channels are residuals without a frame before, so that every block is a cosine block.
     """
     frames = len(channels)
+    scaled = (channels * (1.2 / step)).astype(np.float32)
     marks = [*range(0, frames, GRID), frames]
     best = {0: (0.0, 0)}
     for start in marks[:-1]:
         if start not in best:
             continue
         for size in options(frames - start):
-            price = best[start][0] + _price(channels, start, size, step, whole)
+            price = best[start][0] + _price(scaled, start, size, whole)
             end = start + size
             if end not in best or price < best[end][0]:
                 best[end] = (price, size)
@@ -63,10 +72,10 @@ def choose_sizes(channels: Floats, step: float, whole: bool) -> list[int]:
     return sizes[::-1]
 
 
-def _price(channels: Floats, start: int, size: int, step: float, whole: bool) -> float:
-    block = channels[start : start + size]
-    if start == 0 or whole:
-        coefficients = dct(size) @ block
-    else:
-        coefficients = dst(size) @ (block - channels[start - 1])
-    return BLOCK_BITS + float(0.5 * np.log2(1.0 + np.square(coefficients * (1.2 / step))).sum())
+def _price(scaled: NDArray[np.float32], start: int, size: int, whole: bool) -> float:
+    """About the bits of a block, of channels in steps."""
+    block, pinned = scaled[start : start + size], start > 0 and not whole
+    values = _single(size, pinned) @ (block - scaled[start - 1] if pinned else block)
+    np.square(values, out=values)
+    values += 1
+    return BLOCK_BITS + 0.5 * float(np.log2(values, out=values).sum())

@@ -60,6 +60,11 @@ class Tree:
     bones: tuple[tuple[int, int], ...]
     paths: Floats
 
+    @cached_property
+    def centered(self) -> Floats:
+        """(K, K-1) what leads to a keypoint from the centroid."""
+        return self.paths - self.paths.mean(axis=0)
+
     @staticmethod
     def of(skeleton: Skeleton) -> Tree:
         """Breadth first from the root along the edges."""
@@ -157,7 +162,7 @@ def local_bones(bones: Floats, tree: Tree, skeleton: Skeleton) -> Floats:
     local = bones.copy()
     for along, left, right, after in _followers(tree, skeleton):
         frames = body_frames(_middle(bones, along, left, right), bones[:, left] - bones[:, right])
-        local[:, after] = np.einsum("tij,tbj->tbi", frames, bones[:, after])
+        local[:, after] = bones[:, after] @ frames.swapaxes(1, 2)
     return local
 
 
@@ -166,7 +171,7 @@ def world_bones(local: Floats, tree: Tree, skeleton: Skeleton) -> Floats:
     bones = local.copy()
     for along, left, right, after in _followers(tree, skeleton):
         frames = body_frames(_middle(bones, along, left, right), bones[:, left] - bones[:, right])
-        bones[:, after] = np.einsum("tji,tbj->tbi", frames, local[:, after])
+        bones[:, after] = local[:, after] @ frames
     return bones
 
 
@@ -207,5 +212,5 @@ class Polar:
         local = bones_of(values[:, :-4], self.tables.frames, self.tables.lengths)
         bones = world_bones(local, self.tree, self.skeleton)
         angle = values[:, -4] / HEADING_UNIT + self.turn * 2 * np.pi / HEADING_STEPS
-        body = np.einsum("kb,tbd->tkd", self.tree.paths - self.tree.paths.mean(axis=0), turned(bones, -angle))
+        body = self.tree.centered @ turned(bones, -angle)
         return body + (values[:, None, -3:] / np.sqrt(len(self.skeleton)) + self.origin)
