@@ -29,6 +29,7 @@ LAYER_BYTES = 12
 LARGEST_PACKED = 64 << 20
 MOST_POSES = 2**24
 """Frames times people that a file may have: 6 days of one person at 30 fps, and 5 GB of positions and confidence."""
+MOST_KEYPOINTS = 2048
 SPELLED_OUT = 31
 RATES = tuple(
     Fraction(n, d)
@@ -132,6 +133,8 @@ def write(header: Header, chunks: list[Chunk]) -> bytes:
             f"{header.frames} frames of {len(header.ids)} people; at most {MOST_POSES} frames times people fit: "
             "cut the recording"
         )
+    if len(header.skeleton) > MOST_KEYPOINTS:
+        raise InputError(f"{len(header.skeleton)} keypoints; at most {MOST_KEYPOINTS} fit: split the skeleton")
     layered = any(chunk.refinement for chunk in chunks)
     single = len(chunks) == 1 and not layered
     head = _header_bytes(header, layered, single)
@@ -331,6 +334,8 @@ def _read_skeleton(source: _Source, spelled: bool, number: int) -> Skeleton:
     if number != SPELLED_OUT:
         raise _Cut("skeleton both built in and spelled out")
     values = json.loads(source.packed())
+    if len(values["keypoints"]) > MOST_KEYPOINTS:
+        raise _Cut(f"{len(values['keypoints'])} keypoints")
     edges, pairs = (tuple((int(a), int(b)) for a, b in values[key]) for key in ("edges", "pairs"))
     root = None if values["root"] is None else int(values["root"])
     return Skeleton(str(values["name"]), tuple(str(k) for k in values["keypoints"]), edges, pairs, root)

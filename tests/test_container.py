@@ -106,6 +106,15 @@ def varint(value):
     return container._varint(value)
 
 
+def test_more_keypoints_than_fit_are_refused_both_ways():
+    many = Skeleton.custom(container.MOST_KEYPOINTS + 1)
+    with pytest.raises(InputError, match="2049 keypoints"):
+        write(variant(skeleton=many), [Chunk(b"")])
+    head = container._packed(container._skeleton_json(many))
+    with pytest.raises(CorruptError, match="2049 keypoints"):
+        read(forged(0b10010, varint(3) + varint(0) + head, shape=0x5F))
+
+
 def test_a_header_of_everything_round_trips():
     round_trip(*rich())
 
