@@ -180,6 +180,52 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
     _print(found.as_dict(), "\n".join(found.lines()), as_json, a)
 
 
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .npz or .safetensors."
+)
+@click.option("--levels", type=int, help="Quantizer levels.  [default: the file's, or the weights']")
+@click.option("--fps", type=float, help="Frame rate of a pose file that has none.")
+@model_option
+@device_option
+@force_option
+def tokens(
+    source: Path, output: Path, levels: int | None, fps: float | None, model: str | None, device: str, force: bool
+) -> None:
+    """Write the tokens of a pose file or a .posec file for models that learn from motion.
+
+    Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., and levels, codes, frames_per_step, vocabulary.
+    """
+    from posecodec import io
+    from posecodec.io.arrays import write_arrays
+
+    codecs: dict[str | None, PoseCodec] = {}
+    if source.suffix == ".posec":
+        from posecodec.codec import weights_for
+        from posecodec.container import read_header
+        from posecodec.io.files import read_file
+
+        data = read_file(source)
+        codec = _codec(codecs, model or weights_for(read_header(data)), device)
+        grids = codec.tokens(data)
+    else:
+        sequence = io.load(source, fps=fps)
+        codec = _codec(codecs, model or f"body{sequence.dims}d", device)
+        grids = codec.tokenize(sequence, levels)
+    if not grids:
+        raise InputError(f"{source}: no chunk of it has tokens; encode the recording with --levels")
+    vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
+    arrays = {"stream": vocabulary.flatten(grids)}
+    arrays |= {f"chunk_{i}": grid.coarser(vocabulary.levels).indices for i, grid in enumerate(grids)}
+    facts = {
+        "levels": vocabulary.levels, "codes": vocabulary.codes, "frames_per_step": vocabulary.frames_per_step,
+        "vocabulary": vocabulary.size,
+    }  # fmt: skip
+    write_arrays(output, arrays, facts, force)
+    click.echo(f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")
+
+
 @cli.command("train-transform")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of motion, see benchmarks/train.")
 @click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")

@@ -6,7 +6,7 @@ sequence -> tracks -> chunks -> tokens, transform coefficients or exact floats, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -289,6 +289,28 @@ class PoseCodec:
             )  # fmt: skip
         except InputError as error:
             raise CorruptError(f"the file holds what no recording can: {error}; get the file again") from error
+
+    def tokenize(self, sequence: PoseSequence, levels: int | None = None) -> tuple[TokenGrid, ...]:
+        """The token grids of a sequence, one per chunk; the weights' default levels if not told. Raises as `encode` does.
+
+        `codec.tokenizer.vocabulary(levels).flatten(grids)` makes one line of integers of them.
+        """
+        return self.encode(sequence, self.tokenizer.checked_levels(levels)).tokens
+
+    def detokenize(self, grids: Sequence[TokenGrid], fps: float = 30.0, size: float | None = None) -> PoseSequence:
+        """What tokens alone say: one person per grid, standing at the origin, upright, facing +z, each from frame 0 on.
+
+        size: of the bodies, as `Tokenizer.stand` takes it; by default that of an average adult in mm, in 2D 200 px.
+        Place, heading and size are side information, which only a file has: decode that to get them.
+        """
+        dims, skeleton = self.tokenizer.config.dims, self.tokenizer.skeleton
+        chosen = size or (float(self.tables.polar.lengths.sum()) if dims == 3 else 200.0)
+        frames = max((grid.frames for grid in grids), default=0)
+        positions = np.full((frames, len(grids), len(skeleton), dims), np.nan, np.float32)
+        for person, grid in enumerate(grids):
+            positions[: grid.frames, person] = self.tokenizer.stand(grid, chosen)
+        unit, up = ("mm", "y") if dims == 3 else ("px", "-y")
+        return PoseSequence.of(positions, fps=fps, skeleton=skeleton, unit=unit, up=up)
 
     def tokens(self, source: bytes | str | Path) -> tuple[TokenGrid, ...]:
         """The token grids of a file's chunks that have tokens, without running the network. Raises as `decode` does."""

@@ -19,9 +19,10 @@ from posecodec.model.config import ModelConfig, from_dict
 from posecodec.model.vqgan import VQGAN
 from posecodec.model.weights import Weights
 from posecodec.neural import choose_tokens, decode_points, encode_points
-from posecodec.normalize import Normalization, Side, denormalize, normalize
+from posecodec.normalize import Normalization, Side, denormalize, knot_count, normalize
 from posecodec.payload import Payload, Presence, Tables
 from posecodec.skeleton import BUILT_IN, Skeleton
+from posecodec.streams import Vocabulary
 from posecodec.tokens import TokenGrid
 from posecodec.windowing import pad_steps
 
@@ -61,6 +62,23 @@ class Tokenizer:
         """Keypoints (T, K, D) of the model's skeleton, in the recording's unit and axes."""
         body = self._points_of(tokens, frames)
         return denormalize(body, side, self.normalization, up, tokens.shape[-1])
+
+    def vocabulary(self, levels: int | None = None) -> Vocabulary:
+        """Of streams with so many levels, all by default. Raises InputError if the model has not so many."""
+        chosen = self.config.levels if levels is None else self.checked_levels(levels)
+        _, height, width = self.grid(1)
+        return Vocabulary(chosen, self.config.codes, (height, width), self.config.factor[0])
+
+    def stand(self, grid: TokenGrid, size: float) -> NDArray[np.float32]:
+        """Keypoints (T, K, D) of tokens alone: a body of that size standing at the origin, upright, facing +z.
+
+        size: summed length of the bones in 3D, in any unit; root mean square distance from the root in 2D.
+        """
+        how, frames = self.normalization, grid.frames
+        root = np.zeros((knot_count(frames, how.root_knots), how.dims), np.int32)
+        heading = np.zeros(knot_count(frames, how.heading_knots) if how.heading_knots else 0, np.int32)
+        scale = np.full(knot_count(frames, how.scale_knots), round(np.log2(size) / how.scale_step), np.int32)
+        return self.decode(Side(root, heading, scale), grid.indices, frames, "y" if how.dims == 3 else "-y")
 
     def tokens(self, data: bytes, frames: int, keypoints: int) -> TokenGrid:
         """The token grid of a chunk. Raises CorruptError."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from tokenize import TokenError
 from typing import Any
 
@@ -15,7 +17,8 @@ import numpy as np
 from numpy.lib import format as layout
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError
+from posecodec.errors import InputError, UsageError
+from posecodec.io.files import AnyPath, write_atomic
 
 _MAX_EMPTY = 1 << 24
 
@@ -57,3 +60,23 @@ def encode_array(array: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     layout.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
     return stream.getvalue()
+
+
+def write_arrays(path: AnyPath, arrays: Mapping[str, NDArray[np.int32]], facts: Mapping[str, int], force: bool) -> None:
+    """Integer arrays and plain numbers as `.npz` or `.safetensors`, by suffix; of the latter facts are metadata.
+
+    Raises UsageError for another suffix, or as `write_atomic` does.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".safetensors":
+        from safetensors.numpy import save
+
+        data = save(dict(arrays), metadata={name: str(value) for name, value in facts.items()})
+    elif suffix == ".npz":
+        stream = io.BytesIO()
+        members: dict[str, Any] = {**arrays, **{name: np.int64(value) for name, value in facts.items()}}
+        np.savez_compressed(stream, **members)
+        data = stream.getvalue()
+    else:
+        raise UsageError(f"{path}: the suffix {suffix!r} is neither .npz nor .safetensors; name the output so")
+    write_atomic(path, data, force)

@@ -1,0 +1,46 @@
+"""Token streams of a folder of .posec files as a torch dataset: no network runs, only the files' tokens are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from posecodec.codec import PoseCodec
+from posecodec.errors import InputError
+from posecodec.streams import PAD, padded
+
+
+class TokenFolder(Dataset[Tensor]):
+    """Item i is the stream (n,) int64 of the i-th file with tokens, sorted by name; see `posecodec.streams`.
+
+    codec: with the weights that the files were encoded with. levels: how many of them; all must have so many.
+    Raises InputError if no file of the folder has tokens, and as `PoseCodec.tokens` does.
+
+    >>> DataLoader(TokenFolder("clips", codec, 4), batch_size=8, collate_fn=collate)  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path, codec: PoseCodec, levels: int) -> None:
+        self.vocabulary = codec.tokenizer.vocabulary(levels)
+        found = ((path, codec.tokens(path)) for path in sorted(Path(folder).glob("*.posec")))
+        self.files, self.streams = [], []
+        for path, grids in found:
+            if grids:
+                self.files.append(path)
+                self.streams.append(self.vocabulary.flatten(grids))
+        if not self.files:
+            raise InputError(f"{folder}: no .posec file with tokens; encode recordings with --levels {levels}")
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(self.streams[index]).long()
+
+
+def collate(streams: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """(B, n) streams filled up with PAD, and (B, n) whether a token is one of the stream."""
+    batch = torch.from_numpy(padded([stream.int().numpy() for stream in streams])).long()
+    return batch, batch != PAD
