@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from posecodec.codec import PoseCodec
     from posecodec.container import Header
     from posecodec.sequence import PoseSequence
+    from posecodec.skeleton import Skeleton
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights missing or wrong,
@@ -60,7 +63,9 @@ def cli() -> None:
 @click.option("--from", "format", help="Format of the input: npz, npy, panoptic, pose, bvh.  [default: by suffix]")
 @click.option("--fps", type=float, help="Frame rate, where the file has none or a wrong one.")
 @click.option("--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in.")
-@click.option("--skeleton", help="Keep only the keypoints of this built-in skeleton, such as coco19.")
+@click.option(
+    "--skeleton", help="Keep only this built-in skeleton's keypoints, such as coco19, or name unnamed ones so."
+)
 @device_option
 @force_option
 @json_option
@@ -83,7 +88,7 @@ def encode(
     def one(source: Path, target: Path | None) -> None:
         sequence = io.load(source, format=format, fps=fps, unit=unit)
         if skeleton:
-            sequence = sequence.mapped_to(by_name(skeleton))
+            sequence = _named_as(sequence, by_name(skeleton))
         codec = _codec(codecs, model or (f"body{sequence.dims}d" if levels is not None else None), device)
         encoded = codec.encode(
             sequence, levels, bitrate=bitrate, lossless=lossless,
@@ -207,8 +212,9 @@ def tokens(
         from posecodec.io.files import read_file
 
         data = read_file(source)
-        codec = _codec(codecs, model or weights_for(read_header(data)), device)
-        grids = codec.tokens(data)
+        with _about(source):
+            codec = _codec(codecs, model or weights_for(read_header(data)), device)
+            grids = codec.tokens(data)
     else:
         sequence = io.load(source, fps=fps)
         codec = _codec(codecs, model or f"body{sequence.dims}d", device)
@@ -266,7 +272,7 @@ def verify(
     found = check(header, sequence, size, io.load(original, fps=fps, unit=unit) if original else None)
     _print(found.as_dict(), f"{file}: {found.line()}", as_json, file)
     if found.kept is False:
-        raise CorruptError(f"{file}: the promise is broken; encode the original again")
+        raise CorruptError(f"{file}: the promise is broken, or {original or 'the file'} is not what was encoded")
 
 
 @cli.command()
@@ -279,9 +285,11 @@ def cut(file: Path, output: Path, force: bool) -> None:
     from posecodec.io.files import read_file, write_atomic
 
     data = read_file(file)
-    coarse = container.without_refinement(data)
+    with _about(file):
+        coarse = container.without_refinement(data)
     write_atomic(output, coarse, force)
-    click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes")
+    why = "" if len(coarse) < len(data) else " (nothing refines its tokens)"
+    click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")
 
 
 @cli.command()
@@ -382,6 +390,21 @@ def _each(
         raise PosecodecError(f"{failed} of {len(sources)} files failed")
 
 
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Put the file's name in front of errors that do not have it."""
+    try:
+        yield
+    except PosecodecError as error:
+        raise type(error)(_named(error, path)) from error
+
+
+def _named_as(sequence: PoseSequence, skeleton: Skeleton) -> PoseSequence:
+    """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
+    unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))
+    return replace(sequence, skeleton=skeleton) if unnamed else sequence.mapped_to(skeleton)
+
+
 def _named(error: PosecodecError, source: Path) -> str:
     return str(error) if str(source) in str(error) else f"{source}: {error}"
 
@@ -428,8 +451,9 @@ def _decoded_whole(
     from posecodec.io.files import read_file
 
     data = read_file(source)
-    header, _ = container.read(data)
-    return _codec(codecs, model or weights_for(header), device).decode(data), header, len(data)
+    with _about(source):
+        header, _ = container.read(data)
+        return _codec(codecs, model or weights_for(header), device).decode(data), header, len(data)
 
 
 def _posec_facts(file: Path) -> dict[str, Any]:
@@ -437,21 +461,27 @@ def _posec_facts(file: Path) -> dict[str, Any]:
     from posecodec.io.files import read_file
 
     data = read_file(file)
-    header, chunks = container.read(data)
-    promise = header.promise
+    with _about(file):
+        header, chunks = container.read(data)
     return {
         "format": "posec",
         "bytes": len(data),
         "overhead": len(data) - sum(len(c.base) + len(c.refinement) for c in chunks),
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
         "coded as": ", ".join(sorted({payload.name_of(c.base) + " + residual" * bool(c.refinement) for c in chunks})),
-        "promise": f"{promise.kind} {promise.value:g}"
-        if promise and promise.kind != "lossless"
-        else promise and "lossless",
+        "promise": _promise_text(header),
         **_header_facts(header),
         "tracks": len(header.tracks),
         "chunks": header.chunk_count,
     }
+
+
+def _promise_text(header: Header) -> str:
+    promise = header.promise
+    if promise is None or promise.kind == "lossless":
+        return "none" if promise is None else "lossless"
+    unit = "kbit/s" if promise.kind == "bitrate" else header.unit
+    return f"{promise.kind} {promise.value:g} {unit}"
 
 
 def _header_facts(header: Header) -> dict[str, Any]:

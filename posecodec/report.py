@@ -38,7 +38,7 @@ class Report:
         ratio = self.bytes_in / max(self.bytes_out, 1)
         text = (
             f"{name}: {self.bytes_in:,} -> {self.bytes_out:,} bytes ({ratio:.0f}x), {self.bits_per_frame:.2f} bits/frame, "
-            f"{self.kbit_per_s:.3f} kbit/s"
+            f"{self.kbit_per_s:.3f} kbit/s{' a person' if self.people > 1 else ''}"
         )
         if self.mean is None:
             return f"{text}, no keypoints"

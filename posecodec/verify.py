@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class Verdict:
         """The verdict in a line."""
         if self.promise == "none":
             return "whole, decodes; nothing was promised"
-        number = f" {self.promised:g} {self.unit}" if self.promised is not None else ""
+        number = f" {self.promised:g} {self.unit}".rstrip() if self.promised is not None else ""
         reached = f", {self.reached:.6g} reached" if self.reached is not None else ""
         kept = {True: "kept", False: "BROKEN", None: "as its encoder measured (give the original to check)"}[self.kept]
         return f"whole, decodes; {self.promise}{number}{reached}: {kept}"
@@ -52,6 +53,8 @@ def verify(header: Header, decoded: PoseSequence, size: int, original: PoseSeque
     Raises InputError where the original is another recording.
     """
     promise = header.promise
+    if original is not None:
+        compare(original, decoded)
     if promise is None:
         return Verdict("none", None, None, "", True)
     if promise.kind == "lossless":
@@ -73,6 +76,6 @@ def _verdict_on_error(header: Header, decoded: PoseSequence, original: PoseSeque
         return Verdict(promise.kind, promise.value, promise.value * promise.reached, unit, None)
     found = compare(original, decoded)
     error = found.max if promise.kind == "max-error" else found.mpjpe
-    reached = error / UNIT_MM.get(header.unit, 1.0)
+    reached = 0.0 if math.isnan(error) else error / UNIT_MM.get(header.unit, 1.0)
     kept = not reached > promise.value * ROUNDING
     return Verdict(promise.kind, promise.value, reached, unit, kept)

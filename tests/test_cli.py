@@ -68,7 +68,7 @@ def test_json_and_levels(folder):
 def test_info_needs_no_weights(folder):
     facts = json.loads(run("info", folder / "walk.posec", "--json").stdout)
     assert facts["frames"] == 100 and facts["overhead"] <= 48 and facts["skeleton"] == "coco19"
-    assert facts["coded as"] == "transform" and facts["promise"] is None
+    assert facts["coded as"] == "transform" and facts["promise"] == "none"
     facts = json.loads(run("info", folder / "tokens.posec", "--json").stdout)
     assert facts["coded as"] == "tokens" and facts["weights"] == weights.read("body3d").id.hex()
 
@@ -112,7 +112,7 @@ def test_lengths_have_units(folder, tmp_path):
         files.append(tmp_path / f"{i}.posec")
         assert run("encode", folder / "walk.npz", "--max-error", text, "-o", files[-1]).returncode == 0
     assert len({file.read_bytes() for file in files}) == 1
-    assert json.loads(run("info", files[0], "--json").stdout)["promise"] == "max-error 5"
+    assert json.loads(run("info", files[0], "--json").stdout)["promise"] == "max-error 5 mm"
 
 
 @pytest.mark.parametrize("text", ["5furlong", "mm", "", "-5mm", "0mm", "nan", "5px", "5 m m", "1e400"])
@@ -213,3 +213,15 @@ def test_golden_file_decodes_to_the_same_tokens():
     drawn = posecodec.load(golden / "walk100.decoded.npz")
     decoded = codec.decode(golden / "walk100.posec")
     assert np.abs(decoded.positions - drawn.positions).max() < 0.01
+
+
+def test_unnamed_keypoints_take_a_skeletons_names_and_errors_name_the_file(tmp_path):
+    points = np.random.default_rng(0).uniform(0, 100, (20, 17, 2)).astype(np.float32)
+    np.save(tmp_path / "plain.npy", points)
+    found = run("encode", tmp_path / "plain.npy", "--fps", "30", "--skeleton", "coco17", "-o", tmp_path / "a.posec")
+    assert found.returncode == 0, found.stderr
+    assert container.read_header((tmp_path / "a.posec").read_bytes()).skeleton.name == "coco17"
+    (tmp_path / "cut.posec").write_bytes((tmp_path / "a.posec").read_bytes()[:-3])
+    for command in (["decode", "-o", tmp_path / "b.npz"], ["info"], ["verify"]):
+        found = run(command[0], tmp_path / "cut.posec", *command[1:])
+        assert found.returncode == 4 and "cut.posec" in found.stderr

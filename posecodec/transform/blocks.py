@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 SIZES = (16, 32, 64, 128, 256)
 GRID = SIZES[0]
 LONGEST = SIZES[-1] + GRID - 1
+MOST = 1e15
+"""Largest value in steps that sizes are chosen by: squares of its sums fit float32."""
 BLOCK_BITS = 40.0
 """What a block costs besides its coefficients, for choosing sizes."""
 
@@ -54,7 +56,7 @@ def choose_sizes(channels: Floats, step: float, whole: bool) -> list[int]:
     whole: channels are residuals without a frame before, so that every block is a cosine block.
     """
     frames = len(channels)
-    scaled = (channels * (1.2 / step)).astype(np.float32)
+    scaled = np.clip(channels * (1.2 / step), -MOST, MOST).astype(np.float32)
     marks = [*range(0, frames, GRID), frames]
     best = {0: (0.0, 0)}
     for start in marks[:-1]:
