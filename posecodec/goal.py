@@ -27,7 +27,7 @@ class Goal:
     def __post_init__(self) -> None:
         assert self.kind in KINDS
         if self.kind == "levels" and self.value < 1:
-            raise UsageError(f"{self.value:g} levels asked for; at least 1 is needed")
+            raise UsageError(f"levels is {self.value:g}; it must be a whole number above 0")
         needs = self.kind not in ("quality", "lossless")
         with np.errstate(over="ignore", under="ignore"):
             single = float(np.float32(self.value))
