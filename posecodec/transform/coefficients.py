@@ -309,6 +309,17 @@ def _choose(rows, place, value, thrift):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _take_in(value, usual, mags, tail, tails, k, c):  # type: ignore[no-untyped-def]
+    """Remember a coefficient for the features of those after it; its surplus over what was usual."""
+    log = log16(1 + abs(np.int64(value)))
+    mags[k + PAD, c + PAD] = log
+    surplus = log - max(usual - 112, np.int64(0))
+    tail[0] += surplus - (tail[0] >> 3)
+    tails[c] += surplus - (tails[c] >> 2)
+    return surplus
+
+
+@kernel
 def code_block(  # type: ignore[no-untyped-def]
     state, stream, encoding, values, thrift, quantized, places, mags, before, expected, bins, tails, positions,
     first, w1, b1, w2, b2, w3, b3, rows, limit,
@@ -339,12 +350,7 @@ def code_block(  # type: ignore[no-untyped-def]
                 put_coefficient(state, stream, rows, place, value)
             else:
                 quantized[k, c] = get_coefficient(state, stream, rows, place)
-            log = log16(1 + abs(np.int64(quantized[k, c])))
-            mags[k + PAD, c + PAD] = log
-            surplus = log - max(usual - 112, np.int64(0))
-            tail[0] += surplus - (tail[0] >> 3)
-            tails[c] += surplus - (tails[c] >> 2)
-            row_sum += surplus
+            row_sum += _take_in(quantized[k, c], usual, mags, tail, tails, k, c)
         tail[2] = (16 * row_sum) // count + (tail[2] >> 1)
         if not encoding and not is_sound(state, stream):
             return
@@ -387,10 +393,5 @@ def read_features(out, quantized, mags, before, expected, bins, tails, positions
             usual = log16(1 + expected[c, bins[k]])
             tail[1] = tails[c] >> 2
             _features(out[k * count + c], mags, before, usual, tail, k, c, count, size, first, positions[k])
-            log = log16(1 + abs(np.int64(quantized[k, c])))
-            mags[k + PAD, c + PAD] = log
-            surplus = log - max(usual - 112, np.int64(0))
-            tail[0] += surplus - (tail[0] >> 3)
-            tails[c] += surplus - (tails[c] >> 2)
-            row_sum += surplus
+            row_sum += _take_in(quantized[k, c], usual, mags, tail, tails, k, c)
         tail[2] = (16 * row_sum) // count + (tail[2] >> 1)
