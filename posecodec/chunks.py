@@ -44,7 +44,7 @@ class Job:
     """A chunk to be coded: frames start.. of a track.
 
     points: (T, K, D) as recorded, NaN where missing. body: (T, 19, D) of coco19, or None where it does not have all of
-    the recorded keypoints. up: axis used for coding. confidence: (T, K). rate: frames per second.
+    the recorded keypoints. up: axis used for coding. confidence: (T, K). rate: frames per second. unit: of the recording.
     """
 
     track: Track
@@ -55,6 +55,7 @@ class Job:
     up: str
     skeleton: Skeleton
     rate: float
+    unit: str
 
     @staticmethod
     def of(sequence: PoseSequence, body: PoseSequence | None, up: str, track: Track, start: int, length: int) -> Job:
@@ -64,6 +65,7 @@ class Job:
         return Job(
             track, sequence.positions[frames, person], None if body is None else body.positions[frames, person],
             Presence.of(sequence.valid[frames, person], confidence), confidence, up, sequence.skeleton, sequence.rate,
+            sequence.unit,
         )  # fmt: skip
 
     def plan(self, tables: TransformTables) -> Plan:

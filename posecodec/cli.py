@@ -225,7 +225,7 @@ def tokens(
     arrays = {"stream": vocabulary.flatten(grids)}
     arrays |= {f"chunk_{i}": grid.coarser(vocabulary.levels).indices for i, grid in enumerate(grids)}
     facts = {
-        "levels": vocabulary.levels, "codes": vocabulary.codes, "frames_per_step": vocabulary.frames_per_step,
+        "levels": vocabulary.levels, "codes": grids[0].codes,
         "vocabulary": vocabulary.size,
     }  # fmt: skip
     write_arrays(output, arrays, facts, force)
@@ -247,6 +247,22 @@ def train_transform(data: Path, target: Path, samples: int, steps: int, threads:
     if threads:
         torch.set_num_threads(threads)
     card = export(data, target, samples, steps, lambda text: click.echo(text, err=True))
+    click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
+
+
+@cli.command("train-tokens")
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON, see benchmarks/train.")
+@click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
+@click.option("--threads", type=int, help="CPU threads of torch.")
+def train_tokens(config: Path, target: Path, threads: int | None) -> None:
+    """Train token weights: bases, integer prior and network (about twenty minutes on two cores)."""
+    import torch
+
+    from posecodec.train.weights import TokenTraining, train
+
+    if threads:
+        torch.set_num_threads(threads)
+    card = train(TokenTraining.load(config), target, lambda text: click.echo(text, err=True))
     click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
@@ -330,14 +346,14 @@ def sample(file: Path, frames: int, people: int, force: bool) -> None:
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON, see benchmarks/train.")
 @device_option
 @click.option("--threads", type=int, help="CPU threads of torch.")
-@click.option("--export", "target", type=click.Path(path_type=Path), help="Write the best weights to PATH.safetensors.")
-@click.option("--default-levels", type=int, default=8, show_default=True, help="Of the exported weights.")
-def train(config: Path, device: str, threads: int | None, target: Path | None, default_levels: int) -> None:
-    """Train weights; goes on from the last checkpoint. Start with torchrun for several processes."""
+def train(config: Path, device: str, threads: int | None) -> None:
+    """Train a VQ-GAN of the paper, for research; goes on from the last checkpoint. torchrun starts several processes.
+
+    The weights that come with posecodec are made by train-tokens and train-transform.
+    """
     import torch
 
     from posecodec.train.config import TrainConfig
-    from posecodec.train.export import export
     from posecodec.train.loop import Trainer
 
     if threads:
@@ -350,10 +366,6 @@ def train(config: Path, device: str, threads: int | None, target: Path | None, d
         click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
 
     trainer.run(show if trainer.rank == 0 else lambda step, values: None)
-    if target and trainer.rank == 0:
-        best = trainer.best_path if trainer.best_path.exists() else trainer.checkpoint_path
-        card = export(trainer, best, target, 0.0, default_levels)
-        click.echo(f"\n{target}.safetensors  {card['sha256'][:8]}")
 
 
 cli.add_command(bench)

@@ -21,6 +21,8 @@ from posecodec.container import Chunk, Header, Promise, Track
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.goal import Goal
 from posecodec.io.files import read_file, write_atomic
+from posecodec.latents.digits import index_of
+from posecodec.latents.stream import Latents
 from posecodec.model import weights as weights_file
 from posecodec.model.weights import Weights
 from posecodec.normalize import guess_up
@@ -123,13 +125,20 @@ class PoseCodec:
 
     def _encode_tokens(self, sequence: PoseSequence, jobs: list[Job], levels: int) -> Encoded:
         """Tokens of so many levels, and nothing else."""
-        levels = self.tokenizer.checked_levels(levels)
         self._check_tokens(sequence)
-        bodies = [job.body for job in jobs if job.body is not None]
-        made = [
-            self.tokenizer.encode(body, job.presence, job.up, levels) for job, body in zip(jobs, bodies, strict=True)
-        ]
-        return self._pack(sequence, jobs, [Chunk(data) for data, _, _ in made], None)
+        index = index_of(self.tokenizer.checked_levels(levels))
+        return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index)[0]) for job in jobs], None)
+
+    def encode_tokens(self, sequence: PoseSequence, index: int) -> Encoded:
+        """Tokens alone with the step 2 ** (index / 16), as fine as some levels' or between: for benchmarks."""
+        self._check_tokens(sequence)
+        jobs = self._jobs(sequence, Goal())
+        return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index)[0]) for job in jobs], None)
+
+    def _tokens_at(self, job: Job, index: int) -> tuple[bytes, Latents]:
+        """A chunk's bytes and integers as tokens at the step of an index."""
+        assert job.body is not None
+        return self.tokenizer.encode(job.body, job.presence, job.up, job.unit, index)
 
     def _encode_bounded(self, sequence: PoseSequence, jobs: list[Job], bound: float) -> Encoded:
         """The smallest chunks that keep every keypoint within the bound."""
@@ -226,13 +235,12 @@ class PoseCodec:
         return min((plain, *(self._refined(job, index, n) for n in TOKEN_LEVELS)), key=lambda chunk: chunk.size)
 
     def _has_tokens(self, job: Job) -> bool:
-        return job.body is not None and job.body.shape[2] == self.tokenizer.config.dims
+        return job.body is not None and job.body.shape[2] == self.tokenizer.dims
 
     def _refined(self, job: Job, index: int, levels: int) -> Chunk:
         """Tokens, and the transform of what they miss."""
-        assert job.body is not None
-        data, grid, side = self.tokenizer.encode(job.body, job.presence, job.up, levels)
-        body = self.tokenizer.decode(side, grid.indices, len(job.points), job.up)
+        data, latents = self._tokens_at(job, index_of(levels))
+        body = self.tokenizer.decode(latents, job.up)
         guide = body.astype(np.float64)
         return Chunk(data, chunks.transformed(job, index, self.tables, guide=guide).data)
 
@@ -260,7 +268,7 @@ class PoseCodec:
             sequence.frames, sequence.ids, tracks, dict(sequence.metadata), promise,
         )  # fmt: skip
         grids = tuple(
-            self.tokenizer.tokens(chunk.base, len(job.points), len(sequence.skeleton))
+            self._grid_of(chunk.base, len(job.points), len(sequence.skeleton), sequence.unit)
             for job, chunk in zip(jobs, made, strict=True)
             if payload.kind_of(chunk.base) == payload.TOKENS
         )
@@ -300,16 +308,17 @@ class PoseCodec:
     def detokenize(self, grids: Sequence[TokenGrid], fps: float = 30.0, size: float | None = None) -> PoseSequence:
         """What tokens alone say: one person per grid, standing at the origin, upright, facing +z, each from frame 0 on.
 
-        size: of the bodies, as `Tokenizer.stand` takes it; by default that of an average adult in mm, in 2D 200 px.
+        size: of the bodies, summed length of the bones in mm; by default that of an average adult; in 2D the spread in px.
         Place, heading and size are side information, which only a file has: decode that to get them.
         """
-        dims, skeleton = self.tokenizer.config.dims, self.tokenizer.skeleton
-        chosen = size or (float(self.tables.polar.lengths.sum()) if dims == 3 else 200.0)
+        dims, skeleton = self.tokenizer.dims, self.tokenizer.skeleton
+        chosen = size or (self.tokenizer.usual_size if dims == 3 else 250.0)
         frames = max((grid.frames for grid in grids), default=0)
         positions = np.full((frames, len(grids), len(skeleton), dims), np.nan, np.float32)
-        for person, grid in enumerate(grids):
-            positions[: grid.frames, person] = self.tokenizer.stand(grid, chosen)
         unit, up = ("mm", "y") if dims == 3 else ("px", "-y")
+        for person, grid in enumerate(grids):
+            latents = self.tokenizer.latents_of(grid, chosen)
+            positions[: grid.frames, person] = self.tokenizer.decode(latents, up)
         return PoseSequence.of(positions, fps=fps, skeleton=skeleton, unit=unit, up=up)
 
     def tokens(self, source: bytes | str | Path) -> tuple[TokenGrid, ...]:
@@ -317,10 +326,14 @@ class PoseCodec:
         header, parts = self._opened(source)
         lengths = [length for track in header.tracks for _, length in track.chunks]
         return tuple(
-            self.tokenizer.tokens(part.base, length, len(header.skeleton))
+            self._grid_of(part.base, length, len(header.skeleton), header.unit)
             for length, part in zip(lengths, parts, strict=True)
             if payload.kind_of(part.base) == payload.TOKENS
         )
+
+    def _grid_of(self, data: bytes, frames: int, keypoints: int, unit: str) -> TokenGrid:
+        """The tokens of a chunk. Raises CorruptError."""
+        return self.tokenizer.grid_of(self.tokenizer.read(data, frames, keypoints, unit)[1])
 
     def _decoded(self, header: Header, part: Chunk, length: int) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
         """Positions (T, K, D), NaN where missing, and confidences (T, K) of one chunk."""
@@ -333,9 +346,9 @@ class PoseCodec:
             assert presence is not None
         elif kind == payload.TOKENS:
             self._check_named(header.weights)
-            chunk = self.tokenizer.read(part.base, length, len(header.skeleton))
-            body = self.tokenizer.decode(chunk.side, chunk.tokens, length, header.coded_up)
-            points, presence = chunks.recorded(body.astype(np.float64), header.skeleton), chunk.presence
+            presence, latents = self.tokenizer.read(part.base, length, len(header.skeleton), header.unit)
+            body = self.tokenizer.decode(latents, header.coded_up)
+            points = chunks.recorded(body.astype(np.float64), header.skeleton)
             if part.refinement:
                 self._check_named(header.transform)
                 guide = body.astype(np.float64)
@@ -362,13 +375,13 @@ class PoseCodec:
                     f"({ours.name}); pass the right ones with -m"
                 )
         if header.weights and (
-            header.dims != self.tokenizer.config.dims or missing_for(header.skeleton, self.tokenizer.skeleton)
+            header.dims != self.tokenizer.dims or missing_for(header.skeleton, self.tokenizer.skeleton)
         ):
             raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
         return header, parts
 
     def _check_tokens(self, sequence: PoseSequence) -> None:
-        dims, skeleton, name = self.tokenizer.config.dims, self.tokenizer.skeleton, self.tokenizer.weights.name
+        dims, skeleton, name = self.tokenizer.dims, self.tokenizer.skeleton, self.tokenizer.weights.name
         if sequence.dims != dims:
             raise InputError(f"{name} codes {dims}D, this is {sequence.dims}D; choose with -m")
         lost = missing_for(sequence.skeleton, skeleton)

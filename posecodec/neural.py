@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import numba
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from posecodec import heatmap
-from posecodec.entropy.tokencoder import TokenTables
 from posecodec.model.config import ModelConfig, Volume
 from posecodec.model.vqgan import VQGAN
 from posecodec.skeleton import BUILT_IN
@@ -62,75 +58,3 @@ def decode_points(model: VQGAN, tokens: Tensor) -> Tensor:
     logs += decoded.logits.reshape(logs.shape)
     found = heatmap.read_out(logs.flatten(0, -3).cpu().numpy(), config.sigma, empty=0)
     return heatmap.from_pixels(torch.from_numpy(found).reshape(centers.shape), config.grid, config.extent)
-
-
-BEAM = 8
-"""Partial codes that the search for tokens keeps."""
-
-
-def choose_tokens(
-    latents: NDArray[np.float32], codebooks: NDArray[np.float32], tables: TokenTables, rate_weight: float
-) -> NDArray[np.int32]:
-    """Tokens that are near and cheap: they minimize squared distance + rate_weight x bits, searched with a beam.
-
-    latents: (t, h, w, F); codebooks: (Q, N, F), as many levels as are to be coded. Returns (t, h, w, Q) int32.
-    Source: entropy-constrained vector quantization (Chou, Lookabaugh and Gray 1989) of a residual quantizer, whose
-    greedy search is not the best (Barnes, Rizvi and Nasrabadi 1996). A prefix of the levels is
-    a coarser code, though not the best one of so few levels.
-    """
-    counts = tables.counts.astype(np.float32)
-    bits = np.log2(counts.sum(axis=1, keepdims=True) / counts).astype(np.float32)
-    flat = np.ascontiguousarray(latents.reshape(len(latents), -1, latents.shape[-1]))
-    squares = np.square(codebooks).sum(axis=-1)
-    fixed = (tables.rows, tables.widths, tables.before, tables.below)
-    tokens = _choose(flat, codebooks, squares, bits * np.float32(rate_weight), *fixed)
-    return tokens.reshape(*latents.shape[:3], -1)
-
-
-@numba.njit(cache=True, fastmath=True)
-def _choose(latents, books, squares, costs, rows, widths, before, below):  # type: ignore[no-untyped-def]
-    steps, cells, size = latents.shape
-    levels, codes, _ = books.shape
-    tokens = np.zeros((steps, cells, levels), np.int32)
-    for s in range(steps):
-        for cell in range(cells):
-            kept = 1
-            paths = np.zeros((BEAM, levels), np.int32)
-            rests = np.zeros((BEAM, size), np.float32)
-            rests[0] = latents[s, cell]
-            spent = np.zeros(BEAM, np.float32)
-            for q in range(levels):
-                past = np.int64(before[q, tokens[s - 1, cell, q]]) if s else np.int64(0)
-                scores = np.full(BEAM, np.inf, np.float32)
-                parents = np.zeros(BEAM, np.int64)
-                picks = np.zeros(BEAM, np.int64)
-                for m in range(kept):
-                    rest = rests[m]
-                    energy = np.float32(0)
-                    for f in range(size):
-                        energy += rest[f] * rest[f]
-                    row = rows[q] + widths[q] * past + (np.int64(below[q - 1, paths[m, q - 1]]) if q else np.int64(0))
-                    for code in range(codes):
-                        product = np.float32(0)
-                        for f in range(size):
-                            product += rest[f] * books[q, code, f]
-                        score = spent[m] + costs[row, code] + energy - 2 * product + squares[q, code]
-                        if score < scores[BEAM - 1]:
-                            place = BEAM - 1
-                            while place > 0 and scores[place - 1] > score:
-                                scores[place] = scores[place - 1]
-                                parents[place] = parents[place - 1]
-                                picks[place] = picks[place - 1]
-                                place -= 1
-                            scores[place] = score
-                            parents[place] = m
-                            picks[place] = code
-                kept = min(BEAM, kept * codes)
-                paths, rests, spent = paths[parents], rests[parents], spent[parents]
-                for m in range(kept):
-                    row = rows[q] + widths[q] * past + (np.int64(below[q - 1, paths[m, q - 1]]) if q else np.int64(0))
-                    spent[m] += costs[row, picks[m]]
-                    paths[m, q] = picks[m]
-                    rests[m] -= books[q, picks[m]]
-            tokens[s, cell] = paths[0]
-    return tokens

@@ -1,7 +1,6 @@
-"""What is inside a chunk of tokens: presence, side information and tokens as one stream of the range coder.
+"""How chunks begin: their kind, and presence: which keypoints are there, and how surely.
 
-Presence (which keypoints are there, and how surely) begins chunks of the transform too. `write` and `read` mirror each
-other line by line; docs/bitstream.md specifies them. All of it is integers.
+What follows it is `latents.stream` or `transform`. docs/bitstream.md specifies it; all of it is integers.
 """
 
 from __future__ import annotations
@@ -13,29 +12,12 @@ from numpy.typing import NDArray
 
 from posecodec.entropy.adaptive import decode_mask, encode_mask
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
-from posecodec.entropy.curves import decode_curve, encode_curve
 from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
-from posecodec.entropy.tokencoder import TokenTables, decode_tokens, encode_tokens
 from posecodec.errors import CorruptError
-from posecodec.normalize import Normalization, Side, knot_count
 
 KIND_BITS = 2
 TOKENS, TRANSFORM, LOSSLESS = 0, 1, 2
-LEVEL_BITS = 5
 CONFIDENCE_STEPS = 255
-
-
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """Where the adaptive models start; part of the weights.
-
-    root: int model of D * 8 rows; heading, scale: of 8 rows each (see `entropy.curves`). All uint16.
-    """
-
-    tokens: TokenTables
-    root: NDArray[np.uint16]
-    heading: NDArray[np.uint16]
-    scale: NDArray[np.uint16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +48,6 @@ class Presence:
         return (self.confidence * (self.scale / CONFIDENCE_STEPS)).astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class Payload:
-    """The integers of one chunk of tokens (t, h, w, Q)."""
-
-    presence: Presence
-    side: Side
-    tokens: NDArray[np.int32]
-
-
 def kind_of(data: bytes) -> int:
     """TOKENS, TRANSFORM or LOSSLESS: the first bits of a chunk."""
     return data[0] >> 8 - KIND_BITS if data else 0
@@ -83,36 +56,6 @@ def kind_of(data: bytes) -> int:
 def name_of(data: bytes) -> str:
     """The kind of a chunk in a word."""
     return ("tokens", "transform", "lossless", "unknown")[kind_of(data)]
-
-
-def write(chunk: Payload, tables: Tables) -> bytes:
-    """The bytes of a chunk of tokens."""
-    encoder = RangeEncoder()
-    write_presence(encoder, TOKENS, chunk.presence)
-    encoder.put_bits(chunk.tokens.shape[-1] - 1, LEVEL_BITS)
-    encode_curve(encoder, chunk.side.scale[:, None], tables.scale.astype(np.int32))
-    encode_curve(encoder, chunk.side.heading[:, None], tables.heading.astype(np.int32))
-    encode_curve(encoder, chunk.side.root, tables.root.astype(np.int32))
-    encode_tokens(encoder, chunk.tokens, tables.tokens)
-    return encoder.finish()
-
-
-def read(
-    data: bytes, frames: int, keypoints: int, grid: tuple[int, int, int], how: Normalization, tables: Tables
-) -> Payload:
-    """The chunk of that many frames and keypoints whose tokens have the shape grid + (Q,). Raises CorruptError."""
-    decoder = RangeDecoder(data)
-    presence = read_presence(decoder, frames, keypoints)
-    levels = decoder.get_bits(LEVEL_BITS) + 1
-    if levels > len(tables.tokens.classes):
-        raise CorruptError(f"a chunk of {levels} levels, where the weights have {len(tables.tokens.classes)}")
-    heading_count = knot_count(frames, how.heading_knots) if how.heading_knots else 0
-    scale = decode_curve(decoder, knot_count(frames, how.scale_knots), 1, tables.scale.astype(np.int32))
-    heading = decode_curve(decoder, heading_count, 1, tables.heading.astype(np.int32))
-    root = decode_curve(decoder, knot_count(frames, how.root_knots), how.dims, tables.root.astype(np.int32))
-    tokens = decode_tokens(decoder, (*grid, levels), tables.tokens)
-    decoder.finish()
-    return Payload(presence, Side(root, heading[:, 0], scale[:, 0]), tokens)
 
 
 def write_presence(encoder: RangeEncoder, kind: int, presence: Presence) -> None:

@@ -1,131 +1,163 @@
-"""Chunks as tokens: a model with its tables, from keypoints to the bytes of a chunk and back.
+"""Chunks as tokens: weights with their tables and network, from keypoints to the bytes of a chunk and back.
 
-body -> normalized body and side information -> heatmaps -> latents -> tokens -> bytes, and the mirror. This is the part
-of the codec that needs torch; `codec` loads it when tokens are asked for.
+body -> channels -> windows -> quantized values -> bytes, and the mirror, after which the network corrects the heatmaps of
+what was decoded. Only that needs torch, and it is loaded when positions are asked for.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from posecodec import payload
-from posecodec.entropy.tokencoder import TokenTables
+from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError, WeightsError
-from posecodec.model.config import ModelConfig, from_dict
-from posecodec.model.vqgan import VQGAN
+from posecodec.latents import stream
+from posecodec.latents.bands import Bands, spans
+from posecodec.latents.bodies import Body
+from posecodec.latents.box import boxed, unboxed
+from posecodec.latents.digits import CODES, TOP, from_digits, index_of, largest, levels_of, to_digits
+from posecodec.latents.prior import Prior
+from posecodec.latents.stream import Latents, Side, Tables
 from posecodec.model.weights import Weights
-from posecodec.neural import choose_tokens, decode_points, encode_points
-from posecodec.normalize import Normalization, Side, denormalize, knot_count, normalize
-from posecodec.payload import Payload, Presence, Tables
+from posecodec.payload import TOKENS, Presence, read_presence, write_presence
 from posecodec.skeleton import BUILT_IN, Skeleton
 from posecodec.streams import Vocabulary
 from posecodec.tokens import TokenGrid
-from posecodec.windowing import pad_steps
+
+if TYPE_CHECKING:
+    from posecodec.model.refiner import Refiner
+
+MOST_LEVELS = 13
+BODY_FIELDS = ("usual", "lengths", "rest", "metric")
 
 
 class Tokenizer:
-    """A model with its tables, ready to turn the keypoints of its skeleton into tokens and back."""
+    """Weights ready to turn the keypoints of their skeleton into tokens and back."""
 
     def __init__(self, weights: Weights, device: str = "cpu") -> None:
         try:
-            self.weights, self.device = weights, torch.device(device)
-            self.config = ModelConfig.from_dict(weights.settings["config"])
-            self.normalization: Normalization = from_dict(Normalization, weights.settings["normalization"])
+            self.weights, self.device = weights, device
+            self.dims = int(weights.settings["dims"])
             self.skeleton: Skeleton = BUILT_IN[weights.settings["skeleton"]]
             self.default_levels = int(weights.settings["default_levels"])
-            self.rate_weight = float(weights.settings["rate_weight"])
-            self.tables = tables_from(weights.tensors)
-            self.model = _model_from(self.config, weights.tensors).to(self.device).eval()
-        except (KeyError, TypeError, ValueError, RuntimeError, InputError) as error:
+            self.tables = tables_from(weights.tensors, self.skeleton, self.dims)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise WeightsError(
                 f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
             ) from error
 
+    @cached_property
+    def refiner(self) -> Refiner:
+        """The network. Raises WeightsError."""
+        import torch
+
+        from posecodec.model.refiner import Refiner, RefinerConfig
+
+        try:
+            model = Refiner(RefinerConfig.from_dict(self.weights.settings["refiner"]))
+            state = {n[8:]: t for n, t in self.weights.tensors.items() if n.startswith("refiner.")}
+            model.load_state_dict({name: torch.from_numpy(t.astype(np.float32)) for name, t in state.items()})
+        except (KeyError, RuntimeError, InputError) as error:
+            raise WeightsError(
+                f"weights {self.weights.name!r} hold no such network: {error}; get them again"
+            ) from error
+        return model.to(self.device).eval()
+
     def encode(
-        self, points: NDArray[np.float32], presence: Presence, up: str, levels: int
-    ) -> tuple[bytes, TokenGrid, Side]:
-        """A chunk's bytes, tokens and side information, of keypoints (T, K, D) of the model's skeleton, NaN where missing."""
-        body, side = normalize(points, self.skeleton, self.normalization, up, levels)
-        tokens = self._tokens_of(body, levels)
-        data = payload.write(Payload(presence, side, tokens), self.tables)
-        return data, self._grid_of(tokens, len(points)), side
+        self, points: NDArray[np.floating], presence: Presence, up: str, unit: str, index: int
+    ) -> tuple[bytes, Latents]:
+        """A chunk's bytes and integers at the step of an index, of keypoints (T, K, D) of the skeleton, NaN where missing."""
+        motion, side = stream.prepare(points, self.tables, up)
+        encoder = RangeEncoder()
+        write_presence(encoder, TOKENS, presence)
+        latents = stream.choose(motion, side, index, self.tables)
+        stream.write(encoder, latents, self.tables, unit)
+        return encoder.finish(), latents
 
-    def read(self, data: bytes, frames: int, keypoints: int) -> Payload:
+    def read(self, data: bytes, frames: int, keypoints: int, unit: str) -> tuple[Presence, Latents]:
         """The integers of a chunk; no network runs. Raises CorruptError."""
-        return payload.read(data, frames, keypoints, self.grid(frames), self.normalization, self.tables)
+        decoder = RangeDecoder(data)
+        presence = read_presence(decoder, frames, keypoints)
+        latents = stream.read(decoder, frames, self.tables, unit)
+        decoder.finish()
+        return presence, latents
 
-    def decode(self, side: Side, tokens: NDArray[np.int32], frames: int, up: str) -> NDArray[np.float32]:
-        """Keypoints (T, K, D) of the model's skeleton, in the recording's unit and axes."""
-        body = self._points_of(tokens, frames)
-        return denormalize(body, side, self.normalization, up, tokens.shape[-1])
+    def decode(self, latents: Latents, up: str) -> NDArray[np.float32]:
+        """Keypoints (T, K, D) of the skeleton, in the recording's unit and axes."""
+        points = stream.placed(self.refined(latents), latents.side, self.dims, up)
+        with np.errstate(over="ignore"):
+            return points.astype(np.float32)
+
+    def refined(self, latents: Latents) -> NDArray[np.float64]:
+        """Keypoints (T, K, D) of usual size, upright: what the integers say, corrected by the network."""
+        motion = stream.motion_of(latents, self.tables)
+        points = self.tables.body.synthesize(motion)
+        if "refiner" not in self.weights.settings:
+            return points
+        from posecodec.model.refiner import extras_of
+
+        joins = np.array([start for start, _ in spans(latents.lengths)[1:]], np.int64)
+        extras = extras_of(motion.center, motion.angle, latents.index, joins)
+        inside = self.refiner.refine(boxed(points, motion).astype(np.float32), extras)
+        return unboxed(inside.astype(np.float64), motion)
+
+    def grid_of(self, latents: Latents) -> TokenGrid:
+        """The tokens of a chunk."""
+        return TokenGrid(to_digits(latents.values, levels_of(latents.index)), CODES, latents.lengths)
+
+    def latents_of(self, grid: TokenGrid, size: float) -> Latents:
+        """What tokens alone say: a body of that size from the origin on, upright, at first facing +z.
+
+        size: a length that a usual body has as `usual_size`. Raises InputError if the grid is not of such tokens.
+        """
+        shape = (self.tables.prior.usual.shape[1], self.tables.body.channels)
+        if grid.indices.shape[1:3] != shape or grid.codes != CODES or not 1 <= grid.levels <= MOST_LEVELS:
+            raise InputError(
+                f"a grid of {grid.indices.shape[1:3]} cells, {grid.codes} codes and {grid.levels} levels; "
+                f"{self.weights.name} has {shape}, {CODES} and up to {MOST_LEVELS}"
+            )
+        scale = round(stream.SCALE_STEPS * float(np.log2(self.usual_size / size)))
+        side = Side(scale, 0, np.zeros(self.dims, np.int64))
+        values, index = from_digits(grid.indices), index_of(grid.levels)
+        return stream.meant(values, grid.lengths, side, index, self.tables)
+
+    @property
+    def usual_size(self) -> float:
+        """Summed length of the bones of a usual body in 3D, in mm; in 2D twice what its keypoints spread."""
+        return float(self.tables.body.lengths.sum()) if self.dims == 3 else 2 * stream.USUAL_SPREAD
 
     def vocabulary(self, levels: int | None = None) -> Vocabulary:
-        """Of streams with so many levels, all by default. Raises InputError if the model has not so many."""
-        chosen = self.config.levels if levels is None else self.checked_levels(levels)
-        _, height, width = self.grid(1)
-        return Vocabulary(chosen, self.config.codes, (height, width), self.config.factor[0])
-
-    def stand(self, grid: TokenGrid, size: float) -> NDArray[np.float32]:
-        """Keypoints (T, K, D) of tokens alone: a body of that size standing at the origin, upright, facing +z.
-
-        size: summed length of the bones in 3D, in any unit; root mean square distance from the root in 2D.
-        """
-        how, frames = self.normalization, grid.frames
-        root = np.zeros((knot_count(frames, how.root_knots), how.dims), np.int32)
-        heading = np.zeros(knot_count(frames, how.heading_knots) if how.heading_knots else 0, np.int32)
-        scale = np.full(knot_count(frames, how.scale_knots), round(np.log2(size) / how.scale_step), np.int32)
-        return self.decode(Side(root, heading, scale), grid.indices, frames, "y" if how.dims == 3 else "-y")
-
-    def tokens(self, data: bytes, frames: int, keypoints: int) -> TokenGrid:
-        """The token grid of a chunk. Raises CorruptError."""
-        return self._grid_of(self.read(data, frames, keypoints).tokens, frames)
-
-    def grid(self, frames: int) -> tuple[int, int, int]:
-        """(t, h, w) of so many frames."""
-        _, height, width = self.config.latent_grid
-        return -(-frames // self.config.factor[0]), height, width
+        """Of streams with so many levels, the default if not told. Raises InputError if there are not so many."""
+        return Vocabulary(self.checked_levels(levels), self.tables.prior.usual.shape[1:])
 
     def checked_levels(self, levels: int | None) -> int:
-        """The levels asked for, or the default. Raises InputError if the model has not so many."""
+        """The levels asked for, or the default. Raises InputError if there are not so many."""
         if levels is None:
             return self.default_levels
-        if not 1 <= levels <= self.config.levels:
-            raise InputError(f"{levels} levels asked for; {self.weights.name} has 1 to {self.config.levels}")
+        if not 1 <= levels <= MOST_LEVELS:
+            raise InputError(f"{levels} levels asked for; {self.weights.name} has 1 to {MOST_LEVELS}")
         return levels
 
-    def _grid_of(self, tokens: NDArray[np.int32], frames: int) -> TokenGrid:
-        return TokenGrid(tokens, self.config.codes, frames, self.config.factor[0])
 
-    @torch.no_grad()
-    def _tokens_of(self, points: NDArray[np.float32], levels: int) -> NDArray[np.int32]:
-        """(t, h, w, Q) of a normalized body (T, K, D)."""
-        padded = torch.from_numpy(pad_steps(points, self.config.factor[0]))[None].to(self.device)
-        there = ~padded.isnan().any(dim=-1)
-        latents = encode_points(self.model, padded, there)[0].cpu().numpy()
-        books = self.model.quantizer.codebooks[:levels].cpu().numpy()
-        return choose_tokens(latents, books, self.tables.tokens, self.rate_weight)
-
-    @torch.no_grad()
-    def _points_of(self, tokens: NDArray[np.int32], frames: int) -> NDArray[np.float32]:
-        """The mirror: a normalized body (T, K, D) of tokens (t, h, w, Q)."""
-        indices = torch.from_numpy(tokens.astype(np.int64))[None].to(self.device)
-        points: NDArray[np.float32] = decode_points(self.model, indices)[0, :frames].numpy()
-        return points
+def tables_from(tensors: dict[str, NDArray[Any]], skeleton: Skeleton, dims: int) -> Tables:
+    """The tables among the tensors of a weights file."""
+    parts = {name: tensors[f"body.{name}"].astype(np.float64) for name in BODY_FIELDS}
+    body = Body(skeleton, dims, height=float(tensors["body.height"][0]), **parts)
+    turns, means = (tensors[f"bands.{name}"].astype(np.float64) for name in ("turns", "means"))
+    prior = Prior(**{f.name: tensors[f"prior.{f.name}"] for f in fields(Prior)})
+    return Tables(body, Bands(turns, means, body.sliding), prior)
 
 
-def tables_from(tensors: dict[str, NDArray[Any]]) -> Tables:
-    """The entropy tables among the tensors of a weights file, whose names begin with "entropy."."""
-    part = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("entropy.")}
-    tokens = TokenTables(part["tokens"], part["before"], part["below"], part["classes"])
-    return Tables(tokens, part["root"], part["heading"], part["scale"])
+def tensors_of(tables: Tables) -> dict[str, NDArray[Any]]:
+    """The mirror of `tables_from`."""
+    tensors: dict[str, NDArray[Any]] = {f"body.{name}": getattr(tables.body, name) for name in BODY_FIELDS}
+    tensors["body.height"] = np.array([tables.body.height])
+    tensors |= {"bands.turns": tables.bands.turns, "bands.means": tables.bands.means}
+    return tensors | {f"prior.{f.name}": getattr(tables.prior, f.name) for f in fields(Prior)}
 
 
-def _model_from(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> VQGAN:
-    model = VQGAN(config)
-    state = {name: torch.from_numpy(t.astype(np.float32)) for name, t in tensors.items() if name[:8] != "entropy."}
-    model.load_state_dict(state)
-    return model
+assert largest(levels_of(0)) < 2**20 and index_of(1) == TOP

@@ -1,4 +1,4 @@
-"""TokenGrid: the integers a model turns a stretch of motion into."""
+"""TokenGrid: the integers that a stretch of motion becomes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,43 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError
 
+SIZES = (16, 32, 64, 96, 128)
+"""Frames that a latent step may have, beside the last of a chunk."""
+LONGEST = 159
+"""Most frames of the last latent step of a chunk, which takes what is left."""
+
+
+def options(left: int) -> list[int]:
+    """Frames that a latent step may have where so many are left.
+
+    >>> options(20), options(64), options(300)
+    ([16, 20], [16, 32, 64], [16, 32, 64, 96, 128])
+    """
+    return [size for size in SIZES if size < left] + ([left] if left <= LONGEST else [])
+
+
+def are_lengths(lengths: tuple[int, ...]) -> bool:
+    """Whether latent steps may have these lengths, one after the other."""
+    left = [sum(lengths[i:]) for i in range(len(lengths))]
+    return bool(lengths) and all(n in options(rest) for n, rest in zip(lengths, left, strict=True))
+
 
 @dataclass(frozen=True, eq=False)
 class TokenGrid:
     """Tokens of one chunk of one track.
 
-    indices: (t, h, w, Q) int32 in 0..codes-1; Q levels, first to last, of which a prefix is a coarser code.
-    codes: N. frames: how many frames the chunk has; the last latent step may reach beyond them.
-    frames_per_step: frames that one latent step stands for.
+    indices: (t, h, w, Q) int32 in 0..codes-1: latent steps, frequencies, channels, levels, first to last, of which a prefix
+    is a coarser code. codes: N. lengths: (t,) frames of each latent step, as `options` allows.
 
     Raises InputError if shape, type or range do not fit.
 
-    >>> TokenGrid(np.zeros((2, 1, 1, 4), np.int32), 512, 20, 16).levels
+    >>> TokenGrid(np.zeros((1, 24, 58, 4), np.int32), 3, (20,)).levels
     4
     """
 
     indices: NDArray[np.int32]
     codes: int
-    frames: int
-    frames_per_step: int
+    lengths: tuple[int, ...]
 
     def __post_init__(self) -> None:
         array = self.indices
@@ -35,10 +53,15 @@ class TokenGrid:
             raise InputError(f"tokens are {array.dtype} {array.shape}; int32 (t, h, w, Q) is needed")
         if array.size and not (0 <= int(array.min()) and int(array.max()) < self.codes):
             raise InputError(f"tokens reach from {array.min()} to {array.max()}; 0 to {self.codes - 1} is allowed")
-        if self.frames < 1 or len(array) != -(-self.frames // self.frames_per_step):
+        if len(array) != len(self.lengths) or not are_lengths(self.lengths):
             raise InputError(
-                f"{len(array)} latent steps for {self.frames} frames at {self.frames_per_step} frames per step"
+                f"{len(array)} latent steps of {self.lengths} frames; {SIZES} are allowed, and what is left"
             )
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return sum(self.lengths)
 
     @property
     def levels(self) -> int:
@@ -49,4 +72,4 @@ class TokenGrid:
         """The first levels only. Raises InputError if there are not so many."""
         if not 1 <= levels <= self.levels:
             raise InputError(f"{levels} levels of {self.levels} asked for")
-        return TokenGrid(self.indices[..., :levels].copy(), self.codes, self.frames, self.frames_per_step)
+        return TokenGrid(self.indices[..., :levels].copy(), self.codes, self.lengths)

@@ -61,19 +61,6 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class SideSteps:
-    """Quantizer steps of what `normalize` takes out: see `normalize.Normalization`."""
-
-    root_knots: int = 16
-    heading_knots: int = 16
-    scale_knots: int = 0
-    root_steps: tuple[float, ...] = (0.024,)
-    heading_step: float = 0.0982
-    scale_step: float = 0.03125
-    thrift: float = 1.0
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """One run. `out` holds checkpoints and the log; `name` is the weights' name at export."""
 
@@ -95,7 +82,6 @@ class TrainConfig:
     evaluate_levels: tuple[int, ...] = (1, 2, 4, 8)
     augmentation: Augmentation = field(default_factory=Augmentation)
     losses: Losses = field(default_factory=Losses)
-    side: SideSteps = field(default_factory=SideSteps)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""

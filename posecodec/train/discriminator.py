@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from posecodec.model.config import ModelConfig
 from posecodec.model.layers import PatchEmbed
 
 
 class PatchDiscriminator(nn.Module):
     """(B, T, C, H, W) heatmaps -> (B, T / 4, h, w) scores, high for real."""
 
-    def __init__(self, config: ModelConfig, width: int = 64) -> None:
+    def __init__(self, channels: int, grid: int, width: int = 64) -> None:
         super().__init__()
-        channels = config.outputs.channels(config.keypoints, config.limbs)
-        side = 4 if config.grid % 4 == 0 else 1
+        side = 4 if grid % 4 == 0 else 1
         self.embed = PatchEmbed(channels, (4, side, side), 4, width)
         self.body = nn.Sequential(
             nn.LeakyReLU(0.2),

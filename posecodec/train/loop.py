@@ -15,9 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from posecodec.model.vqgan import VQGAN
@@ -64,7 +62,8 @@ class Trainer:
     def _fresh(self) -> State:
         config = self.config
         model = VQGAN(config.model).to(self.device)
-        judge = PatchDiscriminator(config.model).to(self.device)
+        channels = config.model.outputs.channels(config.model.keypoints, config.model.limbs)
+        judge = PatchDiscriminator(channels, config.model.grid).to(self.device)
         linear = [p for n, p in model.named_parameters() if n in ("mean", "components", "basis")]
         rest = [p for n, p in model.named_parameters() if n not in ("mean", "components", "basis")]
         groups: list[dict[str, Any]] = [
@@ -82,12 +81,6 @@ class Trainer:
         if config.model.dims == 3:
             return views.points_3d(windows, config.augmentation, rng)
         return views.points_2d(windows, self.cameras, self.skeleton.root or 0, rng)
-
-    def seen(self, points: NDArray[np.float32], rng: torch.Generator) -> NDArray[np.float32]:
-        """One clip (T, K, 3) in mm as a model's user would have it: as it is in 3D, in 2D the pixels of some camera."""
-        if self.config.model.dims == 3:
-            return points
-        return views.pixels_of(points, self.cameras, self.skeleton.root or 0, rng)
 
     def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
         """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""

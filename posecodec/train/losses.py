@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from posecodec import heatmap
-from posecodec.model.config import ModelConfig
 from posecodec.model.vqgan import Decoded
 
 
-def read_out(decoded: Decoded, config: ModelConfig) -> Tensor:
+class Geometry(Protocol):
+    """What losses need of a config: pixels a side, half the width of a heatmap, and the Gaussians' sigma."""
+
+    @property
+    def grid(self) -> int: ...
+
+    @property
+    def extent(self) -> float: ...
+
+    @property
+    def sigma(self) -> float: ...
+
+
+def read_out(decoded: Decoded, config: Geometry) -> Tensor:
     """Differentiable keypoints (B, T, K, D) of a model with a linear path.
 
     The peak is sought where the linear path puts it: the 5 x 5 window around that gets the correction and the parabola.
@@ -26,7 +40,7 @@ def read_out(decoded: Decoded, config: ModelConfig) -> Tensor:
     return heatmap.from_pixels(heatmap.fit_peak(logs, middle, config.sigma), config.grid, config.extent)
 
 
-def drawn(decoded: Decoded, config: ModelConfig, rows: slice) -> Tensor:
+def drawn(decoded: Decoded, config: Geometry, rows: slice) -> Tensor:
     """Whole heatmaps (b, T, C, H, W), in [0, 1] but for the correction, of the windows `rows`."""
     logits = decoded.logits[rows]
     if decoded.points is None:
@@ -36,13 +50,13 @@ def drawn(decoded: Decoded, config: ModelConfig, rows: slice) -> Tensor:
     return (logs + logits).clamp_max(1.0).exp()
 
 
-def distances(points: Tensor, truth: Tensor, there: Tensor, config: ModelConfig) -> Tensor:
+def distances(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of keypoints, in pixels, where `there` (B, T, K)."""
     gap = _length((points - truth) * (config.grid / (2 * config.extent)))
     return (gap * there).sum() / there.sum().clamp_min(1)
 
 
-def velocities(points: Tensor, truth: Tensor, there: Tensor, config: ModelConfig) -> Tensor:
+def velocities(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of frame-to-frame movements, in pixels."""
     both = there[:, 1:] & there[:, :-1]
     return distances(points.diff(dim=1), truth.diff(dim=1), both, config)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from posecodec.entropy.rangecoder import RangeEncoder
 from posecodec.model import weights
 from posecodec.skeleton import COCO19, Skeleton
+from posecodec.train.commit import commit
 from posecodec.train.data import load_clips
-from posecodec.train.export import commit
 from posecodec.transform import coefficients as kernels
 from posecodec.transform.blocks import dct, dst
 from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
@@ -63,7 +63,7 @@ def fit_polar(clips: list[Floats]) -> PolarTables:
     usual = (bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)
     lengths, none = size.mean(axis=0), np.zeros(0)
     frames = PolarTables(usual, lengths, none, none).frames
-    root = _root(_metric(logs(bones, frames, lengths), frames, lengths, tree))
+    root = root_of(metric_of(logs(bones, frames, lengths), frames, lengths, tree))
     count = len(root)
     metric = np.eye(count + 3)
     metric[:count, :count] = root
@@ -87,9 +87,10 @@ def basis_of(clip: Floats, tables: PolarTables) -> Polar:
     return Polar(tables, COCO19, Tree.of(COCO19), turn, clip[0].mean(axis=0))
 
 
-def _metric(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: int = 800) -> Floats:
+def metric_of(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: int = 800) -> Floats:
     """(C, C) mean of J^T J: what bone logs and heading do to the keypoints about their centroid, squared."""
     paths = tree.paths - tree.paths.mean(axis=0)
+    poses = min(poses, len(values))
     chosen = np.random.default_rng(0).choice(len(values), poses, replace=False)
     total = 0.0
     for value in values[chosen]:
@@ -103,7 +104,7 @@ def _metric(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: 
     return np.asarray(total) / poses
 
 
-def _root(metric: Floats) -> Floats:
+def root_of(metric: Floats) -> Floats:
     values, vectors = np.linalg.eigh(metric)
     root: Floats = (vectors * np.sqrt(np.maximum(values, 1e-3))) @ vectors.T
     return root

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from posecodec.train.cameras import Cameras, project, random_cameras
@@ -26,11 +24,19 @@ def _turned(body: Tensor, angle: Tensor) -> Tensor:
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
 
 
-def points_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> Tensor:
-    """(B, T, K, 2): the body walking about near the origin under a camera, half of them known ones, then normalized.
+def world_3d(windows: Windows) -> Tensor:
+    """(B, T, K, 3) mm, y up, where the clip was."""
+    return _turned(windows.body, windows.heading) * windows.size[:, None, None, None] + windows.root[:, :, None]
 
-    Image root and size are taken out as `normalize` does, but that the size is a straight line over the window.
-    """
+
+def points_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> Tensor:
+    """(B, T, K, 2): the body under a camera, root and size taken out, the size as a straight line over the window."""
+    pixels = pixels_2d(windows, known, rng)
+    return _normalized(pixels, root, torch.randn(len(pixels), generator=rng) * 0.05)
+
+
+def pixels_2d(windows: Windows, known: Cameras | None, rng: torch.Generator) -> Tensor:
+    """(B, T, K, 2) pixels: the body walking about near the origin under a camera, half of them known ones."""
     batch = len(windows.body)
     angle = torch.rand(batch, generator=rng) * 2 * math.pi
     middle = windows.root.mean(1, keepdim=True) * torch.tensor([1.0, 0.0, 1.0])
@@ -38,8 +44,7 @@ def points_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Gen
     away = torch.randn(batch, 1, 1, 3, generator=rng) * torch.tensor([500.0, 50.0, 500.0])
     world = _turned(windows.body, windows.heading + angle[:, None]) * windows.size[:, None, None, None] + path + away
     pixels = project(world, random_cameras(batch, rng))
-    pixels = _some_by_known(pixels, world, known, rng)
-    return _normalized(pixels, root, torch.randn(batch, generator=rng) * 0.05)
+    return _some_by_known(pixels, world, known, rng)
 
 
 def _some_by_known(pixels: Tensor, world: Tensor, known: Cameras | None, rng: torch.Generator) -> Tensor:
@@ -50,18 +55,6 @@ def _some_by_known(pixels: Tensor, world: Tensor, known: Cameras | None, rng: to
         use = torch.rand(batch, generator=rng) < 0.5
         pixels = torch.where(use[:, None, None, None], project(world, known.pick(index)), pixels)
     return pixels
-
-
-def pixels_of(
-    points: NDArray[np.float32], known: Cameras | None, root: int, rng: torch.Generator
-) -> NDArray[np.float32]:
-    """(T, K, 2) pixels of one clip (T, K, 3) in mm, turned at random about the middle of its path, under one camera."""
-    world = torch.from_numpy(points)[None]
-    middle = world[:, :, root].mean(1) * torch.tensor([1.0, 0.0, 1.0])
-    angle = torch.rand(1, generator=rng) * 2 * math.pi
-    world = _turned(world - middle[:, None, None], angle[:, None].expand(world.shape[:2]))
-    pixels = _some_by_known(project(world, random_cameras(1, rng)), world, known, rng)
-    return pixels[0].numpy()
 
 
 def _normalized(pixels: Tensor, root: int, error: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def plan_polar(
     if steps is None:
         return None
     scale, turned_up = 2.0 ** (steps / SCALE_STEPS), upright(3, up)
-    world = _rested(bridged(points @ turned_up.T * scale, tree), polar, tree)
+    world = rested(bridged(points @ turned_up.T * scale, tree), polar, tree)
     turn = int(np.rint(heading(world[:1], COCO19)[0] / (2 * np.pi) * HEADING_STEPS)) % HEADING_STEPS
     origin = np.rint(world[0].mean(axis=0))
     if np.abs(origin).max() > 2**24:
@@ -78,7 +78,7 @@ def bridged(points: Floats, tree: Tree) -> Floats:
     return whole
 
 
-def _rested(points: Floats, tables: PolarTables, tree: Tree) -> Floats:
+def rested(points: Floats, tables: PolarTables, tree: Tree) -> Floats:
     """Keypoints never seen put where bones of usual direction and length lead, from the root outwards and back."""
     if not np.isnan(points).any():
         return points

@@ -1,0 +1,49 @@
+"""Quantized values as nested digits: level 1 says what matters at the coarsest step, each level after it halves the step.
+
+A digit is 0, 1 or 2. Where a value was 0 so far, 1 and 2 say that it is now 1 or -1; where it was not, 0 and 1 are the next
+bit of its magnitude. So a prefix of levels is a coarser code of the same motion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+CODES = 3
+PER_OCTAVE = 16
+TOP = 272
+"""Index of the coarsest step, 2**17: level 1."""
+LAST_INDEX = 511
+
+
+def index_of(levels: int) -> int:
+    """Index of the step, 2**(index / 16), that so many levels reach."""
+    return TOP - PER_OCTAVE * (levels - 1)
+
+
+def levels_of(index: int) -> int:
+    """Levels that lead to the step of an index; at steps between two levels' all levels are finer by the same factor."""
+    return 1 + max(TOP - index, 0) // PER_OCTAVE
+
+
+def largest(levels: int) -> int:
+    """The largest magnitude that so many levels can tell."""
+    return (1 << levels) - 1
+
+
+def to_digits(values: NDArray[np.int32], levels: int) -> NDArray[np.int32]:
+    """(...,) values of at most `largest` to (..., Q) digits, coarse to fine."""
+    sizes = np.abs(values)[..., None] >> np.arange(levels - 1, -1, -1)
+    above = np.abs(values)[..., None] >> np.arange(levels, 0, -1)
+    fresh = np.where(values[..., None] < 0, 2, 1) * sizes
+    return np.where(above == 0, fresh, sizes & 1).astype(np.int32)
+
+
+def from_digits(digits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The mirror of `to_digits`, of any number of levels. A 2 where a bit is due counts as 1."""
+    sizes = np.zeros(digits.shape[:-1], np.int32)
+    negative = np.zeros(digits.shape[:-1], np.bool_)
+    for digit in np.moveaxis(digits, -1, 0):
+        negative |= (sizes == 0) & (digit == 2)
+        sizes = 2 * sizes + (digit != 0)
+    return np.where(negative, -sizes, sizes).astype(np.int32)

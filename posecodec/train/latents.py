@@ -1,0 +1,306 @@
+"""Fit what tokens are made of, but for the network that sees heatmaps: bodies, bands, and the integer prior.
+
+One straight narrative (`fit`): augmented windows, the basis of bodies, the frequencies of windows and their matrices, then
+the prior, first on values that were simply rounded and then on those that the encoder with the first prior would choose.
+It is trained in float on the very features that the integer kernel sees, and rounded to integers at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from posecodec.latents import prior as kernels
+from posecodec.latents.bands import OWN, ROWS, WINDOW, Bands, spans
+from posecodec.latents.bodies import Body, Motion
+from posecodec.latents.digits import largest, levels_of
+from posecodec.latents.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
+from posecodec.latents.stream import ORIGIN_STEP, THRIFT, TURN_BITS, Tables
+from posecodec.tokens import SIZES, options
+from posecodec.train.transform import metric_of, root_of
+from posecodec.transform.polar import PolarTables, Tree, heading, local_bones, logs, turned
+
+Floats = NDArray[np.float64]
+LENGTH = 160
+"""Frames of a training window: two windows of the codec, or three."""
+INDICES = (72, 188)
+"""Range of steps that the prior is trained at."""
+HIDDEN = (64, 32)
+CLASSES = 20
+SOURCE = Callable[[int], Floats]
+
+
+def stored(values: Any) -> Floats:
+    """As weights keep it: float16."""
+    return np.asarray(values, np.float64).astype(np.float16).astype(np.float64)
+
+
+def fit_body(points: Floats, skeleton: Any, dims: int) -> Body:
+    """The basis of windows (B, T, K, D) of usual size."""
+    if dims == 2:
+        shape = (points - points.mean(axis=2, keepdims=True)).reshape(-1, 2 * points.shape[2])
+        none = np.zeros((0, 3))
+        return Body(skeleton, 2, none, none[:, 0], stored(shape.mean(axis=0)), 0.0, np.eye(shape.shape[1]))
+    tree = Tree.of(skeleton)
+    ends = np.array(tree.bones)
+    poses = points.reshape(-1, *points.shape[2:])[::7]
+    bones = local_bones(turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], heading(poses, skeleton)), tree, skeleton)
+    size = np.linalg.norm(bones, axis=-1)
+    usual, lengths = stored((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)), stored(size.mean(axis=0))
+    frames = PolarTables(usual, lengths, np.zeros(0), np.zeros(0)).frames
+    values = logs(bones, frames, lengths)
+    metric = root_of(metric_of(values, frames, lengths, tree))
+    height = float(stored(poses.mean(axis=1)[:, 1].mean()))
+    return Body(skeleton, 3, usual, lengths, stored(values.mean(axis=0)), height, stored(metric))
+
+
+def starts(motion: Motion, body: Body) -> Any:
+    """The states before windows (B, T, ...), as coded side information would give them."""
+    turns = 2 * np.pi / (1 << TURN_BITS)
+    angle = np.rint(motion.angle[:, 0] / turns) * turns
+    return body.start(angle, np.rint(motion.center[:, 0] / ORIGIN_STEP) * ORIGIN_STEP)
+
+
+def fit_bands(motion: Motion, body: Body) -> Bands:
+    """Means and matrices of first and later windows, from motion (B, T >= 2 WINDOW, ...)."""
+    size, sliding = body.channels, body.sliding
+    plain = Bands(np.broadcast_to(np.eye(size), (2, OWN, size, size)), np.zeros((2, size)), sliding)
+    states = (starts(motion, body), motion.at(WINDOW - 1))
+    turns, means = np.zeros((2, OWN, size, size)), np.zeros((2, size))
+    for later, state in enumerate(states):
+        channels = body.local(motion.part(later * WINDOW, WINDOW), state)
+        rows = plain.forward(channels, bool(later))
+        means[later] = stored(rows[:, 0].mean(axis=0))
+        rows[:, 0] -= means[later]
+        for k in range(OWN):
+            part = rows[:, k:] if k == OWN - 1 else rows[:, k : k + 1]
+            part = part / np.sqrt(np.square(part).mean(axis=(0, 2), keepdims=True) + 1e-6)
+            covariance = np.einsum("bkc,bkd->cd", part, part)
+            turns[later, k] = stored(np.linalg.eigh(covariance)[1][:, ::-1])
+    return Bands(turns, means, sliding)
+
+
+def usual_of(motion: Motion, body: Body, bands: Bands) -> NDArray[np.int32]:
+    """(2, ROWS, C) 16 x log2 of root mean square values."""
+    found = []
+    for later, state in enumerate((starts(motion, body), motion.at(WINDOW - 1))):
+        rows = bands.forward(body.local(motion.part(later * WINDOW, WINDOW), state), bool(later))
+        found.append(np.rint(16 * np.log2(np.maximum(np.sqrt(np.square(rows).mean(axis=0)), 0.5))))
+    return np.stack(found).astype(np.int32)
+
+
+def cuts(rng: np.random.Generator) -> list[tuple[int, int]]:
+    """(start, length) of the windows that LENGTH frames are cut into: allowed ones, of which the first is of any length."""
+    first = int(rng.choice(SIZES)) if rng.random() < 0.5 else int(rng.integers(8, LENGTH + 1))
+    lengths = [first]
+    while sum(lengths) < LENGTH:
+        lengths.append(int(rng.choice(options(LENGTH - sum(lengths))[-3:])))
+    return spans(lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the prior sees of one window. features: (limit, C, FEATURES) int16. values, targets: (limit, C)."""
+
+    features: NDArray[np.int16]
+    values: NDArray[np.int32]
+    targets: NDArray[np.float32]
+    later: bool
+    index: int
+    limit: int
+
+
+def collect(points: Floats, tables: Tables, rng: np.random.Generator, chosen: bool) -> list[Seen]:
+    """Windows of a batch (B, LENGTH, K, D), coded in a closed loop, each at a step of its own.
+
+    chosen: by the encoder with the prior there is; otherwise rounded.
+    """
+    motion = tables.body.analyze(points)
+    state, found = starts(motion, tables.body), []
+    coders = [Coder.of(tables.prior, int(i)) for i in rng.integers(*INDICES, len(points))]
+    step = np.array([2.0 ** (coder.index / 16) for coder in coders])[:, None, None]
+    most = np.array([largest(levels_of(coder.index)) for coder in coders])[:, None, None]
+    for start, length in cuts(rng):
+        later = start > 0
+        targets = tables.bands.forward(tables.body.local(motion.part(start, length), state), later) / step
+        targets = np.clip(targets, -most, most)
+        places = np.zeros_like(targets)
+        for i, coder in enumerate(coders):
+            if chosen:
+                before = coder.before
+                values, places[i] = coder.choose(targets[i], length, later, THRIFT)
+                coder.before = before
+            else:
+                values = (np.sign(targets[i]) * np.floor(np.abs(targets[i]) + 0.36)).astype(np.int32)
+                places[i] = values - 0.06 * np.sign(values)
+            busy = np.flatnonzero(values.any(axis=1))
+            limit = int(busy[-1]) + 1 if len(busy) else 0
+            features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
+            kernels.read_features(
+                features, values, coder.before, coder.usual(length, later), coder.fixed(length, later), limit
+            )
+            fine = targets[i, :limit].astype(np.float32)
+            found.append(Seen(features.astype(np.int16), values[:limit], fine, later, coder.index, limit))
+            coder.before = values
+        state = tables.body.world(tables.bands.inverse(places * step, length, later), state).at(-1)
+    return found
+
+
+class Net(nn.Module):
+    """The prior in float; `integers` rounds it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.by_channel = nn.Parameter(torch.zeros(2, channels, HIDDEN[0]))
+        self.by_row = nn.Parameter(torch.zeros(2, ROWS, HIDDEN[0]))
+        self.first = nn.Linear(FEATURES, HIDDEN[0])
+        self.second = nn.Linear(HIDDEN[0], HIDDEN[1])
+        self.third = nn.Linear(HIDDEN[1], LOGITS)
+
+    def forward(self, features: Tensor, place: Tensor) -> Tensor:
+        """features (n, FEATURES) in octaves; place (n, 3): later, row, channel. Returns logits (n, LOGITS)."""
+        later, row, channel = place.unbind(1)
+        hidden = self.first(features) + self.by_channel[later, channel] + self.by_row[later, row]
+        return self.third(self.second(hidden.relu()).relu())
+
+    def integers(self, prior: Prior) -> Prior:
+        """The prior with this network."""
+
+        def whole(values: Tensor, unit: int) -> NDArray[np.int32]:
+            found = np.rint(values.detach().double().numpy() * unit)
+            return found.clip(-32767 * 16, 32767 * 16).astype(np.int32)
+
+        return replace(
+            prior,
+            by_channel=whole(self.by_channel + self.first.bias, 4096), by_row=whole(self.by_row, 4096),
+            w1=whole(self.first.weight.T, 256), w2=whole(self.second.weight.T, 256), b2=whole(self.second.bias, 4096),
+            w3=whole(self.third.weight.T, 256), b3=whole(self.third.bias, 4096),
+        )  # fmt: skip
+
+
+def nats(logits: Tensor, values: Tensor) -> Tensor:
+    """(n,) code length of values (n,) as `code_window` codes them, without raw bits."""
+    yes, no = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    size = values.abs()
+    total = torch.where(size == 0, yes[:, 0], no[:, 0])
+    total = total + torch.where(size > 0, torch.where(values > 0, yes[:, 4], no[:, 4]), 0.0)
+    total = total + torch.where(size > 0, torch.where(size > 1, yes[:, 1], no[:, 1]), 0.0)
+    total = total + torch.where(size > 1, torch.where(size > 2, yes[:, 2], no[:, 2]), 0.0)
+    length = (size - 2).clamp_min(1).float().log2().floor()
+    return -(total + torch.where(size > 2, length * yes[:, 3] + no[:, 3], 0.0))
+
+
+def batch_of(seen: list[Seen]) -> tuple[Tensor, Tensor, Tensor]:
+    """Features (n, FEATURES) in octaves, places (n, 3) and values (n,) of some windows."""
+    features = np.concatenate([s.features.reshape(-1, FEATURES) for s in seen])
+    values = np.concatenate([s.values.ravel() for s in seen])
+    places = np.concatenate([_place_of(s) for s in seen])
+    return torch.from_numpy(features.astype(np.float32) / 16), torch.from_numpy(places), torch.from_numpy(values)
+
+
+def _place_of(seen: Seen) -> NDArray[np.int64]:
+    rows, channels = np.indices(seen.values.shape)
+    return np.stack([np.full(rows.size, int(seen.later)), rows.ravel(), channels.ravel()], axis=1)
+
+
+def train_net(net: Net, pool: list[Seen], steps: int, rate: float, rng: np.random.Generator) -> float:
+    """Minimize the code length of a pool of windows; returns the mean bits a window of the last tenth."""
+    optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
+    pool, last = [s for s in pool if s.limit], []
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        features, places, values = batch_of([pool[i] for i in rng.integers(0, len(pool), 48)])
+        loss = nats(net(features, places), values).sum() / 48
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        last.append(loss.item() / math.log(2))
+    return float(np.mean(last[-max(steps // 10, 1) :]))
+
+
+@torch.no_grad()
+def fit_shifts(net: Net, pool: list[Seen]) -> NDArray[np.int32]:
+    """(3, BINS) in 1/256: how far towards zero of a value its targets lie on average."""
+    total, count = np.full((3, BINS), 0.06 * 256 * 50), np.full((3, BINS), 50.0)
+    for first in range(0, min(len(pool), 2000), 50):
+        part = [s for s in pool[first : first + 50] if s.limit]
+        features, places, values = batch_of(part)
+        logit = net(features, places)[:, 0].numpy()
+        size, fine = np.abs(values.numpy()), np.concatenate([s.targets.ravel() for s in part])
+        off = (size - fine * np.sign(values.numpy())) * 256
+        there = (size > 0) & (np.abs(off) < 256)
+        place = (np.minimum(size, 3)[there] - 1, np.clip(np.floor(logit[there]) + BINS // 2, 0, BINS - 1).astype(int))
+        np.add.at(total, place, off[there])
+        np.add.at(count, place, 1)
+    return np.rint(np.clip(total / count, -64, 100)).astype(np.int32)
+
+
+def fit_limits(pool: list[Seen]) -> NDArray[np.uint16]:
+    """(2, CLASSES, ROWS + 1) frequencies of how many rows are coded, smoothed over steps."""
+    counts = np.zeros((2, CLASSES, ROWS + 1))
+    for seen in pool:
+        at = min(seen.index // 16, CLASSES - 1)
+        for near in (-1, 0, 1):
+            counts[int(seen.later), np.clip(at + near, 0, CLASSES - 1), seen.limit] += 1 if near == 0 else 0.15
+    counts += 0.3 + 0.02 * counts.sum(axis=2, keepdims=True) / (ROWS + 1)
+    shares = counts / counts.sum(axis=2, keepdims=True)
+    table = np.maximum(np.floor(shares * ((1 << LIMIT_BITS) - ROWS - 1)), 0).astype(np.int64) + 1
+    table[..., -1] += (1 << LIMIT_BITS) - table.sum(axis=2)
+    return table.astype(np.uint16)
+
+
+def chances() -> NDArray[np.int32]:
+    """The logistic function in 65536ths, at logits in 1/64 nats from -TABLE_REACH on."""
+    logits = np.arange(TABLE) / 64 - TABLE_REACH
+    least = kernels.LEAST
+    return np.rint(65536 / (1 + np.exp(-logits))).clip(least, 65536 - least).astype(np.int32)
+
+
+def empty_prior(usual: NDArray[np.int32]) -> Prior:
+    """A prior that knows what is usual and nothing else."""
+    h, g = HIDDEN
+    zeros = np.zeros
+    limits = np.full((2, CLASSES, ROWS + 1), (1 << LIMIT_BITS) // (ROWS + 1), np.uint16)
+    limits[..., -1] += (1 << LIMIT_BITS) - int(limits[0, 0].sum())
+    shape = usual.shape
+    return Prior(
+        usual, zeros((2, shape[2], h), np.int32), zeros((2, ROWS, h), np.int32), zeros((FEATURES, h), np.int32),
+        zeros((h, g), np.int32), zeros(g, np.int32), zeros((g, LOGITS), np.int32), zeros(LOGITS, np.int32), chances(),
+        np.full((3, BINS), 15, np.int32), limits,
+    )  # fmt: skip
+
+
+def fit(
+    source: SOURCE, skeleton: Any, dims: int, seed: int = 0, windows: int = 4096, steps: int = 2000,
+    say: Callable[[str], None] = print,
+) -> Tables:  # fmt: skip
+    """Everything but the network. source: draws that many augmented windows (B, LENGTH, K, D) of usual size."""
+    torch.manual_seed(seed)
+    rng, begin = np.random.default_rng(seed), time.time()
+    points = np.concatenate([source(512) for _ in range(windows // 512)]) if windows >= 512 else source(windows)
+    body = fit_body(points, skeleton, dims)
+    motion = body.analyze(points)
+    bands = fit_bands(motion, body)
+    tables = Tables(body, bands, empty_prior(usual_of(motion, body, bands)))
+    net, rate = Net(body.channels), 4e-3
+    for round_, chosen in enumerate((False, True, True)):
+        pool: list[Seen] = []
+        while len(pool) < windows:
+            pool += collect(source(min(256, windows)), tables, rng, chosen)
+        bits = train_net(net, pool, steps if round_ == 0 else steps // 2, rate, rng)
+        prior = net.integers(tables.prior)
+        tables = replace(tables, prior=replace(prior, shifts=fit_shifts(net, pool), limits=fit_limits(pool)))
+        say(f"prior, round {round_ + 1}: {bits:.1f} bits a window ({time.time() - begin:.0f} s)")
+        rate = 1e-3
+    return tables

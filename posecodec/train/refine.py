@@ -1,0 +1,114 @@
+"""Train the network after the tokens, with or without a discriminator.
+
+Pairs of what the codec decodes and what was meant are made once, by the encoder itself, at steps of all sizes; then the
+network learns to bring the one nearer to the other, seen as heatmaps in the decoded body's box.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posecodec import heatmap
+from posecodec.latents import stream
+from posecodec.latents.bands import spans
+from posecodec.latents.box import boxed
+from posecodec.latents.stream import Tables
+from posecodec.model.refiner import Refiner, RefinerConfig, extras_of
+from posecodec.model.vqgan import Decoded
+from posecodec.train import losses
+from posecodec.train.discriminator import PatchDiscriminator
+
+INDICES = (108, 184)
+DRAWN = 4
+"""Windows of a batch whose whole heatmaps are made, for the heatmap and adversarial losses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """decoded, truth: (N, T, K, D) float32 in the decoded box, mm. extras: (N, T, E). weight: (N,) coarse ones count less."""
+
+    decoded: Tensor
+    truth: Tensor
+    extras: Tensor
+    weight: Tensor
+
+
+def pairs_of(points: NDArray[np.float64], tables: Tables, rng: np.random.Generator) -> Pairs:
+    """What the codec makes of windows (N, T, K, D) of usual size, each at a step of its own."""
+    made: list[tuple[NDArray[np.float32], ...]] = []
+    weights = []
+    up = "y" if tables.body.dims == 3 else "-y"
+    for window in points:
+        index = int(rng.integers(*INDICES))
+        motion, side = stream.prepare(window, tables, up)
+        latents = stream.choose(motion, side, index, tables)
+        decoded = stream.motion_of(latents, tables)
+        joins = np.array([start for start, _ in spans(latents.lengths)[1:]], np.int64)
+        truth = tables.body.synthesize(motion)
+        poses = boxed(tables.body.synthesize(decoded), decoded), boxed(truth, decoded)
+        made.append((*(p.astype(np.float32) for p in poses), extras_of(decoded.center, decoded.angle, index, joins)))
+        weights.append(2.0 ** (-0.7 * (index - 144) / 16))
+    decoded_, truth_, extras = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
+    return Pairs(decoded_, truth_, extras, torch.tensor(weights, dtype=torch.float32))
+
+
+def train_refiner(
+    config: RefinerConfig, pairs: Pairs, steps: int, adversarial: float = 0.0, batch: int = 16, seed: int = 0,
+    rate: float = 1e-3, say: Callable[[str], None] = print,
+) -> Refiner:  # fmt: skip
+    """A network trained on pairs. adversarial: weight of the discriminator, from half of the steps on; 0 leaves it out."""
+    torch.manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
+    model = Refiner(config, dropout=0.1).train()
+    judge = PatchDiscriminator(config.channels, config.grid)
+    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.05)
+    judge_optimizer = torch.optim.Adam(judge.parameters(), 2e-4, betas=(0.5, 0.9))
+    begin, gains = time.time(), []
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        rows = torch.randint(len(pairs.decoded), (batch,), generator=rng)
+        seen, truth, extras, weight = (x[rows] for x in (pairs.decoded, pairs.truth, pairs.extras, pairs.weight))
+        decoded = Decoded(seen, model(seen, extras))
+        made = losses.read_out(decoded, config)
+        total = _distance(made, truth, weight, config) + 0.5 * _distance(
+            made.diff(dim=1), truth.diff(dim=1), weight, config
+        )
+        with torch.no_grad():
+            gains.append(float(_distance(made, truth, weight, config) / _distance(seen, truth, weight, config)))
+        judged = bool(adversarial) and step >= steps // 2
+        if judged:
+            drawn = losses.drawn(decoded, config, slice(0, DRAWN))
+            fooling = -judge(drawn).mean()
+            balance = losses.adaptive_weight(total, fooling, model.draw.filters.weight)
+            total = total + adversarial * balance * fooling
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if judged:
+            centers = heatmap.to_pixels(truth[:DRAWN], config.grid, config.extent)
+            real = heatmap.render(centers, config.grid, config.sigma).flatten(2, 3)
+            loss = losses.hinge_discriminator(judge(real), judge(drawn.detach()))
+            judge_optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            judge_optimizer.step()
+        if (step + 1) % 100 == 0:
+            say(
+                f"network, step {step + 1}: error {np.mean(gains[-100:]):.3f} of the tokens' ({time.time() - begin:.0f} s)"
+            )
+    return model.eval()
+
+
+def _distance(points: Tensor, truth: Tensor, weight: Tensor, config: RefinerConfig) -> Tensor:
+    """Mean distance in pixels, windows weighted."""
+    gap = ((points - truth) * (config.grid / (2 * config.extent))).square().sum(-1) + 1e-6
+    return (gap.sqrt().mean((1, 2)) * weight).mean()

@@ -1,0 +1,131 @@
+"""Train token weights from a config, whole: tables, network, and the file that holds them.
+
+posecodec train-tokens --config benchmarks/train/body3d.json --export weights/body3d
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError
+from posecodec.latents.stream import SCALE_STEPS, USUAL_SPREAD, Tables
+from posecodec.model import weights
+from posecodec.model.config import from_dict
+from posecodec.model.refiner import RefinerConfig
+from posecodec.skeleton import Skeleton, by_name
+from posecodec.tokenizer import tensors_of
+from posecodec.train import data, views
+from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.commit import commit
+from posecodec.train.config import Augmentation, Data
+from posecodec.train.latents import LENGTH, fit
+from posecodec.train.refine import Pairs, pairs_of, train_refiner
+from posecodec.transform.polar import Tree
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TokenTraining:
+    """One training. dims: 2 or 3. prior_windows, prior_steps: see `latents.fit`. pairs, adversarial: see `refine`.
+
+    refiner_steps: 0 leaves the network out. levels: the default of the weights.
+    """
+
+    name: str
+    dims: int
+    data: Data
+    licence: str
+    attribution: str
+    levels: int = 9
+    seed: int = 0
+    prior_windows: int = 6144
+    prior_steps: int = 3000
+    pairs: int = 3072
+    refiner_steps: int = 600
+    adversarial: float = 0.0
+    refiner: RefinerConfig | None = None
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @staticmethod
+    def load(path: str | Path) -> TokenTraining:
+        """Read a JSON file; paths in it are relative to the working directory. Raises InputError."""
+        try:
+            values = json.loads(Path(path).read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is not a readable JSON training config: {error}") from error
+        values["data"] = from_dict(Data, values.get("data", {}))
+        for name, kind in (("refiner", RefinerConfig), ("augmentation", Augmentation)):
+            if values.get(name) is not None:
+                values[name] = from_dict(kind, values[name])
+        found: TokenTraining = from_dict(TokenTraining, values)
+        return found
+
+
+class Source:
+    """Draws augmented windows (B, LENGTH, K, D) of usual size: in mm, or as cameras see them."""
+
+    def __init__(self, config: TokenTraining) -> None:
+        self.config, self.skeleton = config, by_name(config.data.skeleton)
+        clips = data.load_clips(config.data.train, self.skeleton)
+        self.motion = data.canonicalize(clips, self.skeleton, data.bone_shares(clips, self.skeleton))
+        self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
+        self.rng = data.generator_for(config.seed, 7)
+        self.ends = np.array(Tree.of(self.skeleton).bones)
+        self.usual = float(np.median([self._bones(clip.points[None].astype(np.float64))[0] for clip in clips]))
+
+    def __call__(self, batch: int) -> Floats:
+        drawn = data.draw(self.motion, self.config.augmentation, batch, LENGTH, self.rng)
+        if self.config.dims == 3:
+            points = views.world_3d(drawn).numpy().astype(np.float64)
+            return points * _rounded(self.usual / self._bones(points))[:, None, None, None]
+        points = views.pixels_2d(drawn, self.cameras, self.rng).numpy().astype(np.float64)
+        spread = np.square(points - points.mean(axis=2, keepdims=True)).sum(axis=3).mean(axis=2)
+        return points * _rounded(USUAL_SPREAD / np.sqrt(np.median(spread, axis=1)))[:, None, None, None]
+
+    def _bones(self, points: Floats) -> Floats:
+        """(B,) summed median lengths of the bones."""
+        length = np.linalg.norm(points[:, :, self.ends[:, 1]] - points[:, :, self.ends[:, 0]], axis=-1)
+        return np.asarray(np.median(length, axis=1).sum(axis=1))
+
+
+def _rounded(ratio: Floats) -> Floats:
+    return np.asarray(2.0 ** (np.rint(SCALE_STEPS * np.log2(ratio)) / SCALE_STEPS))
+
+
+def make_pairs(source: Source, tables: Tables, count: int, seed: int) -> Pairs:
+    """Pairs for the network, see `refine.pairs_of`."""
+    return pairs_of(source(count), tables, np.random.default_rng((seed, 1)))
+
+
+def train(config: TokenTraining, target: Path, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Write TARGET.safetensors and TARGET.json; returns the card."""
+    source = Source(config)
+    tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
+    tensors, settings = tensors_of(tables), settings_of(config, source.skeleton)
+    if config.refiner and config.refiner_steps:
+        pairs = make_pairs(source, tables, config.pairs, config.seed)
+        model = train_refiner(
+            config.refiner, pairs, config.refiner_steps, config.adversarial, seed=config.seed, say=say
+        )
+        tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+        settings["refiner"] = config.refiner.to_dict()
+    about = {
+        "attribution": config.attribution,
+        "data": [Path(path).name for path in config.data.train],
+        "commit": commit(),
+        "steps": config.prior_steps,
+    }
+    return weights.write(target, tensors, settings, about)
+
+
+def settings_of(config: TokenTraining, skeleton: Skeleton) -> dict[str, Any]:
+    """What the weights file itself says, licence included."""
+    return {"dims": config.dims, "skeleton": skeleton.name, "default_levels": config.levels, "licence": config.licence}
