@@ -89,7 +89,7 @@ def encode(
         sequence = io.load(source, format=format, fps=fps, unit=unit)
         if skeleton:
             sequence = _named_as(sequence, by_name(skeleton))
-        codec = _codec(codecs, model or (f"body{sequence.dims}d" if levels is not None else None), device)
+        codec = _codec(codecs, model or _weights_of(sequence, levels), device)
         encoded = codec.encode(
             sequence, levels, bitrate=bitrate, lossless=lossless,
             max_error=None if max_error is None else length(max_error, sequence.unit),
@@ -200,8 +200,10 @@ def tokens(
 ) -> None:
     """Write the tokens of a pose file or a .posec file for models that learn from motion.
 
-    Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., and levels, codes, frames_per_step, vocabulary.
+    Arrays: stream (n,), chunk_0 (t, h, w, Q), lengths_0 (t,) frames of its steps, chunk_1, ..., levels, codes, vocabulary.
     """
+    import numpy as np
+
     from posecodec import io
     from posecodec.io.arrays import write_arrays
 
@@ -223,11 +225,10 @@ def tokens(
         raise InputError(f"{source}: no chunk of it has tokens; encode the recording with --levels")
     vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
     arrays = {"stream": vocabulary.flatten(grids)}
-    arrays |= {f"chunk_{i}": grid.coarser(vocabulary.levels).indices for i, grid in enumerate(grids)}
-    facts = {
-        "levels": vocabulary.levels, "codes": grids[0].codes,
-        "vocabulary": vocabulary.size,
-    }  # fmt: skip
+    for i, grid in enumerate(grids):
+        arrays[f"chunk_{i}"] = grid.coarser(vocabulary.levels).indices
+        arrays[f"lengths_{i}"] = np.array(grid.lengths, np.int32)
+    facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
     write_arrays(output, arrays, facts, force)
     click.echo(f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")
 
@@ -369,6 +370,13 @@ def train(config: Path, device: str, threads: int | None) -> None:
 
 
 cli.add_command(bench)
+
+
+def _weights_of(sequence: PoseSequence, levels: int | None) -> str | None:
+    """Token weights for a recording: those of its dimensions if they can code its keypoints, or if tokens are asked for."""
+    from posecodec.skeleton import COCO19, missing_for
+
+    return f"body{sequence.dims}d" if levels is not None or not missing_for(sequence.skeleton, COCO19) else None
 
 
 def _each(

@@ -6,6 +6,7 @@ sequence -> tracks -> chunks -> tokens, transform coefficients or exact floats, 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -38,7 +39,10 @@ from posecodec.windowing import find_tracks
 
 TOKENS_FROM = 140
 """Finer steps than this never take fewer bytes with tokens below them (benchmarks/LOG.md)."""
-TOKEN_LEVELS = (1, 2, 4)
+TOKEN_LEVELS = (7, 8)
+"""Levels that are tried below a refinement."""
+LATENT_FIRST, LATENT_LAST = index_of(12), index_of(4)
+"""Steps of tokens that are tried."""
 FAR_OFF = 2.0
 """Times the default quality's error that its expected step may give."""
 MEAN_STEPS = 4.0
@@ -79,8 +83,15 @@ class PoseCodec:
 
     @staticmethod
     def from_pretrained(name: str | Path | None, device: str = "cpu") -> PoseCodec:
-        """Token weights by built-in name or path; None for the transform alone. Raises WeightsError."""
-        return PoseCodec(None if name is None else weights_file.read(name), device)
+        """Token weights by built-in name or path; None for the transform alone. Raises WeightsError.
+
+        Warns where the weights may not be used commercially.
+        """
+        weights = None if name is None else weights_file.read(name)
+        licence = str(weights.settings.get("licence", "")) if weights else ""
+        if "NC" in licence:
+            warnings.warn(f"weights {name} are licensed {licence}; body3d may be used for anything", stacklevel=2)
+        return PoseCodec(weights, device)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -174,7 +185,7 @@ class PoseCodec:
         if level is None:
             raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
         promise = Promise("mean-error", goal.value, self._mean_error(jobs, level) / goal.value)
-        made = [self._plain(job, job.index_at(level, self.tables)) for job in jobs]
+        made = [self._smallest(job, job.index_at(level, self.tables)) for job in jobs]
         return self._pack(sequence, jobs, made, promise)
 
     def _quality(self, job: Job) -> int:
@@ -228,21 +239,44 @@ class PoseCodec:
         return Chunk(job.made(index, self.tables).data)
 
     def _smallest(self, job: Job, index: int) -> Chunk:
-        """A chunk with a step: transform alone, or tokens and what they miss, where there are token weights for it."""
+        """The smallest chunk that is as near as the transform with a step: that, tokens, or tokens and what they miss."""
         plain = self._plain(job, index)
         if self.weights is None or index < TOKENS_FROM or not self._has_tokens(job):
             return plain
-        return min((plain, *(self._refined(job, index, n) for n in TOKEN_LEVELS)), key=lambda chunk: chunk.size)
+        others = [self._near_tokens(job, index), *(self._refined(job, index, n) for n in TOKEN_LEVELS)]
+        return min((plain, *(chunk for chunk in others if chunk)), key=lambda chunk: chunk.size)
+
+    def _near_tokens(self, job: Job, index: int) -> Chunk | None:
+        """The smallest tokens with no larger error than the transform with a step; None if none are smaller than that."""
+        made = job.made(index, self.tables)
+
+        def error(step: int) -> float:
+            data, latents = self._tokens_at(job, step)
+            if len(data) >= len(made.data):
+                return 0.0  # as far as finer steps matter, this one is fine enough
+            return self._error_of(job, latents)
+
+        found = largest_within(error, made.total, index, LATENT_FIRST, LATENT_LAST)
+        if found is None:
+            return None
+        data, latents = self._tokens_at(job, found)
+        within = len(data) < len(made.data) and self._error_of(job, latents) <= made.total
+        return Chunk(data) if within else None
+
+    def _error_of(self, job: Job, latents: Latents) -> float:
+        """Summed distance of a chunk's keypoints from what tokens decode to."""
+        body = chunks.recorded(self.tokenizer.decode(latents, job.up).astype(np.float64), job.skeleton)
+        return float(np.linalg.norm((job.points - body)[job.presence.mask], axis=-1).sum())
 
     def _has_tokens(self, job: Job) -> bool:
         return job.body is not None and job.body.shape[2] == self.tokenizer.dims
 
-    def _refined(self, job: Job, index: int, levels: int) -> Chunk:
-        """Tokens, and the transform of what they miss."""
+    def _refined(self, job: Job, index: int, levels: int) -> Chunk | None:
+        """Tokens, and the transform of what they miss; None where that is no nearer than the transform alone."""
         data, latents = self._tokens_at(job, index_of(levels))
-        body = self.tokenizer.decode(latents, job.up)
-        guide = body.astype(np.float64)
-        return Chunk(data, chunks.transformed(job, index, self.tables, guide=guide).data)
+        guide = self.tokenizer.decode(latents, job.up).astype(np.float64)
+        made = chunks.transformed(job, index, self.tables, guide=guide)
+        return Chunk(data, made.data) if made.total <= job.made(index, self.tables).total else None
 
     def _jobs(self, sequence: PoseSequence, goal: Goal) -> list[Job]:
         """What is to be coded, chunk by chunk."""

@@ -19,7 +19,7 @@ from posecodec.latents import stream
 from posecodec.latents.bands import Bands, spans
 from posecodec.latents.bodies import Body
 from posecodec.latents.box import boxed, unboxed
-from posecodec.latents.digits import CODES, TOP, from_digits, index_of, largest, levels_of, to_digits
+from posecodec.latents.digits import CODES, PER_OCTAVE, TOP, from_digits, index_of, largest, levels_of, to_digits
 from posecodec.latents.prior import Prior
 from posecodec.latents.stream import Latents, Side, Tables
 from posecodec.model.weights import Weights
@@ -124,6 +124,15 @@ class Tokenizer:
         side = Side(scale, 0, np.zeros(self.dims, np.int64))
         values, index = from_digits(grid.indices), index_of(grid.levels)
         return stream.meant(values, grid.lengths, side, index, self.tables)
+
+    def coarser(self, latents: Latents, levels: int) -> Latents:
+        """What the first levels of a chunk's tokens say. Raises InputError if there are not so many."""
+        most = levels_of(latents.index)
+        if not 1 <= levels <= most:
+            raise InputError(f"{levels} levels of {most} asked for")
+        digits = to_digits(latents.values, most)[..., :levels]
+        index = latents.index + PER_OCTAVE * (most - levels)
+        return stream.meant(from_digits(digits), latents.lengths, latents.side, index, self.tables)
 
     @property
     def usual_size(self) -> float:

@@ -21,7 +21,7 @@ def options(left: int) -> list[int]:
     >>> options(20), options(64), options(300)
     ([16, 20], [16, 32, 64], [16, 32, 64, 96, 128])
     """
-    return [size for size in SIZES if size < left] + ([left] if left <= LONGEST else [])
+    return [size for size in SIZES if size < left] + ([left] if 1 <= left <= LONGEST else [])
 
 
 def are_lengths(lengths: tuple[int, ...]) -> bool:

@@ -47,7 +47,7 @@ def assert_kept(sequence, back):
         assert (back.confidence[sequence.confidence == 1] == 1).all()
 
 
-TOKENS = {"levels": 3}
+TOKENS = {"levels": 9}
 GOALS = [TOKENS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
 any_goal = pytest.mark.parametrize("goal", GOALS, ids=lambda goal: next(iter(goal), "quality"))
 

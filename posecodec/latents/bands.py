@@ -23,7 +23,7 @@ ROWS = 32
 """Frequencies of a window."""
 MOST = 1e15
 """Largest value in steps that lengths are chosen by: squares of its sums fit float32."""
-WINDOW_BITS = 30.0
+WINDOW_BITS = 50.0
 """What a window costs besides its values, for choosing lengths."""
 LEFT_PRICE = 1.0
 """Bits that a squared step is worth of what no row stands for, for choosing lengths."""

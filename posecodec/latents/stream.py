@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
-from posecodec.errors import InputError
+from posecodec.errors import CorruptError, InputError
 from posecodec.latents.bands import Bands, choose_lengths, spans
 from posecodec.latents.bodies import Body, Motion, State
 from posecodec.latents.digits import LAST_INDEX, largest, levels_of
+from posecodec.latents.joins import smoothed
 from posecodec.latents.prior import Coder, Prior
 from posecodec.normalize import upright
 from posecodec.tokens import options
@@ -28,6 +29,8 @@ from posecodec.transform.polar import PolarTables
 Floats = NDArray[np.float64]
 SCALE_STEPS = 32
 SCALE_LOW, TURN_BITS, ORIGIN_LOW, INDEX_BITS = 3, 6, 6, 9
+MOST_SCALE = 1 << 11
+"""Magnitude that no scale reaches: `polar_scale` and `_scale` keep below it."""
 ORIGIN_STEP = 32.0
 """A place is coded to this many mm of a usual body; the windows tell the rest."""
 FARTHEST = 2**28
@@ -35,7 +38,7 @@ USUAL_SPREAD = 530.0
 """Root mean square distance of a body's keypoints from their center in 2D, when it has the usual size."""
 UNIT_SCALES = {"mm": 0, "cm": 106, "m": 319, "in": 149, "px": 60, "unknown": 0}
 """Scale that is expected in a unit: the side information says what differs."""
-THRIFT = 0.17
+THRIFT = 0.12
 """Squared steps that a bit is worth to the encoder."""
 
 
@@ -148,6 +151,8 @@ def write_side(encoder: RangeEncoder, side: Side, index: int, unit: str, dims: i
 def read_side(decoder: RangeDecoder, unit: str, dims: int) -> tuple[Side, int]:
     """The mirror of `write_side`. Raises CorruptError."""
     scale = get_exp_golomb(decoder, SCALE_LOW) + UNIT_SCALES.get(unit, 0)
+    if abs(scale) >= MOST_SCALE:
+        raise CorruptError("a body of a size that none can have; get the file again")
     turn = get_raw(decoder, TURN_BITS) if dims == 3 else 0
     origin = np.zeros(dims, np.int64)
     for axis in (0, 2) if dims == 3 else (0, 1):
@@ -214,14 +219,15 @@ def meant(values: NDArray[np.int32], lengths: tuple[int, ...], side: Side, index
 
 
 def motion_of(latents: Latents, tables: Tables) -> Motion:
-    """What latents say, at the usual size, upright."""
+    """What latents say, at the usual size, upright, joins smoothed."""
     state, step = _start(latents.side, tables.body), 2.0 ** (latents.index / 16)
     parts = []
     for (start, length), places in zip(spans(latents.lengths), latents.places, strict=True):
         channels = tables.bands.inverse(places * step, length, start > 0)
         parts.append(tables.body.world(channels, state))
         state = parts[-1].at(-1)
-    return Motion(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("shape", "angle", "center")))
+    motion = Motion(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("shape", "angle", "center")))
+    return smoothed(motion, latents.lengths, latents.index)
 
 
 def placed(points: Floats, side: Side, dims: int, up: str) -> Floats:

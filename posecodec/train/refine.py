@@ -27,6 +27,8 @@ from posecodec.train import losses
 from posecodec.train.discriminator import PatchDiscriminator
 
 INDICES = (108, 184)
+CROP = 64
+"""Frames of a training window."""
 DRAWN = 4
 """Windows of a batch whose whole heatmaps are made, for the heatmap and adversarial losses."""
 
@@ -76,7 +78,10 @@ def train_refiner(
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         rows = torch.randint(len(pairs.decoded), (batch,), generator=rng)
-        seen, truth, extras, weight = (x[rows] for x in (pairs.decoded, pairs.truth, pairs.extras, pairs.weight))
+        first = int(torch.randint(pairs.decoded.shape[1] - CROP + 1, (1,), generator=rng))
+        part = slice(first, first + CROP)
+        seen, truth, extras = (x[rows, part] for x in (pairs.decoded, pairs.truth, pairs.extras))
+        weight = pairs.weight[rows]
         decoded = Decoded(seen, model(seen, extras))
         made = losses.read_out(decoded, config)
         total = _distance(made, truth, weight, config) + 0.5 * _distance(

@@ -20,7 +20,7 @@ from posecodec.model import weights
 from posecodec.model.config import from_dict
 from posecodec.model.refiner import RefinerConfig
 from posecodec.skeleton import Skeleton, by_name
-from posecodec.tokenizer import tensors_of
+from posecodec.tokenizer import tables_from, tensors_of
 from posecodec.train import data, views
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.commit import commit
@@ -44,14 +44,14 @@ class TokenTraining:
     data: Data
     licence: str
     attribution: str
+    refiner: RefinerConfig
     levels: int = 9
     seed: int = 0
     prior_windows: int = 6144
     prior_steps: int = 3000
-    pairs: int = 3072
-    refiner_steps: int = 600
+    pairs: int = 2048
+    refiner_steps: int = 400
     adversarial: float = 0.0
-    refiner: RefinerConfig | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @staticmethod
@@ -61,10 +61,6 @@ class TokenTraining:
             values = json.loads(Path(path).read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{path} is not a readable JSON training config: {error}") from error
-        values["data"] = from_dict(Data, values.get("data", {}))
-        for name, kind in (("refiner", RefinerConfig), ("augmentation", Augmentation)):
-            if values.get(name) is not None:
-                values[name] = from_dict(kind, values[name])
         found: TokenTraining = from_dict(TokenTraining, values)
         return found
 
@@ -101,16 +97,17 @@ def _rounded(ratio: Floats) -> Floats:
 
 
 def make_pairs(source: Source, tables: Tables, count: int, seed: int) -> Pairs:
-    """Pairs for the network, see `refine.pairs_of`."""
+    """Pairs for the network, see `refine.pairs_of`; the same whether the tables were made in this run or an earlier one."""
+    source.rng = data.generator_for(seed, 8)
     return pairs_of(source(count), tables, np.random.default_rng((seed, 1)))
 
 
 def train(config: TokenTraining, target: Path, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Write TARGET.safetensors and TARGET.json; returns the card."""
     source = Source(config)
-    tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
+    tables = fitted(config, source, say)
     tensors, settings = tensors_of(tables), settings_of(config, source.skeleton)
-    if config.refiner and config.refiner_steps:
+    if config.refiner_steps:
         pairs = make_pairs(source, tables, config.pairs, config.seed)
         model = train_refiner(
             config.refiner, pairs, config.refiner_steps, config.adversarial, seed=config.seed, say=say
@@ -124,6 +121,15 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
         "steps": config.prior_steps,
     }
     return weights.write(target, tensors, settings, about)
+
+
+def fitted(config: TokenTraining, source: Source, say: Callable[[str], None]) -> Tables:
+    """The tables, of an earlier run where there are some in runs/NAME (an ignored folder), so that a run can go on."""
+    kept = Path("runs") / config.name / "tables.safetensors"
+    if not kept.exists():
+        tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
+        weights.write(kept, tensors_of(tables), settings_of(config, source.skeleton), {})
+    return tables_from(weights.read(kept).tensors, source.skeleton, config.dims)
 
 
 def settings_of(config: TokenTraining, skeleton: Skeleton) -> dict[str, Any]:
