@@ -38,7 +38,7 @@ def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
     codec = posecodec.PoseCodec.from_pretrained(None if model == "transform" else model)
     levels = None if model == "transform" else codec.tokenizer.default_levels
     sequence = walk(frames)
-    if levels is not None and codec.tokenizer.config.dims == 2:
+    if levels is not None and codec.tokenizer.dims == 2:
         flat = sequence.positions[..., :2] * np.array([0.3, -0.3], np.float32)
         sequence = posecodec.PoseSequence.of(flat, fps=30.0, unit="px", up="-y")
     encoded = codec.encode(sequence, levels)

@@ -30,7 +30,7 @@ from posecodec.normalize import guess_up
 from posecodec.rate import cheapest, largest_within
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import COCO19, missing_for
-from posecodec.tokens import TokenGrid
+from posecodec.tokens import LONGEST, TokenGrid
 from posecodec.transform.layer import TooFineError
 from posecodec.transform.motion import FIRST_INDEX, LAST_INDEX
 from posecodec.transform.tables import built_in
@@ -140,16 +140,19 @@ class PoseCodec:
         index = index_of(self.tokenizer.checked_levels(levels))
         return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index)[0]) for job in jobs], None)
 
-    def encode_tokens(self, sequence: PoseSequence, index: int) -> Encoded:
-        """Tokens alone with the step 2 ** (index / 16), as fine as some levels' or between: for benchmarks."""
+    def encode_tokens(self, sequence: PoseSequence, index: int, longest: int = LONGEST) -> Encoded:
+        """Tokens alone with the step 2 ** (index / 16), as fine as some levels' or between.
+
+        longest: frames of a window at most (but 31 are always allowed), for less delay: see README.
+        """
         self._check_tokens(sequence)
         jobs = self._jobs(sequence, Goal())
-        return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index)[0]) for job in jobs], None)
+        return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index, longest)[0]) for job in jobs], None)
 
-    def _tokens_at(self, job: Job, index: int) -> tuple[bytes, Latents]:
+    def _tokens_at(self, job: Job, index: int, longest: int = LONGEST) -> tuple[bytes, Latents]:
         """A chunk's bytes and integers as tokens at the step of an index."""
         assert job.body is not None
-        return self.tokenizer.encode(job.body, job.presence, job.up, job.unit, index)
+        return self.tokenizer.encode(job.body, job.presence, job.up, job.unit, index, longest)
 
     def _encode_bounded(self, sequence: PoseSequence, jobs: list[Job], bound: float) -> Encoded:
         """The smallest chunks that keep every keypoint within the bound."""
@@ -340,10 +343,10 @@ class PoseCodec:
         return self.encode(sequence, self.tokenizer.checked_levels(levels)).tokens
 
     def detokenize(self, grids: Sequence[TokenGrid], fps: float = 30.0, size: float | None = None) -> PoseSequence:
-        """What tokens alone say: one person per grid, standing at the origin, upright, facing +z, each from frame 0 on.
+        """What tokens alone say: one person per grid, starting at the origin, upright, facing +z, each from frame 0 on.
 
         size: of the bodies, summed length of the bones in mm; by default that of an average adult; in 2D the spread in px.
-        Place, heading and size are side information, which only a file has: decode that to get them.
+        Where they start, first heading and size are side information, which only a file has: decode that to get them.
         """
         dims, skeleton = self.tokenizer.dims, self.tokenizer.skeleton
         chosen = size or (self.tokenizer.usual_size if dims == 3 else 250.0)
@@ -354,6 +357,18 @@ class PoseCodec:
             latents = self.tokenizer.latents_of(grid, chosen)
             positions[: grid.frames, person] = self.tokenizer.decode(latents, up)
         return PoseSequence.of(positions, fps=fps, skeleton=skeleton, unit=unit, up=up)
+
+    def tokenize_batch(
+        self, sequences: Sequence[PoseSequence], levels: int | None = None
+    ) -> list[tuple[TokenGrid, ...]]:
+        """`tokenize` for several sequences, in order."""
+        return [self.tokenize(sequence, levels) for sequence in sequences]
+
+    def detokenize_batch(
+        self, batch: Sequence[Sequence[TokenGrid]], fps: float = 30.0, size: float | None = None
+    ) -> list[PoseSequence]:
+        """`detokenize` for the grids of several sequences, in order."""
+        return [self.detokenize(grids, fps, size) for grids in batch]
 
     def tokens(self, source: bytes | str | Path) -> tuple[TokenGrid, ...]:
         """The token grids of a file's chunks that have tokens, without running the network. Raises as `decode` does."""

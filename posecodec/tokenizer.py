@@ -26,7 +26,7 @@ from posecodec.model.weights import Weights
 from posecodec.payload import TOKENS, Presence, read_presence, write_presence
 from posecodec.skeleton import BUILT_IN, Skeleton
 from posecodec.streams import Vocabulary
-from posecodec.tokens import TokenGrid
+from posecodec.tokens import LONGEST, TokenGrid
 
 if TYPE_CHECKING:
     from posecodec.model.refiner import Refiner
@@ -68,13 +68,16 @@ class Tokenizer:
         return model.to(self.device).eval()
 
     def encode(
-        self, points: NDArray[np.floating], presence: Presence, up: str, unit: str, index: int
+        self, points: NDArray[np.floating], presence: Presence, up: str, unit: str, index: int, longest: int = LONGEST
     ) -> tuple[bytes, Latents]:
-        """A chunk's bytes and integers at the step of an index, of keypoints (T, K, D) of the skeleton, NaN where missing."""
+        """A chunk's bytes and integers at the step of an index, of keypoints (T, K, D) of the skeleton, NaN where missing.
+
+        longest: frames of a window at most, for less delay.
+        """
         motion, side = stream.prepare(points, self.tables, up)
         encoder = RangeEncoder()
         write_presence(encoder, TOKENS, presence)
-        latents = stream.choose(motion, side, index, self.tables)
+        latents = stream.choose(motion, side, index, self.tables, longest=longest)
         stream.write(encoder, latents, self.tables, unit)
         return encoder.finish(), latents
 

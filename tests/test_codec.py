@@ -1,6 +1,9 @@
 """The codec, whole, with small untrained weights: what must come back exactly does, at whatever accuracy."""
 
 import dataclasses
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +13,18 @@ import posecodec
 from posecodec import chunks, container, payload
 from posecodec.codec import PoseCodec
 from posecodec.container import Chunk
+from posecodec.entropy.rangecoder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, UsageError, WeightsError
 from posecodec.goal import Goal
+from posecodec.latents import stream
+from posecodec.latents.digits import index_of, levels_of
 from posecodec.metrics import compare
 from posecodec.model import weights
 from posecodec.samples import walk
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import BODY25, COCO17, COCO19, Skeleton
-from posecodec.tokens import TokenGrid
+from posecodec.tokenizer import Tokenizer
+from posecodec.tokens import TokenGrid, are_lengths
 from posecodec.verify import verify
 from posecodec.windowing import LONGEST_GAP, find_tracks
 
@@ -116,10 +123,12 @@ def test_people_who_enter_and_leave(tiny_codec, tmp_path, goal):
 
 def test_positions_are_about_right_even_with_untrained_weights(tiny_codec, tiny_codec_2d):
     sequence = walk(320)
-    errors = [compare(sequence, tiny_codec.decode(tiny_codec.encode(sequence, n))).mpjpe_root for n in (1, LEVELS)]
-    assert errors[1] < errors[0] < 200
+    errors = [
+        compare(sequence, tiny_codec.decode(tiny_codec.encode(sequence, n))).mpjpe_root for n in (1, 6, 9, LEVELS)
+    ]
+    assert errors == sorted(errors, reverse=True) and errors[0] < 400 and errors[-1] < 30
     flat = flat_walk(320)
-    assert compare(flat, coded(tiny_codec_2d, flat)).mpjpe < 50  # of 425 pixels of height
+    assert compare(flat, coded(tiny_codec_2d, flat)).mpjpe < 20  # of 425 pixels of height
 
 
 def test_units_do_not_matter_to_the_tokens(tiny_codec):
@@ -213,30 +222,73 @@ def test_damage_is_reported_before_wrong_weights(tiny_codec, other_codec):
 
 
 def test_tokens_need_no_network(tiny_codec, monkeypatch):
+    def refuse(tokenizer):
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(Tokenizer, "refiner", property(refuse))
     encoded = tiny_codec.encode(walk(1100, people=2), levels=2)
-    monkeypatch.setattr(tiny_codec.tokenizer, "model", None)
     grids = tiny_codec.tokens(encoded.data)
-    assert [(g.frames, g.levels, g.indices.shape) for g in grids] == [
-        (1024, 2, (64, 1, 1, 2)),
-        (76, 2, (5, 1, 1, 2)),
-    ] * 2
+    assert [(g.frames, g.levels, g.codes) for g in grids] == [(1024, 2, 3), (76, 2, 3)] * 2
     for a, b in zip(grids, encoded.tokens, strict=True):
-        assert isinstance(a, TokenGrid) and (a.indices == b.indices).all()
+        assert isinstance(a, TokenGrid) and (a.indices == b.indices).all() and a.lengths == b.lengths
+        assert a.indices.shape == (len(a.lengths), 32, 58, 2) and are_lengths(a.lengths)
+    with pytest.raises(AssertionError, match="asked for"):
+        tiny_codec.decode(encoded)
+
+
+def test_tokens_load_no_torch(tiny_codec, weights_folder, tmp_path):
+    tiny_codec.encode(walk(40), 9).save(tmp_path / "a.posec")
+    script = (
+        "import sys\nfrom posecodec.codec import PoseCodec\ncodec = PoseCodec.from_pretrained(sys.argv[1])\n"
+        "print(codec.tokens(sys.argv[2])[0].indices.sum())\nassert 'torch' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", script, weights_folder / "tiny3d.safetensors", tmp_path / "a.posec"]
+    found = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert int(found.stdout) == tiny_codec.tokens(tmp_path / "a.posec")[0].indices.sum()
 
 
 @pytest.mark.parametrize("levels", range(1, LEVELS + 1))
 def test_levels(tiny_codec, levels):
     encoded = tiny_codec.encode(walk(64), levels)
-    assert encoded.tokens[0].levels == levels
-    most = tiny_codec.encode(walk(64), LEVELS).tokens[0]
-    close = (most.coarser(levels).indices == encoded.tokens[0].indices).mean()
-    assert close > 0.5  # but for the rounding of heading and size, levels are prefixes
+    (found,) = encoded.tokens
+    assert found.levels == levels and found.indices.min() == 0 and found.indices.max() <= 2
     assert tiny_codec.decode(encoded).frames == 64
+    presence, latents = tiny_codec.tokenizer.read(container.read(encoded.data)[1][0].base, 64, 19, "mm")
+    assert presence.mask.all() and latents.index == index_of(levels)
+    for kept in range(1, levels + 1):
+        coarser = tiny_codec.tokenizer.coarser(latents, kept)
+        assert (tiny_codec.tokenizer.grid_of(coarser).indices == found.coarser(kept).indices).all()
+        assert coarser.lengths == found.lengths and coarser.index == index_of(kept)
+        assert np.isfinite(tiny_codec.tokenizer.decode(coarser, "y")).all()
+    assert (tiny_codec.tokenizer.coarser(latents, levels).places == latents.places).all()
+    for wrong in (0, levels + 1):
+        with pytest.raises(InputError, match="levels"):
+            tiny_codec.tokenizer.coarser(latents, wrong)
+
+
+@pytest.mark.parametrize("levels", [7, 9, 12])
+def test_a_prefix_of_the_levels_is_a_coarser_motion(tiny_codec, levels):
+    """Cut tokens are worse than those that were chosen for the coarser step, but not by much."""
+    sequence = walk(64)
+    own = compare(sequence, tiny_codec.decode(tiny_codec.encode(sequence, levels))).mpjpe_root
+    data = container.read(tiny_codec.encode(sequence, LEVELS).data)[1][0].base
+    latents = tiny_codec.tokenizer.coarser(tiny_codec.tokenizer.read(data, 64, 19, "mm")[1], levels)
+    cut = sequence.with_positions(tiny_codec.tokenizer.decode(latents, "y")[:, None], sequence.confidence)
+    assert compare(sequence, cut).mpjpe_root < 3 * own + 20
+
+
+@pytest.mark.parametrize("index", [0, 100, 145, 300, 511])
+def test_steps_between_levels(tiny_codec, tiny_codec_2d, index):
+    for codec, sequence in ((tiny_codec, walk(50)), (tiny_codec_2d, flat_walk(50))):
+        encoded = codec.encode_tokens(sequence, index)
+        assert encoded.tokens[0].levels == levels_of(index)
+        assert np.isfinite(codec.decode(encoded).positions).all()
 
 
 def test_the_default_levels_are_those_of_the_weights(tiny_codec):
-    assert tiny_codec.tokenizer.default_levels == 3
-    assert tiny_codec.tokenizer.checked_levels(None) == 3
+    assert tiny_codec.tokenizer.default_levels == tiny_codec.tokenizer.checked_levels(None) == 9
+    assert tiny_codec.tokenize(walk(20))[0].levels == 9 and tiny_codec.tokenize(walk(20), 4)[0].levels == 4
 
 
 @pytest.mark.parametrize("levels", [LEVELS + 1, 100])
@@ -289,6 +341,30 @@ def test_promises_are_kept(goal, dims, people):
     assert len(encoded.data) * 8e-3 * 30 / 150 <= goal.get("bitrate", np.inf)
     if "lossless" in goal:
         assert back.positions.tobytes() == sequence.positions.tobytes()
+
+
+@pytest.mark.parametrize("goal", [{}, {"mean_error": 40.0}, {"bitrate": 2.0}], ids=["quality", "mean", "bitrate"])
+@pytest.mark.parametrize("name", ["tiny3d", "tiny2d", "body3d", "body2d"])
+def test_token_weights_make_no_file_larger_or_worse(tiny_codec, tiny_codec_2d, name, goal):
+    """Chunks are tokens, tokens and what they miss, or the transform's, whichever is smallest; promises hold."""
+    if name.startswith("body") and name not in weights.names():
+        pytest.skip(f"the weights {name} are not in this checkout")
+    codec = {"tiny3d": tiny_codec, "tiny2d": tiny_codec_2d}.get(name) or PoseCodec.from_pretrained(name)
+    sequence = walk(100, people=2) if name.endswith("3d") else flat_walk(100, people=2)
+    sequence = hidden(sequence, np.random.default_rng(0).random((100, 2, 19)) < 0.05)
+    with_tokens, without = codec.encode(sequence, **goal), PoseCodec(None).encode(sequence, **goal)
+    found, plain = (compare(sequence, codec.decode(e)) for e in (with_tokens, without))
+    if "bitrate" in goal:
+        assert found.mpjpe <= plain.mpjpe * 1.1
+    else:
+        named = 4 * any(chunk.refinement for chunk in container.read(with_tokens.data)[1]) + 4 * bool(
+            with_tokens.tokens
+        )
+        assert len(with_tokens.data) <= len(without.data) + named and found.mpjpe <= plain.mpjpe * 1.01
+    assert_kept(sequence, codec.decode(with_tokens))
+    if goal:
+        header = with_tokens.header
+        assert verify(header, codec.decode(with_tokens), len(with_tokens.data), sequence).kept
 
 
 def test_the_default_quality_is_a_hundredth_of_a_body():
@@ -371,12 +447,12 @@ def test_other_transform_weights_are_an_error_that_names_both(tiny_codec):
 def layered(codec, sequence, index=0):
     """A file of tokens, each chunk refined by the transform at a step."""
     header, parts = container.read(codec.encode(sequence, **TOKENS).data)
-    jobs = codec._jobs(sequence, Goal("levels", 3.0))
+    jobs = codec._jobs(sequence, Goal("levels", 9.0))
     made = []
     for job, part in zip(jobs, parts, strict=True):
         frames = len(job.points)
-        chunk = codec.tokenizer.read(part.base, frames, len(sequence.skeleton))
-        guide = codec.tokenizer.decode(chunk.side, chunk.tokens, frames, header.coded_up)
+        _, latents = codec.tokenizer.read(part.base, frames, len(sequence.skeleton), sequence.unit)
+        guide = codec.tokenizer.decode(latents, header.coded_up)
         made.append(Chunk(part.base, chunks.transformed(job, index, codec.tables, guide=guide).data))
     return container.write(as_given(header, transform=codec.transform_weights.id), made)
 
@@ -469,12 +545,13 @@ def test_a_single_keypoint(tiny_codec, tmp_path, keypoint, goal):
 
 
 @pytest.mark.parametrize(
-    "goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
+    "goal, refusal", [(TOKENS, "from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
 )
 @pytest.mark.parametrize("offset", [1e4, 1e6, -1e6, 3e7, 1e30])
 def test_far_away(tiny_codec, offset, goal, refusal):
     sequence = walk(64)
-    sequence = as_given(sequence, positions=sequence.positions + np.float32(offset))
+    far = np.float32([offset, offset if not goal else 0, offset])
+    sequence = as_given(sequence, positions=sequence.positions + far)
     try:
         encoded = tiny_codec.encode(sequence, **goal)
     except InputError as error:
@@ -486,8 +563,15 @@ def test_far_away(tiny_codec, offset, goal, refusal):
     assert compare(sequence, back).mpjpe < near + 100 + abs(offset) * 1e-4
 
 
+@pytest.mark.xfail(strict=True, reason="the height is no side information: above about 10 m tokens cannot tell it")
+@pytest.mark.parametrize("offset", [1e5, -1e6])
+def test_high_up(tiny_codec, offset):
+    sequence = as_given(walk(64), positions=walk(64).positions + np.float32([0, offset, 0]))
+    assert compare(sequence, coded(tiny_codec, sequence)).mpjpe < 300
+
+
 @pytest.mark.parametrize(
-    "goal, refusal", [(TOKENS, "steps from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
+    "goal, refusal", [(TOKENS, "from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
 )
 @pytest.mark.parametrize("value", [0.0, 1e-30, -5.0, 3e38])
 @pytest.mark.parametrize("dims", [2, 3])
@@ -500,7 +584,8 @@ def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value, goal
         assert value == 3e38 and refusal in str(error)
         return
     assert_kept(sequence, back)
-    assert np.abs(back.positions - np.float32(value)).max() < 3  # a body without extent is coded as one of size 1
+    # A body without extent is coded as one of usual size: in mm, or of 530 pixels.
+    assert np.abs(back.positions - np.float32(value)).max() < (150 if goal else 3)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-30, 3e38])
@@ -566,55 +651,107 @@ def test_forged_chunks_are_corrupt(tiny_codec, first):
             pass
 
 
-def rewritten(codec, change):
-    """A file whose checksums are right and whose payload `change` made."""
-    header, parts = container.read(codec.encode(walk(20), **TOKENS).data)
-    chunk = codec.tokenizer.read(parts[0].base, 20, 19)
-    return container.write(header, [Chunk(payload.write(change(chunk), codec.tokenizer.tables))])
+def rewritten(codec, sequence, change):
+    """A file whose checksums are right and whose presence and latents `change` made."""
+    header, parts = container.read(codec.encode(sequence, **TOKENS).data)
+    presence, latents = change(*codec.tokenizer.read(parts[0].base, 20, 19, header.unit))
+    encoder = RangeEncoder()
+    payload.write_presence(encoder, payload.TOKENS, presence)
+    stream.write(encoder, latents, codec.tokenizer.tables, header.unit)
+    return container.write(header, [Chunk(encoder.finish())])
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("power", [2**20, 2**14, -(2**20)])
-def test_forged_sizes_are_corrupt_or_finite(tiny_codec, power):
-    def change(chunk):
-        return dataclasses.replace(chunk, side=dataclasses.replace(chunk.side, scale=np.int32([power])))
+@pytest.mark.parametrize("scale", [2**20, 2**14, -(2**20), 2047, -2047, -1200])
+@pytest.mark.parametrize("index", [0, 144, 511])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_forged_sizes_are_corrupt_or_finite(tiny_codec, tiny_codec_2d, dims, scale, index):
+    codec, sequence = (tiny_codec, walk(20)) if dims == 3 else (tiny_codec_2d, flat_walk(20))
 
+    def change(presence, latents):
+        return presence, replace(latents, side=replace(latents.side, scale=scale), index=index)
+
+    data = rewritten(codec, sequence, change)
     try:
-        assert np.isfinite(tiny_codec.decode(rewritten(tiny_codec, change)).positions).all()
+        assert np.isfinite(codec.decode(data).positions).all()
     except CorruptError:
-        assert power > 0
+        assert scale < 0 or scale > 2047
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("size", [2**10, 2**20])
+@pytest.mark.parametrize("index", [144, 511])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_forged_values_are_corrupt_or_finite(tiny_codec, tiny_codec_2d, dims, size, index):
+    codec, sequence = (tiny_codec, walk(20)) if dims == 3 else (tiny_codec_2d, flat_walk(20))
+
+    def change(presence, latents):
+        wild = np.random.default_rng(0).integers(-size, size + 1, latents.values.shape).astype(np.int32)
+        return presence, replace(latents, values=wild, index=index)
+
+    data = rewritten(codec, sequence, change)
+    try:
+        assert np.isfinite(codec.decode(data).positions).all()
+        assert codec.tokens(data)[0].indices.max() <= 2
+    except CorruptError:
+        pass
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_forged_confidences_are_corrupt(tiny_codec):
-    def change(chunk):
-        presence = payload.Presence(chunk.presence.mask, np.full((20, 19), 10**6, np.int32), 3e38)
-        return dataclasses.replace(chunk, presence=presence)
+    def change(presence, latents):
+        return payload.Presence(presence.mask, np.full((20, 19), 10**6, np.int32), 3e38), latents
 
     with pytest.raises(CorruptError):
-        tiny_codec.decode(rewritten(tiny_codec, change))
+        tiny_codec.decode(rewritten(tiny_codec, walk(20), change))
 
 
 def test_weights_that_do_not_fit_are_refused(tiny_codec):
     settings = {**tiny_codec.weights.settings, "skeleton": "nobody"}
     with pytest.raises(WeightsError, match="tiny3d"):
         PoseCodec(dataclasses.replace(tiny_codec.weights, settings=settings)).tokenizer  # noqa: B018
-    tensors = {n: t for n, t in tiny_codec.weights.tensors.items() if n != "entropy.root"}
-    with pytest.raises(WeightsError, match="entropy.root|root"):
-        PoseCodec(dataclasses.replace(tiny_codec.weights, tensors=tensors)).tokenizer  # noqa: B018
+    for name in ("body.metric", "bands.turns", "prior.w1"):
+        tensors = {n: t for n, t in tiny_codec.weights.tensors.items() if n != name}
+        with pytest.raises(WeightsError, match=name):
+            PoseCodec(replace(tiny_codec.weights, tensors=tensors)).tokenizer  # noqa: B018
+    tensors = {n: t for n, t in tiny_codec.weights.tensors.items() if n != "refiner.beside.weight"}
+    codec = PoseCodec(replace(tiny_codec.weights, tensors=tensors))
+    with pytest.raises(WeightsError, match="refiner|network"):
+        codec.decode(codec.encode(walk(10), **TOKENS))
 
 
-@pytest.mark.skipif("body3d" not in weights.names(), reason="the weights body3d are not in this checkout")
+def test_weights_without_a_network_decode_what_tokens_say(tiny_codec):
+    settings = {name: value for name, value in tiny_codec.weights.settings.items() if name != "refiner"}
+    codec = PoseCodec(replace(tiny_codec.weights, settings=settings))
+    encoded = codec.encode(walk(100), 12)
+    assert encoded.data == tiny_codec.encode(walk(100), 12).data
+    assert compare(walk(100), codec.decode(encoded)).mpjpe < 20
+
+
+needs_body3d = pytest.mark.skipif("body3d" not in weights.names(), reason="the weights body3d are not in this checkout")
+needs_body2d = pytest.mark.skipif("body2d" not in weights.names(), reason="the weights body2d are not in this checkout")
+
+
+@needs_body3d
 def test_the_built_in_weights_code_a_walk():
     codec, sequence = PoseCodec.from_pretrained("body3d"), walk(300)
+    assert codec.tokenizer.default_levels == 9
     encoded = codec.encode(sequence, codec.tokenizer.default_levels)
-    assert len(encoded.data) < 400
-    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 120
+    assert len(encoded.data) < 500
+    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 80
 
 
-@pytest.mark.skipif("body2d" not in weights.names(), reason="the weights body2d are not in this checkout")
+@needs_body2d
 def test_the_built_in_weights_code_a_walk_in_2d():
     codec, sequence = PoseCodec.from_pretrained("body2d"), flat_walk(300)
     encoded = codec.encode(sequence, codec.tokenizer.default_levels)
     assert len(encoded.data) < 500
-    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 0.1 * 425
+    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 0.05 * 425
+
+
+@needs_body3d
+def test_more_levels_of_the_built_in_weights_are_nearer():
+    codec, sequence = PoseCodec.from_pretrained("body3d"), walk(200)
+    made = [codec.encode(sequence, levels) for levels in (5, 7, 9, 11, 13)]
+    errors, sizes = [compare(sequence, codec.decode(m)).mpjpe_root for m in made], [len(m.data) for m in made]
+    assert errors == sorted(errors, reverse=True) and sizes == sorted(sizes) and errors[-1] < 10

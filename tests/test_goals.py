@@ -24,6 +24,7 @@ from posecodec.codec import PoseCodec
 from posecodec.container import Chunk, Track
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.goal import length
+from posecodec.latents.digits import index_of
 from posecodec.samples import walk
 from posecodec.sequence import UNIT_MM, PoseSequence
 from posecodec.skeleton import COCO17, COCO19, Skeleton
@@ -466,9 +467,9 @@ def layered(codec, sequence):
     """A file of tokens and what they miss, refined to a bound."""
     body = sequence.mapped_to(COCO19)
     job = chunks.Job.of(sequence, body, "y", Track(0, 0, sequence.frames), 0, sequence.frames)
-    data, grid, side = codec.tokenizer.encode(job.body, job.presence, "y", 1)
-    guide = codec.tokenizer.decode(side, grid.indices, sequence.frames, "y").astype(float)
-    header = replace(container.read_header(codec.encode(sequence, levels=1).data), transform=codec.transform_weights.id)
+    data, latents = codec.tokenizer.encode(job.body, job.presence, "y", sequence.unit, index_of(8))
+    guide = codec.tokenizer.decode(latents, "y").astype(float)
+    header = replace(container.read_header(codec.encode(sequence, levels=8).data), transform=codec.transform_weights.id)
     refinement = chunks.transformed(job, 80, codec.tables, 5.0, guide).data
     return container.write(header, [Chunk(data, refinement)])
 
@@ -536,6 +537,22 @@ def test_files_of_empty_chunks_are_corrupt(victims):
     for codec, header, parts in victims:
         with pytest.raises(CorruptError):
             codec.decode(container.write(header, [Chunk(b"") for _ in parts]))
+
+
+@given(st.sampled_from([6, 7]), st.lists(CHANGE, max_size=3), st.integers(0, 1 << 12))
+@settings(max_examples=60, deadline=None)
+def test_tokens_of_forged_files_are_corrupt_or_digits(victims, number, changes, cut):
+    """Reading tokens without the network."""
+    codec, header, parts = victims[number]
+    base = bytearray(parts[0].base)
+    for at, bits in changes:
+        base[1 + at % (len(base) - 1)] ^= bits  # the first holds the kind
+    data = container.write(header, [Chunk(bytes(base[: 1 + cut % len(base)]), parts[0].refinement)])
+    try:
+        (grid,) = codec.tokens(data)
+    except CorruptError:
+        return
+    assert grid.frames == header.frames and 0 <= grid.indices.min() <= grid.indices.max() <= 2
 
 
 def test_a_file_whose_first_chunk_is_empty_and_whose_second_is_exact_is_corrupt(victims):

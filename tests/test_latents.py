@@ -25,6 +25,7 @@ from posecodec.latents.bands import OWN, ROWS, Bands, choose_lengths, likes, spa
 from posecodec.latents.bodies import Motion, State
 from posecodec.latents.box import boxed, unboxed
 from posecodec.latents.digits import from_digits, index_of, largest, levels_of, to_digits
+from posecodec.latents.joins import REACH, smoothed
 from posecodec.latents.prior import FEATURES, LEAST, LIMIT_BITS, TABLE, Coder, read_features
 from posecodec.latents.stream import MOST_SCALE, Side
 from posecodec.model import weights
@@ -112,7 +113,9 @@ def test_a_body_is_its_motion(tiny, dims, lead):
         assert motion.angle.shape == lead
         np.testing.assert_allclose(body.synthesize(motion), points, rtol=0, atol=1e-6)
         parts = [motion.part(i, 1) for i in range(lead[-1])]
-        close(motion, Motion(*(np.concatenate([getattr(p, n) for p in parts], axis=len(lead) - 1) for n in vars(motion))))
+        close(
+            motion, Motion(*(np.concatenate([getattr(p, n) for p in parts], axis=len(lead) - 1) for n in vars(motion)))
+        )
 
 
 @any_dims
@@ -240,7 +243,9 @@ def test_what_a_window_joins_is_smooth(frames):
     values[0] = 1.0
     later, first = (bands.inverse(values, frames, kind) for kind in (True, False))
     assert (np.abs(later[0]) < 0.2 * np.abs(later).max(axis=0)).all()
-    assert (first[:, ~bands.sliding] == first[0, 0]).all() and (first[:, bands.sliding] == later[:, bands.sliding]).all()
+    assert (first[:, ~bands.sliding] == first[0, 0]).all() and (
+        first[:, bands.sliding] == later[:, bands.sliding]
+    ).all()
 
 
 @any_dims
@@ -299,6 +304,41 @@ def test_windows_are_longer_where_less_happens():
     still, busy = np.zeros((320, 6)), rng.normal(0, 1000, (320, 6)).cumsum(axis=0)
     assert len(choose_lengths(still, 8.0)) < len(choose_lengths(busy, 8.0))
     assert np.mean(choose_lengths(busy, 8.0)) < 33
+
+
+# --- Joins ---
+
+
+def moving(dims, frames, seed=0):
+    """A motion of random walks."""
+    rng = np.random.default_rng(seed)
+    parts = (rng.normal(size=(frames, *size)).cumsum(axis=0) for size in ((19 * dims,), (), (dims,)))
+    return Motion(*parts)
+
+
+@any_dims
+def test_only_frames_near_joins_are_smoothed(dims):
+    motion = moving(dims, 100)
+    assert smoothed(motion, (100,), 144) is motion
+    found = smoothed(motion, (32, 68), 144)
+    changed = (found.shape != motion.shape).any(axis=1)
+    assert (
+        changed[32 - 4 : 32 + 4].all() and not changed[: 32 - int(REACH)].any() and not changed[32 + int(REACH) :].any()
+    )
+    for index in (0, 144, 511):
+        for lengths in ((1,), (16, 1), (16, 16, 16, 16, 36), (96, 4)):
+            short = moving(dims, sum(lengths))
+            assert np.isfinite(smoothed(short, lengths, index).shape).all()
+
+
+@any_dims
+def test_smoothing_leaves_steady_motion_and_softens_jerks(dims):
+    time = np.arange(96.0)
+    steady = Motion(np.outer(time, np.ones(5)), 0.1 * time, np.outer(time, np.ones(dims)))
+    close(smoothed(steady, (32, 64), 144), steady)
+    kinked = Motion(np.abs(time - 31.5)[:, None], np.abs(time - 31.5), np.abs(time - 31.5)[:, None].repeat(dims, 1))
+    jerks = [np.abs(np.diff(m.angle, 2)).max() for m in (kinked, *(smoothed(kinked, (32, 64), i) for i in (112, 176)))]
+    assert jerks == sorted(jerks, reverse=True) and jerks[1] < jerks[0] / 2
 
 
 # --- Digits ---
@@ -647,7 +687,9 @@ def files_of(folder, trained, cases):
 def test_integers_are_the_same_in_another_process_with_other_threads(trained, tmp_path):
     cases = [(100, 144), (300, 100), (20, 60)]
     digests = files_of(tmp_path, trained, cases)
-    threads = {name: "2" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = {
+        name: "2" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    }
     fresh = {"NUMBA_DISABLE_JIT": "0", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], **threads, **fresh) == digests
     assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], OMP_NUM_THREADS="1") == digests

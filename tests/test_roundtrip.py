@@ -22,7 +22,7 @@ def codec():
     return posecodec.PoseCodec.from_pretrained("body3d")
 
 
-TOKENS = {"levels": 8}
+TOKENS = {"levels": 9}
 both_ways = pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
 
 
@@ -58,8 +58,8 @@ def test_ten_seconds_are_a_few_hundred_bytes(codec):
     sequence = dataclasses.replace(walk(300), metadata={})
     encoded = codec.encode(sequence, **TOKENS)
     payload = sum(len(chunk.base) for chunk in posecodec.codec.container.read(encoded.data)[1])
-    assert len(encoded.data) < 400 and len(encoded.data) - payload <= 48
-    assert posecodec.compare(sequence, codec.decode(encoded)).mpjpe_root < 100
+    assert len(encoded.data) < 500 and len(encoded.data) - payload <= 48
+    assert posecodec.compare(sequence, codec.decode(encoded)).mpjpe_root < 80
 
 
 @needs_weights

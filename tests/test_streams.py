@@ -76,7 +76,22 @@ def test_a_stream_is_as_long_as_digits_are_not_zero():
 def test_what_a_model_left_unfinished_is_as_its_levels_say():
     vocabulary = Vocabulary(3, (1, 1))
     cell, length = vocabulary.first_cell, vocabulary.length(16)
-    stream = [START, PERSON, length, SPECIAL, cell + 1, SPECIAL + 1, length, SPECIAL, PERSON, PERSON, length, PAD, END, 4]
+    stream = [
+        START,
+        PERSON,
+        length,
+        SPECIAL,
+        cell + 1,
+        SPECIAL + 1,
+        length,
+        SPECIAL,
+        PERSON,
+        PERSON,
+        length,
+        PAD,
+        END,
+        4,
+    ]
     found = vocabulary.unflatten(np.array(stream))
     assert [g.indices.tolist() for g in found] == [[[[[2, 0, 0]]], [[[0, 0, 0]]]], [[[[0, 0, 0]]]]]
     assert [g.lengths for g in found] == [(16, 16), (16,)]
@@ -213,7 +228,9 @@ def test_a_folder_is_a_dataset_and_runs_no_network(tiny_codec, tmp_path, no_netw
     assert len(data) == 2 and data[0].dtype == torch.int64
     assert [file.name for file in data.files] == ["0.posec", "1.posec"]
     back = data.vocabulary.unflatten(data[1].numpy())[0]
-    assert back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MOST_LEVELS)[0].coarser(9).indices).all()
+    assert (
+        back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MOST_LEVELS)[0].coarser(9).indices).all()
+    )
     batch, there = collate([data[0], data[1]])
     assert batch.shape == (2, max(map(len, data.streams))) and there.sum() == len(data[0]) + len(data[1])
     with pytest.raises(InputError, match="fewer"):

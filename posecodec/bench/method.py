@@ -92,7 +92,7 @@ class Tokens:
 class Transform:
     """The transform codec; a setting is a quantizer step's index, sixteen to the octave."""
 
-    settings: tuple[float | None, ...] = (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144)
+    settings: tuple[float | None, ...] = (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144, 156, 168)
     name: str = "transform"
     parameter: str = "step index"
     ours: bool = True

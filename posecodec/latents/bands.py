@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.tokens import SIZES, options
+from posecodec.tokens import LONGEST, SIZES, options
 from posecodec.transform.blocks import dct, dst
 
 Floats = NDArray[np.float64]
@@ -83,15 +83,16 @@ def spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
     return [(sum(lengths[:i]), length) for i, length in enumerate(lengths)]
 
 
-def choose_lengths(channels: Floats, step: float) -> tuple[int, ...]:
-    """Lengths of the windows of channels (T, C) that need the fewest bits at a step, about."""
+def choose_lengths(channels: Floats, step: float, longest: int = LONGEST) -> tuple[int, ...]:
+    """Lengths of the windows of channels (T, C) that need the fewest bits at a step, about; none that could be shorter is
+    longer than `longest`."""
     frames = len(channels)
     scaled = np.clip(channels * (1.2 / step), -MOST, MOST).astype(np.float32)
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for start in range(0, frames, SIZES[0]):
         if start not in best:
             continue
-        for size in options(frames - start):
+        for size in (size for size in options(frames - start) if size <= max(longest, 2 * SIZES[0] - 1)):
             price, end = best[start][0] + _price(scaled, start, size), start + size
             if end not in best or price < best[end][0]:
                 best[end] = (price, size)

@@ -1,7 +1,7 @@
 """Joins of windows, smoothed: a window ends at rest and the next begins in motion, which shows as a jerk.
 
 Frames near a join become Gaussian means of their neighbors, the nearer the wider, and wider at coarse steps, so that bodies
-accelerate at joins about as much as elsewhere (benchmarks/seams.py). The encoder's loop does not see it.
+accelerate at joins about as much as elsewhere (benchmarks/tokens.py). The encoder's loop does not see it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from posecodec.latents.bodies import Motion
 Floats = NDArray[np.float64]
 REACH = 9.0
 """Frames on either side of a join that change."""
-WIDTH, WIDTH_PER_OCTAVE, WIDEST = 2.15, 0.27, 4.0
+WIDTH, WIDTH_PER_OCTAVE, WIDEST = 2.22, 0.26, 2.5
 """Standard deviation at a join, in frames, at the step 2**9, and how it grows with the step."""
 
 

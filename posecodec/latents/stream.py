@@ -20,7 +20,7 @@ from posecodec.latents.digits import LAST_INDEX, largest, levels_of
 from posecodec.latents.joins import smoothed
 from posecodec.latents.prior import Coder, Prior
 from posecodec.normalize import upright
-from posecodec.tokens import options
+from posecodec.tokens import LONGEST, options
 from posecodec.transform.fields import get_exp_golomb, get_raw, put_raw, signed_fields
 from posecodec.transform.plan import filled
 from posecodec.transform.plan_polar import bridged, polar_scale, rested
@@ -164,12 +164,14 @@ def _told(origin: NDArray[np.int64]) -> NDArray[np.int64]:
     return origin[[0, 2]] if len(origin) == 3 else origin
 
 
-def choose(motion: Motion, side: Side, index: int, tables: Tables, thrift: float = THRIFT) -> Latents:
+def choose(
+    motion: Motion, side: Side, index: int, tables: Tables, thrift: float = THRIFT, longest: int = LONGEST
+) -> Latents:
     """Windows and values for a motion at the step of an index, 0 .. LAST_INDEX, that cost little in error and bits."""
     assert 0 <= index <= LAST_INDEX
     step, most = 2.0 ** (index / 16), largest(levels_of(index))
     coder, state = Coder.of(tables.prior, index), _start(side, tables.body)
-    lengths = choose_lengths(tables.body.local(motion, state), step)
+    lengths = choose_lengths(tables.body.local(motion, state), step, longest)
     values, places = [], []
     for start, length in spans(lengths):
         later = start > 0

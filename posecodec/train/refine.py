@@ -84,9 +84,9 @@ def train_refiner(
         weight = pairs.weight[rows]
         decoded = Decoded(seen, model(seen, extras))
         made = losses.read_out(decoded, config)
-        total = _distance(made, truth, weight, config) + 0.5 * _distance(
-            made.diff(dim=1), truth.diff(dim=1), weight, config
-        )
+        total = _distance(made, truth, weight, config)
+        for order, share in ((1, 0.5), (2, 1.0)):  # velocities and accelerations
+            total = total + share * _distance(made.diff(order, dim=1), truth.diff(order, dim=1), weight, config)
         with torch.no_grad():
             gains.append(float(_distance(made, truth, weight, config) / _distance(seen, truth, weight, config)))
         judged = bool(adversarial) and step >= steps // 2
