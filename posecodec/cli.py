@@ -60,7 +60,7 @@ def cli() -> None:
 @click.option(
     "--levels",
     type=int,
-    help="Tokens only, of so many levels, 1 to 13; 9 is off by about 50 mm, each one more halves the step.",
+    help="Tokens only, of so many levels, 1 to 13: 9 is off by about 50 mm.",
 )
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
 @model_option

@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,14 @@ from posecodec.transform.tables import built_in
 from posecodec.verify import checksum
 from posecodec.windowing import find_tracks
 
-TOKENS_FROM = 140
-"""Finer steps than this never take fewer bytes with tokens below them (benchmarks/LOG.md)."""
+TOKENS_FROM, REFINED_FROM = 84, 140
+"""Finer steps than these never take fewer bytes with tokens, or with refined tokens (benchmarks/LOG.md)."""
 TOKEN_LEVELS = (7, 8)
 """Levels that are tried below a refinement."""
-LATENT_FIRST, LATENT_LAST = index_of(12), index_of(4)
+LATENT_FIRST, LATENT_LAST = index_of(13), index_of(4)
 """Steps of tokens that are tried."""
+SLOPE, AROUND, HOPELESS, MOST_GAIN = 0.03, 5, 1.1, 1.04
+"""Slope of the log of the error by step; steps tried around; how much larger tokens may be at first; what the network gains."""
 FAR_OFF = 2.0
 """Times the default quality's error that its expected step may give."""
 MEAN_STEPS = 4.0
@@ -188,7 +190,7 @@ class PoseCodec:
         if level is None:
             raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
         promise = Promise("mean-error", goal.value, self._mean_error(jobs, level) / goal.value)
-        made = [self._smallest(job, job.index_at(level, self.tables)) for job in jobs]
+        made = [self._smallest(job, job.index_at(level, self.tables), goal.value) for job in jobs]
         return self._pack(sequence, jobs, made, promise)
 
     def _quality(self, job: Job) -> int:
@@ -241,45 +243,63 @@ class PoseCodec:
     def _plain(self, job: Job, index: int) -> Chunk:
         return Chunk(job.made(index, self.tables).data)
 
-    def _smallest(self, job: Job, index: int) -> Chunk:
-        """The smallest chunk that is as near as the transform with a step: that, tokens, or tokens and what they miss."""
+    def _smallest(self, job: Job, index: int, error: float = 0.0) -> Chunk:
+        """The smallest chunk that is as near as the transform with a step: that, tokens, or tokens and what they miss.
+
+        error: the mean error that is allowed, if it is more than the transform's.
+        """
         plain = self._plain(job, index)
         if self.weights is None or index < TOKENS_FROM or not self._has_tokens(job):
             return plain
-        others = [self._near_tokens(job, index), *(self._refined(job, index, n) for n in TOKEN_LEVELS)]
+        allowed = max(error * int(job.presence.mask.sum()), job.made(index, self.tables).total)
+        others = [self._near_tokens(job, index, allowed, plain.size)]
+        if index >= REFINED_FROM:
+            others += [self._refined(job, index, allowed, levels) for levels in TOKEN_LEVELS]
         return min((plain, *(chunk for chunk in others if chunk)), key=lambda chunk: chunk.size)
 
-    def _near_tokens(self, job: Job, index: int) -> Chunk | None:
-        """The smallest tokens with no larger error than the transform with a step; None if none are smaller than that."""
-        made = job.made(index, self.tables)
+    def _near_tokens(self, job: Job, index: int, allowed: float, size: int) -> Chunk | None:
+        """The smallest tokens of less than a size whose summed error is allowed; None where there are none.
 
-        def error(step: int) -> float:
+        The network, and torch, are asked only about tokens that are small enough.
+        """
+
+        @cache
+        def made(step: int) -> tuple[bytes, Latents, float]:
             data, latents = self._tokens_at(job, step)
-            if len(data) >= len(made.data):
-                return 0.0  # as far as finer steps matter, this one is fine enough
-            return self._error_of(job, latents)
+            return data, latents, self._error_of(job, latents, network=False)
 
-        found = largest_within(error, made.total, index, LATENT_FIRST, LATENT_LAST)
-        if found is None:
+        step = index
+        for _ in range(3):
+            off = max(made(step)[2], 1e-9)
+            step = (
+                int(np.clip(step + np.rint(np.log(allowed / off) / SLOPE), LATENT_FIRST, LATENT_LAST))
+                if allowed
+                else step
+            )
+        if len(made(step)[0]) > HOPELESS * size:
             return None
-        data, latents = self._tokens_at(job, found)
-        within = len(data) < len(made.data) and self._error_of(job, latents) <= made.total
-        return Chunk(data) if within else None
+        for near in range(min(step + AROUND, LATENT_LAST), max(step - AROUND, LATENT_FIRST) - 1, -1):
+            data, latents, off = made(near)
+            if len(data) < size and off <= MOST_GAIN * allowed and self._error_of(job, latents) <= allowed:
+                return Chunk(data)
+        return None
 
-    def _error_of(self, job: Job, latents: Latents) -> float:
-        """Summed distance of a chunk's keypoints from what tokens decode to."""
-        body = chunks.recorded(self.tokenizer.decode(latents, job.up).astype(np.float64), job.skeleton)
-        return float(np.linalg.norm((job.points - body)[job.presence.mask], axis=-1).sum())
+    def _error_of(self, job: Job, latents: Latents, network: bool = True) -> float:
+        """Summed distance of a chunk's keypoints from what tokens decode to, with or without the network."""
+        body = self.tokenizer.decode(latents, job.up, network).astype(np.float64)
+        return float(
+            np.linalg.norm((job.points - chunks.recorded(body, job.skeleton))[job.presence.mask], axis=-1).sum()
+        )
 
     def _has_tokens(self, job: Job) -> bool:
         return job.body is not None and job.body.shape[2] == self.tokenizer.dims
 
-    def _refined(self, job: Job, index: int, levels: int) -> Chunk | None:
-        """Tokens, and the transform of what they miss; None where that is no nearer than the transform alone."""
+    def _refined(self, job: Job, index: int, allowed: float, levels: int) -> Chunk | None:
+        """Tokens, and the transform of what they miss; None where its summed error is not allowed."""
         data, latents = self._tokens_at(job, index_of(levels))
         guide = self.tokenizer.decode(latents, job.up).astype(np.float64)
         made = chunks.transformed(job, index, self.tables, guide=guide)
-        return Chunk(data, made.data) if made.total <= job.made(index, self.tables).total else None
+        return Chunk(data, made.data) if made.total <= allowed else None
 
     def _jobs(self, sequence: PoseSequence, goal: Goal) -> list[Job]:
         """What is to be coded, chunk by chunk."""

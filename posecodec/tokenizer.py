@@ -89,17 +89,17 @@ class Tokenizer:
         decoder.finish()
         return presence, latents
 
-    def decode(self, latents: Latents, up: str) -> NDArray[np.float32]:
-        """Keypoints (T, K, D) of the skeleton, in the recording's unit and axes."""
-        points = stream.placed(self.refined(latents), latents.side, self.dims, up)
+    def decode(self, latents: Latents, up: str, network: bool = True) -> NDArray[np.float32]:
+        """Keypoints (T, K, D) of the skeleton, in the recording's unit and axes. network: False for a quick estimate."""
+        points = stream.placed(self.refined(latents, network), latents.side, self.dims, up)
         with np.errstate(over="ignore"):
             return points.astype(np.float32)
 
-    def refined(self, latents: Latents) -> NDArray[np.float64]:
+    def refined(self, latents: Latents, network: bool = True) -> NDArray[np.float64]:
         """Keypoints (T, K, D) of usual size, upright: what the integers say, corrected by the network."""
         motion = stream.motion_of(latents, self.tables)
         points = self.tables.body.synthesize(motion)
-        if "refiner" not in self.weights.settings:
+        if not network or "refiner" not in self.weights.settings:
             return points
         from posecodec.model.refiner import extras_of
 

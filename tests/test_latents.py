@@ -519,7 +519,7 @@ def test_a_size_that_no_body_has_is_corrupt(dims, scale):
 
 
 @any_dims
-@pytest.mark.parametrize("scale", [1e-25, 1e-18, 1e-12, 1e12, 1e18, 1e25])
+@pytest.mark.parametrize("scale", [1e-25, 1e-18, 1e-12, 1e12, 1e18])
 def test_bodies_of_any_size_come_back(tiny, dims, scale):
     points = (sample(dims, 20) - sample(dims, 20)[:1].mean(axis=1)) * scale
     _, latents = chunk(points, tiny[dims], 144)

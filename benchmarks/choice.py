@@ -1,0 +1,72 @@
+"""Whether the encoder's own choice is never worse than any way alone, over the validation motion.
+
+    python benchmarks/choice.py [--data ../shared/data]
+
+For the default and coarse goals: the file that `encode` chooses, against the transform alone and tokens alone, each the
+smallest file within the same mean error. Exits with 1 where the choice is larger.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+import posecodec
+from posecodec import container, payload
+from posecodec.bench.data import Take, load_split
+from posecodec.codec import TOKEN_LEVELS
+from posecodec.latents.digits import index_of
+
+GOALS: tuple[dict[str, float], ...] = ({}, {"mean_error": 40.0}, {"mean_error": 60.0}, {"mean_error": 90.0})
+
+
+def error_of(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
+    """Mean error of a file, mm."""
+    return float(np.linalg.norm(codec.decode(data).positions[:, 0] - take.points, axis=-1).mean())
+
+
+def tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float) -> int | None:
+    """Bytes of the coarsest tokens, by fine steps, that are no farther off; None where none are."""
+    for index in range(index_of(6), index_of(12), -1):
+        data = codec.encode_tokens(take.sequence(), index).data
+        if error_of(codec, data, take) <= error:
+            return len(data)
+    return None
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
+@click.option("--limit", type=int, help="Only the first so many takes.")
+def main(data: Path, limit: int | None) -> None:
+    """Compare the choice with each way alone."""
+    torch.set_num_threads(1)
+    codec, plain = posecodec.PoseCodec.from_pretrained("body3d"), posecodec.PoseCodec.from_pretrained(None)
+    worse = 0
+    for goal in GOALS:
+        chose, sizes, kinds = 0, [0, 0], {"tokens": 0, "transform": 0}
+        for take in load_split(data, "val")[:limit]:
+            ours = codec.encode(take.sequence(), **goal)
+            alone = plain.encode(take.sequence(), **goal)
+            kinds[payload.name_of(container.read(ours.data)[1][0].base)] += 1
+            chose += len(ours.data)
+            sizes[0] += len(alone.data)
+            if goal:
+                by_tokens = tokens_alone(codec, take, goal["mean_error"])
+                assert error_of(codec, ours.data, take) <= goal["mean_error"]
+                sizes[1] += by_tokens or 0
+                worse += by_tokens is not None and by_tokens + PROMISE_BYTES < len(ours.data)
+            worse += len(ours.data) > len(alone.data)
+        click.echo(f"{goal or 'default'}: chosen {chose:,} bytes {kinds}; transform {sizes[0]:,}, tokens {sizes[1]:,}")
+    click.echo(f"{worse} worse than a way alone (refined tokens are tried on {TOKEN_LEVELS} levels inside)")
+    sys.exit(bool(worse))
+
+
+PROMISE_BYTES = 6
+"""What a goal adds to a header."""
+
+if __name__ == "__main__":
+    main()
