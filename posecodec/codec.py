@@ -44,7 +44,7 @@ TOKEN_LEVELS = (7, 8)
 LATENT_FIRST, LATENT_LAST = index_of(13), index_of(4)
 """Steps of tokens that are tried."""
 SLOPE, AROUND, HOPELESS, MOST_GAIN = 0.03, 5, 1.1, 1.04
-"""Slope of the log of the error by step; steps tried around; how much larger tokens may be at first; what the network gains."""
+"""Log of the error by step; steps tried around; how much larger tokens may be at first; what the network gains."""
 FAR_OFF = 2.0
 """Times the default quality's error that its expected step may give."""
 MEAN_STEPS = 4.0
