@@ -31,7 +31,7 @@ def error_of(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
 
 def tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float) -> int | None:
     """Bytes of the coarsest tokens, by fine steps, that are no farther off; None where none are."""
-    for index in range(index_of(6), index_of(12), -1):
+    for index in range(index_of(5), index_of(11), -1):
         data = codec.encode_tokens(take.sequence(), index).data
         if error_of(codec, data, take) <= error:
             return len(data)

@@ -142,13 +142,13 @@ def nested(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> list[di
 @click.option("--split", default="val", show_default=True)
 @click.option("--model", default="body3d", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
-@click.option("--most", default=12, show_default=True, help="Levels of the finest files.")
+@click.option("--most", default=11, show_default=True, help="Levels of the finest files.")
 def main(data: Path, split: str, model: str, out: Path, most: int) -> None:
     """Measure tokens on a split of the motion data."""
     torch.set_num_threads(1)
     codec = posecodec.PoseCodec.from_pretrained(model)
     takes = load_split(data, split) if codec.tokenizer.dims == 3 else flat(data, split)
-    rows = [measure(codec, takes, levels) for levels in range(5, most + 1)]
+    rows = [measure(codec, takes, levels) for levels in range(4, most + 1)]
     grids = [grid for take in takes for grid in codec.tokenize(take.sequence(), most)]
     record = {
         "model": codec.tokenizer.weights.name, "sha256": codec.tokenizer.weights.sha256, "split": split, "files": len(takes),

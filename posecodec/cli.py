@@ -60,7 +60,7 @@ def cli() -> None:
 @click.option(
     "--levels",
     type=int,
-    help="Tokens only, of so many levels, 1 to 13: 9 is off by about 50 mm.",
+    help="Tokens only, of so many levels, 1 to 12: 8 is off by about 50 mm.",
 )
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
 @model_option
@@ -194,7 +194,7 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .npz or .safetensors."
 )
-@click.option("--levels", type=int, help="Levels of tokens, 1 to 13.  [default: the file's, or the weights']")
+@click.option("--levels", type=int, help="Levels of tokens, 1 to 12.  [default: the file's, or the weights']")
 @click.option("--fps", type=float, help="Frame rate of a pose file that has none.")
 @model_option
 @device_option

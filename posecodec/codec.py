@@ -39,9 +39,9 @@ from posecodec.windowing import find_tracks
 
 TOKENS_FROM, REFINED_FROM = 84, 140
 """Finer steps than these never take fewer bytes with tokens, or with refined tokens (benchmarks/LOG.md)."""
-TOKEN_LEVELS = (7, 8)
+TOKEN_LEVELS = (6, 7)
 """Levels that are tried below a refinement."""
-LATENT_FIRST, LATENT_LAST = index_of(13), index_of(4)
+LATENT_FIRST, LATENT_LAST = index_of(12), index_of(3)
 """Steps of tokens that are tried."""
 SLOPE, AROUND, HOPELESS, MOST_GAIN = 0.03, 5, 1.1, 1.04
 """Log of the error by step; steps tried around; how much larger tokens may be at first; what the network gains."""
@@ -189,9 +189,11 @@ class PoseCodec:
         level = self._coarsest(jobs, goal.value)
         if level is None:
             raise InputError(f"a mean error of {goal.value:g} cannot be reached; use --lossless")
-        promise = Promise("mean-error", goal.value, self._mean_error(jobs, level) / goal.value)
-        made = [self._smallest(job, job.index_at(level, self.tables), goal.value) for job in jobs]
-        return self._pack(sequence, jobs, made, promise)
+        gain = goal.value / max(self._mean_error(jobs, level), 1e-300)
+        made = [self._smallest(job, job.index_at(level, self.tables), gain) for job in jobs]
+        reached = sum(error for _, error in made) / max(sum(int(job.presence.mask.sum()) for job in jobs), 1)
+        promise = Promise("mean-error", goal.value, min(reached / goal.value, 1.0))
+        return self._pack(sequence, jobs, [chunk for chunk, _ in made], promise)
 
     def _quality(self, job: Job) -> int:
         """The step of the default quality: the expected one, unless it misses by far."""
@@ -238,26 +240,25 @@ class PoseCodec:
         self, sequence: PoseSequence, jobs: list[Job], index: Callable[[Job], int], promise: Promise | None = None
     ) -> Encoded:
         """Every chunk at a step of its own, in the way that takes fewer bytes."""
-        return self._pack(sequence, jobs, [self._smallest(job, index(job)) for job in jobs], promise)
+        return self._pack(sequence, jobs, [self._smallest(job, index(job))[0] for job in jobs], promise)
 
-    def _plain(self, job: Job, index: int) -> Chunk:
-        return Chunk(job.made(index, self.tables).data)
-
-    def _smallest(self, job: Job, index: int, error: float = 0.0) -> Chunk:
+    def _smallest(self, job: Job, index: int, gain: float = 1.0) -> tuple[Chunk, float]:
         """The smallest chunk that is as near as the transform with a step: that, tokens, or tokens and what they miss.
 
-        error: the mean error that is allowed, if it is more than the transform's.
+        gain: times the transform's error that is allowed: the same for all chunks, so that their mean is kept. Also
+        returns the summed error.
         """
-        plain = self._plain(job, index)
+        made = job.made(index, self.tables)
+        plain = Chunk(made.data), made.total
         if self.weights is None or index < TOKENS_FROM or not self._has_tokens(job):
             return plain
-        allowed = max(error * int(job.presence.mask.sum()), job.made(index, self.tables).total)
-        others = [self._near_tokens(job, index, allowed, plain.size)]
+        allowed = max(gain, 1.0) * made.total
+        others = [self._near_tokens(job, index, allowed, plain[0].size)]
         if index >= REFINED_FROM:
             others += [self._refined(job, index, allowed, levels) for levels in TOKEN_LEVELS]
-        return min((plain, *(chunk for chunk in others if chunk)), key=lambda chunk: chunk.size)
+        return min((plain, *(found for found in others if found)), key=lambda found: found[0].size)
 
-    def _near_tokens(self, job: Job, index: int, allowed: float, size: int) -> Chunk | None:
+    def _near_tokens(self, job: Job, index: int, allowed: float, size: int) -> tuple[Chunk, float] | None:
         """The smallest tokens of less than a size whose summed error is allowed; None where there are none.
 
         The network, and torch, are asked only about tokens that are small enough.
@@ -280,8 +281,8 @@ class PoseCodec:
             return None
         for near in range(min(step + AROUND, LATENT_LAST), max(step - AROUND, LATENT_FIRST) - 1, -1):
             data, latents, off = made(near)
-            if len(data) < size and off <= MOST_GAIN * allowed and self._error_of(job, latents) <= allowed:
-                return Chunk(data)
+            if len(data) < size and off <= MOST_GAIN * allowed and (error := self._error_of(job, latents)) <= allowed:
+                return Chunk(data), error
         return None
 
     def _error_of(self, job: Job, latents: Latents, network: bool = True) -> float:
@@ -294,12 +295,12 @@ class PoseCodec:
     def _has_tokens(self, job: Job) -> bool:
         return job.body is not None and job.body.shape[2] == self.tokenizer.dims
 
-    def _refined(self, job: Job, index: int, allowed: float, levels: int) -> Chunk | None:
+    def _refined(self, job: Job, index: int, allowed: float, levels: int) -> tuple[Chunk, float] | None:
         """Tokens, and the transform of what they miss; None where its summed error is not allowed."""
         data, latents = self._tokens_at(job, index_of(levels))
         guide = self.tokenizer.decode(latents, job.up).astype(np.float64)
         made = chunks.transformed(job, index, self.tables, guide=guide)
-        return Chunk(data, made.data) if made.total <= allowed else None
+        return (Chunk(data, made.data), made.total) if made.total <= allowed else None
 
     def _jobs(self, sequence: PoseSequence, goal: Goal) -> list[Job]:
         """What is to be coded, chunk by chunk."""

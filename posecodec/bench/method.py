@@ -58,7 +58,7 @@ class Tokens:
     """The tokens of trained weights; a setting is a number of quantizer levels."""
 
     weights: str = "body3d"
-    settings: tuple[float | None, ...] = (5, 6, 7, 8, 9, 10, 11, 12)
+    settings: tuple[float | None, ...] = (4, 5, 6, 7, 8, 9, 10, 11)
     name: str = "tokens"
     parameter: str = "levels"
     ours: bool = True

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 CODES = 3
 PER_OCTAVE = 16
-TOP = 272
-"""Index of the coarsest step, 2**17: level 1."""
+TOP = 256
+"""Index of the coarsest step, 2**16: level 1."""
 LAST_INDEX = 511
 
 
@@ -32,7 +32,8 @@ def largest(levels: int) -> int:
 
 
 def to_digits(values: NDArray[np.int32], levels: int) -> NDArray[np.int32]:
-    """(...,) values of at most `largest` to (..., Q) digits, coarse to fine."""
+    """(...,) values to (..., Q) digits, coarse to fine; magnitudes beyond `largest` (bodies in vehicles) count as that."""
+    values = np.clip(values, -largest(levels), largest(levels))
     sizes = np.abs(values)[..., None] >> np.arange(levels - 1, -1, -1)
     above = np.abs(values)[..., None] >> np.arange(levels, 0, -1)
     fresh = np.where(values[..., None] < 0, 2, 1) * sizes

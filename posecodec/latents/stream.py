@@ -16,9 +16,9 @@ from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.latents.bands import Bands, choose_lengths, spans
 from posecodec.latents.bodies import Body, Motion, State
-from posecodec.latents.digits import LAST_INDEX, largest, levels_of
+from posecodec.latents.digits import LAST_INDEX
 from posecodec.latents.joins import smoothed
-from posecodec.latents.prior import Coder, Prior
+from posecodec.latents.prior import LARGEST, Coder, Prior
 from posecodec.normalize import upright
 from posecodec.tokens import LONGEST, options
 from posecodec.transform.fields import get_exp_golomb, get_raw, put_raw, signed_fields
@@ -169,14 +169,14 @@ def choose(
 ) -> Latents:
     """Windows and values for a motion at the step of an index, 0 .. LAST_INDEX, that cost little in error and bits."""
     assert 0 <= index <= LAST_INDEX
-    step, most = 2.0 ** (index / 16), largest(levels_of(index))
+    step = 2.0 ** (index / 16)
     coder, state = Coder.of(tables.prior, index), _start(side, tables.body)
     lengths = choose_lengths(tables.body.local(motion, state), step, longest)
     values, places = [], []
     for start, length in spans(lengths):
         later = start > 0
         channels = tables.body.local(motion.part(start, length), state)
-        targets = np.clip(tables.bands.forward(channels, later) / step, -most, most)
+        targets = np.clip(tables.bands.forward(channels, later) / step, -LARGEST, LARGEST)
         picked, stands_for = coder.choose(targets, length, later, thrift)
         values.append(picked)
         places.append(stands_for)

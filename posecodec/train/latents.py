@@ -22,7 +22,6 @@ from torch.nn import functional
 from posecodec.latents import prior as kernels
 from posecodec.latents.bands import OWN, ROWS, WINDOW, Bands, spans
 from posecodec.latents.bodies import Body, Motion
-from posecodec.latents.digits import largest, levels_of
 from posecodec.latents.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
 from posecodec.latents.stream import ORIGIN_STEP, THRIFT, TURN_BITS, Tables
 from posecodec.tokens import SIZES, options
@@ -128,11 +127,10 @@ def collect(points: Floats, tables: Tables, rng: np.random.Generator, chosen: bo
     state, found = starts(motion, tables.body), []
     coders = [Coder.of(tables.prior, int(i)) for i in rng.integers(*INDICES, len(points))]
     step = np.array([2.0 ** (coder.index / 16) for coder in coders])[:, None, None]
-    most = np.array([largest(levels_of(coder.index)) for coder in coders])[:, None, None]
     for start, length in cuts(rng):
         later = start > 0
         targets = tables.bands.forward(tables.body.local(motion.part(start, length), state), later) / step
-        targets = np.clip(targets, -most, most)
+        targets = np.clip(targets, -kernels.LARGEST, kernels.LARGEST)
         places = np.zeros_like(targets)
         for i, coder in enumerate(coders):
             if chosen:

@@ -45,7 +45,7 @@ class TokenTraining:
     licence: str
     attribution: str
     refiner: RefinerConfig
-    levels: int = 9
+    levels: int = 8
     seed: int = 0
     prior_windows: int = 6144
     prior_steps: int = 3000
