@@ -1,7 +1,7 @@
 """Train a tiny next-token model on a folder of .posec files and sample motion from it.
 
-    posecodec encode recordings/ -o clips/ --levels 9
-    python docs/next_token.py clips/ sampled.npz --levels 9
+    posecodec encode recordings/ -o clips/ --levels 8
+    python docs/next_token.py clips/ sampled.npz --levels 8
 
 A GRU of a million weights, a few minutes on a CPU. It is an example of the interface, not a good motion model.
 """
@@ -96,7 +96,7 @@ def sample(
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--model", default="body3d", show_default=True)
-@click.option("--levels", default=9, show_default=True)
+@click.option("--levels", default=8, show_default=True)
 @click.option("--steps", default=300, show_default=True)
 @click.option("--seconds", default=4.0, show_default=True)
 def main(folder: Path, output: Path, model: str, levels: int, steps: int, seconds: float) -> None:

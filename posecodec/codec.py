@@ -269,7 +269,7 @@ class PoseCodec:
             data, latents = self._tokens_at(job, step)
             return data, latents, self._error_of(job, latents, network=False)
 
-        step = index
+        step = int(np.clip(index, LATENT_FIRST, LATENT_LAST))
         for _ in range(3):
             off = max(made(step)[2], 1e-9)
             step = (

@@ -44,7 +44,7 @@ def write_weights(path, dims, seed):
     tensors = tensors_of(small_tables(dims))
     tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
     settings = {
-        "dims": dims, "skeleton": "coco19", "default_levels": 9, "licence": "none", "refiner": config.to_dict(),
+        "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": config.to_dict(),
     }  # fmt: skip
     weights.write(path, tensors, settings, {})
     return path.with_suffix(".safetensors")

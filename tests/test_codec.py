@@ -54,7 +54,7 @@ def assert_kept(sequence, back):
         assert (back.confidence[sequence.confidence == 1] == 1).all()
 
 
-TOKENS = {"levels": 9}
+TOKENS = {"levels": 8}
 GOALS = [TOKENS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
 any_goal = pytest.mark.parametrize("goal", GOALS, ids=lambda goal: next(iter(goal), "quality"))
 
@@ -74,7 +74,8 @@ def through_files(codec, sequence, folder, goal=TOKENS):
     posecodec.save(codec.decode(folder / "coded.posec"), folder / "out.npz")
     back = posecodec.load(folder / "out.npz")
     assert_kept(sequence, back)
-    assert bool(encoded.tokens) == ("levels" in goal and encoded.header.chunk_count > 0)
+    if "levels" in goal or goal.keys() & {"lossless", "max_error"}:  # others may be coded either way
+        assert len(encoded.tokens) == ("levels" in goal) * encoded.header.chunk_count
     for a, b in zip(codec.tokens(folder / "coded.posec"), encoded.tokens, strict=True):
         assert (a.indices == b.indices).all() and (a.codes, a.frames, a.levels) == (b.codes, b.frames, b.levels)
     return back
@@ -287,8 +288,8 @@ def test_steps_between_levels(tiny_codec, tiny_codec_2d, index):
 
 
 def test_the_default_levels_are_those_of_the_weights(tiny_codec):
-    assert tiny_codec.tokenizer.default_levels == tiny_codec.tokenizer.checked_levels(None) == 9
-    assert tiny_codec.tokenize(walk(20))[0].levels == 9 and tiny_codec.tokenize(walk(20), 4)[0].levels == 4
+    assert tiny_codec.tokenizer.default_levels == tiny_codec.tokenizer.checked_levels(None) == 8
+    assert tiny_codec.tokenize(walk(20))[0].levels == 8 and tiny_codec.tokenize(walk(20), 4)[0].levels == 4
 
 
 @pytest.mark.parametrize("levels", [LEVELS + 1, 100])
@@ -315,10 +316,11 @@ def test_goals_at_once_are_a_usage_error(tiny_codec, first, second):
 
 @any_goal
 def test_a_file_names_the_weights_that_it_needs(tiny_codec, goal):
-    header = tiny_codec.encode(walk(16), **goal).header
-    assert header.weights == (tiny_codec.weights.id if goal == TOKENS else b"")
-    needs = not goal.keys() & {"levels", "lossless"}
-    assert header.transform == (tiny_codec.transform_weights.id if needs else b"")
+    encoded = tiny_codec.encode(walk(16), **goal)
+    assert encoded.tokens or goal != TOKENS
+    assert encoded.header.weights == (tiny_codec.weights.id if encoded.tokens else b"")
+    needs = any(payload.kind_of(c.base) == payload.TRANSFORM or c.refinement for c in container.read(encoded.data)[1])
+    assert encoded.header.transform == (tiny_codec.transform_weights.id if needs else b"")
 
 
 @pytest.mark.parametrize("goal", GOALS[2:], ids=lambda goal: next(iter(goal)))
@@ -580,11 +582,12 @@ def test_far_away(tiny_codec, offset, goal, refusal):
     assert compare(sequence, back).mpjpe < near + 100 + abs(offset) * 1e-4
 
 
-@pytest.mark.xfail(strict=True, reason="the height is no side information: above about 10 m tokens cannot tell it")
-@pytest.mark.parametrize("offset", [1e5, -1e6])
+@pytest.mark.parametrize("offset", [1e4, 1e5, -1e6])
 def test_high_up(tiny_codec, offset):
+    """The height is no side information: windows tell it, however high."""
     sequence = as_given(walk(64), positions=walk(64).positions + np.float32([0, offset, 0]))
     assert compare(sequence, coded(tiny_codec, sequence)).mpjpe < 300
+    assert np.isfinite(tiny_codec.detokenize(tiny_codec.tokenize(sequence)).positions).all()
 
 
 @pytest.mark.parametrize(
@@ -752,7 +755,7 @@ needs_body2d = pytest.mark.skipif("body2d" not in weights.names(), reason="the w
 @needs_body3d
 def test_the_built_in_weights_code_a_walk():
     codec, sequence = PoseCodec.from_pretrained("body3d"), walk(300)
-    assert codec.tokenizer.default_levels == 9
+    assert codec.tokenizer.default_levels == 8
     encoded = codec.encode(sequence, codec.tokenizer.default_levels)
     assert len(encoded.data) < 500
     assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 80
@@ -769,6 +772,6 @@ def test_the_built_in_weights_code_a_walk_in_2d():
 @needs_body3d
 def test_more_levels_of_the_built_in_weights_are_nearer():
     codec, sequence = PoseCodec.from_pretrained("body3d"), walk(200)
-    made = [codec.encode(sequence, levels) for levels in (5, 7, 9, 11, 13)]
+    made = [codec.encode(sequence, levels) for levels in (4, 6, 8, 10, 12)]
     errors, sizes = [compare(sequence, codec.decode(m)).mpjpe_root for m in made], [len(m.data) for m in made]
     assert errors == sorted(errors, reverse=True) and sizes == sorted(sizes) and errors[-1] < 10

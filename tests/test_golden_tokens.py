@@ -27,11 +27,11 @@ def come_and_go(sequence):
 
 
 MADE = {
-    "walk3d": ("body3d", lambda: walk(150), 9),
+    "walk3d": ("body3d", lambda: walk(150), 8),
     "walk3d_coarse": ("body3d", lambda: walk(300), 5),
-    "walk3d_gaps": ("body3d", lambda: come_and_go(walk(100, people=2)), 12),
-    "walk2d": ("body2d", lambda: flat_walk(150), 9),
-    "walk2d_gaps": ("body2d", lambda: come_and_go(flat_walk(100, people=2)), 12),
+    "walk3d_gaps": ("body3d", lambda: come_and_go(walk(100, people=2)), 11),
+    "walk2d": ("body2d", lambda: flat_walk(150), 8),
+    "walk2d_gaps": ("body2d", lambda: come_and_go(flat_walk(100, people=2)), 11),
 }
 
 

@@ -22,7 +22,7 @@ def codec():
     return posecodec.PoseCodec.from_pretrained("body3d")
 
 
-TOKENS = {"levels": 9}
+TOKENS = {"levels": 8}
 both_ways = pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
 
 
