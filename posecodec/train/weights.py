@@ -30,6 +30,8 @@ from posecodec.train.refine import Pairs, pairs_of, train_refiner
 from posecodec.transform.polar import Tree
 
 Floats = NDArray[np.float64]
+FITTED_BY = ("dims", "data", "augmentation", "seed", "prior_windows", "prior_steps")
+"""What of a config decides the tables."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,12 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
 
 
 def fitted(config: TokenTraining, source: Source, say: Callable[[str], None]) -> Tables:
-    """The tables, of an earlier run where there are some in runs/NAME (an ignored folder), so that a run can go on."""
+    """The tables, of an earlier run of the same where there is one in runs/NAME (an ignored folder), so that it can go on."""
     kept = Path("runs") / config.name / "tables.safetensors"
-    if not kept.exists():
+    wanted = json.loads(json.dumps({name: vars(config)[name] for name in FITTED_BY}, default=vars))
+    if not kept.exists() or weights.card(kept).get("made_by") != wanted:
         tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
-        weights.write(kept, tensors_of(tables), settings_of(config, source.skeleton), {})
+        weights.write(kept, tensors_of(tables), settings_of(config, source.skeleton), {"made_by": wanted})
     return tables_from(weights.read(kept).tensors, source.skeleton, config.dims)
 
 
