@@ -1,6 +1,6 @@
 """Between normalized keypoints and a model's latents: the heatmaps it takes and gives, drawn and read out.
 
-`codec` runs this on recordings, `train` on windows.
+`train.loop` runs this on windows, for the VQ-GAN of the paper; the codec's own network is `model.refiner`.
 """
 
 from __future__ import annotations
