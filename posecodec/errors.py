@@ -6,6 +6,8 @@ Programming mistakes are `assert`ions instead and never end up here.
 
 from __future__ import annotations
 
+import warnings
+
 
 class PosecodecError(Exception):
     """Base of every error a user can cause or meet."""
@@ -25,6 +27,10 @@ class InputError(PosecodecError):
     exit_code = 3
 
 
+class NoRateError(InputError):
+    """A pose file that does not say its frame rate, where one is needed."""
+
+
 class CorruptError(PosecodecError):
     """A `.posec` file is damaged, cut short, or not a `.posec` file at all."""
 
@@ -35,3 +41,12 @@ class WeightsError(PosecodecError):
     """Weights are missing, damaged, or not the ones that a file was encoded with."""
 
     exit_code = 5
+
+
+class DataWarning(UserWarning):
+    """Something in a pose file was changed, left out or guessed while it was read or written: nothing is in silence."""
+
+
+def report_change(text: str) -> None:
+    """Warn with a DataWarning; the command line prints it as a note."""
+    warnings.warn(text, DataWarning, stacklevel=3)

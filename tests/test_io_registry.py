@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from posecodec.errors import InputError, UsageError
-from posecodec.io import FORMATS, files, format_of, load, save, write_atomic
+from posecodec.io import FORMATS, detect, files, format_of, load, origin, save, write_atomic
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import H36M17, Skeleton
 
@@ -21,14 +22,24 @@ CLIP = PoseSequence.of(np.ones((3, 17, 3)), fps=30, unit="mm")
 
 
 def test_formats_by_suffix_content_and_name(tmp_path: Path) -> None:
-    for name, suffix in {"npz": ".NPZ", "npy": ".npy", "panoptic": ".tar", "pose": ".Pose", "bvh": ".bvh"}.items():
+    for name, suffix in {
+        "npz": ".NPZ",
+        "panoptic": ".tar",
+        "pose": ".Pose",
+        "bvh": ".bvh",
+        "trc": ".TRC",
+        "c3d": ".c3d",
+    }.items():
         assert format_of(f"x{suffix}") == name and name in FORMATS
     assert format_of("x.weird", "pose") == "pose"
     (tmp_path / "body3DScene_00000001.json").write_text("{}")
     assert format_of(tmp_path) == "panoptic"
-    with pytest.raises(InputError, match=r"\.pose.*--from"):
-        format_of("x.weird")
-    with pytest.raises(InputError, match="--from"):
+    (tmp_path / "x.weird").write_bytes(b"\0\1\2")
+    with pytest.raises(InputError, match="weird.*--from"):
+        format_of(tmp_path / "x.weird")
+    with pytest.raises(InputError, match=r"\.pose.*--to"):
+        save(CLIP, tmp_path / "y.weird")
+    with pytest.raises(InputError, match="no such file"):
         format_of("x")
     with pytest.raises(UsageError, match="npz, npy"):
         format_of("x.npz", "nope")
@@ -53,7 +64,7 @@ def test_missing_empty_and_folder(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         load(path, fps=30)
     with pytest.raises(InputError, match="folder" if suffix != ".tar" else "body3DScene"):
-        load(path, format=format_of(f"a{suffix}"), fps=30)
+        load(path, format="panoptic" if suffix == ".tar" else suffix[1:], fps=30)
 
 
 def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
@@ -122,3 +133,49 @@ def test_importing_io_loads_no_torch() -> None:
     code = "import sys, posecodec.io; sys.exit(any(m in sys.modules for m in ('torch', 'posecodec.codec')))"
     root = Path(files.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+CONTENT = {
+    "panoptic": b'{"bodies": [{"id": 0, "joints19": []}]}',
+    "openpose": b'{"version": 1.3, "people": [{"pose_keypoints_2d": []}]}',
+    "coco": b'[{"image_id": 3, "category_id": 1, "keypoints": []}]',
+    "alphapose": b'[{"image_id" : "3.jpg", "category_id": 1, "keypoints": []}]',
+    "mmpose": b'[{"frame_id": 0, "instances": [{"keypoints": [], "keypoint_scores": []}]}]',
+    "mediapipe": b'[[{"x": 0.1, "y": 0.2, "z": 0, "visibility": 1}]]',
+    "bvh": b"HIERARCHY\nROOT Hips\n",
+    "trc": b"PathFileType\t4\t(X/Y/Z)\ta.trc\n",
+    "dlc": b"scorer,a,a,a\nbodyparts,n,n,n\n",
+    "csv": b"frame,nose_x,nose_y\n0,1,2\n",
+}
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_what_the_suffix_does_not_say_the_content_does(name: str, tmp_path: Path) -> None:
+    for suffix in (".json", ".csv", ".dat", ""):
+        (tmp_path / f"a{suffix}").write_bytes(CONTENT[name])
+        assert detect(tmp_path / f"a{suffix}").format == name
+        assert detect(tmp_path / f"a{suffix}").why
+
+
+def test_arrays_and_folders_by_content(tmp_path: Path) -> None:
+    for shape, name in {(4, 22, 3): "humanml3d", (4, 263): "humanml3d", (4, 19, 3): "npy", (4, 57): "npy"}.items():
+        np.save(tmp_path / "a.npy", np.zeros(shape))
+        assert detect(tmp_path / "a.npy").format == name
+    for name, file in {"openpose": "a_000000000000_keypoints.json", "freemocap": "mediapipe_body_3d_xyz.npy"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_bytes(b"")
+        assert detect(tmp_path / name).format == name
+
+
+def test_given_back_in_the_format_it_came_from() -> None:
+    assert origin(CLIP) == ("npz", ".npz")
+    for name, expected in {
+        "trc": ("trc", ".trc"),
+        "openpose": ("openpose", ""),
+        "bvh": ("npz", ".npz"),
+        "x": ("npz", ".npz"),
+    }.items():
+        assert origin(replace(CLIP, metadata={"source_format": name})) == expected
+    assert origin(replace(CLIP, metadata={"source_format": ["trc"]})) == ("npz", ".npz")
+    packed = {"source_format": "panoptic", "panoptic": {"tar": True}}
+    assert origin(replace(CLIP, metadata=packed)) == ("panoptic", ".tar")

@@ -8,15 +8,14 @@ joint at the distances of `FACE_MM`. Leaves out writing (positions hold no rotat
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import UsageError
 from posecodec.io import bvh_rigs
 from posecodec.io.bvh_parse import Motion, parse
-from posecodec.io.files import AnyPath, read_bytes, reader
+from posecodec.io.files import read_bytes, reader
 from posecodec.sequence import UNIT_MM, PoseSequence
 from posecodec.skeleton import COCO19, Skeleton
 
@@ -62,11 +61,6 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
         up=_up(rest, known),
         metadata={"source_format": "bvh", "rig": known.name if known else None, "unit_guessed": unit is None},
     )
-
-
-def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> NoReturn:
-    """Always raises UsageError: a BVH file is made of joint rotations, which positions do not determine."""
-    raise UsageError(f"{path}: BVH stores rotations, and positions do not determine them; save as .npz, .npy or .pose")
 
 
 def forward_kinematics(motion: Motion) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Plain `.npy` arrays of positions: (T, K, D), (T, P, K, D) or flattened (T, K*D).
+"""Plain `.npy` arrays of positions: (T, K, D), (T, P, K, D) or flattened (T, K*D), written in the shape they had.
 
 The file knows neither frame rate nor unit nor confidence: the caller states the rate, and writing keeps positions only.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError
+from posecodec.errors import InputError, NoRateError
 from posecodec.io.arrays import decode_array, encode_array
 from posecodec.io.files import AnyPath, read_bytes, reader, write_atomic
 from posecodec.sequence import PoseSequence
@@ -27,15 +27,35 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     fps: frames per second, needed. skeleton: needed for flattened arrays other than coco19's 57 or 38 columns.
     Raises InputError if the rate is missing or the array has another shape or type.
     """
-    points = unflattened(decode_array(read_bytes(path), "the array"), skeleton)
+    array = decode_array(read_bytes(path), "the array")
+    points = unflattened(array, skeleton)
+    sequence = PoseSequence.of(
+        points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_facts(array)
+    )
     if fps is None:
-        raise InputError(NO_RATE)
-    return PoseSequence.of(points, fps=fps, skeleton=skeleton, exact=True)
+        raise NoRateError(NO_RATE)
+    return sequence
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
-    """The positions, (T, P, K, D) float32 or float64, NaN where missing; everything else is left behind."""
-    write_atomic(path, encode_array(sequence.positions), force)
+    """The positions, float32 or float64, NaN where missing; everything else is left behind.
+
+    (T, P, K, D), or the shape of the file they were read from: (T, K, D) or (T, K*D).
+    """
+    facts = sequence.metadata.get("npy")
+    shape = facts.get("shape") if isinstance(facts, dict) and sequence.people == 1 else None
+    points = sequence.positions
+    if shape == "TKD":
+        points = points[:, 0]
+    elif shape == "flat":
+        points = points.reshape(sequence.frames, -1)
+    write_atomic(path, encode_array(points), force)
+
+
+def _facts(array: NDArray[Any]) -> dict[str, Any]:
+    """What says that a sequence was a `.npy`, and in which shape where that is not (T, P, K, D)."""
+    shape = {2: "flat", 3: "TKD"}.get(array.ndim)
+    return {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
 
 
 def unflattened(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io.arrays import decode_array, encode_array
 from posecodec.io.files import AnyPath, read_bytes, reader, write_atomic
 from posecodec.io.npy import NO_RATE, unflattened
@@ -42,7 +42,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     if "positions" not in arrays:
         raise InputError(f"no array 'positions', only {sorted(arrays)}; rename the one that holds them")
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
-        raise InputError(NO_RATE)
+        raise NoRateError(NO_RATE)
     skeleton = skeleton or _skeleton(arrays)
     return PoseSequence.of(
         unflattened(arrays["positions"], skeleton),

@@ -21,8 +21,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.files import AnyPath, check_file, reader, write_atomic, write_folder
+from posecodec.io.people import together
 from posecodec.sequence import UNIT_MM, PoseSequence
 from posecodec.skeleton import COCO19
 
@@ -31,7 +32,6 @@ FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}
 INNER_FOLDER = "hdPose3d_stage1_coco19"
 _NAME = re.compile(r"body3DScene_(\d{1,12})\.json")
 _MAX_JSON = 1 << 24
-_POSES_PER_BODY, _POSES_FREE = 100, 1_000_000
 
 
 @dataclass
@@ -59,7 +59,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         raise InputError("no body3DScene_*.json in it; give the folder or tar that holds them")
     if len(scene.unreadable) == len(scene.bodies):
         raise InputError(f"all {len(scene.bodies)} files are malformed; check that they are Panoptic body3DScene JSON")
-    return _sequence(scene, _rate(scene.fps_types) if fps is None else fps)
+    return _sequence(scene, _rate(scene.fps_types) if fps is None else fps, tar=not path.is_dir())
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -148,26 +148,24 @@ def _refuse_constant(text: str) -> NoReturn:
 
 def _rate(fps_types: set[str]) -> float:
     if len(fps_types) != 1 or not fps_types <= FPS.keys():
-        raise InputError(
+        raise NoRateError(
             f"the fpsType is {sorted(fps_types) or 'absent'}, expected one of {list(FPS)}; "
             "pass --fps N (fps=N in Python)"
         )
     return FPS[fps_types.pop()]
 
 
-def _sequence(scene: _Scene, fps: float) -> PoseSequence:
-    first, last = min(scene.bodies), max(scene.bodies)
-    ids = list(dict.fromkeys(key for number in sorted(scene.bodies) for key in scene.bodies[number]))
-    _check_size(scene, last - first + 1, len(ids))
-    values = np.full((last - first + 1, len(ids), 19, 4), np.nan, np.float32)
-    index = {key: p for p, key in enumerate(ids)}
-    for number, bodies in scene.bodies.items():
-        for key, body in bodies.items():
-            values[number - first, index[key]] = body
+def _sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
+    people = together(scene.bodies, (19, 4))
+    values = people.values
     values[~(values[..., 3] > 0)] = np.nan
-    metadata: dict[str, Any] = {"source_format": "panoptic", "first_frame": first}
+    metadata: dict[str, Any] = {"source_format": "panoptic", "first_frame": people.first}
+    if tar:
+        metadata["panoptic"] = {"tar": True}
     if scene.unreadable:
         metadata["unreadable_frames"] = sorted(scene.unreadable)
+        first = metadata["unreadable_frames"][0]
+        report_change(f"{len(scene.unreadable)} files are malformed; their frames are missing (the first is {first})")
     return PoseSequence.of(
         values[..., :3],
         fps=fps,
@@ -175,16 +173,9 @@ def _sequence(scene: _Scene, fps: float) -> PoseSequence:
         skeleton=COCO19,
         unit="cm",
         up="-y",
-        ids=ids,
+        ids=people.ids,
         metadata=metadata,
     )
-
-
-def _check_size(scene: _Scene, frames: int, people: int) -> None:
-    """Refuse file names and ids that would make an array out of all proportion to what the files hold."""
-    bodies = sum(len(b) for b in scene.bodies.values())
-    if frames * max(people, 1) > _POSES_PER_BODY * max(bodies, len(scene.bodies)) + _POSES_FREE:
-        raise InputError(f"{frames} frames and {people} ids, but only {bodies} bodies; split the recording")
 
 
 def _panoptic_positions(sequence: PoseSequence) -> NDArray[np.float32]:

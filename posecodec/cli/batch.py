@@ -1,0 +1,254 @@
+"""Many files: which there are, where each goes, doing them in one or several processes, and what came of it.
+
+A tree is mirrored. A file that fails is listed at the end and the others go on; an interrupt finishes the files that are
+being written and leaves the rest for the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posecodec.cli.common import STREAM
+from posecodec.errors import InputError, PosecodecError, UsageError
+
+Work = Callable[[Path, Path, Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file or recording folder, and the file to make of it."""
+
+    source: Path
+    target: Path
+
+
+Results = Generator[tuple[Task, dict[str, Any], PosecodecError | None], None, None]
+"""Of each task its facts, or what went wrong."""
+
+
+@dataclass
+class Outcome:
+    """What came of all files: facts of the done ones, (source, message) of the failed, names of those skipped."""
+
+    done: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
+    """Whether the inputs are one recording: one file, a folder that is one, or standard input."""
+    from posecodec.io.detect import is_recording
+
+    if len(inputs) > 1:
+        return False
+    path = Path(inputs[0])
+    if inputs[0] == STREAM or not path.is_dir():
+        return True
+    folders = ("panoptic", "openpose", "freemocap")
+    return format in folders or (format is None and is_recording(path))
+
+
+def target_of(source: str, output: str | None, suffix: str) -> Path | None:
+    """Where one recording goes; None for standard output."""
+    if output == STREAM or (output is None and source == STREAM):
+        return None
+    path = Path(source)
+    if output is None:
+        return path.with_suffix(suffix) if not path.is_dir() else path.with_name(f"{path.resolve().name}{suffix}")
+    return Path(output) / f"{path.stem}{suffix}" if Path(output).is_dir() else Path(output)
+
+
+def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
+    """All recordings of the inputs, with the place of each under the output folder.
+
+    Two sources of one stem keep their suffixes in the names. Raises UsageError without a folder to write to, InputError
+    where a folder holds no recording.
+    """
+    if output is None or output == STREAM:
+        raise UsageError("several inputs or a folder need -o DIR")
+    if Path(output).exists() and not Path(output).is_dir():
+        raise UsageError(f"{output}: is a file; several inputs need a folder")
+    found = [pair for name in inputs for pair in _found(Path(name), format, suffix)]
+    stems = Counter(place.with_suffix("") for _, place in found)
+    places = [place.with_suffix("") if stems[place.with_suffix("")] == 1 else place for _, place in found]
+    repeated = [str(place) for place, count in Counter(places).items() if count > 1]
+    if repeated:
+        raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
+    return [
+        Task(source, Path(output) / place.with_name(f"{place.name}{suffix}"))
+        for (source, _), place in zip(found, places, strict=True)
+    ]
+
+
+def _found(path: Path, format: str | None, suffix: str) -> list[tuple[Path, Path]]:
+    """(source, place under the output) of the recordings in a file or folder."""
+    if not path.is_dir() or is_single((str(path),), format):
+        return [(path, Path(path.name))]
+    found = [(source, source.relative_to(path)) for source in sorted(_walk(path, format, suffix))]
+    if not found:
+        raise InputError(f"{path}: no pose files in this folder; `posecodec formats` lists what is known")
+    return found
+
+
+def _walk(folder: Path, format: str | None, suffix: str) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if is_single((str(path),), format):
+                yield path
+            else:
+                yield from _walk(path, format, suffix)
+        elif _is_wanted(path, format, suffix):
+            yield path
+
+
+def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
+    """Whether a file of a folder is to be done: .posec files for decoding, pose files for encoding."""
+    from posecodec import io
+
+    if suffix != ".posec":
+        return path.suffix == ".posec"
+    if format is not None:
+        return path.suffix.lower() in io.FORMATS[io.format_of(path, format)].suffixes
+    known = {s for f in io.FORMATS.values() for s in f.suffixes} - {"", ".txt"}
+    if path.suffix.lower() not in known:
+        return False
+    with contextlib.suppress(PosecodecError):
+        io.detect(path)
+        return True
+    return path.stat().st_size == 0
+
+
+def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, summary: Path | None) -> None:
+    """Do all tasks, print each and the whole. Raises PosecodecError if some failed."""
+    for folder in {task.target.parent for task in tasks}:
+        _make(folder)
+    outcome = Outcome()
+    results = _here(tasks, work, settings) if jobs == 1 else _beside(tasks, work, settings, min(jobs, len(tasks)))
+    with contextlib.closing(results):
+        for number, (task, facts, error) in enumerate(results, 1):
+            _note(outcome, task, facts, error, as_json)
+            _progress(number, len(tasks))
+    facts = totals(outcome)
+    if summary is not None:
+        from posecodec.io.files import write_atomic
+
+        write_atomic(summary, json.dumps({**facts, "files": outcome.done}, indent=1, default=str).encode(), True)
+    click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(table(facts)))
+    if outcome.failed:
+        raise PosecodecError(f"{len(outcome.failed)} of {len(tasks)} files failed")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another output") from error
+
+
+def _here(tasks: list[Task], work: Work, settings: Any) -> Results:
+    for task in tasks:
+        yield (task, *_tried(work, task, settings))
+
+
+def _beside(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
+    """In processes of one thread each. An interrupt waits for the files that are being done."""
+    os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        waiting = {pool.submit(_tried, work, task, settings): task for task in tasks}
+        for future in as_completed(waiting):
+            yield (waiting[future], *future.result())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """The parent decides: a file that is being written is finished."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _tried(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:
+    try:
+        return work(task.source, task.target, settings), None
+    except PosecodecError as error:
+        return {}, error
+
+
+def _note(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecError | None, as_json: bool) -> None:
+    if error is not None:
+        text = str(error) if str(task.source) in str(error) else f"{task.source}: {error}"
+        outcome.failed.append((str(task.source), text))
+        click.echo(f"error: {text}", err=True)
+        return
+    line = facts.pop("line")
+    for text in facts.get("notes", ()):
+        click.echo(f"note: {task.source}: {text}", err=True)
+    click.echo(json.dumps(facts, default=str) if as_json else line)
+    if facts.get("skipped"):
+        outcome.skipped.append(str(task.source))
+    else:
+        outcome.done.append(facts)
+
+
+def _progress(number: int, count: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r[{number}/{count}]{'' if number < count else chr(10)}", nl=False, err=True)
+
+
+def totals(outcome: Outcome) -> dict[str, Any]:
+    """Counts, bytes, and errors over all files that were done: the mean by frames and people, and the largest."""
+    facts: dict[str, Any] = {
+        "done": len(outcome.done), "skipped": len(outcome.skipped), "failed": len(outcome.failed),
+        "errors": [text for _, text in outcome.failed],
+    }  # fmt: skip
+    measured = [f for f in outcome.done if "bytes_out" in f]
+    if measured:
+        poses = [f["frames"] * f["people"] for f in measured]
+        out = sum(f["bytes_out"] for f in measured)
+        facts |= {
+            "bytes_in": sum(f["bytes_in"] for f in measured),
+            "bytes_out": out,
+            "frames": sum(f["frames"] for f in measured),
+        }
+        facts["bits_per_frame"] = 8 * out / max(sum(poses), 1)
+        facts["error"] = [_errors(unit, measured) for unit in sorted({f["unit"] for f in measured})]
+    return facts
+
+
+def _errors(unit: str, measured: list[dict[str, Any]]) -> dict[str, Any]:
+    known = [f for f in measured if f["unit"] == unit and f["mean"] is not None]
+    weight = sum(f["frames"] * f["people"] for f in known)
+    mean = sum(f["mean"] * f["frames"] * f["people"] for f in known) / weight if weight else None
+    return {"unit": unit, "mean": mean, "max": max((f["max"] for f in known), default=None)}
+
+
+def table(facts: dict[str, Any]) -> list[str]:
+    """The summary in lines."""
+    lines = [f"{facts['done']} done, {facts['skipped']} skipped (done before), {facts['failed']} failed"]
+    if "bytes_out" in facts:
+        ratio = facts["bytes_in"] / max(facts["bytes_out"], 1)
+        lines.append(f"bytes   {facts['bytes_in']:,} -> {facts['bytes_out']:,} ({ratio:.0f}x)")
+        lines.append(f"frames  {facts['frames']:,}, {facts['bits_per_frame']:.2f} bits a frame and person")
+        lines += [
+            f"error   {e['mean']:.3g} mean / {e['max']:.3g} max {e['unit']}"
+            for e in facts["error"]
+            if e["max"] is not None
+        ]
+    if facts["errors"]:
+        lines += ["failed:", *(f"  {text}" for text in facts["errors"])]
+    return lines

@@ -1,0 +1,172 @@
+"""What commands have in common: reading recordings with their notes, decoding, printing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
+
+if TYPE_CHECKING:
+    from posecodec.codec import PoseCodec
+    from posecodec.container import Header
+    from posecodec.sequence import PoseSequence
+
+STREAM = "-"
+ASSUMED_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a recording is to be read: what the options say."""
+
+    format: str | None = None
+    fps: float | None = None
+    unit: str | None = None
+    up: str | None = None
+    item: str | None = None
+    track: bool = False
+    zeros: bool = False
+    skeleton: str | None = None
+
+    def load(self, path: Path) -> PoseSequence:
+        """The recording, read and mended as asked. Warns and raises as `io.load` does."""
+        from posecodec.mend import zeros_missing
+        from posecodec.tracking import follow
+
+        sequence = self._read(path, "native" if self.skeleton == "native" else None)
+        sequence = zeros_missing(sequence) if self.zeros else sequence
+        sequence = follow(sequence) if self.track else sequence
+        return sequence if self.skeleton in (None, "native") else _named_as(sequence, str(self.skeleton))
+
+    def _read(self, path: Path, skeleton: str | None) -> PoseSequence:
+        from posecodec import io
+
+        try:
+            return io.load(
+                path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item, skeleton=skeleton
+            )
+        except NoRateError:
+            raise
+        except InputError:
+            if skeleton == self.skeleton:
+                raise
+            return self._read(path, self.skeleton)  # flattened arrays need it to be read at all
+
+
+@dataclass
+class Notes:
+    """What was said about the data while something was read or written."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def show(self, source: object) -> None:
+        """Print them, one a line, to stderr."""
+        for text in self.texts:
+            click.echo(f"note: {source}: {text}", err=True)
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[Notes]:
+    """Collect what is said about data inside; other warnings go their way."""
+    notes = Notes()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield notes
+        notes.texts += dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, DataWarning))
+    for other in caught:
+        if not issubclass(other.category, DataWarning | DeprecationWarning | RuntimeWarning | ImportWarning):
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+
+
+def load_any(path: Path, reading: Reading, model: str | None = None) -> tuple[PoseSequence, bool]:
+    """A recording or a decoded .posec file, and whether its frame rate was assumed because nothing states it."""
+    from dataclasses import replace
+
+    if path.suffix == ".posec":
+        return decoded({}, path, model, "cpu"), False
+    try:
+        return reading.load(path), False
+    except NoRateError:
+        return replace(reading, fps=ASSUMED_FPS).load(path), True
+
+
+@contextlib.contextmanager
+def from_stream(name: str, suffix: str = "") -> Iterator[Path]:
+    """The path of an input; standard input ("-") is copied to a file for as long as it is needed."""
+    if name != STREAM:
+        yield Path(name)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"stdin{suffix}"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path
+
+
+@contextlib.contextmanager
+def about(path: object) -> Iterator[None]:
+    """Put the file's name in front of errors that do not have it."""
+    try:
+        yield
+    except PosecodecError as error:
+        raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def codec_of(codecs: dict[str | None, PoseCodec], name: str | None, device: str) -> PoseCodec:
+    """The codec with weights of a name, loaded once."""
+    if name not in codecs:
+        from posecodec.codec import PoseCodec
+
+        codecs[name] = PoseCodec.from_pretrained(name, device)
+    return codecs[name]
+
+
+def decoded(codecs: dict[str | None, PoseCodec], source: Path, model: str | None, device: str) -> PoseSequence:
+    """What is in a .posec file."""
+    return decoded_whole(codecs, source, model, device)[0]
+
+
+def decoded_whole(
+    codecs: dict[str | None, PoseCodec], source: Path, model: str | None, device: str
+) -> tuple[PoseSequence, Header, int]:
+    """What is in a .posec file, its header, and its size."""
+    from posecodec import container
+    from posecodec.codec import weights_for
+    from posecodec.io.files import read_file
+
+    data = read_file(source)
+    with about(source):
+        header, _ = container.read(data)
+        return codec_of(codecs, model or weights_for(header), device).decode(data), header, len(data)
+
+
+def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
+    """To stdout, or to stderr where stdout carries the file itself."""
+    click.echo(json.dumps(facts, default=str) if as_json else line, err=to_stderr)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file or of all files in a folder."""
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
+
+
+def _named_as(sequence: PoseSequence, name: str) -> PoseSequence:
+    """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
+    from dataclasses import replace
+
+    from posecodec.skeleton_file import named
+
+    skeleton = named(name)
+    unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))
+    return replace(sequence, skeleton=skeleton) if unnamed else sequence.mapped_to(skeleton)

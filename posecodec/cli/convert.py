@@ -1,0 +1,77 @@
+"""`convert` and `sample`: recordings from one format to another, and one to try things out with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posecodec.cli.common import Reading, load_any, noting, show
+from posecodec.cli.options import (
+    force_option,
+    fps_option,
+    from_option,
+    item_option,
+    json_option,
+    track_option,
+    unit_option,
+    up_option,
+    zeros_option,
+)  # fmt: skip
+from posecodec.errors import UsageError
+
+EXAMPLES = """
+\b
+Examples:
+  posecodec convert walk.bvh walk.trc
+  posecodec convert clip_json/ clip.csv --fps 29.97      an OpenPose folder
+  posecodec convert data_3d_h36m.npz walk.npz --from h36m --item "S9/Walking 1"
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@from_option
+@click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
+@fps_option
+@unit_option
+@up_option
+@click.option("--skeleton", help="Keep only this skeleton's keypoints, or name unnamed ones so.")
+@item_option
+@track_option
+@zeros_option
+@force_option
+@json_option
+def convert(
+    source: Path, target: Path, format: str | None, to: str | None, fps: float | None, unit: str | None,
+    up: str | None, skeleton: str | None, item: str | None, track: bool, zeros: bool, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Convert a recording (or a .posec file) to another format, and say what that leaves behind."""
+    from posecodec import io
+
+    if target.suffix == ".posec":
+        raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
+    with noting() as notes:
+        sequence, assumed = load_any(source, Reading(format, fps, unit, up, item, track, zeros, skeleton))
+        io.save(sequence, target, format=to, force=force)
+    if assumed:
+        notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
+    notes.show(source)
+    line = f"{source} -> {target}: {sequence.frames} frames, {sequence.people} people, {sequence.rate:g} fps"
+    facts = {"input": str(source), "output": str(target), "frames": sequence.frames, "people": sequence.people}
+    show({**facts, "notes": notes.texts}, line, as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--frames", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--people", type=click.IntRange(1), default=1, show_default=True)
+@force_option
+def sample(file: Path, frames: int, people: int, force: bool) -> None:
+    """Write a procedurally generated walk, for trying things out."""
+    from posecodec import io
+    from posecodec.samples import walk
+
+    io.save(walk(frames=frames, people=people), file, force=force)
+    click.echo(f"{file}: {frames} frames, {people} people")

@@ -1,0 +1,146 @@
+"""`decode` and `cut`: files to recordings, and to smaller files."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecodec.cli import batch
+from posecodec.cli.common import STREAM, about, decoded, from_stream, noting, show
+from posecodec.cli.options import (
+    device_option,
+    force_option,
+    inputs_argument,
+    jobs_option,
+    json_option,
+    model_option,
+    summary_option,
+)  # fmt: skip
+from posecodec.errors import UsageError
+
+if TYPE_CHECKING:
+    from posecodec.codec import PoseCodec
+    from posecodec.sequence import PoseSequence
+
+EXAMPLES = """
+\b
+Examples:
+  posecodec decode walk.posec                  the format that was encoded
+  posecodec decode walk.posec -o walk.csv      or .npz, .trc, .c3d, .pose, ...
+  posecodec decode small/ -o data/ -j 2        a tree of files
+  posecodec decode clip.posec -o clip/ --to openpose
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How files are decoded."""
+
+    format: str | None
+    model: str | None
+    device: str
+    force: bool
+
+
+_CODECS: dict[str | None, PoseCodec] = {}
+
+
+@click.command(epilog=EXAMPLES)
+@inputs_argument
+@click.option(
+    "-o", "--output", help="File, folder, or - for stdout.  [default: IN with the suffix of what was encoded]"
+)
+@click.option("--to", "format", help="Format to write, see `formats`.  [default: by suffix, or what was encoded]")
+@jobs_option
+@summary_option
+@model_option
+@device_option
+@force_option
+@json_option
+def decode(
+    inputs: tuple[str, ...], output: str | None, format: str | None, jobs: int, summary: Path | None,
+    model: str | None, device: str, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Decode .posec files to the format that was encoded, or to another.
+
+    What came from a format that is only read (BVH, SLEAP, ...) becomes .npz.
+    """
+    settings = Settings(format, model, device, force)
+    if len(inputs) > 1 or Path(inputs[0]).is_dir():
+        batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
+        return
+    with from_stream(inputs[0], ".posec") as source, noting() as notes:
+        sequence = decoded(_CODECS, source, model, device)
+        if output == STREAM or (output is None and inputs[0] == STREAM):
+            written = STREAM
+            _to_stdout(sequence, format)
+        else:
+            written = str(_save(sequence, Path(inputs[0]).with_suffix(""), output, settings))
+    notes.show(inputs[0])
+    facts, line = _facts(inputs[0], written, sequence)
+    show({**facts, "notes": notes.texts}, line, as_json, written == STREAM)
+
+
+def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
+    """Decode one file of many to `target`, which gets the suffix of its format."""
+    with noting() as notes, about(source):
+        sequence = decoded(_CODECS, source, settings.model, settings.device)
+        written = _save(sequence, target, None, settings)
+    facts, line = _facts(str(source), str(written), sequence)
+    return {**facts, "notes": notes.texts, "line": line}
+
+
+def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Settings) -> Path:
+    """Write a recording to the output, or beside `stem`; returns where."""
+    from posecodec import io
+
+    format, suffix = settings.format, ""
+    if format is None and (output is None or Path(output).is_dir()):
+        format, suffix = io.origin(sequence)
+    elif format is not None:
+        suffix = io.FORMATS[io.format_of(stem, format)].suffixes[0]
+    target = stem.with_name(f"{stem.name}{suffix}") if output is None else Path(output)
+    if output is not None and target.is_dir() and suffix:
+        target = target / f"{stem.name}{suffix}"
+    io.save(sequence, target, format=format, force=settings.force)
+    return target
+
+
+def _to_stdout(sequence: PoseSequence, format: str | None) -> None:
+    from posecodec import io
+
+    name, suffix = io.origin(sequence) if format is None else (format, io.FORMATS[io.format_of("", format)].suffixes[0])
+    if not suffix:
+        raise UsageError(f"{name} is a folder of files and does not fit into stdout; pass -o DIR or --to NAME")
+    with tempfile.TemporaryDirectory() as folder:
+        aside = Path(folder) / f"out{suffix}"
+        io.save(sequence, aside, format=name)
+        sys.stdout.buffer.write(aside.read_bytes())
+
+
+def _facts(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:
+    facts = {"input": source, "output": target, "frames": sequence.frames, "people": sequence.people}
+    line = f"{source} -> {target}: {sequence.frames} frames, {sequence.people} people, {sequence.rate:g} fps"
+    return facts, line
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
+@force_option
+def cut(file: Path, output: Path, force: bool) -> None:
+    """Cut a file after its tokens: what refines them is dropped, nothing is decoded."""
+    from posecodec import container
+    from posecodec.io.files import read_file, write_atomic
+
+    data = read_file(file)
+    with about(file):
+        coarse = container.without_refinement(data)
+    write_atomic(output, coarse, force)
+    why = "" if len(coarse) < len(data) else " (nothing refines its tokens)"
+    click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")

@@ -1,0 +1,244 @@
+"""`encode` and `tokens`: recordings to files and to tokens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecodec.cli import batch
+from posecodec.cli.common import Reading, about, codec_of, from_stream, noting, show, size_of
+from posecodec.cli.options import (
+    device_option,
+    force_option,
+    fps_option,
+    from_option,
+    inputs_argument,
+    item_option,
+    jobs_option,
+    json_option,
+    model_option,
+    summary_option,
+    track_option,
+    unit_option,
+    up_option,
+    zeros_option,
+)  # fmt: skip
+from posecodec.errors import InputError
+
+if TYPE_CHECKING:
+    from posecodec.codec import Encoded, PoseCodec
+    from posecodec.sequence import PoseSequence
+
+EXAMPLES = """
+\b
+Examples:
+  posecodec encode walk.bvh
+  posecodec encode clip_json/ --fps 29.97 --track    an OpenPose folder
+  posecodec encode walk.trc --max-error 1mm          no keypoint farther off
+  posecodec encode data/ -o small/ -j 4              a tree of files; again: goes on
+  cat walk.npz | posecodec encode - -o - > walk.posec
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an encode is asked for, as the options say it: everything a process needs to do a file."""
+
+    reading: Reading
+    max_error: str | None
+    mean_error: str | None
+    bitrate: float | None
+    levels: int | None
+    lossless: bool
+    model: str | None
+    device: str
+    force: bool
+
+
+_CODECS: dict[str | None, PoseCodec] = {}
+"""Loaded once a process."""
+
+
+@click.command(epilog=EXAMPLES)
+@inputs_argument
+@click.option("-o", "--output", help="File, folder (several inputs), or - for stdout.  [default: IN.posec]")
+@click.option(
+    "--max-error", metavar="E[UNIT]", help="No keypoint farther off than this: 5mm, 0.2in, or in the file's unit."
+)
+@click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
+@click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together.")
+@click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 12: 8 is off by about 50 mm.")
+@click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
+@from_option
+@fps_option
+@unit_option
+@up_option
+@click.option(
+    "--skeleton",
+    help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
+)
+@item_option
+@track_option
+@zeros_option
+@jobs_option
+@summary_option
+@model_option
+@device_option
+@force_option
+@json_option
+def encode(
+    inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
+    bitrate: float | None, levels: int | None, lossless: bool, format: str | None, fps: float | None,
+    unit: str | None, up: str | None, skeleton: str | None, item: str | None, track: bool, zeros: bool, jobs: int,
+    summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Encode pose files, or folders of them, to .posec.
+
+    Without --max-error, --mean-error, --bitrate, --levels or --lossless the mean error is about 1 % of a body's height.
+    A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, newer than
+    their source and made with the same goal, are skipped.
+    """
+    reading = Reading(format, fps, unit, up, item, track, zeros, skeleton)
+    settings = Settings(reading, max_error, mean_error, bitrate, levels, lossless, model, device, force)
+    if batch.is_single(inputs, format):
+        with from_stream(inputs[0]) as source:
+            _encode_single(source, inputs[0], batch.target_of(inputs[0], output, ".posec"), settings, as_json)
+        return
+    plan = batch.plan(inputs, output, format, ".posec")
+    batch.run(plan, encode_file, settings, jobs, as_json, summary)
+
+
+def _encode_single(source: Path, name: str, target: Path | None, settings: Settings, as_json: bool) -> None:
+    facts, line, encoded = _encoded(source, name, settings)
+    facts["output"] = "-" if target is None else str(target)
+    if target is None:
+        sys.stdout.buffer.write(encoded.data)
+    else:
+        encoded.save(target, settings.force)
+    for text in facts["notes"]:
+        click.echo(f"note: {name}: {text}", err=True)
+    show(facts, line, as_json, target is None)
+
+
+def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
+    """Encode one file of many: what it cost and lost, or that it was done already. Raises PosecodecError."""
+    began = time.perf_counter()
+    if not settings.force and target.exists() and _is_done(source, target, settings):
+        return {"input": str(source), "output": str(target), "skipped": True, "line": f"{source}: done already"}
+    facts, line, encoded = _encoded(source, str(source), settings)
+    encoded.save(target, force=True)
+    return {**facts, "output": str(target), "line": line, "seconds": time.perf_counter() - began}
+
+
+def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any], str, Encoded]:
+    from posecodec.goal import length
+    from posecodec.report import report
+
+    with noting() as notes, about(name):
+        sequence = settings.reading.load(source)
+        codec = codec_of(_CODECS, settings.model or _weights_of(sequence, settings.levels), settings.device)
+        encoded = codec.encode(
+            sequence, settings.levels, bitrate=settings.bitrate, lossless=settings.lossless,
+            max_error=None if settings.max_error is None else length(settings.max_error, sequence.unit),
+            mean_error=None if settings.mean_error is None else length(settings.mean_error, sequence.unit),
+        )  # fmt: skip
+        found = report(sequence, codec.decode(encoded), size_of(source), len(encoded.data))
+    return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.line(name), encoded
+
+
+def _is_done(source: Path, target: Path, settings: Settings) -> bool:
+    """Whether a target is whole, not older than its source, and of the same goal. Raises UsageError where only the goal
+    is another."""
+    from posecodec import container
+    from posecodec.errors import CorruptError, UsageError
+    from posecodec.io.files import read_file
+
+    try:
+        header, chunks = container.read(read_file(target))
+    except (CorruptError, InputError):
+        return False
+    if target.stat().st_mtime < source.stat().st_mtime:
+        return False
+    asked = _promise_of(settings, header.unit)
+    promise = header.promise
+    found = ("none", 0.0) if promise is None else (promise.kind, 0.0 if promise.kind == "lossless" else promise.value)
+    tokens = all(container.is_tokens(chunk.base) for chunk in chunks)
+    if (
+        found[0] != asked[0]
+        or abs(found[1] - asked[1]) > 1e-6 * asked[1]
+        or (settings.levels is not None and not tokens)
+    ):
+        raise UsageError(f"{target}: exists already, made with another goal ({found[0]} {found[1]:g}); pass --force")
+    return True
+
+
+def _promise_of(settings: Settings, unit: str) -> tuple[str, float]:
+    from posecodec.goal import length
+
+    if settings.lossless:
+        return "lossless", 0.0
+    if settings.bitrate is not None:
+        return "bitrate", settings.bitrate
+    for kind, text in (("max-error", settings.max_error), ("mean-error", settings.mean_error)):
+        if text is not None:
+            return kind, length(text, unit)
+    return "none", 0.0
+
+
+def _weights_of(sequence: PoseSequence, levels: int | None) -> str | None:
+    """Token weights for a recording: those of its dimensions if they can code its keypoints, or if tokens are asked for."""
+    from posecodec.skeleton import COCO19, missing_for
+
+    return f"body{sequence.dims}d" if levels is not None or not missing_for(sequence.skeleton, COCO19) else None
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .npz or .safetensors."
+)
+@click.option("--levels", type=int, help="Levels of tokens, 1 to 12.  [default: the file's, or the weights']")
+@fps_option
+@model_option
+@device_option
+@force_option
+def tokens(
+    source: Path, output: Path, levels: int | None, fps: float | None, model: str | None, device: str, force: bool
+) -> None:
+    """Write the tokens of a pose file or a .posec file for models that learn from motion.
+
+    Arrays: stream (n,), chunk_0 (t, h, w, Q), lengths_0 (t,) frames of its steps, chunk_1, ..., levels, codes, vocabulary.
+    """
+    import numpy as np
+
+    from posecodec import io
+    from posecodec.io.arrays import write_arrays
+
+    if source.suffix == ".posec":
+        from posecodec.codec import weights_for
+        from posecodec.container import read_header
+        from posecodec.io.files import read_file
+
+        data = read_file(source)
+        with about(source):
+            codec = codec_of(_CODECS, model or weights_for(read_header(data)), device)
+            grids = codec.tokens(data)
+    else:
+        sequence = io.load(source, fps=fps)
+        codec = codec_of(_CODECS, model or f"body{sequence.dims}d", device)
+        grids = codec.tokenize(sequence, levels)
+    if not grids:
+        raise InputError(f"{source}: no chunk of it has tokens; encode the recording with --levels")
+    vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
+    arrays = {"stream": vocabulary.flatten(grids)}
+    for i, grid in enumerate(grids):
+        arrays[f"chunk_{i}"] = grid.coarser(vocabulary.levels).indices
+        arrays[f"lengths_{i}"] = np.array(grid.lengths, np.int32)
+    facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
+    write_arrays(output, arrays, facts, force)
+    click.echo(f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")

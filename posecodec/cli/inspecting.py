@@ -1,0 +1,234 @@
+"""`info`, `compare`, `verify`, and the lists: formats, skeletons, models. They write nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecodec.cli.common import Reading, about, decoded_whole, from_stream, load_any, noting, show
+from posecodec.cli.options import (
+    fps_option,
+    from_option,
+    item_option,
+    json_option,
+    model_option,
+    track_option,
+    unit_option,
+    up_option,
+    zeros_option,
+)  # fmt: skip
+from posecodec.errors import CorruptError
+
+if TYPE_CHECKING:
+    from posecodec.container import Header
+    from posecodec.sequence import PoseSequence
+
+LONGEST_LIST = 12
+
+
+@click.command()
+@click.argument("file")
+@from_option
+@fps_option
+@unit_option
+@up_option
+@item_option
+@track_option
+@zeros_option
+@json_option
+def info(
+    file: str, format: str | None, fps: float | None, unit: str | None, up: str | None, item: str | None,
+    track: bool, zeros: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Tell what a .posec or pose file holds, what it was taken for and why, and what is wrong with the data.
+
+    Reads no weights. Nothing is changed; findings name the option that helps.
+    """
+    with from_stream(file) as path:
+        if path.suffix == ".posec":
+            facts = _posec_facts(path)
+            show(facts, _listed(facts), as_json)
+            return
+        _tell(path, file, Reading(format, fps, unit, up, item, track, zeros), as_json)
+
+
+def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
+    from posecodec import io
+    from posecodec.checkup import findings
+
+    with noting() as notes:
+        guess = io.detect(path) if reading.format is None else io.Guess(reading.format, "--from")
+        sequence, assumed = load_any(path, reading)
+    facts = {"file": name, "format": f"{io.FORMATS[guess.format].title}: {guess.format}, by {guess.why}"}
+    facts |= _sequence_facts(sequence)
+    if assumed:
+        facts["fps"] = "not in the file; to encode it pass --fps N"
+    found = [f.text for f in findings(sequence)]
+    lines = [_listed(facts), *(f"note       {text}" for text in notes.texts), *(f"finding    {text}" for text in found)]
+    show({**facts, "notes": notes.texts, "findings": found}, "\n".join(lines), as_json)
+
+
+def _listed(facts: dict[str, Any]) -> str:
+    return "\n".join(f"{name:10} {_shortened(value)}" for name, value in facts.items())
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > LONGEST_LIST:
+        return f"{', '.join(map(str, value[:LONGEST_LIST]))}, ... ({len(value)})"
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@fps_option
+@model_option
+@json_option
+def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: bool) -> None:
+    """Compare two recordings, A the reference; either may be a .posec file."""
+    from posecodec.metrics import compare as measure
+
+    with noting() as notes:
+        first, second = (load_any(path, Reading(fps=fps), model)[0] for path in (a, b))
+    notes.show(a)
+    found = measure(first, second)
+    show(found.as_dict(), "\n".join(found.lines()), as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("original", required=False, type=click.Path(path_type=Path))
+@from_option
+@fps_option
+@unit_option
+@track_option
+@zeros_option
+@model_option
+@json_option
+def verify(
+    file: Path, original: Path | None, format: str | None, fps: float | None, unit: str | None, track: bool,
+    zeros: bool, model: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Check that a .posec file is whole and decodes, and that it keeps its promise.
+
+    An error bound needs the ORIGINAL to be checked, read with the options it was encoded with; a lossless file and a bit
+    rate do not. Exit code 4 if it is broken.
+    """
+    from posecodec.verify import verify as check
+
+    sequence, header, size = decoded_whole({}, file, model, "cpu")
+    with noting():
+        source = Reading(format, fps, unit, None, None, track, zeros).load(original) if original else None
+    found = check(header, sequence, size, source)
+    show(found.as_dict(), f"{file}: {found.line()}", as_json)
+    if found.kept is False:
+        raise CorruptError(f"{file}: the promise is broken, or {original or 'the file'} is not what was encoded")
+
+
+@click.command()
+@json_option
+def formats(as_json: bool) -> None:
+    """List the formats that are read and written."""
+    from posecodec.io import FORMATS
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name, "what": known.title, "files": [s or "folder" for s in known.suffixes],
+            "read": True, "write": not known.read_only, "extra": known.extra,
+        }
+        for name, known in FORMATS.items()
+    ]  # fmt: skip
+    lines = [
+        f"{r['name']:10} {'read, write' if r['write'] else 'read':12} {' '.join(map(str, r['files'])):18} {r['what']}"
+        + (f" (pip install 'posecodec[{r['extra']}]')" if r["extra"] else "")
+        for r in rows
+    ]  # fmt: skip
+    show(rows, "\n".join(lines), as_json)
+
+
+@click.command()
+@click.argument("name", required=False)
+def skeletons(name: str | None) -> None:
+    """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""
+    from posecodec.skeleton_list import lines
+
+    click.echo("\n".join(lines(name)))
+
+
+@click.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the weights that come with posecodec."""
+    from posecodec.model import weights
+
+    cards: list[dict[str, Any]] = []
+    for name in weights.names():
+        path = weights.find(name)
+        facts = weights.card(path)
+        keys = ("sha256", "skeleton", "default_levels", "licence", "attribution", "steps", "commit")
+        cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
+    lines = [
+        f"{c['name']}  {str(c['sha256'])[:8]}  {c['bytes'] / 1e6:.2f} MB  {c['skeleton']}  {c['licence']}  "
+        f"{c['steps']} steps\n    {c['attribution']}"
+        for c in cards
+    ]
+    show(cards, "\n".join(lines) or "no weights found", as_json)
+
+
+def _posec_facts(file: Path) -> dict[str, Any]:
+    from posecodec import container, payload
+    from posecodec.io.files import read_file
+
+    data = read_file(file)
+    with about(file):
+        header, chunks = container.read(data)
+    return {
+        "format": "posec",
+        "source": header.metadata.get("source_format", "npz"),
+        "bytes": len(data),
+        "overhead": len(data) - sum(len(c.base) + len(c.refinement) for c in chunks),
+        "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
+        "coded as": ", ".join(sorted({payload.name_of(c.base) + " + residual" * bool(c.refinement) for c in chunks})),
+        "promise": _promise_text(header),
+        **_header_facts(header),
+        "tracks": len(header.tracks),
+        "chunks": header.chunk_count,
+    }
+
+
+def _promise_text(header: Header) -> str:
+    promise = header.promise
+    if promise is None or promise.kind == "lossless":
+        return "none" if promise is None else "lossless"
+    unit = "kbit/s" if promise.kind == "bitrate" else header.unit
+    return f"{promise.kind} {promise.value:g} {unit}"
+
+
+def _header_facts(header: Header) -> dict[str, Any]:
+    rate = header.fps if header.fps is not None else "timestamps"
+    facts = {"people": len(header.ids), "ids": list(header.ids), "frames": header.frames, "fps": rate}
+    return {**facts, "dims": header.dims, "unit": header.unit, "up": header.up, "skeleton": header.skeleton.name}
+
+
+def _sequence_facts(sequence: PoseSequence) -> dict[str, Any]:
+    rate = sequence.fps if sequence.fps is not None else f"timestamps, {sequence.rate:g} on average"
+    facts = {"people": sequence.people, "ids": list(sequence.ids), "frames": sequence.frames, "fps": rate}
+    facts |= {"dims": sequence.dims, "unit": sequence.unit, "up": sequence.up, "skeleton": sequence.skeleton.name}
+    return {
+        **facts,
+        "keypoints": len(sequence.skeleton),
+        "missing": int((~sequence.valid).sum()),
+        "gaps": _gaps(sequence),
+    }
+
+
+def _gaps(sequence: PoseSequence) -> str:
+    """How many stretches of how many keypoints are missing between seen ones, and the longest."""
+    import numpy as np
+
+    seen = sequence.valid.reshape(sequence.frames, -1).T
+    runs = [np.diff(np.flatnonzero(row)) - 1 for row in seen]
+    lengths = np.concatenate([run[run > 0] for run in runs]) if runs else np.zeros(0, int)
+    return f"{len(lengths)}, the longest {lengths.max()} frames" if len(lengths) else "none"

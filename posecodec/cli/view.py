@@ -1,0 +1,64 @@
+"""`view`: a recording to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posecodec.cli.common import Reading, load_any, noting
+from posecodec.cli.options import (
+    force_option,
+    fps_option,
+    from_option,
+    item_option,
+    model_option,
+    track_option,
+    unit_option,
+    up_option,
+    zeros_option,
+)  # fmt: skip
+
+EXAMPLES = """
+\b
+Examples:
+  posecodec view walk.bvh -o walk.html                         open it in a browser
+  posecodec view walk.bvh --compare walk.posec -o walk.html    original and decoded, with the error
+  posecodec view walk.posec -o walk.gif
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--compare", "other", type=click.Path(path_type=Path), help="A decoded recording, or a .posec file.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .html, .gif or .png."
+)
+@from_option
+@fps_option
+@unit_option
+@up_option
+@item_option
+@track_option
+@zeros_option
+@model_option
+@force_option
+def view(
+    file: Path, other: Path | None, output: Path, format: str | None, fps: float | None, unit: str | None,
+    up: str | None, item: str | None, track: bool, zeros: bool, model: str | None, force: bool,
+) -> None:  # fmt: skip
+    """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
+
+    The page needs no network. Pictures need the extra: pip install 'posecodec[view]'.
+    """
+    from posecodec.view import write
+
+    reading = Reading(format, fps, unit, up, item, track, zeros)
+    with noting() as notes:
+        sequence, assumed = load_any(file, reading, model)
+        second = load_any(other, Reading(fps=fps, unit=unit), model)[0] if other else None
+        write(sequence, output, second, title=file.name, force=force)
+    if assumed:
+        notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
+    notes.show(file)
+    click.echo(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {sequence.people} people")
