@@ -63,6 +63,24 @@ def walk(frames: int = 300, fps: float = 30.0, people: int = 1) -> PoseSequence:
     )
 
 
+def filmed(sequence: PoseSequence) -> PoseSequence:
+    """A walk as a pose estimator sees it in a 1280 x 720 video: (T, P, 19, 2) px, y down, confidences, some wrists missed.
+
+    sequence: of `walk`. The camera stands far off on the x axis and follows the first person.
+    """
+    shift = sequence.positions[:, :1, COCO19.root or 0, 2][:, :, None]
+    across, height = sequence.positions[..., 2] - shift, sequence.positions[..., 1]
+    points = np.stack([640 + 0.3 * across, 640 - 0.3 * height], axis=-1).astype(np.float32)
+    time, which = np.arange(sequence.frames)[:, None, None], np.arange(len(COCO19))
+    confidence = np.broadcast_to(np.round(0.85 + 0.1 * np.sin(time / 9 + which), 3), points.shape[:3]).astype(np.float32)
+    wrists = np.isin(which, [COCO19.keypoints.index(f"{side}_wrist") for side in ("left", "right")])
+    missed = np.broadcast_to(wrists & (time % 40 > 34), confidence.shape)
+    points[missed] = np.nan
+    return PoseSequence.of(
+        points, fps=sequence.fps, confidence=confidence, skeleton=COCO19, unit="px", up="-y", ids=sequence.ids
+    )
+
+
 def _walker(seconds: Floats, person: int) -> Floats:
     """(T, K, 3) of one person: the figure in its own axes, then turned and put on its circle."""
     shift = person * 0.618034 % 1.0

@@ -19,7 +19,7 @@ Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrup
 """
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__)
 def cli() -> None:
     """Keypoint sequences to a tiny bitstream and to tokens, and back.

@@ -41,12 +41,15 @@ class Reading:
 
     def load(self, path: Path) -> PoseSequence:
         """The recording, read and mended as asked. Warns and raises as `io.load` does."""
-        from posecodec.mend import zeros_missing
-        from posecodec.tracking import follow
-
         sequence = self._read(path, "native" if self.skeleton == "native" else None)
-        sequence = zeros_missing(sequence) if self.zeros else sequence
-        sequence = follow(sequence) if self.track else sequence
+        if self.zeros:
+            from posecodec.mend import zeros_missing
+
+            sequence = zeros_missing(sequence)
+        if self.track:
+            from posecodec.tracking import follow
+
+            sequence = follow(sequence)
         return sequence if self.skeleton in (None, "native") else _named_as(sequence, str(self.skeleton))
 
     def _read(self, path: Path, skeleton: str | None) -> PoseSequence:

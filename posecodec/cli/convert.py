@@ -67,11 +67,18 @@ def convert(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--frames", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--people", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--filmed", is_flag=True, help="As a pose estimator sees it: 2D, confidences, gaps.")
+@click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
+@click.option("--skeleton", default="coco19", show_default=True, help="Keypoints by name; those it lacks are missing.")
 @force_option
-def sample(file: Path, frames: int, people: int, force: bool) -> None:
+def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool) -> None:
     """Write a procedurally generated walk, for trying things out."""
     from posecodec import io
+    from posecodec.samples import filmed as seen
     from posecodec.samples import walk
+    from posecodec.skeleton_file import named
 
-    io.save(walk(frames=frames, people=people), file, force=force)
+    made = walk(frames=frames, people=people)
+    made = seen(made) if filmed else made
+    io.save(made.mapped_to(named(skeleton)), file, format=to, force=force)
     click.echo(f"{file}: {frames} frames, {people} people")

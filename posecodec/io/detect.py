@@ -53,12 +53,12 @@ def detect(path: AnyPath) -> Guess:
 
 
 def is_recording(folder: Path) -> bool:
-    """Whether a folder as a whole is one recording."""
+    """Whether a folder as a whole is one recording, rather than one that has recordings in it."""
     try:
-        _folder(folder)
+        found = _folder(folder).format
     except InputError:
         return False
-    return True
+    return found != "panoptic" or panoptic.is_scene(folder, deep=False)
 
 
 def _folder(folder: Path) -> Guess:
