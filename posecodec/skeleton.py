@@ -1,7 +1,7 @@
 """Skeletons: ordered keypoint names, edges and left-right pairs; the order is the identity.
 
-Holds the built-in skeletons and the documented mappings from them to `coco19`. It knows nothing of positions: that is
-`sequence`.
+Holds the built-in skeletons (their tables are in `skeleton_tables`) and the documented mappings from them to `coco19`.
+It knows nothing of positions (`sequence`), other spellings (`skeleton_names`) or files (`skeleton_file`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from posecodec.errors import InputError
+from posecodec.skeleton_tables import TABLES, Table
 
 Mapping19 = Mapping[str, tuple[str, ...]]
 
@@ -75,38 +76,46 @@ class Skeleton:
         return known or Skeleton("custom", names)
 
 
-def _sided(*parts: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{part}" for part in parts for side in ("left", "right"))
-
-
-def _build(name: str, keypoints: str, edges: str, root: str | None, extra: Mapping[str, str] | None = None) -> Skeleton:
-    """A skeleton from space-separated names and edges `a-b`, with its mapping to coco19 (see `_map19`)."""
-    names = tuple(keypoints.split())
+def _build(table: Table) -> Skeleton:
+    names = tuple(table.keypoints.split())
     index = {n: i for i, n in enumerate(names)}
-    links = tuple((index[a], index[b]) for a, b in (e.split("-") for e in edges.split()))
+    links = _indices(table.edges, index)
+    pairs = (*side_pairs(names), *_indices(table.pairs, index))
+    mapping = map19(names, table.stands_for) if table.human else {}
+    return Skeleton(table.name, names, links, pairs, None if table.root is None else index[table.root], mapping)
+
+
+def _indices(pairs: str, index: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
+    """Of names as `a-b`, separated by spaces."""
+    return tuple((index[a], index[b]) for a, b in (pair.split("-") for pair in pairs.split()))
+
+
+def side_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(left, right) indices of the names that differ by one word between underscores, left and right.
+
+    >>> side_pairs(["nose", "right_eye", "left_eye"])
+    ((2, 1),)
+    """
+    index = {n: i for i, n in enumerate(names)}
     partners = {n: n.replace("left", "right") for n in names if "left" in n.split("_")}
-    pairs = tuple((index[n], index[other]) for n, other in partners.items() if other in index)
-    return Skeleton(name, names, links, pairs, None if root is None else index[root], _map19(names, extra or {}))
+    return tuple((index[n], index[other]) for n, other in partners.items() if other in index)
 
 
-_COCO19 = (
-    "neck nose mid_hip left_shoulder left_elbow left_wrist left_hip left_knee left_ankle right_shoulder right_elbow "
-    "right_wrist right_hip right_knee right_ankle left_eye left_ear right_eye right_ear"
-)
+_COCO19 = TABLES[0].keypoints.split()
 _MIDPOINTS = {"neck": "left_shoulder right_shoulder", "mid_hip": "left_hip right_hip"}
 
 
-def _map19(names: tuple[str, ...], extra: Mapping[str, str]) -> Mapping19:
+def map19(names: Sequence[str], stands_for: Mapping[str, str]) -> Mapping19:
     """coco19 keypoint -> the source keypoints whose mean stands for it.
 
-    A name both have maps to itself; neck and mid-hip may be midpoints; `extra` names what only nearly coincides.
-    A keypoint that nothing stands for is left out and comes out missing.
+    A name both have maps to itself; neck and mid-hip may be midpoints; `stands_for` names what only nearly coincides
+    (names separated by spaces). A keypoint that nothing stands for is left out and comes out missing.
     """
     mapping: dict[str, tuple[str, ...]] = {}
-    for target in _COCO19.split():
+    for target in _COCO19:
         midpoint = tuple(_MIDPOINTS.get(target, "?").split())
-        if target in extra:
-            mapping[target] = tuple(extra[target].split())
+        if target in stands_for:
+            mapping[target] = tuple(stands_for[target].split())
         elif target in names:
             mapping[target] = (target,)
         elif all(n in names for n in midpoint):
@@ -114,63 +123,16 @@ def _map19(names: tuple[str, ...], extra: Mapping[str, str]) -> Mapping19:
     return mapping
 
 
-_LIMBS = (
-    "left_shoulder-left_elbow left_elbow-left_wrist right_shoulder-right_elbow right_elbow-right_wrist "
-    "left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle "
-)
-_FACE = "nose-left_eye left_eye-left_ear nose-right_eye right_eye-right_ear "
-_NECKED = "neck-left_shoulder neck-right_shoulder mid_hip-left_hip mid_hip-right_hip neck-mid_hip neck-nose "
-_FEET = "left_ankle-left_heel left_ankle-left_big_toe left_big_toe-left_small_toe "
-
-COCO19 = _build("coco19", _COCO19, _NECKED + _LIMBS + _FACE, "mid_hip")
-COCO17 = _build(
-    "coco17",
-    " ".join(("nose", *_sided("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"))),
-    _LIMBS + _FACE + "left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip",
-    None,
-)
-BODY25 = _build(
-    "body25",
-    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip right_hip "
-    "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe "
-    "left_small_toe left_heel right_big_toe right_small_toe right_heel",
-    _NECKED + _LIMBS + _FACE + _FEET + _FEET.replace("left", "right"),
-    "mid_hip",
-)
-H36M17 = _build(
-    "h36m17",
-    "mid_hip right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax head head_top left_shoulder "
-    "left_elbow left_wrist right_shoulder right_elbow right_wrist",
-    _LIMBS + "mid_hip-left_hip mid_hip-right_hip mid_hip-spine spine-thorax thorax-head head-head_top "
-    "thorax-left_shoulder thorax-right_shoulder",
-    "mid_hip",
-    {"neck": "thorax", "nose": "head"},
-)
-SMPL22 = _build(
-    "smpl22",
-    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
-    "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist",
-    _LIMBS + "pelvis-left_hip pelvis-right_hip pelvis-spine1 spine1-spine2 spine2-spine3 spine3-neck neck-head "
-    "spine3-left_collar spine3-right_collar left_collar-left_shoulder right_collar-right_shoulder "
-    "left_ankle-left_foot right_ankle-right_foot",
-    "pelvis",
-    {"neck": "left_shoulder right_shoulder"},
-)
-MEDIAPIPE33 = _build(
-    "mediapipe33",
-    "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear "
-    "mouth_left mouth_right left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_pinky "
-    "right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee left_ankle "
-    "right_ankle left_heel right_heel left_foot_index right_foot_index",
-    _LIMBS + _FACE + "left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip "
-    "mouth_left-mouth_right left_wrist-left_pinky left_wrist-left_index left_wrist-left_thumb right_wrist-right_pinky "
-    "right_wrist-right_index right_wrist-right_thumb left_ankle-left_heel left_heel-left_foot_index "
-    "right_ankle-right_heel right_heel-right_foot_index",
-    None,
-)
-
-BUILT_IN: Mapping[str, Skeleton] = {s.name: s for s in (COCO19, COCO17, BODY25, H36M17, SMPL22, MEDIAPIPE33)}
+BUILT_IN: Mapping[str, Skeleton] = {table.name: _build(table) for table in TABLES}
 """Built-in skeletons by name. The order is part of the bitstream (docs/bitstream.md): append, never reorder."""
+assert len(BUILT_IN) == len(TABLES) <= 31
+
+COCO19 = BUILT_IN["coco19"]
+COCO17 = BUILT_IN["coco17"]
+BODY25 = BUILT_IN["body25"]
+H36M17 = BUILT_IN["h36m17"]
+SMPL22 = BUILT_IN["smpl22"]
+MEDIAPIPE33 = BUILT_IN["mediapipe33"]
 
 
 def by_name(name: str) -> Skeleton:

@@ -17,7 +17,7 @@ from posecodec.io.detect import Guess, detect
 from posecodec.io.files import AnyPath, write_atomic
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import Skeleton
-from posecodec.skeleton import by_name as named
+from posecodec.skeleton_file import named
 
 __all__ = ["FORMATS", "Format", "Guess", "detect", "format_of", "load", "origin", "save", "write_atomic"]
 
