@@ -1,7 +1,8 @@
 """The built-in skeletons as plain text: what `posecodec.skeleton` builds its values from.
 
-Each table was checked against the documentation of who defined it; Human3.6M numbers its points, so that their names
-are ours. Keypoints of a face or a hand are named PART/POINT. Leaves out the checks: those are `skeleton`'s.
+Orders are those of who defined them (OpenPose, COCO, MPII, SMPL, MediaPipe, MMPose's dataset files, Kinect SDKs);
+Human3.6M numbers its points, so that their names are ours. Keypoints of a face or a
+hand are named PART/POINT. Leaves out the checks: those are `skeleton`'s.
 
 The tables are part of the bitstream: their order is the skeleton's number, and edges are the tree that coordinates are
 coded along. Append new ones, at most 31 in all, and never change one.
@@ -367,13 +368,5 @@ TABLES: tuple[Table, ...] = (
         + _both("root_of_tail-left_hip left_hip-left_knee left_knee-left_back_paw"),
         "root_of_tail",
         human=False,
-    ),
-    Table(
-        "panoptic15",
-        "CMU Panoptic's older joints15",
-        "neck head_top mid_hip left_shoulder left_elbow left_wrist left_hip left_knee left_ankle right_shoulder "
-        "right_elbow right_wrist right_hip right_knee right_ankle",
-        _LIMBS + _both("neck-left_shoulder mid_hip-left_hip") + "neck-mid_hip neck-head_top",
-        "mid_hip",
     ),
 )

@@ -493,7 +493,7 @@ def test_reserved_bits_and_impossible_labels_are_refused():
     refused(forged(SIMPLE, sound, labels=0x06))  # there are six units
     refused(forged(SIMPLE, sound, labels=0x38))  # and seven axes
     refused(forged(SIMPLE, sound, shape=0x00))  # coded with an unknown axis
-    refused(forged(SIMPLE, sound, shape=0x40 | 6))  # no such skeleton
+    refused(forged(SIMPLE, sound, shape=0x40 | len(BUILT_IN)))  # no such skeleton
     refused(forged(SIMPLE, sound + b"\0"))
 
 

@@ -120,8 +120,8 @@ def test_skeletons_that_cannot_be(arguments, message):
 
 
 def test_an_unknown_skeleton_lists_the_known_ones():
-    with pytest.raises(InputError, match="'coco18'.*coco19, coco17, body25"):
-        by_name("coco18")
+    with pytest.raises(InputError, match="'coco20'.*coco19, coco17, body25"):
+        by_name("coco20")
     assert by_name("coco19") is COCO19
 
 
@@ -168,7 +168,7 @@ def test_units_and_axes_of_the_bitstream_keep_their_order():
     assert UNITS == ("unknown", "mm", "cm", "m", "px", "in")
     assert AXES == ("unknown", "x", "y", "z", "-x", "-y", "-z")
     assert UNIT_MM == {"mm": 1, "cm": 10, "m": 1000, "in": 25.4}
-    assert list(BUILT_IN) == ["coco19", "coco17", "body25", "h36m17", "smpl22", "mediapipe33"]
+    assert list(BUILT_IN)[:6] == ["coco19", "coco17", "body25", "h36m17", "smpl22", "mediapipe33"]
 
 
 @pytest.mark.parametrize("skeleton", BUILT_IN.values(), ids=list(BUILT_IN))
@@ -178,7 +178,12 @@ class TestBuiltIn:
         assert [mirror[mirror[k]] for k in range(len(skeleton))] == list(range(len(skeleton)))
         swap = {"left": "right", "right": "left"}
         for k, name in enumerate(skeleton.keypoints):
-            assert skeleton.keypoints[mirror[k]] == "_".join(swap.get(part, part) for part in name.split("_"))
+            if name.startswith("face/"):
+                continue  # numbered, not named: tests/test_skeletons.py
+            name = name.replace("/", "_/_")
+            assert skeleton.keypoints[mirror[k]].replace("/", "_/_") == "_".join(
+                swap.get(part, part) for part in name.split("_")
+            )
 
     def test_edges_are_symmetric_and_unique(self, skeleton):
         edges = {frozenset(edge) for edge in skeleton.edges}
@@ -188,7 +193,8 @@ class TestBuiltIn:
     def test_mapping_names_existing_keypoints(self, skeleton):
         assert set(skeleton.to_coco19) <= set(COCO19.keypoints)
         assert {n for sources in skeleton.to_coco19.values() for n in sources} <= set(skeleton.keypoints)
-        assert {"neck", "left_wrist", "right_ankle"} <= set(skeleton.to_coco19)
+        if skeleton.name not in ("hand21", "ap10k17"):
+            assert {"neck", "left_wrist", "right_ankle"} <= set(skeleton.to_coco19)
 
     def test_mapping_commutes_with_the_mirror(self, skeleton):
         names = skeleton.keypoints

@@ -159,6 +159,11 @@ def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
     click.echo(json.dumps(facts, default=str) if as_json else line, err=to_stderr)
 
 
+def people(count: int) -> str:
+    """How many, in words."""
+    return "1 person" if count == 1 else f"{count} people"
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file or of all files in a folder."""
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size

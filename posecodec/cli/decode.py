@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import batch
-from posecodec.cli.common import STREAM, about, decoded, from_stream, noting, show
+from posecodec.cli.common import STREAM, about, decoded, from_stream, noting, people, show
 from posecodec.cli.options import (
     device_option,
     force_option,
@@ -125,7 +125,7 @@ def _to_stdout(sequence: PoseSequence, format: str | None) -> None:
 
 def _facts(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:
     facts = {"input": source, "output": target, "frames": sequence.frames, "people": sequence.people}
-    line = f"{source} -> {target}: {sequence.frames} frames, {sequence.people} people, {sequence.rate:g} fps"
+    line = f"{source} -> {target}: {sequence.frames} frames, {people(sequence.people)}, {sequence.rate:g} fps"
     return facts, line
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posecodec.cli.common import Reading, load_any, noting
+from posecodec.cli.common import Reading, load_any, noting, people
 from posecodec.cli.options import (
     force_option,
     fps_option,
@@ -57,8 +57,10 @@ def view(
     with noting() as notes:
         sequence, assumed = load_any(file, reading, model)
         second = load_any(other, Reading(fps=fps, unit=unit), model)[0] if other else None
-        write(sequence, output, second, title=file.name, force=force)
+        coded = other or file
+        size = coded.stat().st_size if coded.suffix == ".posec" else None
+        write(sequence, output, second, title=file.name, size=size, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(file)
-    click.echo(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {sequence.people} people")
+    click.echo(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {people(sequence.people)}")

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError
+from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.arrays import decode_array, encode_array
 from posecodec.io.files import AnyPath, read_bytes, reader, write_atomic
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import COCO19, Skeleton
+from posecodec.skeleton_guess import guess
 
 NO_RATE = "the file does not say its frame rate; pass --fps N (fps=N in Python)"
 
@@ -29,6 +30,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     """
     array = decode_array(read_bytes(path), "the array")
     points = unflattened(array, skeleton)
+    skeleton = skeleton or guessed(points)
     sequence = PoseSequence.of(
         points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_facts(array)
     )
@@ -56,6 +58,21 @@ def _facts(array: NDArray[Any]) -> dict[str, Any]:
     """What says that a sequence was a `.npy`, and in which shape where that is not (T, P, K, D)."""
     shape = {2: "flat", 3: "TKD"}.get(array.ndim)
     return {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
+
+
+def guessed(points: NDArray[Any]) -> Skeleton | None:
+    """The skeleton that unnamed keypoints (T, K, D) or (T, P, K, D) are taken for, with a report; None if none fits.
+
+    19 keypoints are coco19's, as everywhere here.
+    """
+    if points.ndim not in (3, 4) or points.dtype.kind not in "fiu" or points.shape[-2] == len(COCO19):
+        return None
+    found = guess(points.shape[-2], points.shape[-1], points) if points.shape[-1] in (2, 3) else None
+    if found is not None:
+        report_change(
+            f"{len(found)} keypoints without names are taken for {found.name}, which they look like; pass --skeleton"
+        )
+    return found
 
 
 def unflattened(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io.arrays import decode_array, encode_array
 from posecodec.io.files import AnyPath, read_bytes, reader, write_atomic
-from posecodec.io.npy import NO_RATE, unflattened
+from posecodec.io.npy import NO_RATE, guessed, unflattened
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import BUILT_IN, Skeleton
 
@@ -44,8 +44,11 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
         raise NoRateError(NO_RATE)
     skeleton = skeleton or _skeleton(arrays)
+    points = unflattened(arrays["positions"], skeleton)
+    if skeleton is None:
+        skeleton = guessed(points)
     return PoseSequence.of(
-        unflattened(arrays["positions"], skeleton),
+        points,
         fps=_fps(arrays) if fps is None else fps,
         timestamps=arrays.get("timestamps") if fps is None else None,
         confidence=arrays.get("confidence"),

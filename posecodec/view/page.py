@@ -1,0 +1,51 @@
+"""The page: one HTML file with style, script and data inside, that asks the network for nothing and may not.
+
+The policy in it allows this one script and style by their hashes, so that no text from a recording can become code.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html as escaping
+import json
+import re
+from importlib.resources import files
+
+from posecodec.view.pack import pack
+from posecodec.view.scene import Scene
+
+_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def html(scene: Scene) -> bytes:
+    """The page of a scene, UTF-8."""
+    template, style, script = (_part(f"page.{suffix}") for suffix in ("html", "css", "js"))
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:"
+    parts = {
+        "policy": f"{policy}; base-uri 'none'; form-action 'none'",
+        "title": escaping.escape(_printable(scene.title)),
+        "style": style,
+        "script": script,
+        "scene": as_json(pack(scene)),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template).encode()
+
+
+def as_json(values: object) -> str:
+    """JSON in which no tag can begin or end."""
+    text = json.dumps(values, separators=(",", ":"), allow_nan=False)
+    return re.sub("[<>&\u2028\u2029]", lambda found: _UNSAFE[found[0]], text)
+
+
+def _part(name: str) -> str:
+    return files("posecodec.view").joinpath(name).read_text("utf-8")
+
+
+def _printable(text: str) -> str:
+    """Without halves of surrogate pairs, which no UTF-8 file can hold."""
+    return text.encode(errors="replace").decode()
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
