@@ -92,6 +92,7 @@ def test_processes_give_the_same_files(tree: Path, tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     back = run("decode", tmp_path / "two", "-o", tmp_path / "back", "-j", 2)
     assert back.returncode == 0, back.stderr
+    assert "4 skipped" in run("decode", tmp_path / "two", "-o", tmp_path / "back").stdout
     assert [n for n in made(tmp_path / "back") if "scene" not in n] == ["a.npz.npz", "a.pose.pose", "day 1/b.npz"]
     assert (tmp_path / "back" / "day 1" / "scene" / "body3DScene_00000003.json").exists()
 

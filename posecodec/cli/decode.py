@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,14 @@ def decode(
 
 
 def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
-    """Decode one file of many to `target`, which gets the suffix of its format."""
+    """Decode one file of many to `target`, which gets the suffix of its format; skip what is there and newer."""
+    from posecodec.container import read_header
+    from posecodec.io.files import read_file
+
     with noting() as notes, about(source):
+        place = _place(read_header(read_file(source)).metadata, target, settings)[1]
+        if place.exists() and not settings.force and place.stat().st_mtime >= source.stat().st_mtime:
+            return {"input": str(source), "output": str(place), "skipped": True, "line": f"{source}: done already"}
         sequence = decoded(_CODECS, source, settings.model, settings.device)
         written = _save(sequence, target, None, settings)
     facts, line = _facts(str(source), str(written), sequence)
@@ -99,22 +106,30 @@ def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Sett
     """Write a recording to the output, or beside `stem`; returns where."""
     from posecodec import io
 
-    format, suffix = settings.format, ""
-    if format is None and (output is None or Path(output).is_dir()):
-        format, suffix = io.origin(sequence)
-    elif format is not None:
-        suffix = io.FORMATS[io.format_of(stem, format)].suffixes[0]
-    target = stem.with_name(f"{stem.name}{suffix}") if output is None else Path(output)
-    if output is not None and target.is_dir() and suffix:
-        target = target / f"{stem.name}{suffix}"
+    if output is not None and not Path(output).is_dir():
+        io.save(sequence, output, format=settings.format, force=settings.force)
+        return Path(output)
+    format, target = _place(sequence.metadata, stem if output is None else Path(output) / stem.name, settings)
     io.save(sequence, target, format=format, force=settings.force)
     return target
+
+
+def _place(metadata: Mapping[str, Any], stem: Path, settings: Settings) -> tuple[str, Path]:
+    """The format that was asked for or encoded, and `stem` with its suffix."""
+    from posecodec import io
+
+    format, suffix = io.origin(metadata)
+    if settings.format is not None:
+        format, suffix = settings.format, io.FORMATS[io.format_of(stem, settings.format)].suffixes[0]
+    return format, stem.with_name(f"{stem.name}{suffix}")
 
 
 def _to_stdout(sequence: PoseSequence, format: str | None) -> None:
     from posecodec import io
 
-    name, suffix = io.origin(sequence) if format is None else (format, io.FORMATS[io.format_of("", format)].suffixes[0])
+    name, suffix = (
+        io.origin(sequence.metadata) if format is None else (format, io.FORMATS[io.format_of("", format)].suffixes[0])
+    )
     if not suffix:
         raise UsageError(f"{name} is a folder of files and does not fit into stdout; pass -o DIR or --to NAME")
     with tempfile.TemporaryDirectory() as folder:

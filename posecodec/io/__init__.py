@@ -5,7 +5,7 @@ One file per format; this one only chooses among them. It changes no values: an 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -142,19 +142,19 @@ def format_of(path: AnyPath, format: str | None = None) -> str:
         raise type(error)(f"{path}: {error}") from error
 
 
-def origin(sequence: PoseSequence) -> tuple[str, str]:
-    """(format, suffix) to give a sequence back in: what it came from where that can be written, else npz."""
-    name = source_of(sequence)
+def origin(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """(format, suffix) to give a sequence with such metadata back in: what it came from if that is written, else npz."""
+    name = _source_of(metadata)
     if name not in FORMATS or FORMATS[name].read_only:
         return "npz", ".npz"
-    facts = sequence.metadata.get(name)
+    facts = metadata.get(name)
     packed = name == "panoptic" and isinstance(facts, dict) and facts.get("tar") is True
     return name, ".tar" if packed else FORMATS[name].suffixes[0]
 
 
-def source_of(sequence: PoseSequence) -> str:
+def _source_of(metadata: Mapping[str, Any]) -> str:
     """The format a sequence came from, "" where it does not say."""
-    name = sequence.metadata.get("source_format")
+    name = metadata.get("source_format")
     return name if isinstance(name, str) else ""
 
 
@@ -175,9 +175,10 @@ def _to_write(sequence: PoseSequence, path: AnyPath) -> str:
         raise InputError(
             f"{path}: the suffix {suffix!r} names no format to write; there are {suffixes}; pass --to NAME"
         )
-    if suffix == "" and source_of(sequence) not in found:
+    source = _source_of(sequence.metadata)
+    if suffix == "" and source not in found:
         raise InputError(f"{path}: a folder may be {' or '.join(found)}; pass --to NAME (format=NAME in Python)")
-    return source_of(sequence) if source_of(sequence) in found else found[0]
+    return source if source in found else found[0]
 
 
 def _relabeled(

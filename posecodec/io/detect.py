@@ -47,6 +47,8 @@ def detect(path: AnyPath) -> Guess:
     if suffix in BY_SUFFIX:
         return Guess(BY_SUFFIX[suffix], f"its suffix {path.suffix}")
     guess = _content(path.name, read_bytes(path))
+    if guess is None and suffix == ".csv":
+        guess = Guess("csv", f"its suffix {path.suffix}")
     if guess is None:
         raise InputError(f"neither the suffix {path.suffix!r} nor the content names a format; pass --from NAME")
     return guess
@@ -125,7 +127,7 @@ def _text(head: bytes, data: bytes) -> Guess | None:
         return Guess("trc", "beginning with PathFileType")
     if first.lower().startswith((b"scorer,", b'"scorer",')):
         return Guess("dlc", "beginning with scorer")
-    if first and b"\0" not in head and re.search(rb"[,;\t]|^[-+0-9.]", first):
+    if first and b"\0" not in head and re.search(rb"[,;\t]|^[-+0-9.]|^# \w+: ", first):
         return Guess("csv", "being a table of text")
     return None
 
