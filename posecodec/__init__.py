@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from posecodec.skeleton import Skeleton
     from posecodec.tokens import TokenGrid
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "compare", "load", "save"]
 
 _HOMES = {
