@@ -20,7 +20,7 @@ from posecodec.io import FORMATS, detect
 from posecodec.samples import filmed, walk
 from posecodec.skeleton import by_name
 
-NEEDS = {"c3d": "ezc3d", "sleap": "h5py", "dlc": "tables"}
+NEEDS = {"sleap": "h5py", "dlc": "tables"}
 NAMES = [
     pytest.param(name, marks=pytest.mark.skipif(
         name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None, reason=f"{NEEDS.get(name)} is not installed"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from posecodec.cli.common import Reading, load_any, noting, people, show
+from posecodec.cli.common import Reading, load_any, noting, show
+from posecodec.cli.common import people as how_many
 from posecodec.cli.options import (
     force_option,
     fps_option,
@@ -58,7 +59,7 @@ def convert(
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(source)
-    line = f"{source} -> {target}: {sequence.frames} frames, {people(sequence.people)}, {sequence.rate:g} fps"
+    line = f"{source} -> {target}: {sequence.frames} frames, {how_many(sequence.people)}, {sequence.rate:g} fps"
     facts = {"input": str(source), "output": str(target), "frames": sequence.frames, "people": sequence.people}
     show({**facts, "notes": notes.texts}, line, as_json)
 
@@ -81,4 +82,4 @@ def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, s
     made = walk(frames=frames, people=people)
     made = seen(made) if filmed else made
     io.save(made.mapped_to(named(skeleton)), file, format=to, force=force)
-    click.echo(f"{file}: {frames} frames, {made.people} walking")
+    click.echo(f"{file}: {frames} frames, {how_many(people)}")

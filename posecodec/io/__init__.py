@@ -109,7 +109,7 @@ def load(
         raise UsageError(f"{path}: a file of {name} holds one recording; --item is for h36m")
     sequence = FORMATS[name].read(path, **{key: options[key] for key in FORMATS[name].takes})
     try:
-        return _relabeled(sequence, fps, unit, wanted if isinstance(wanted, Skeleton) else None, up)
+        return _relabeled(_from(sequence, name), fps, unit, wanted if isinstance(wanted, Skeleton) else None, up)
     except PosecodecError as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -179,6 +179,13 @@ def _to_write(sequence: PoseSequence, path: AnyPath) -> str:
     if suffix == "" and source not in found:
         raise InputError(f"{path}: a folder may be {' or '.join(found)}; pass --to NAME (format=NAME in Python)")
     return source if source in found else found[0]
+
+
+def _from(sequence: PoseSequence, name: str) -> PoseSequence:
+    """The sequence with the format that was read as `source_format`; .npz, the default, is not noted."""
+    metadata = {key: value for key, value in sequence.metadata.items() if key != "source_format"}
+    metadata |= {"source_format": name} if name != "npz" else {}
+    return sequence if metadata == sequence.metadata else replace(sequence, metadata=metadata)
 
 
 def _relabeled(

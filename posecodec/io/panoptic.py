@@ -81,10 +81,11 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         write_folder(path, files, force, lambda name: _NAME.fullmatch(name) is not None)
 
 
-def is_scene(folder: Path) -> bool:
-    """Whether the folder, or a folder in it, holds `body3DScene_*.json`."""
+def is_scene(folder: Path, deep: bool = True) -> bool:
+    """Whether the folder, or the Studio's folder in it, or with `deep` any folder in it, holds `body3DScene_*.json`."""
     try:
-        return _scene_folder(folder) is not None
+        found = _scene_folder(folder)
+        return found is not None and (deep or found in (folder, folder / INNER_FOLDER))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
 

@@ -1,0 +1,266 @@
+"""The bytes of a `.c3d` file as parameters and a table of points.
+
+512-byte blocks: a header, a parameter section of named groups, and frames of points (x, y, z, and a fourth value of camera
+mask and residual) followed by analog samples, as 16-bit integers to be scaled or as floats, in the byte order of Intel, DEC
+or MIPS. Nothing is trusted: every size is checked against the bytes that are there. Source: The C3D File Format User Guide
+(c3d.org). Knows nothing of sequences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, report_change
+
+BLOCK, KEY = 512, 0x50
+PROCESSORS = {84: "Intel", 85: "DEC", 86: "MIPS"}
+COUNT_FULL = 65535
+"""The largest count that 16 bits hold; more frames are counted elsewhere."""
+_SIZES = {-1: 1, 1: 1, 2: 2, 4: 4}
+_EVENTS_KEY = 12345
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """kind: -1 text, 1 bytes, 2 integers of 16 bits, 4 floats. sizes: of the dimensions, first varies fastest."""
+
+    kind: int
+    sizes: tuple[int, ...]
+    data: bytes
+    processor: int
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts without the blanks they are filled up with; none if it is no text."""
+        if self.kind != -1:
+            return []
+        width = self.sizes[0] if self.sizes else 1
+        parts = [self.data[i : i + width] for i in range(0, len(self.data), max(width, 1))]
+        return [_decoded(part).rstrip("\0 ").lstrip(" ") for part in parts]
+
+    @property
+    def numbers(self) -> list[float]:
+        """Numbers; integers are unsigned. None if it is text."""
+        if self.kind == 4:
+            return [float(v) for v in floats(self.data, self.processor)]
+        if self.kind == 2:
+            return [int(v) for v in np.frombuffer(self.data, words(self.processor))]
+        return list(self.data) if self.kind == 1 else []
+
+
+Parameters = Mapping[str, Parameter]
+"""By name such as "POINT:RATE", in capitals."""
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """points: (T, K, 4) float32, x, y, z and the fourth value; first: number of the first frame; events: how many."""
+
+    points: NDArray[np.float32]
+    parameters: Parameters
+    rate: float
+    first: int
+    events: int
+
+
+@dataclass(frozen=True)
+class _Header:
+    points: int
+    analog: int
+    first: int
+    last: int
+    scale: float
+    start: int
+    rate: float
+    events: int
+
+
+def parse(data: bytes) -> Content:
+    """The content of a file. Raises InputError that says which count does not fit, and at which byte."""
+    if len(data) < 2 * BLOCK or data[1] != KEY:
+        found = f"{len(data)} bytes, the second is {data[1] if len(data) > 1 else 0:#04x}"
+        raise InputError(f"{found}; C3D has {KEY:#04x} there and at least two blocks of {BLOCK}, the file is not C3D")
+    section = (data[0] - 1) * BLOCK
+    if not 0 < section <= len(data) - BLOCK:
+        raise InputError(f"the parameters begin at block {data[0]} (byte 0), beyond the {len(data)} bytes; cut short")
+    processor = data[section + 3]
+    if processor not in PROCESSORS:
+        known = ", ".join(f"{number} {name}" for number, name in PROCESSORS.items())
+        raise InputError(f"processor type {processor} at byte {section + 3}, expected one of {known}; it is damaged")
+    header = _header(data, processor)
+    parameters = _parameters(data, section, processor, header.start)
+    first, frames = _frames(header, parameters)
+    points = _points(data, header, parameters, processor, frames)
+    rate = _number(parameters, "POINT:RATE", header.rate)
+    return Content(points, parameters, rate, first, header.events)
+
+
+def words(processor: int) -> str:
+    """NumPy's type of an unsigned 16-bit integer; DEC's are Intel's."""
+    return ">u2" if processor == 86 else "<u2"
+
+
+def floats(data: bytes, processor: int) -> NDArray[np.float32]:
+    """The floats in bytes: IEEE of either byte order, or DEC's, which have no infinity."""
+    if processor != 85:
+        return np.frombuffer(data, ">f4" if processor == 86 else "<f4").astype(np.float32)
+    halves = np.frombuffer(data, "<u2").astype(np.uint32)
+    bits = halves[0::2] << 16 | halves[1::2]
+    exponent = (bits >> 23 & 0xFF).astype(np.int32)
+    fraction = (bits & 0x7FFFFF | 0x800000).astype(np.float64)
+    value = np.where(exponent == 0, 0.0, np.ldexp(fraction, exponent - 152))
+    with np.errstate(over="ignore"):
+        return np.where(bits >> 31, -value, value).astype(np.float32)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _header(data: bytes, processor: int) -> _Header:
+    word = np.frombuffer(data, words(processor), BLOCK // 2)
+    scale, rate = (float(floats(data[at : at + 4], processor)[0]) for at in (12, 20))
+    events = int(word[150]) if word[149] == _EVENTS_KEY else 0
+    points, analog, first, last = (int(v) for v in word[1:5])
+    return _Header(points, analog, first, last, scale, int(word[8]), rate, events)
+
+
+def _parameters(data: bytes, section: int, processor: int, start: int) -> Parameters:
+    """All parameters of the section by group and name."""
+    blocks = data[section + 2]
+    end = section + blocks * BLOCK if blocks else (start - 1) * BLOCK
+    groups: dict[int, str] = {}
+    found: list[tuple[int, str, Parameter]] = []
+    for at, number, name in _records(data, section + 4, min(end, len(data)), processor):
+        if number < 0:
+            groups[-number] = name
+        else:
+            found.append((number, name, _parameter(data, at, name, processor)))
+    return {f"{groups[number]}:{name}": parameter for number, name, parameter in found if number in groups}
+
+
+def _records(data: bytes, at: int, end: int, processor: int) -> Iterator[tuple[int, int, str]]:
+    """Of each record where its content begins, its number (below 0: a group) and its name in capitals."""
+    while at + 2 <= end and data[at]:
+        length = abs(int.from_bytes(data[at : at + 1], "little", signed=True))
+        number = int.from_bytes(data[at + 1 : at + 2], "little", signed=True)
+        link = at + 2 + length
+        if link + 3 > end:
+            raise InputError(f"a parameter's name of {length} at byte {at} passes the section's end, {end}; damaged")
+        yield link + 2, number, _decoded(data[at + 2 : link]).strip("\0 ").upper()
+        step = int(np.frombuffer(data, words(processor), 1, link)[0])
+        if step == 0:
+            return
+        if step < 3 or link + step > end:
+            raise InputError(f"the parameter after byte {at} is {step} bytes on, beyond {end}; the file is damaged")
+        at = link + step
+
+
+def _parameter(data: bytes, at: int, name: str, processor: int) -> Parameter:
+    kind = int.from_bytes(data[at : at + 1], "little", signed=True)
+    dimensions = data[at + 1] if at + 1 < len(data) else 0
+    sizes = tuple(data[at + 2 : at + 2 + dimensions])
+    if kind not in _SIZES or dimensions > 7 or len(sizes) != dimensions:
+        raise InputError(f"parameter {name!r} at byte {at} has type {kind} and {dimensions} dimensions; it is damaged")
+    begin, size = at + 2 + dimensions, math.prod(sizes) * _SIZES[kind]
+    if size > len(data) - begin:
+        raise InputError(f"parameter {name!r} at byte {at} is {size} bytes long, {len(data) - begin} are left; damaged")
+    return Parameter(kind, sizes, data[begin : begin + size], processor)
+
+
+def _number(parameters: Parameters, name: str, default: float) -> float:
+    """The first number of a parameter, `default` if it is not there."""
+    values = parameters[name].numbers if name in parameters else []
+    return values[0] if values else default
+
+
+def count(parameters: Parameters, name: str, default: int) -> int:
+    """A parameter that counts something, `default` if it is not there. Raises InputError if it is no whole number."""
+    value = _number(parameters, name, default)
+    if not (0 <= value < 1 << 31 and value == int(value)):
+        raise InputError(f"{name} is {value:g}, a whole number was expected; the file is damaged")
+    return int(value)
+
+
+def _field(parameters: Parameters, name: str) -> int:
+    """A frame number of 32 bits, stored as its low and its high 16; 0 if it is not there."""
+    values = parameters[name].numbers if name in parameters else []
+    whole = len(values) == 2 and all(v == int(v) for v in values if math.isfinite(v))
+    return int(values[0]) + (int(values[1]) << 16) if whole and all(map(math.isfinite, values)) else 0
+
+
+def _frames(header: _Header, parameters: Parameters) -> tuple[int, int]:
+    """Number of the first frame and how many there are; TRIAL counts what 16 bits cannot."""
+    first, last = _field(parameters, "TRIAL:ACTUAL_START_FIELD"), _field(parameters, "TRIAL:ACTUAL_END_FIELD")
+    frames = count(parameters, "POINT:FRAMES", header.last - header.first + 1 if header.last >= header.first else 0)
+    frames = count(parameters, "POINT:LONG_FRAMES", frames) or frames
+    if frames == COUNT_FULL and last - first >= COUNT_FULL:
+        frames = last - first + 1
+    return first or header.first, frames
+
+
+def _analog(header: _Header, parameters: Parameters) -> int:
+    """Analog values in a frame: channels times samples, as the parameters say, else the header."""
+    channels = count(parameters, "ANALOG:USED", 0)
+    rates = _number(parameters, "ANALOG:RATE", 0), _number(parameters, "POINT:RATE", header.rate)
+    ratio = rates[0] / rates[1] if rates[1] else 0.0
+    if "ANALOG:USED" not in parameters or (channels and not 1 <= ratio < COUNT_FULL):
+        return header.analog
+    return channels * round(ratio) if channels else 0
+
+
+def _points(data: bytes, header: _Header, parameters: Parameters, processor: int, frames: int) -> NDArray[np.float32]:
+    """(T, K, 4), scaled."""
+    used = count(parameters, "POINT:USED", header.points)
+    scale = _number(parameters, "POINT:SCALE", header.scale)
+    start = count(parameters, "POINT:DATA_START", header.start) or header.start
+    analog = _analog(header, parameters)
+    if not used:
+        raise InputError(f"no points in it, only {analog} analog values a frame; give a recording of markers")
+    if not (math.isfinite(scale) and scale):
+        raise InputError(f"POINT:SCALE is {scale}, a finite number other than 0 was expected; the file is damaged")
+    _report_other(header, used, analog, start)
+    size = 2 if scale > 0 else 4
+    width, begin = (4 * used + analog) * size, (start - 1) * BLOCK
+    left = len(data) - begin if begin > 0 else 0
+    frames = _counted(frames, left, width)
+    if not frames or begin <= 0 or frames * width > left:
+        what = f"{frames} frames of {used} points and {analog} analog values need {frames * width} bytes"
+        raise InputError(f"{what} from block {start}, {max(left, 0)} are left; the file is cut short or damaged")
+    rows = np.frombuffer(data, np.uint8, frames * width, begin).reshape(frames, width)[:, : 4 * used * size]
+    raw = rows.tobytes()
+    if size == 4:
+        return floats(raw, processor).reshape(frames, used, 4)
+    return _scaled(np.frombuffer(raw, words(processor).replace("u", "i")), scale).reshape(frames, used, 4)
+
+
+def _scaled(values: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """Integers in units of length; the fourth of each point stays what it is."""
+    points = values.astype(np.float32).reshape(-1, 4)
+    with np.errstate(over="ignore"):
+        points[:, :3] *= np.float32(scale)
+    return points
+
+
+def _counted(frames: int, left: int, width: int) -> int:
+    """The frames as stated, or as the file's size says where the statement is as large as 16 bits can hold."""
+    if frames != COUNT_FULL or left - frames * width < max(BLOCK, width):
+        return frames
+    report_change(f"the count of frames is at its limit of {COUNT_FULL}; by the file's size there are {left // width}")
+    return left // width
+
+
+def _report_other(header: _Header, points: int, analog: int, start: int) -> None:
+    stated, found = (header.points, header.analog, header.start), (points, analog, start)
+    for what, a, b in zip(("points", "analog values a frame", "start block"), stated, found, strict=True):
+        if a != b:
+            report_change(f"the header states {a} for {what}, the parameters {b}; the parameters are followed")

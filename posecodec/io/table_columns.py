@@ -1,0 +1,182 @@
+"""What the columns of a table mean, by the names in its header.
+
+Wide tables have columns for each coordinate of each keypoint (`nose_x`, `nose.x`, `nose x`, `noseX`, `x_nose`, `x0`) and one
+row a frame (and person); long ones have one row a keypoint. Knows no cells but those of the header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from posecodec.errors import InputError, report_change
+
+FRAME = (
+    "frame",
+    "frame_id",
+    "frame_number",
+    "frame_idx",
+    "frame_index",
+    "frame#",
+    "frame_num",
+    "framenumber",
+    "frameid",
+)
+TIME = {
+    "time": 1.0, "timestamp": 1.0, "t": 1.0, "seconds": 1.0, "time_s": 1.0, "timestamp_s": 1.0, "sec": 1.0, "time (s)": 1.0,
+    "time_ms": 1e-3, "timestamp_ms": 1e-3, "t_ms": 1e-3, "ms": 1e-3, "milliseconds": 1e-3, "time (ms)": 1e-3,
+}  # fmt: skip
+"""Names of a time column, and its unit in seconds."""
+PERSON = ("person", "person_id", "track", "track_id", "individual", "object_id", "instance", "instance_id", "id")
+KEYPOINT = (
+    "keypoint", "landmark", "landmark_index", "joint", "bodypart", "keypoint_name", "landmark_name", "joint_name",
+    "keypoint_id", "landmark_id", "joint_id", "keypoint_index", "marker", "name",
+)  # fmt: skip
+CONFIDENCE = ("c", "conf", "confidence", "likelihood", "visibility", "score", "v", "p", "prob", "probability")
+OUR_STYLE = ("suffix", "_", "x")
+_SUFFIX = re.compile(r"(.+?)([_. :/-]?)([xyzXYZ])")
+_PREFIX = re.compile(r"([xyzXYZ])([_. :/-]?)(.+)")
+
+Style = tuple[str, str, str]
+"""Where the axis stands, what is between it and the name, and whether it is x or X."""
+Wide = dict[str, dict[str, int]]
+"""By keypoint and axis the places of coordinates."""
+Places = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Places of columns from 0, None where there is none.
+
+    second: what a 1 in the time column is in seconds. names, axes, confidence: of K keypoints, of axes D places each; of a
+    long table only one, without a name. part, keypoint: of a long table, the columns that name the keypoint.
+    """
+
+    names: tuple[str, ...]
+    axes: tuple[tuple[int, ...], ...]
+    confidence: Places
+    frame: int | None = None
+    time: int | None = None
+    second: float = 1.0
+    person: int | None = None
+    part: int | None = None
+    keypoint: int | None = None
+
+
+def columns_of(header: Sequence[str], ours: bool) -> Columns:
+    """The meaning of a header's cells. ours: written by us, so that nothing has to be guessed.
+
+    Reports what was guessed and which columns are not used. Raises InputError if no coordinates are found.
+    """
+    cells = [cell.strip() for cell in header]
+    twice = [cell for cell, count in Counter(cells).items() if count > 1 and cell]
+    if twice:
+        raise InputError(f"the column {twice[0]!r:.60} is in the header twice; rename one")
+    lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells))) if cell}
+    style, wide = _style(cells, ours)
+    part = keypoint = None
+    if {"x", "y"} <= lower.keys() and len(wide) < 2:
+        keypoint = next((lower[name] for name in KEYPOINT if name in lower), None)
+        part = lower.get("type") if keypoint is not None else None
+        wide = {"0": {axis: lower[axis] for axis in "xyz" if axis in lower}}
+        confidence: Places = (next((lower[name] for name in CONFIDENCE if name in lower), None),)
+        if keypoint is None:
+            report_change("the columns x and y are of no named keypoint; there is one, called 0")
+    else:
+        confidence = _confidences(cells, wide, style)
+    axes = _axes(wide, cells)
+    used = {i for places in (*axes, confidence, (part, keypoint)) for i in places if i is not None}
+    frame, time, person = _roles(cells, used, lower)
+    used |= {i for i in (frame, time, person) if i is not None}
+    unused = [cell for i, cell in enumerate(cells) if i not in used and cell]
+    if unused:
+        report_change(f"{len(unused)} columns are not kept: {', '.join(unused[:8])}"[:300])
+    second = TIME[cells[time].lower()] if time is not None else 1.0
+    return Columns(tuple(wide), axes, confidence, frame, time, second, person, part, keypoint)
+
+
+def _roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> tuple[int | None, int | None, int | None]:
+    """Places of frame, time and person, none of which is in `used`."""
+
+    def first(names: Sequence[str]) -> int | None:
+        return next((lower[name] for name in names if name in lower and lower[name] not in used), None)
+
+    frame, time, person = first(FRAME), first(tuple(TIME)), first(PERSON)
+    if frame is None and not cells[0] and 0 not in used and person is None:
+        frame = 0  # the index that pandas writes
+    if frame is None and time is None and person is not None:
+        if cells[person].lower() != "id":
+            raise InputError(
+                f"a column {cells[person]!r} but none of {', '.join(FRAME[:4])} or time; add the frame numbers"
+            )
+        report_change("the column 'id' is taken as the frame number, as there is no other")
+        frame, person = person, None
+    return frame, time, person
+
+
+def _style(cells: Sequence[str], ours: bool) -> tuple[Style, Wide]:
+    """The style that makes the most keypoints of the cells, and these."""
+    style, found = OUR_STYLE, _keypoints(cells, OUR_STYLE)
+    if ours and found:
+        return style, found
+    for other in dict.fromkeys(style for cell in cells for style, _, _ in _readings(cell)):
+        others = _keypoints(cells, other)
+        if len(others) > len(found):
+            style, found = other, others
+    return style, found
+
+
+def _axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """(K, D) places of the coordinates."""
+    if not wide:
+        raise InputError(
+            f"no column for x and y of a keypoint among {len(cells)} ({', '.join(cells[:6])!r:.80}); name them NAME_x and "
+            "NAME_y, or frame, keypoint, x, y with a row a keypoint; --from dlc reads DeepLabCut's"
+        )
+    solid = any("z" in axes for axes in wide.values())
+    flat = next((name for name, axes in wide.items() if solid and "z" not in axes), None)
+    if flat is not None:
+        raise InputError(f"the keypoint {flat!r:.40} has no column for z, others have; add it or delete those")
+    return tuple(tuple(axes[axis] for axis in ("xyz" if solid else "xy")) for axes in wide.values())
+
+
+def _readings(cell: str) -> list[tuple[Style, str, str]]:
+    """The ways to read a cell as a coordinate: style, keypoint, axis."""
+    readings = []
+    suffix, prefix = _SUFFIX.fullmatch(cell), _PREFIX.fullmatch(cell)
+    if suffix and (suffix[2] or (suffix[3].isupper() and not suffix[1].isupper())):
+        readings.append((("suffix", suffix[2], _case(suffix[3])), suffix[1], suffix[3].lower()))
+    if prefix and (prefix[2] or prefix[3].isdecimal()):
+        readings.append((("prefix", prefix[2], _case(prefix[1])), prefix[3], prefix[1].lower()))
+    return readings
+
+
+def _case(axis: str) -> str:
+    return "X" if axis.isupper() else "x"
+
+
+def _keypoints(cells: Sequence[str], style: Style) -> Wide:
+    """Those that have x and y in this style."""
+    found: Wide = {}
+    for i, cell in enumerate(cells):
+        for own, name, axis in _readings(cell):
+            if own == style:
+                found.setdefault(name, {})[axis] = i
+    return {name: axes for name, axes in found.items() if {"x", "y"} <= axes.keys()}
+
+
+def _confidences(cells: Sequence[str], names: Mapping[str, object], style: Style) -> Places:
+    kind, between, _ = style
+    places = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
+    exact = {cell: i for i, cell in enumerate(cells)}
+    taken = set()
+    result: list[int | None] = []
+    for name in names:
+        wanted = [f"{name}{between}{end}" if kind == "suffix" else f"{end}{between}{name}" for end in CONFIDENCE]
+        near = [exact[w] for w in wanted if w in exact] + [places[w.lower()] for w in wanted if w.lower() in places]
+        place = next((i for i in near if i not in taken), None)
+        taken.add(place)
+        result.append(place)
+    return tuple(result)
