@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from posecodec.cli.common import Reading, load_any, noting, show
 from posecodec.cli.common import people as how_many
-from posecodec.cli.options import (
-    force_option,
-    fps_option,
-    from_option,
-    item_option,
-    json_option,
-    track_option,
-    unit_option,
-    up_option,
-    zeros_option,
-)  # fmt: skip
+from posecodec.cli.options import force_option, json_option, reading_options, skeleton_option
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -33,28 +24,21 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@from_option
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
-@fps_option
-@unit_option
-@up_option
-@click.option("--skeleton", help="Keep only this skeleton's keypoints, or name unnamed ones so.")
-@item_option
-@track_option
-@zeros_option
+@skeleton_option
+@reading_options
 @force_option
 @json_option
 def convert(
-    source: Path, target: Path, format: str | None, to: str | None, fps: float | None, unit: str | None,
-    up: str | None, skeleton: str | None, item: str | None, track: bool, zeros: bool, force: bool, as_json: bool,
-) -> None:  # fmt: skip
+    source: Path, target: Path, to: str | None, skeleton: str | None, reading: Reading, force: bool, as_json: bool
+) -> None:
     """Convert a recording (or a .posec file) to another format, and say what that leaves behind."""
     from posecodec import io
 
     if target.suffix == ".posec":
         raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
     with noting() as notes:
-        sequence, assumed = load_any(source, Reading(format, fps, unit, up, item, track, zeros, skeleton))
+        sequence, assumed = load_any(source, replace(reading, skeleton=skeleton))
         io.save(sequence, target, format=to, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +16,13 @@ from posecodec.cli.options import (
     device_option,
     force_option,
     fps_option,
-    from_option,
     inputs_argument,
-    item_option,
     jobs_option,
     json_option,
     model_option,
+    reading_options,
+    skeleton_option,
     summary_option,
-    track_option,
-    unit_option,
-    up_option,
-    zeros_option,
 )  # fmt: skip
 from posecodec.errors import InputError
 
@@ -74,17 +70,8 @@ _CODECS: dict[str | None, PoseCodec] = {}
 @click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together.")
 @click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 12: 8 is off by about 50 mm.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
-@from_option
-@fps_option
-@unit_option
-@up_option
-@click.option(
-    "--skeleton",
-    help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
-)
-@item_option
-@track_option
-@zeros_option
+@skeleton_option
+@reading_options
 @jobs_option
 @summary_option
 @model_option
@@ -93,8 +80,7 @@ _CODECS: dict[str | None, PoseCodec] = {}
 @json_option
 def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
-    bitrate: float | None, levels: int | None, lossless: bool, format: str | None, fps: float | None,
-    unit: str | None, up: str | None, skeleton: str | None, item: str | None, track: bool, zeros: bool, jobs: int,
+    bitrate: float | None, levels: int | None, lossless: bool, skeleton: str | None, reading: Reading, jobs: int,
     summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Encode pose files, or folders of them, to .posec.
@@ -103,13 +89,13 @@ def encode(
     A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, newer than
     their source and made with the same goal, are skipped.
     """
-    reading = Reading(format, fps, unit, up, item, track, zeros, skeleton)
+    reading = replace(reading, skeleton=skeleton)
     settings = Settings(reading, max_error, mean_error, bitrate, levels, lossless, model, device, force)
-    if batch.is_single(inputs, format):
+    if batch.is_single(inputs, reading.format):
         with from_stream(inputs[0]) as source:
             _encode_single(source, inputs[0], batch.target_of(inputs[0], output, ".posec"), settings, as_json)
         return
-    plan = batch.plan(inputs, output, format, ".posec")
+    plan = batch.plan(inputs, output, reading.format, ".posec")
     batch.run(plan, encode_file, settings, jobs, as_json, summary)
 
 

@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli.common import Reading, about, decoded_whole, from_stream, load_any, noting, show
-from posecodec.cli.options import (
-    fps_option,
-    from_option,
-    item_option,
-    json_option,
-    model_option,
-    track_option,
-    unit_option,
-    up_option,
-    zeros_option,
-)  # fmt: skip
+from posecodec.cli.options import fps_option, json_option, model_option, reading_options
 from posecodec.errors import CorruptError
 
 if TYPE_CHECKING:
@@ -30,18 +20,9 @@ LONGEST_LIST = 12
 
 @click.command()
 @click.argument("file")
-@from_option
-@fps_option
-@unit_option
-@up_option
-@item_option
-@track_option
-@zeros_option
+@reading_options
 @json_option
-def info(
-    file: str, format: str | None, fps: float | None, unit: str | None, up: str | None, item: str | None,
-    track: bool, zeros: bool, as_json: bool,
-) -> None:  # fmt: skip
+def info(file: str, reading: Reading, as_json: bool) -> None:
     """Tell what a .posec or pose file holds, what it was taken for and why, and what is wrong with the data.
 
     Reads no weights. Nothing is changed; findings name the option that helps.
@@ -51,7 +32,7 @@ def info(
             facts = _posec_facts(path)
             show(facts, _listed(facts), as_json)
             return
-        _tell(path, file, Reading(format, fps, unit, up, item, track, zeros), as_json)
+        _tell(path, file, reading, as_json)
 
 
 def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
@@ -100,17 +81,10 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("original", required=False, type=click.Path(path_type=Path))
-@from_option
-@fps_option
-@unit_option
-@track_option
-@zeros_option
+@reading_options
 @model_option
 @json_option
-def verify(
-    file: Path, original: Path | None, format: str | None, fps: float | None, unit: str | None, track: bool,
-    zeros: bool, model: str | None, as_json: bool,
-) -> None:  # fmt: skip
+def verify(file: Path, original: Path | None, reading: Reading, model: str | None, as_json: bool) -> None:
     """Check that a .posec file is whole and decodes, and that it keeps its promise.
 
     An error bound needs the ORIGINAL to be checked, read with the options it was encoded with; a lossless file and a bit
@@ -120,7 +94,7 @@ def verify(
 
     sequence, header, size = decoded_whole({}, file, model, "cpu")
     with noting():
-        source = Reading(format, fps, unit, None, None, track, zeros).load(original) if original else None
+        source = reading.load(original) if original else None
     found = check(header, sequence, size, source)
     show(found.as_dict(), f"{file}: {found.line()}", as_json)
     if found.kept is False:

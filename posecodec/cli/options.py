@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from posecodec.cli.common import Reading
+
+fps_option = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
 inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 model_option = click.option(
     "-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]"
@@ -17,14 +23,33 @@ jobs_option = click.option("-j", "--jobs", type=click.IntRange(1), default=1, sh
 summary_option = click.option(
     "--summary", type=click.Path(path_type=Path), help="Also write the summary there, as JSON."
 )
-from_option = click.option("--from", "format", help="Format of the input, see `formats`.  [default: by what is in it]")
-fps_option = click.option("--fps", type=float, help="Frame rate, where the file has none or a wrong one.")
-unit_option = click.option(
-    "--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in."
+skeleton_option = click.option(
+    "--skeleton",
+    help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
 )
-up_option = click.option("--up", help="Which axis is up, where the file does not say: y, -y, z, x, ...")
-item_option = click.option("--item", help="Which recording of a file that holds several (h36m).")
-track_option = click.option(
-    "--track", is_flag=True, help="Follow people by where they are, where the file's order of them is no identity."
+_READING = (
+    click.option("--from", "format", help="Format of the input, see `formats`.  [default: by what is in it]"),
+    click.option("--fps", type=float, help="Frame rate, where the file has none or a wrong one."),
+    click.option("--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in."),
+    click.option("--up", help="Which axis is up, where the file does not say: y, -y, z, x, ..."),
+    click.option("--item", help="Which recording of a file that holds several (h36m)."),
+    click.option(
+        "--track", is_flag=True, help="Follow people by where they are, where the file's order of them is no identity."
+    ),
+    click.option("--zeros-missing", "zeros", is_flag=True, help="Keypoints at exactly 0,0(,0) are missing."),
 )
-zeros_option = click.option("--zeros-missing", "zeros", is_flag=True, help="Keypoints at exactly 0,0(,0) are missing.")
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a recording is to be read; the command gets them as one `reading`."""
+
+    @functools.wraps(command)
+    def gathered(
+        *, format: str | None, fps: float | None, unit: str | None, up: str | None, item: str | None, track: bool,
+        zeros: bool, **others: Any,
+    ) -> None:  # fmt: skip
+        command(reading=Reading(format, fps, unit, up, item, track, zeros), **others)
+
+    for option in reversed(_READING):
+        gathered = option(gathered)
+    return gathered

@@ -7,17 +7,7 @@ from pathlib import Path
 import click
 
 from posecodec.cli.common import Reading, load_any, noting, people
-from posecodec.cli.options import (
-    force_option,
-    fps_option,
-    from_option,
-    item_option,
-    model_option,
-    track_option,
-    unit_option,
-    up_option,
-    zeros_option,
-)  # fmt: skip
+from posecodec.cli.options import force_option, model_option, reading_options
 
 EXAMPLES = """
 \b
@@ -34,29 +24,19 @@ Examples:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .html, .gif or .png."
 )
-@from_option
-@fps_option
-@unit_option
-@up_option
-@item_option
-@track_option
-@zeros_option
+@reading_options
 @model_option
 @force_option
-def view(
-    file: Path, other: Path | None, output: Path, format: str | None, fps: float | None, unit: str | None,
-    up: str | None, item: str | None, track: bool, zeros: bool, model: str | None, force: bool,
-) -> None:  # fmt: skip
+def view(file: Path, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool) -> None:
     """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
 
     The page needs no network. Pictures need the extra: pip install 'posecodec[view]'.
     """
     from posecodec.view import write
 
-    reading = Reading(format, fps, unit, up, item, track, zeros)
     with noting() as notes:
         sequence, assumed = load_any(file, reading, model)
-        second = load_any(other, Reading(fps=fps, unit=unit), model)[0] if other else None
+        second = load_any(other, Reading(fps=reading.fps, unit=reading.unit), model)[0] if other else None
         coded = other or file
         size = coded.stat().st_size if coded.suffix == ".posec" else None
         write(sequence, output, second, title=file.name, size=size, force=force)
