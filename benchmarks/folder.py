@@ -39,7 +39,7 @@ def main() -> None:
         took = {jobs: seconds(folder / "in", folder / f"out{jobs}", jobs) for jobs in (1, 2)}
         same = all(p.read_bytes() == (folder / "out2" / p.name).read_bytes() for p in (folder / "out1").iterdir())
     facts = {"files": options.files, "seconds": took, "ratio": took[1] / took[2], "same files": same}
-    print(f"{options.files} files: -j 1 {took[1]:.1f} s, -j 2 {took[2]:.1f} s, ratio {facts['ratio']:.2f}, same files: {same}")
+    print(f"{options.files} files: -j 1 {took[1]:.1f} s, -j 2 {took[2]:.1f} s, ratio {facts['ratio']:.2f}, same: {same}")
     if options.out:
         options.out.write_text(json.dumps(facts, indent=1) + "\n")
 

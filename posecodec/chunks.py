@@ -1,7 +1,11 @@
-"""One chunk of one person as bytes: transform-coded, refining tokens, or exact; and back. Nothing here needs torch."""
+"""One chunk of one person as bytes: transform-coded, refining tokens, in parts, or exact; and back.
+
+Nothing here needs torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +15,8 @@ from numpy.typing import NDArray
 from posecodec.container import Header, Track
 from posecodec.entropy.floats import pack_floats, unpack_floats
 from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
-from posecodec.errors import CorruptError
-from posecodec.payload import KIND_BITS, LOSSLESS, TRANSFORM, Presence, read_presence, write_presence
+from posecodec.errors import CorruptError, InputError
+from posecodec.payload import KIND_BITS, LOSSLESS, PARTS, TRANSFORM, Presence, read_presence, write_presence
 from posecodec.sequence import PoseSequence
 from posecodec.skeleton import COCO19, Skeleton
 from posecodec.transform.corrections import grid, needed, read_corrections, write_corrections
@@ -25,6 +29,7 @@ from posecodec.transform.motion import (
     read_motion,
     write_motion,
 )  # fmt: skip
+from posecodec.transform.parts import PartsPlan, read_parts, write_parts
 from posecodec.transform.plan import Plan
 from posecodec.transform.polar import Polar
 
@@ -85,6 +90,39 @@ class Job:
         found: Made = kept[index]
         return found
 
+    def parts_plan(self, tables: TransformTables) -> PartsPlan | None:
+        """The plan in parts, made once; None where there is no body with more around it, or what cannot be coded so."""
+        if "_parts_plan" not in self.__dict__:
+            points = self.points.astype(np.float64)
+            try:
+                found = PartsPlan.of(points, self.skeleton, self.up, self.rate, tables, self.target)
+            except InputError:
+                found = None
+            self.__dict__["_parts_plan"] = found
+        plan: PartsPlan | None = self.__dict__["_parts_plan"]
+        return plan
+
+    def made_in_parts(self, level: int, tables: TransformTables) -> Made:
+        """The chunk in parts at a `loudness`, made once."""
+        kept = self.__dict__.setdefault("_made_in_parts", {})
+        if level not in kept:
+            kept[level] = in_parts(self, level, tables)
+        found: Made = kept[level]
+        return found
+
+    def of_body(self, plan: PartsPlan) -> Job:
+        """The job of the body alone, made once."""
+        if "_of_body" not in self.__dict__:
+            parts, points = plan.parts, plan.parts.of_coco19(self.points, self.skeleton)
+            body = list(parts.body)
+            self.__dict__["_of_body"] = Job(
+                self.track, self.points[:, body], points.astype(np.float32),
+                Presence(np.ascontiguousarray(self.presence.mask[:, body]), None, 1.0), self.confidence[:, body],
+                self.up, parts.body_skeleton, self.rate, self.unit,
+            )  # fmt: skip
+        found: Job = self.__dict__["_of_body"]
+        return found
+
     @cached_property
     def size(self) -> float:
         """Root mean square distance of keypoints from the center of their pose, or of the path where that is larger."""
@@ -101,6 +139,10 @@ class Job:
     def index_at(self, level: int, tables: TransformTables) -> int:
         """The step of a `loudness` in the recording's unit, which is the same for chunks of all scales."""
         return int(np.clip(level + loudness(self.plan(tables).scale), FIRST_INDEX, LAST_INDEX))
+
+    def level_of(self, index: int, tables: TransformTables) -> int:
+        """The `loudness` of a step of the plan's."""
+        return index - loudness(self.plan(tables).scale)
 
     @property
     def target(self) -> float:
@@ -134,7 +176,28 @@ def transformed(
     if guide is None:
         write_presence(encoder, TRANSFORM, job.presence)
     plan = job.plan(tables)
-    pose = write_motion(encoder, plan, index, tables.model, guide)
+    return _made(encoder, job, write_motion(encoder, plan, index, tables.model, guide), bound)
+
+
+def in_parts(
+    job: Job,
+    level: int,
+    tables: TransformTables,
+    bound: float | None = None,
+    write_body: Callable[[RangeEncoder], Floats] | None = None,
+) -> Made:
+    """A chunk of a body and of what hangs on it at a `loudness` for both, corrected to a bound.
+
+    write_body: codes the body as tokens and returns what it decodes to.
+    """
+    plan, encoder = job.parts_plan(tables), RangeEncoder()
+    assert plan is not None
+    write_presence(encoder, PARTS, job.presence, write_body is not None)
+    return _made(encoder, job, write_parts(encoder, plan, level, tables.model, write_body), bound)
+
+
+def _made(encoder: RangeEncoder, job: Job, pose: Floats, bound: float | None) -> Made:
+    """The chunk of a pose that has been coded, corrected to a bound."""
     errors = job.points.astype(np.float64) - _single(pose)
     encoder.put_bits(int(bound is not None), 1)
     if bound is not None:
@@ -162,11 +225,30 @@ def untransformed(
     presence = read_presence(decoder, frames, count) if guide is None else None
     rate = header.rate
     pose = read_motion(decoder, frames, header.skeleton, header.dims, header.coded_up, rate, tables, guide)
+    return _corrected(decoder, pose), presence
+
+
+def from_parts(
+    data: bytes,
+    header: Header,
+    frames: int,
+    tables: TransformTables,
+    read_body: Callable[[RangeDecoder, Skeleton], Floats] | None = None,
+) -> tuple[Floats, Presence]:
+    """The mirror of `in_parts`. read_body: decodes a body of tokens, by its skeleton. Raises CorruptError."""
+    decoder, skeleton, dims = RangeDecoder(data), header.skeleton, header.dims
+    presence = read_presence(decoder, frames, len(skeleton))
+    pose = read_parts(decoder, frames, skeleton, dims, header.coded_up, header.rate, tables, read_body)
+    return _corrected(decoder, pose), presence
+
+
+def _corrected(decoder: RangeDecoder, pose: Floats) -> Floats:
+    """What was decoded, with the corrections that follow, up to the end."""
     if decoder.get_bits(1):
         bound = _get_float(decoder)
-        pose = pose + read_corrections(decoder, frames, count, header.dims) * grid(bound, header.dims)
+        pose = pose + read_corrections(decoder, *pose.shape) * grid(bound, pose.shape[2])
     decoder.finish()
-    return pose, presence
+    return pose
 
 
 def recorded(pose: Floats, skeleton: Skeleton) -> Floats:

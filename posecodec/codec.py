@@ -1,6 +1,7 @@
 """The codec, whole: a PoseSequence to bytes and back, in mirrored steps.
 
-sequence -> tracks -> chunks -> tokens, transform coefficients or exact floats, whatever the goal asks -> bytes
+sequence -> tracks -> chunks -> tokens, transform coefficients, both for a body and what is around it, or exact floats,
+whatever the goal asks -> bytes
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec import chunks, container, payload
-from posecodec.chunks import Job, loudness
+from posecodec.chunks import Job, Made, loudness
 from posecodec.container import Chunk, Header, Promise, Track
+from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.goal import Goal
 from posecodec.io.files import read_file, write_atomic
+from posecodec.latents import stream
 from posecodec.latents.digits import index_of
 from posecodec.latents.stream import Latents
 from posecodec.model import weights as weights_file
@@ -29,10 +32,11 @@ from posecodec.model.weights import Weights
 from posecodec.normalize import guess_up
 from posecodec.rate import cheapest, largest_within
 from posecodec.sequence import PoseSequence
-from posecodec.skeleton import COCO19, missing_for
+from posecodec.skeleton import COCO19, Skeleton, missing_for
 from posecodec.tokens import LONGEST, TokenGrid
 from posecodec.transform.layer import TooFineError
 from posecodec.transform.motion import FIRST_INDEX, LAST_INDEX
+from posecodec.transform.parts import Parts
 from posecodec.transform.tables import built_in
 from posecodec.verify import checksum
 from posecodec.windowing import find_tracks
@@ -45,6 +49,8 @@ LATENT_FIRST, LATENT_LAST = index_of(12), index_of(3)
 """Steps of tokens that are tried."""
 SLOPE, AROUND, HOPELESS, MOST_GAIN = 0.03, 5, 1.1, 1.04
 """Log of the error by step; steps tried around; how much larger tokens may be at first; what the network gains."""
+HOPELESS_PARTS, FARTHEST = 1.5, 64
+"""How much larger a chunk in parts may be at first; steps to the one of a wanted error at most."""
 FAR_OFF = 2.0
 """Times the default quality's error that its expected step may give."""
 MEAN_STEPS = 4.0
@@ -57,7 +63,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A `.posec` file in memory. tokens: one grid per chunk that has tokens, in the order of the file."""
+    """A `.posec` file in memory. tokens: one grid per chunk of tokens, in the order of the file."""
 
     data: bytes
     header: Header
@@ -163,7 +169,8 @@ class PoseCodec:
             index = cheapest(
                 partial(self._bounded_size, job, bound), job.index_of(bound / 2.5, self.tables), FIRST_INDEX, LAST_INDEX
             )
-            chunk = chunks.transformed(job, index, self.tables, bound)
+            found = [chunks.transformed(job, index, self.tables, bound), *self._parts_within(job, index, bound)]
+            chunk = min(found, key=lambda one: (one.worst > bound, len(one.data)))
             made.append(Chunk(chunk.data))
             worst = max(worst, chunk.worst)
         if not worst <= bound:
@@ -179,6 +186,20 @@ class PoseCodec:
             return len(chunks.transformed(job, index, self.tables, bound).data)
         except InputError:
             return math.inf
+
+    def _parts_within(self, job: Job, index: int, bound: float) -> list[Made]:
+        """The smallest chunk in parts that keeps the bound as far as float32 can; none where there are no parts."""
+        if job.parts_plan(self.tables) is None:
+            return []
+
+        def size(level: int) -> float:
+            try:
+                return len(chunks.in_parts(job, level, self.tables, bound).data)
+            except InputError:
+                return math.inf
+
+        best = cheapest(size, job.level_of(index, self.tables), -LOUDEST, LOUDEST)
+        return [chunks.in_parts(job, best, self.tables, bound)] if math.isfinite(size(best)) else []
 
     def _encode_graded(self, sequence: PoseSequence, jobs: list[Job], goal: Goal) -> Encoded:
         """One step for all chunks, the coarsest that keeps a mean error or the finest of a rate; or the default quality."""
@@ -249,14 +270,62 @@ class PoseCodec:
         returns the summed error.
         """
         made = job.made(index, self.tables)
-        plain = Chunk(made.data), made.total
+        plain, allowed = (Chunk(made.data), made.total), max(gain, 1.0) * made.total
+        if job.parts_plan(self.tables) is not None:
+            return min((plain, *self._in_parts(job, index, allowed)), key=lambda found: found[0].size)
         if self.weights is None or index < TOKENS_FROM or not self._has_tokens(job):
             return plain
-        allowed = max(gain, 1.0) * made.total
         others = [self._near_tokens(job, index, allowed, plain[0].size)]
         if index >= REFINED_FROM:
             others += [self._refined(job, index, allowed, levels) for levels in TOKEN_LEVELS]
         return min((plain, *(found for found in others if found)), key=lambda found: found[0].size)
+
+    def _in_parts(self, job: Job, index: int, allowed: float) -> list[tuple[Chunk, float]]:
+        """Chunks in parts whose summed error is allowed, from a step of the transform on."""
+        level, size = job.level_of(index, self.tables), len(job.made(index, self.tables).data)
+        try:
+            for _ in range(2):
+                made = job.made_in_parts(level, self.tables)
+                if not min(made.total, allowed) > 0 or len(made.data) > HOPELESS_PARTS * size and made.total >= allowed:
+                    break
+                level += int(np.rint(np.clip(np.log(allowed / made.total) / SLOPE, -FARTHEST, FARTHEST)))
+            for near in range(level + 2, level - AROUND - 1, -1):
+                made = job.made_in_parts(near, self.tables)
+                if made.total <= allowed:
+                    return [(Chunk(made.data), made.total), *self._tokens_in_parts(job, near, made, allowed)]
+        except InputError:
+            pass
+        return []
+
+    def _tokens_in_parts(self, job: Job, level: int, made: Made, allowed: float) -> list[tuple[Chunk, float]]:
+        """A chunk in parts as one by the transform at a `loudness`, but with a body of tokens; none that is smaller."""
+        plan = job.parts_plan(self.tables)
+        assert plan is not None
+        body = job.of_body(plan)
+        index = body.index_at(level, self.tables)
+        if self.weights is None or index < TOKENS_FROM or not self._has_tokens(body):
+            return []
+        try:
+            alone = body.made(index, self.tables)
+            found = self._near_tokens(body, index, alone.total, len(alone.data))
+        except InputError:
+            found = None
+        if found is None:
+            return []
+        count = len(plan.parts.body)
+        latents = self.tokenizer.read(found[0].base, len(job.points), count, job.unit)[1]
+        decoded = chunks.recorded(self.tokenizer.decode(latents, job.up).astype(np.float64), body.skeleton)
+
+        def write(encoder: RangeEncoder) -> NDArray[np.float64]:
+            stream.write(encoder, latents, self.tokenizer.tables, job.unit)
+            return decoded
+
+        for near in range(level, level - 3, -1):
+            tried = chunks.in_parts(job, near, self.tables, write_body=write)
+            if tried.total <= allowed:
+                smaller = len(tried.data) + container.ID_BYTES < len(made.data)
+                return [(Chunk(tried.data), tried.total)] if smaller else []
+        return []
 
     def _near_tokens(self, job: Job, index: int, allowed: float, size: int) -> tuple[Chunk, float] | None:
         """The smallest tokens of less than a size whose summed error is allowed; None where there are none.
@@ -320,8 +389,10 @@ class PoseCodec:
         kinds = {payload.kind_of(chunk.base) for chunk in made}
         up = jobs[0].up if jobs else sequence.up if sequence.up != "unknown" else "y"
         header = Header(
-            self.weights.id if self.weights and payload.TOKENS in kinds else b"",
-            self.transform_weights.id if payload.TRANSFORM in kinds or any(chunk.refinement for chunk in made) else b"",
+            self.weights.id if self.weights and any(payload.has_tokens(chunk.base) for chunk in made) else b"",
+            self.transform_weights.id
+            if kinds & {payload.TRANSFORM, payload.PARTS} or any(chunk.refinement for chunk in made)
+            else b"",
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tracks, dict(sequence.metadata), promise,
         )  # fmt: skip
@@ -392,7 +463,7 @@ class PoseCodec:
         return [self.detokenize(grids, fps, size) for grids in batch]
 
     def tokens(self, source: bytes | str | Path) -> tuple[TokenGrid, ...]:
-        """The token grids of a file's chunks that have tokens, without running the network. Raises as `decode` does."""
+        """The token grids of a file's chunks of tokens, without running the network. Raises as `decode` does."""
         header, parts = self._opened(source)
         lengths = [length for track in header.tracks for _, length in track.chunks]
         return tuple(
@@ -414,8 +485,12 @@ class PoseCodec:
             self._check_named(header.transform)
             points, presence = chunks.untransformed(part.base, header, length, self.tables)
             assert presence is not None
-        elif kind == payload.TOKENS:
+        elif kind == payload.PARTS:
+            points, presence = self._decoded_parts(header, part.base, length)
+        else:
             self._check_named(header.weights)
+            if missing_for(header.skeleton, self.tokenizer.skeleton):
+                raise CorruptError("tokens of keypoints that the file's weights cannot code; get the file again")
             presence, latents = self.tokenizer.read(part.base, length, len(header.skeleton), header.unit)
             body = self.tokenizer.decode(latents, header.coded_up)
             points = chunks.recorded(body.astype(np.float64), header.skeleton)
@@ -423,10 +498,21 @@ class PoseCodec:
                 self._check_named(header.transform)
                 guide = body.astype(np.float64)
                 points, _ = chunks.untransformed(part.refinement, header, length, self.tables, guide)
-        else:
-            raise CorruptError("a chunk of a kind that does not exist; get the file again")
         with np.errstate(over="ignore"):
             return np.where(presence.mask[..., None], points, np.nan).astype(np.float32), presence.confidences()
+
+    def _decoded_parts(self, header: Header, data: bytes, length: int) -> tuple[NDArray[np.float64], payload.Presence]:
+        """Keypoints (T, K, D), none missing, and what is there, of a chunk in parts."""
+
+        def read(decoder: RangeDecoder, skeleton: Skeleton) -> NDArray[np.float64]:
+            latents = stream.read(decoder, length, self.tokenizer.tables, header.unit)
+            return chunks.recorded(self.tokenizer.decode(latents, header.coded_up).astype(np.float64), skeleton)
+
+        self._check_named(header.transform)
+        if not payload.has_tokens(data):
+            return chunks.from_parts(data, header, length, self.tables)
+        self._check_named(header.weights)
+        return chunks.from_parts(data, header, length, self.tables, read)
 
     @staticmethod
     def _check_named(name: bytes) -> None:
@@ -444,9 +530,8 @@ class PoseCodec:
                     f"the file was encoded with weights {named.hex()}, these are {ours.sha256[:8]} "
                     f"({ours.name}); pass the right ones with -m"
                 )
-        if header.weights and (
-            header.dims != self.tokenizer.dims or missing_for(header.skeleton, self.tokenizer.skeleton)
-        ):
+        whole = not missing_for(header.skeleton, self.tokenizer.skeleton) if header.weights else True
+        if header.weights and (header.dims != self.tokenizer.dims or not whole and Parts.of(header.skeleton) is None):
             raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
         return header, parts
 

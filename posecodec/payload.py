@@ -16,7 +16,7 @@ from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 
 KIND_BITS = 2
-TOKENS, TRANSFORM, LOSSLESS = 0, 1, 2
+TOKENS, TRANSFORM, LOSSLESS, PARTS = 0, 1, 2, 3
 CONFIDENCE_STEPS = 255
 
 
@@ -49,18 +49,26 @@ class Presence:
 
 
 def kind_of(data: bytes) -> int:
-    """TOKENS, TRANSFORM or LOSSLESS: the first bits of a chunk."""
+    """TOKENS, TRANSFORM, LOSSLESS or PARTS: the first bits of a chunk."""
     return data[0] >> 8 - KIND_BITS if data else 0
 
 
 def name_of(data: bytes) -> str:
     """The kind of a chunk in a word."""
-    return ("tokens", "transform", "lossless", "unknown")[kind_of(data)]
+    return ("tokens", "transform", "lossless", "parts")[kind_of(data)]
 
 
-def write_presence(encoder: RangeEncoder, kind: int, presence: Presence) -> None:
-    """How every chunk but a lossless one begins."""
+def has_tokens(data: bytes) -> bool:
+    """Whether a chunk needs token weights: for all of it, or for the body in it."""
+    kind = kind_of(data)
+    return kind == TOKENS or kind == PARTS and bool(data[0] >> 7 - KIND_BITS & 1)
+
+
+def write_presence(encoder: RangeEncoder, kind: int, presence: Presence, tokens: bool = False) -> None:
+    """How every chunk but a lossless one begins. tokens: whether those of parts have a body of tokens."""
     encoder.put_bits(kind, KIND_BITS)
+    if kind == PARTS:
+        encoder.put_bits(int(tokens), 1)
     encode_mask(encoder, presence.mask)
     encoder.put_bits(int(presence.confidence is not None), 1)
     if presence.confidence is None:
@@ -73,7 +81,8 @@ def write_presence(encoder: RangeEncoder, kind: int, presence: Presence) -> None
 
 def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:
     """The mirror of `write_presence`, whose kind is known. Raises CorruptError."""
-    decoder.get_bits(KIND_BITS)
+    if decoder.get_bits(KIND_BITS) == PARTS:
+        decoder.get_bits(1)
     mask = decode_mask(decoder, frames, keypoints)
     if not decoder.get_bits(1):
         return Presence(mask, None, 1.0)

@@ -68,7 +68,7 @@ def test_presence_of_any_shape_round_trips(seed, frames, keypoints, missing, con
 def test_kinds_have_names():
     first = [bytes([kind << 6 | 7]) for kind in range(4)]
     assert [payload.kind_of(data) for data in first] == [TOKENS, TRANSFORM, LOSSLESS, 3]
-    assert [payload.name_of(data) for data in first] == ["tokens", "transform", "lossless", "unknown"]
+    assert [payload.name_of(data) for data in first] == ["tokens", "transform", "lossless", "parts"]
     assert payload.kind_of(b"") == TOKENS and payload.name_of(b"") == "tokens"
 
 

@@ -87,10 +87,16 @@ class Graph:
 
     def forward(self, points: Floats) -> Floats:
         """(T, K, D) without gaps to channels (T, K * D), by mode and then axis."""
-        channels = np.einsum("tkd,km->tmd", points - self.origin, self.vectors)
-        return channels.reshape(len(points), -1)
+        return _turned(points - self.origin, self.vectors).reshape(len(points), -1)
 
     def inverse(self, channels: Floats) -> Floats:
         """The mirror of `forward`."""
         values = channels.reshape(len(channels), len(self.vectors), -1)
-        return np.einsum("tmd,km->tkd", values, self.vectors) + self.origin
+        return _turned(values, self.vectors.T) + self.origin
+
+
+def _turned(values: Floats, matrix: Floats) -> Floats:
+    """(T, M, D) of values (T, K, D) times a matrix (K, M), as one product of matrices."""
+    frames, count, dims = values.shape
+    rows = np.ascontiguousarray(values.transpose(0, 2, 1)).reshape(frames * dims, count)
+    return (rows @ matrix).reshape(frames, dims, -1).transpose(0, 2, 1)

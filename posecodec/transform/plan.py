@@ -62,6 +62,12 @@ def filled(points: Floats) -> Floats:
     return whole
 
 
+def settled(points: Floats) -> Floats:
+    """(T, K, D) without gaps: as `filled`, and keypoints never seen in the middle of the others."""
+    whole = filled(points)
+    return np.where(np.isnan(whole), np.nanmean(whole, axis=1, keepdims=True), whole)
+
+
 def kept_of(skeleton: Skeleton) -> tuple[int, ...] | None:
     """Which keypoints of coco19 a skeleton's are; None where it has others."""
     if missing_for(skeleton, COCO19):

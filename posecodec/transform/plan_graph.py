@@ -12,7 +12,7 @@ from posecodec.transform.blocks import dst
 from posecodec.transform.coefficients import BINS, frequency_bins, log16
 from posecodec.transform.fields import Field, get_exp_golomb, get_raw, signed, signed_fields
 from posecodec.transform.graph import Edge, Graph, learned_tree, modes, own_tree
-from posecodec.transform.plan import NOTHING, Plan, filled, kept_of, price
+from posecodec.transform.plan import NOTHING, Plan, filled, kept_of, price, settled
 
 Floats = NDArray[np.float64]
 EXPONENT_BITS, ORIGIN_BITS, LEVEL_BITS, SLOPE_BITS, DROP_BITS, WEIGHT_BITS = 10, 6, 14, 6, 6, 4
@@ -30,6 +30,11 @@ def plan_graph(points: Floats, skeleton: Skeleton) -> Plan:
 
     Raises InputError where coordinates are too far from 0, relative to how they spread.
     """
+    return min(graph_plans(points, skeleton), key=_price)
+
+
+def graph_plans(points: Floats, skeleton: Skeleton) -> list[Plan]:
+    """Plans in the modes of each tree that comes into question; otherwise as `plan_graph`."""
     whole = filled(points)
     center = np.nanmean(whole, axis=1, keepdims=True)
     whole = np.where(np.isnan(whole), center, whole)
@@ -39,14 +44,12 @@ def plan_graph(points: Floats, skeleton: Skeleton) -> Plan:
     origin = np.rint(whole[0].mean(axis=0))
     if not np.abs(origin).max() <= FARTHEST or abs(exponent) >= 1 << EXPONENT_BITS - 1:
         raise InputError("coordinates are too far from 0, relative to how they spread; use --lossless")
-    plans = [_plan_tree(whole, skeleton, edges, learned, exponent) for edges, learned in _trees(whole, skeleton)]
-    return min(plans, key=_price)
+    return [_plan_tree(whole, skeleton, edges, learned, exponent) for edges, learned in _trees(whole, skeleton)]
 
 
 def is_stiff(plan: Plan, points: Floats, skeleton: Skeleton, error: float) -> bool:
     """Whether a polar plan pays for (T, K, D) as recorded: bones that keep their length make it cheaper than a graph."""
-    whole = filled(points)
-    whole = np.where(np.isnan(whole), np.nanmean(whole, axis=1, keepdims=True), whole)
+    whole = settled(points)
     modal = Graph(modes(len(skeleton), own_tree(skeleton)), whole[0].mean(axis=0)).forward(whole)
     return price(plan.channels, error * plan.scale * STIFF_STEPS) < TRAINED_GAIN * price(modal, error * STIFF_STEPS)
 

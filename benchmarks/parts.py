@@ -1,0 +1,153 @@
+"""Whether a body inside a larger skeleton pays to be coded apart: files in parts against the whole skeleton's graph.
+
+    python benchmarks/parts.py [--data ../shared/data] [--tokens]
+
+2D: real detections with hands (train2d). 3D: the validation motion with feet and hands by rule, on ankles and wrists,
+their noise 0.2 mm: rigid feet follow the shin, hands the forearm, so that what hangs on a body is likelier here than in
+life. For each goal the bytes of all files, of the whole skeleton alone and as the encoder chooses; exits with 1 where a
+file is larger than the whole skeleton's or misses its goal.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+
+import posecodec
+from posecodec import chunks, container, payload
+from posecodec.bench.data import Take, load_split
+from posecodec.bench.unseen import hand_pose, smooth
+from posecodec.sequence import PoseSequence
+from posecodec.skeleton import BODY25, COCO19, MEDIAPIPE33, Skeleton
+from posecodec.transform.parts import plain_name
+
+GOALS = {
+    3: tuple({"max_error": v} for v in (1.0, 5.0, 20.0)) + tuple({"mean_error": v} for v in (10.0, 25.0, 50.0)),
+    2: tuple({"max_error": v} for v in (1.0, 2.0, 4.0)) + tuple({"mean_error": v} for v in (1.0, 2.0, 8.0)),
+}
+FINGERS = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(5) for j in range(4))
+SHORTEST, LONGEST, EVERY = 60, 256, 4
+
+
+def detections(file: Path) -> list[PoseSequence]:
+    """The sequences of an archive of detections, hands joined to wrists."""
+    with np.load(file, allow_pickle=False) as archive:
+        z = {name: archive[name] for name in archive.files}
+    keypoints = [str(name) for name in z["keypoints"]]
+    place = {plain_name(name): k for k, name in reversed([*enumerate(keypoints)])}
+    named = {(a, b) for s in (BODY25, MEDIAPIPE33) for a, b in ((s.keypoints[i], s.keypoints[j]) for i, j in s.edges)}
+    edges = [(place[a], place[b]) for a, b in sorted(named) if a in place and b in place]
+    for side in ("left", "right"):
+        first = next(k for k, name in enumerate(keypoints) if "hand" in name.split("/")[0] and side in name)
+        edges += [(first + a, first + b) for a, b in FINGERS] + [(place[f"{side}_wrist"], first)]
+    skeleton, found = Skeleton("detected", tuple(keypoints), tuple(edges)), []
+    for start, length, fps in zip(z["start"], z["length"], z["fps"], strict=True):
+        sure = z["confidence"][start : start + length]
+        points = np.where(sure[..., None] > 0, z["xy_px"][start : start + length], np.nan)
+        found.append(PoseSequence.of(points, fps=float(fps), confidence=sure, skeleton=skeleton, unit="px", up="-y"))
+    return found
+
+
+def _frames(along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(T, 3, 3) axes as rows: the third along, the first nearest to across."""
+    z = along / np.linalg.norm(along, axis=1, keepdims=True)
+    x = across - (across * z).sum(axis=1, keepdims=True) * z
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
+    """A take with three keypoints a foot and, if asked for, 21 a hand."""
+    rng, points = np.random.default_rng(seed), take.points[:LONGEST].astype(np.float64)
+    frames, at = len(points), COCO19.keypoints.index
+    parts, names, edges = [points], list(COCO19.keypoints), list(COCO19.edges)
+    ahead = np.cross(points[:, at("left_hip")] - points[:, at("right_hip")], [0.0, 1.0, 0.0])
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        knee, ankle, first = points[:, at(f"{side}_knee")], points[:, at(f"{side}_ankle")], len(names)
+        bend = 0.15 * smooth(rng, frames, 1, take.fps, 1.0)
+        foot = np.array([[150, sign * 20, 60], [130, sign * 60, 60], [-50, 0, 60]])
+        turned = np.stack(
+            [
+                foot[:, 0] * np.cos(bend) + foot[:, 2] * np.sin(bend),
+                np.broadcast_to(foot[:, 1], (frames, 3)),
+                foot[:, 2] * np.cos(bend) - foot[:, 0] * np.sin(bend),
+            ],
+            axis=2,
+        )
+        parts.append(ankle[:, None] + turned @ _frames(ankle - knee, ahead))
+        names += [f"{side}_{part}" for part in ("big_toe", "small_toe", "heel")]
+        edges += [(at(f"{side}_ankle"), first), (first, first + 1), (at(f"{side}_ankle"), first + 2)]
+    for side in ("left", "right") if hands else ():
+        shoulder, elbow, wrist = (points[:, at(f"{side}_{part}")] for part in ("shoulder", "elbow", "wrist"))
+        fingers, first = hand_pose(rng, frames, take.fps), len(names)
+        fingers = (fingers - fingers[:, :1])[..., [0, 2, 1]]
+        parts.append(wrist[:, None] + fingers @ _frames(wrist - elbow, wrist - shoulder + 1e-3))
+        names += [f"{side}_hand_{i}" for i in range(21)]
+        edges += [(at(f"{side}_wrist"), first)] + [(first + a, first + b) for a, b in FINGERS]
+    whole = np.concatenate(parts, axis=1)
+    whole[:, 19:] += rng.normal(scale=0.2, size=whole[:, 19:].shape)
+    skeleton = Skeleton("grown", tuple(names), tuple(edges))
+    return PoseSequence.of(whole, fps=take.fps, skeleton=skeleton, unit="mm", up=take.up)
+
+
+def whole_alone(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[str, float]) -> bytes:
+    """The file without chunks in parts."""
+    original = chunks.Job.parts_plan
+    chunks.Job.parts_plan = lambda job, tables: None  # type: ignore[method-assign]
+    try:
+        return codec.encode(sequence, **goal).data
+    finally:
+        chunks.Job.parts_plan = original  # type: ignore[method-assign]
+
+
+def kept(codec: posecodec.PoseCodec, sequence: PoseSequence, data: bytes, goal: dict[str, float]) -> bool:
+    """Whether a file keeps its goal."""
+    apart = np.linalg.norm(codec.decode(data).positions.astype(np.float64) - sequence.positions, axis=-1)[
+        sequence.valid
+    ]
+    ((kind, value),) = goal.items()
+    return bool((apart.max() if kind == "max_error" else apart.mean()) <= value * (1 + 1e-6))
+
+
+def measure(codec: posecodec.PoseCodec, name: str, sequences: list[PoseSequence]) -> int:
+    """A line of the table for every goal; how many files are larger or miss the goal."""
+    wrong, dims = 0, sequences[0].dims
+    for goal in GOALS[dims]:
+        alone, ours, parts, by_tokens = 0, 0, 0, 0
+        for sequence in sequences:
+            whole, data = whole_alone(codec, sequence, goal), codec.encode(sequence, **goal).data
+            bases = [chunk.base for chunk in container.read(data)[1]]
+            parts += any(payload.kind_of(base) == payload.PARTS for base in bases)
+            by_tokens += any(payload.has_tokens(base) for base in bases)
+            alone, ours = alone + len(whole), ours + len(data)
+            wrong += len(data) > len(whole) or not kept(codec, sequence, data, goal)
+        told = " ".join(f"{kind.replace('_', '-')} {value:g}" for kind, value in goal.items())
+        click.echo(
+            f"| {name} | {told} | {alone:,} | {ours:,} | {100 * (ours / alone - 1):+.1f} % | "
+            f"{parts} of {len(sequences)} | {by_tokens} |"
+        )
+    return wrong
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
+@click.option("--tokens", is_flag=True, help="With body3d and body2d.")
+def main(data: Path, tokens: bool) -> None:
+    """Print the table."""
+    takes = [take for take in load_split(data, "val") if len(take.points) >= SHORTEST][::EVERY]
+    click.echo("| recordings | goal | whole | chosen | | in parts | with tokens |\n|---|---|---|---|---|---|---|")
+    codec, wrong = posecodec.PoseCodec.from_pretrained("body3d" if tokens else None), 0
+    for name, hands in (("3D, feet", False), ("3D, feet and hands", True)):
+        wrong += measure(codec, name, [grown(take, hands, seed) for seed, take in enumerate(takes)])
+    codec = posecodec.PoseCodec.from_pretrained("body2d" if tokens else None)
+    for file in sorted((data / "train2d").glob("*.npz")):
+        wrong += measure(codec, f"2D, {file.stem}", detections(file))
+    click.echo(f"{wrong} files larger than the whole skeleton's, or off their goal")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
