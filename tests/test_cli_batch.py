@@ -38,6 +38,7 @@ def tree(tmp_path: Path) -> Path:
     (root / "notes.md").write_text("hello")
     (root / "config.json").write_text('{"colour": 3}')
     (root / "day 1" / "scene").rmdir()
+    (root / "day 1" / "loop").symlink_to(root)
     posecodec.save(walk(4), root / "day 1" / "scene", format="panoptic")
     return root
 

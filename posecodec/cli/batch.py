@@ -103,15 +103,17 @@ def _found(path: Path, format: str | None, suffix: str) -> list[tuple[Path, Path
     return found
 
 
-def _walk(folder: Path, format: str | None, suffix: str) -> Iterator[Path]:
+def _walk(folder: Path, format: str | None, suffix: str, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Recordings in a tree; a link that leads back up is not followed."""
+    above = (*above, folder.resolve())
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             if is_single((str(path),), format):
                 yield path
-            else:
-                yield from _walk(path, format, suffix)
+            elif path.resolve() not in above:
+                yield from _walk(path, format, suffix, above)
         elif _is_wanted(path, format, suffix):
             yield path
 
