@@ -134,3 +134,12 @@ def test_convert_refuses_posec_and_what_is_only_read(tmp_path: Path) -> None:
         assert isinstance(found.exception, PosecodecError) and found.exception.exit_code == 2
     found = run("convert", tmp_path / "a.npz", tmp_path / "b", "--to", "sleap")
     assert isinstance(found.exception, PosecodecError) and "only read" in str(found.exception)
+
+
+def test_messages_name_the_file_and_json_is_coco(tmp_path: Path) -> None:
+    (tmp_path / "q.json").write_text('{"colour": 1}')
+    for command in (["info"], ["encode"], ["view", "-o", tmp_path / "x.html"]):
+        found = run(*command, tmp_path / "q.json")
+        assert found.exception.exit_code == 3 and "q.json: neither" in str(found.exception)
+    posecodec.save(filmed(walk(3)), tmp_path / "a.json")
+    assert detect(tmp_path / "a.json").format == "coco"

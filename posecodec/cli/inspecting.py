@@ -39,7 +39,7 @@ def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
     from posecodec import io
     from posecodec.checkup import findings
 
-    with noting() as notes:
+    with noting() as notes, about(name):
         guess = io.detect(path) if reading.format is None else io.Guess(reading.format, "--from")
         sequence, assumed = load_any(path, reading)
     facts = {"file": name, "format": f"{io.FORMATS[guess.format].title}: {guess.format}, by {guess.why}"}
