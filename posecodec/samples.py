@@ -72,7 +72,9 @@ def filmed(sequence: PoseSequence) -> PoseSequence:
     across, height = sequence.positions[..., 2] - shift, sequence.positions[..., 1]
     points = np.stack([640 + 0.3 * across, 640 - 0.3 * height], axis=-1).astype(np.float32)
     time, which = np.arange(sequence.frames)[:, None, None], np.arange(len(COCO19))
-    confidence = np.broadcast_to(np.round(0.85 + 0.1 * np.sin(time / 9 + which), 3), points.shape[:3]).astype(np.float32)
+    confidence = np.broadcast_to(np.round(0.85 + 0.1 * np.sin(time / 9 + which), 3), points.shape[:3]).astype(
+        np.float32
+    )
     wrists = np.isin(which, [COCO19.keypoints.index(f"{side}_wrist") for side in ("left", "right")])
     missed = np.broadcast_to(wrists & (time % 40 > 34), confidence.shape)
     points[missed] = np.nan

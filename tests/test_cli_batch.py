@@ -150,3 +150,12 @@ def test_outputs_that_cannot_be(tree: Path, tmp_path: Path) -> None:
 def test_completion_and_version(shell: str) -> None:
     assert "_POSECODEC_COMPLETE" in run("completion", shell).stdout
     assert run("--version").stdout.strip().endswith(posecodec.__version__)
+
+
+def test_an_output_never_replaces_its_input_nor_poses_as_another_format(tmp_path: Path) -> None:
+    posecodec.save(HAND, tmp_path / "a.npz")
+    data = (tmp_path / "a.npz").read_bytes()
+    for target in ("a.npz", "b.npz", "b.csv"):
+        found = run("encode", tmp_path / "a.npz", "-o", tmp_path / target, "-f")
+        assert found.returncode == 2 and target in found.stderr
+    assert (tmp_path / "a.npz").read_bytes() == data and len(list(tmp_path.iterdir())) == 1

@@ -36,7 +36,7 @@ def run_commands(code: str) -> None:
         if not words:
             continue
         if words[0] == "mkdir":
-            Path(words[-1]).mkdir(parents=True)
+            Path(words[-1]).mkdir(parents="-p" in words)
             continue
         assert words[0] == "posecodec", line
         try:

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import fuzz
 import numpy as np
 import pytest
 
@@ -307,3 +308,12 @@ def test_a_real_recording() -> None:
     thigh = np.linalg.norm(points[:, 6] - points[:, 7], axis=1)
     assert np.ptp(thigh) < 1e-3 and 40 < thigh[0] < 55
     assert points[:, [8, 14], 1].min() > 0 and 150 < points[:, 15, 1].max() < 175
+
+
+def test_kinematics_are_those_of_pybvh(tmp_path: Path) -> None:
+    pybvh = pytest.importorskip("pybvh")
+    (tmp_path / "a.bvh").write_text(fuzz.BVH.replace("1 2 3 4 5 6 7 8 9", "1 2 3 40 -50 60 70 8 -90", 2))
+    theirs = pybvh.read_bvh_file(str(tmp_path / "a.bvh"))
+    ours = load(tmp_path / "a.bvh", skeleton="native")
+    joints = [ours.skeleton.keypoints.index(name) for name in theirs.joint_names]
+    np.testing.assert_allclose(ours.positions[:, 0, joints], theirs.joint_positions(), atol=1e-3)

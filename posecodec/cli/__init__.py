@@ -58,6 +58,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'output'}: {error.strerror}; check permissions and space", err=True)
+        sys.exit(1)
 
 
 def _show(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:

@@ -61,6 +61,16 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
     return format in folders or (format is None and is_recording(path))
 
 
+def check_target(source: Path, target: Path) -> None:
+    """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
+    from posecodec.io import FORMATS
+
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UsageError(f"{target}: is the input itself; write the result to another file")
+    if target.suffix and target.suffix.lower() in {suffix for known in FORMATS.values() for suffix in known.suffixes}:
+        raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
+
+
 def target_of(source: str, output: str | None, suffix: str) -> Path | None:
     """Where one recording goes; None for standard output."""
     if output == STREAM or (output is None and source == STREAM):
@@ -106,7 +116,12 @@ def _found(path: Path, format: str | None, suffix: str) -> list[tuple[Path, Path
 def _walk(folder: Path, format: str | None, suffix: str, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Recordings in a tree; a link that leads back up is not followed."""
     above = (*above, folder.resolve())
-    for path in sorted(folder.iterdir()):
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        yield folder  # reading it fails with a message, and the others go on
+        return
+    for path in inside:
         if path.name.startswith("."):
             continue
         if path.is_dir():

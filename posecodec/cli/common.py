@@ -56,9 +56,13 @@ class Reading:
         from posecodec import io
 
         try:
-            return io.load(
-                path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item, skeleton=skeleton
-            )
+            with warnings.catch_warnings():
+                if self.track:
+                    warnings.filterwarnings("ignore", ".*kept as identity", DataWarning)
+                return io.load(
+                    path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item,
+                    skeleton=skeleton,
+                )  # fmt: skip
         except NoRateError:
             raise
         except InputError:

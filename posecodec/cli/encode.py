@@ -100,6 +100,8 @@ def encode(
 
 
 def _encode_single(source: Path, name: str, target: Path | None, settings: Settings, as_json: bool) -> None:
+    if target is not None:
+        batch.check_target(source, target)
     facts, line, encoded = _encoded(source, name, settings)
     facts["output"] = "-" if target is None else str(target)
     if target is None:

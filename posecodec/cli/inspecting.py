@@ -202,7 +202,7 @@ def _gaps(sequence: PoseSequence) -> str:
     """How many stretches of how many keypoints are missing between seen ones, and the longest."""
     import numpy as np
 
-    seen = sequence.valid.reshape(sequence.frames, -1).T
+    seen = sequence.valid.reshape(sequence.frames, sequence.people * len(sequence.skeleton)).T
     runs = [np.diff(np.flatnonzero(row)) - 1 for row in seen]
     lengths = np.concatenate([run[run > 0] for run in runs]) if runs else np.zeros(0, int)
     return f"{len(lengths)}, the longest {lengths.max()} frames" if len(lengths) else "none"

@@ -70,7 +70,7 @@ _FORMATS = {
     "trc": Format("OpenSim marker trajectories", (".trc",)),
     "c3d": Format("C3D motion capture", (".c3d",)),
     "bvh": Format("Biovision hierarchy", (".bvh",), ("unit", "rig"), read_only=_ROTATIONS),
-    "dlc": Format("DeepLabCut tracks", (".csv", ".h5"), read_only=_ONLY.format("DeepLabCut")),
+    "dlc": Format("DeepLabCut tracks", (".csv", ".h5"), read_only=_ONLY.format("DeepLabCut"), extra="h5"),
     "sleap": Format("SLEAP analysis", (".h5", ".hdf5"), read_only=_ONLY.format("SLEAP"), extra="h5"),
     "humanml3d": Format("HumanML3D joints", (".npy",)),
     "freemocap": Format("FreeMoCap output_data", ("", ".npy"), read_only=_ONLY.format("FreeMoCap")),

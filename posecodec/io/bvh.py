@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.errors import report_change
 from posecodec.io import bvh_rigs
 from posecodec.io.bvh_parse import Motion, parse
 from posecodec.io.files import read_bytes, reader
@@ -53,6 +54,10 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
         mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else _mm_by_stature(rest, known)
         face = _face(joints, rotations, known, _rest_frame(rest, known) / mm_per_unit)
         points, skeleton = _coco19(joints, known, face), COCO19
+    if unit is None:
+        report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
+    if skeleton is COCO19:
+        report_change(f"the {joints.shape[1]} points of the rig are mapped to coco19; --skeleton native keeps them")
     return PoseSequence.of(
         points * scale,
         fps=motion.fps,

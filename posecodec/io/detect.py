@@ -99,7 +99,7 @@ def _binary(name: str, head: bytes, data: bytes) -> Guess | None:
         return Guess("panoptic", "being a tar archive")
     if len(head) >= 4 and abs(struct.unpack("<f", head[:4])[0] - 0.15) < 0.06 and b"\0" in head[:64]:
         return Guess("pose", "beginning with a .pose version")
-    if len(head) >= 512 and head[1] == 0x50 and b"\0" in head[:512]:
+    if len(head) >= 512 and head[0] < 64 and head[1] == 0x50 and b"\0" in head[:512]:
         return Guess("c3d", "its second byte, 50 hex")
     return None
 
