@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 import posecodec
-from posecodec import container, payload
 from posecodec.bench.data import Take, load_split
+from posecodec.bitstream import container
+from posecodec.bitstream import presence as payload
 from posecodec.codec import TOKEN_LEVELS
-from posecodec.latents.digits import index_of
+from posecodec.coders.windows.bitplanes import index_of
 
 GOALS: tuple[dict[str, float], ...] = ({}, {"mean_error": 40.0}, {"mean_error": 60.0}, {"mean_error": 90.0})
 

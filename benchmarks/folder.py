@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import posecodec
-from posecodec.samples import walk
+from posecodec.pose.synthetic import walk
 
 COMMAND = [sys.executable, "-c", "from posecodec.cli import main; main()", "encode"]
 
@@ -39,7 +39,9 @@ def main() -> None:
         took = {jobs: seconds(folder / "in", folder / f"out{jobs}", jobs) for jobs in (1, 2)}
         same = all(p.read_bytes() == (folder / "out2" / p.name).read_bytes() for p in (folder / "out1").iterdir())
     facts = {"files": options.files, "seconds": took, "ratio": took[1] / took[2], "same files": same}
-    print(f"{options.files} files: -j 1 {took[1]:.1f} s, -j 2 {took[2]:.1f} s, ratio {facts['ratio']:.2f}, same: {same}")
+    print(
+        f"{options.files} files: -j 1 {took[1]:.1f} s, -j 2 {took[2]:.1f} s, ratio {facts['ratio']:.2f}, same: {same}"
+    )
     if options.out:
         options.out.write_text(json.dumps(facts, indent=1) + "\n")
 

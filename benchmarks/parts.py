@@ -17,12 +17,14 @@ import click
 import numpy as np
 
 import posecodec
-from posecodec import chunks, container, payload
 from posecodec.bench.data import Take, load_split
-from posecodec.bench.unseen import hand_pose, smooth
-from posecodec.sequence import PoseSequence
-from posecodec.skeleton import BODY25, COCO19, MEDIAPIPE33, Skeleton
-from posecodec.transform.parts import plain_name
+from posecodec.bench.untrained_skeletons import hand_pose, smooth
+from posecodec.bitstream import container
+from posecodec.bitstream import presence as payload
+from posecodec.coders import chunk as chunks
+from posecodec.coders.body_parts import plain_name
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import BODY25, COCO19, MEDIAPIPE33, Skeleton
 
 GOALS = {
     3: tuple({"max_error": v} for v in (1.0, 5.0, 20.0)) + tuple({"mean_error": v} for v in (10.0, 25.0, 50.0)),

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import posecodec
-from posecodec.samples import walk
+from posecodec.pose.synthetic import walk
 
 
 def seconds(call: Any, repeats: int = 5) -> float:

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 import posecodec
-from posecodec import container
+from posecodec.analysis.motion_quality import judge
 from posecodec.bench.data import load_split
-from posecodec.bench.judge import judge
-from posecodec.latents.bands import spans
-from posecodec.latents.digits import index_of
-from posecodec.skeleton import COCO19
+from posecodec.bitstream import container
+from posecodec.coders.windows.bitplanes import index_of
+from posecodec.coders.windows.frequency_bands import spans
+from posecodec.pose.skeleton import COCO19
 from posecodec.train.cameras import load_cameras, project
 from posecodec.train.data import load_clips
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import posecodec
-from posecodec.report import report
-from posecodec.samples import walk
+from posecodec.analysis.report import report
+from posecodec.pose.synthetic import walk
 from posecodec.view import write
 
 TARGET = Path(__file__).parent / "walk.png"

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import posecodec
-from posecodec.streams import END, PAD, PERSON, SPECIAL, START, Vocabulary
-from posecodec.tokens import SIZES
+from posecodec.coders.tokens.grid import SIZES
+from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary
 from posecodec.train.tokens import TokenFolder, collate
 
 MOST_TOKENS = 8192

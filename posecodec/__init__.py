@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from posecodec.analysis.metrics import compare
     from posecodec.codec import Encoded, PoseCodec
+    from posecodec.coders.tokens.grid import TokenGrid
     from posecodec.io import load, save
-    from posecodec.metrics import compare
-    from posecodec.sequence import PoseSequence
-    from posecodec.skeleton import Skeleton
-    from posecodec.tokens import TokenGrid
+    from posecodec.pose.sequence import PoseSequence
+    from posecodec.pose.skeleton import Skeleton
 
 __version__ = "0.4.0"
 __all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "compare", "load", "save"]
@@ -24,10 +24,10 @@ __all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "com
 _HOMES = {
     "Encoded": "codec",
     "PoseCodec": "codec",
-    "PoseSequence": "sequence",
-    "Skeleton": "skeleton",
-    "TokenGrid": "tokens",
-    "compare": "metrics",
+    "PoseSequence": "pose.sequence",
+    "Skeleton": "pose.skeleton",
+    "TokenGrid": "coders.tokens.grid",
+    "compare": "analysis.metrics",
     "load": "io",
     "save": "io",
 }

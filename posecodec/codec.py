@@ -17,29 +17,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec import chunks, container, payload
-from posecodec.chunks import Job, Made, loudness
-from posecodec.container import Chunk, Header, Promise, Track
-from posecodec.entropy.rangecoder import RangeDecoder, RangeEncoder
+from posecodec import zoo as weights_file
+from posecodec.analysis.verification import checksum
+from posecodec.bitstream import container
+from posecodec.bitstream import presence as payload
+from posecodec.bitstream.container import Chunk, Header, Promise, Track
+from posecodec.coders import chunk as chunks
+from posecodec.coders.body_parts import Parts
+from posecodec.coders.chunk import Job, Made, loudness
+from posecodec.coders.tokens.grid import LONGEST, TokenGrid
+from posecodec.coders.transform.block_coder import TooFineError
+from posecodec.coders.transform.stream import FIRST_INDEX, LAST_INDEX
+from posecodec.coders.transform.weights import built_in
+from posecodec.coders.windows import stream
+from posecodec.coders.windows.bitplanes import index_of
+from posecodec.coders.windows.stream import Latents
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.goal import Goal
-from posecodec.io.files import read_file, write_atomic
-from posecodec.latents import stream
-from posecodec.latents.digits import index_of
-from posecodec.latents.stream import Latents
-from posecodec.model import weights as weights_file
-from posecodec.model.weights import Weights
-from posecodec.normalize import guess_up
-from posecodec.rate import cheapest, largest_within
-from posecodec.sequence import PoseSequence
-from posecodec.skeleton import COCO19, Skeleton, missing_for
-from posecodec.tokens import LONGEST, TokenGrid
-from posecodec.transform.layer import TooFineError
-from posecodec.transform.motion import FIRST_INDEX, LAST_INDEX
-from posecodec.transform.parts import Parts
-from posecodec.transform.tables import built_in
-from posecodec.verify import checksum
-from posecodec.windowing import find_tracks
+from posecodec.io.filesystem import read_file, write_atomic
+from posecodec.pose.orientation import guess_up
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import COCO19, Skeleton, missing_for
+from posecodec.pose.tracks import find_tracks
+from posecodec.ratecontrol.search import cheapest, largest_within
+from posecodec.ratecontrol.target import Goal
+from posecodec.typing import Floats
+from posecodec.zoo import Weights
 
 TOKENS_FROM, REFINED_FROM = 84, 140
 """Finer steps than these never take fewer bytes with tokens, or with refined tokens (benchmarks/LOG.md)."""
@@ -58,7 +61,7 @@ MEAN_STEPS = 4.0
 LOUDEST = 6000
 
 if TYPE_CHECKING:
-    from posecodec.tokenizer import Tokenizer
+    from posecodec.coders.windows.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,7 @@ class PoseCodec:
         """The network and its tables, loaded when first used. Raises WeightsError where there are no token weights."""
         if self.weights is None:
             raise WeightsError("tokens need token weights; pass -m body3d or -m body2d")
-        from posecodec.tokenizer import Tokenizer
+        from posecodec.coders.windows.tokenizer import Tokenizer
 
         return Tokenizer(self.weights, self.device)
 
@@ -316,7 +319,7 @@ class PoseCodec:
         latents = self.tokenizer.read(found[0].base, len(job.points), count, job.unit)[1]
         decoded = chunks.recorded(self.tokenizer.decode(latents, job.up).astype(np.float64), body.skeleton)
 
-        def write(encoder: RangeEncoder) -> NDArray[np.float64]:
+        def write(encoder: RangeEncoder) -> Floats:
             stream.write(encoder, latents, self.tokenizer.tables, job.unit)
             return decoded
 
@@ -501,10 +504,10 @@ class PoseCodec:
         with np.errstate(over="ignore"):
             return np.where(presence.mask[..., None], points, np.nan).astype(np.float32), presence.confidences()
 
-    def _decoded_parts(self, header: Header, data: bytes, length: int) -> tuple[NDArray[np.float64], payload.Presence]:
+    def _decoded_parts(self, header: Header, data: bytes, length: int) -> tuple[Floats, payload.Presence]:
         """Keypoints (T, K, D), none missing, and what is there, of a chunk in parts."""
 
-        def read(decoder: RangeDecoder, skeleton: Skeleton) -> NDArray[np.float64]:
+        def read(decoder: RangeDecoder, skeleton: Skeleton) -> Floats:
             latents = stream.read(decoder, length, self.tokenizer.tables, header.unit)
             return chunks.recorded(self.tokenizer.decode(latents, header.coded_up).astype(np.float64), skeleton)
 

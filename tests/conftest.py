@@ -1,19 +1,23 @@
 """A codec with small weights: bases of the walking sample, a prior that knows little, a network that corrects a little."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from posecodec import zoo
 from posecodec.codec import PoseCodec
-from posecodec.latents.stream import Tables
-from posecodec.model import weights
-from posecodec.model.refiner import Refiner, RefinerConfig
-from posecodec.samples import walk
-from posecodec.sequence import PoseSequence
-from posecodec.skeleton import COCO19
-from posecodec.tokenizer import MOST_LEVELS, tensors_of
+from posecodec.coders.windows.stream import Tables
+from posecodec.coders.windows.tokenizer import MOST_LEVELS, tensors_of
+from posecodec.networks.refiner import Refiner, RefinerConfig
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import COCO19
+from posecodec.pose.synthetic import walk
 from posecodec.train.latents import empty_prior, fit_bands, fit_body, usual_of
 
+ROOT = Path(__file__).resolve().parents[1]
+SHARED, GOLDEN = ROOT.parent / "shared", ROOT / "tests" / "golden"
 LEVELS = MOST_LEVELS
 
 
@@ -46,7 +50,7 @@ def write_weights(path, dims, seed):
     settings = {
         "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": config.to_dict(),
     }  # fmt: skip
-    weights.write(path, tensors, settings, {})
+    zoo.write(path, tensors, settings, {})
     return path.with_suffix(".safetensors")
 
 

@@ -26,8 +26,8 @@ import numpy as np
 from posecodec import load
 from posecodec.errors import PosecodecError
 from posecodec.io import FORMATS
-from posecodec.samples import walk
-from posecodec.sequence import PoseSequence
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.synthetic import walk
 
 SPARE, TIMES = 200 << 20, 10
 NUMBERS = (
@@ -178,7 +178,7 @@ def seeds() -> dict[str, list[Callable[[], bytes]]]:
 
 
 def body25():  # noqa: ANN201
-    from posecodec.skeleton import BODY25
+    from posecodec.pose.skeleton import BODY25
 
     return BODY25
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 import pytest
+from conftest import ROOT
 
+from posecodec import zoo
 from posecodec.cli import cli
-from posecodec.model import weights
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "bitstream.md")
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.M | re.S)
 
@@ -45,7 +45,7 @@ def run_commands(code: str) -> None:
             assert done.exit_code == 0, line
 
 
-@pytest.mark.skipif("body3d" not in weights.names(), reason="the weights body3d are not in this checkout")
+@pytest.mark.skipif("body3d" not in zoo.names(), reason="the weights body3d are not in this checkout")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks((ROOT / "docs" / page).read_text())

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.analysis.metrics import error_per_keypoint
 from posecodec.bench.baselines import BASELINES
-from posecodec.bench.unseen import ALL
+from posecodec.bench.untrained_skeletons import ALL
 from posecodec.errors import InputError
-from posecodec.metrics import error_per_keypoint
-from posecodec.sequence import UNIT_MM, PoseSequence
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
 NAME = "unseen"
 C3D_BOUNDS = (1.0, 5.0)

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
+from posecodec.typing import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Points = NDArray[np.float32]
 
 STEPS = (800.0, 500.0, 300.0, 200.0, 120.0, 80.0, 50.0, 30.0, 20.0, 12.0, 8.0, 5.0)

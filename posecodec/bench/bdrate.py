@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.errors import InputError
-
-Floats = NDArray[np.float64]
+from posecodec.typing import Floats
 
 RANGE_MM = (2.0, 40.0)
 """Errors (global MPJPE, mm) that are averaged over unless told otherwise."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from posecodec import io
 from posecodec.errors import InputError
-from posecodec.sequence import UNIT_MM, PoseSequence
-from posecodec.skeleton import COCO19
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
+from posecodec.pose.skeleton import COCO19
 
 Points = NDArray[np.float32]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from posecodec import zoo
 from posecodec.bench.baselines import BASELINES, Baseline
 from posecodec.errors import InputError
-from posecodec.model import weights
-from posecodec.sequence import PoseSequence
+from posecodec.pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
     from posecodec.codec import PoseCodec
@@ -66,7 +66,7 @@ class Tokens:
     @property
     def missing(self) -> tuple[str, ...]:
         """The weights, where this checkout has none."""
-        return () if self.weights in weights.names() else (f"weights {self.weights}",)
+        return () if self.weights in zoo.names() else (f"weights {self.weights}",)
 
     @cached_property
     def codec(self) -> PoseCodec:

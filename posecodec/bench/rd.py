@@ -11,17 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from posecodec.analysis.metrics import error_per_keypoint, root_relative_errors
 from posecodec.bench.b0 import B0, STEPS
 from posecodec.bench.bdrate import RANGE_MM, Delta, bd_rate
 from posecodec.bench.data import Take
 from posecodec.bench.method import Method
 from posecodec.errors import InputError, PosecodecError
-from posecodec.metrics import error_per_keypoint, root_relative_errors
-from posecodec.sequence import UNIT_MM, PoseSequence
-
-Floats = NDArray[np.float64]
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
+from posecodec.typing import Floats
 
 REFERENCE = "B0"
 RANGES_MM = (RANGE_MM, (2.0, 5.0), (5.0, 15.0), (15.0, 40.0), (40.0, 80.0))

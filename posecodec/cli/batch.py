@@ -162,7 +162,7 @@ def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, 
             _progress(number, len(tasks))
     facts = totals(outcome)
     if summary is not None:
-        from posecodec.io.files import write_atomic
+        from posecodec.io.filesystem import write_atomic
 
         write_atomic(summary, json.dumps({**facts, "files": outcome.done}, indent=1, default=str).encode(), True)
     click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(table(facts)))

@@ -18,9 +18,9 @@ import click
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
 
 if TYPE_CHECKING:
+    from posecodec.bitstream.container import Header
     from posecodec.codec import PoseCodec
-    from posecodec.container import Header
-    from posecodec.sequence import PoseSequence
+    from posecodec.pose.sequence import PoseSequence
 
 STREAM = "-"
 ASSUMED_FPS = 30.0
@@ -43,11 +43,11 @@ class Reading:
         """The recording, read and mended as asked. Warns and raises as `io.load` does."""
         sequence = self._read(path, "native" if self.skeleton == "native" else None)
         if self.zeros:
-            from posecodec.mend import zeros_missing
+            from posecodec.analysis.repair import zeros_missing
 
             sequence = zeros_missing(sequence)
         if self.track:
-            from posecodec.tracking import follow
+            from posecodec.analysis.tracking import follow
 
             sequence = follow(sequence)
         return sequence if self.skeleton in (None, "native") else _named_as(sequence, str(self.skeleton))
@@ -148,9 +148,9 @@ def decoded_whole(
     codecs: dict[str | None, PoseCodec], source: Path, model: str | None, device: str
 ) -> tuple[PoseSequence, Header, int]:
     """What is in a .posec file, its header, and its size."""
-    from posecodec import container
+    from posecodec.bitstream import container
     from posecodec.codec import weights_for
-    from posecodec.io.files import read_file
+    from posecodec.io.filesystem import read_file
 
     data = read_file(source)
     with about(source):
@@ -177,7 +177,7 @@ def _named_as(sequence: PoseSequence, name: str) -> PoseSequence:
     """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
     from dataclasses import replace
 
-    from posecodec.skeleton_file import named
+    from posecodec.pose.skeletons.files import named
 
     skeleton = named(name)
     unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))

@@ -59,9 +59,9 @@ def convert(
 def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool) -> None:
     """Write a procedurally generated walk, for trying things out."""
     from posecodec import io
-    from posecodec.samples import filmed as seen
-    from posecodec.samples import walk
-    from posecodec.skeleton_file import named
+    from posecodec.pose.skeletons.files import named
+    from posecodec.pose.synthetic import filmed as seen
+    from posecodec.pose.synthetic import walk
 
     made = walk(frames=frames, people=people)
     made = seen(made) if filmed else made

@@ -26,7 +26,7 @@ from posecodec.errors import UsageError
 
 if TYPE_CHECKING:
     from posecodec.codec import PoseCodec
-    from posecodec.sequence import PoseSequence
+    from posecodec.pose.sequence import PoseSequence
 
 EXAMPLES = """
 \b
@@ -89,8 +89,8 @@ def decode(
 
 def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
     """Decode one file of many to `target`, which gets the suffix of its format; skip what is there and newer."""
-    from posecodec.container import read_header
-    from posecodec.io.files import read_file
+    from posecodec.bitstream.container import read_header
+    from posecodec.io.filesystem import read_file
 
     with noting() as notes, about(source):
         place = _place(read_header(read_file(source)).metadata, target, settings)[1]
@@ -150,8 +150,8 @@ def _facts(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, 
 @force_option
 def cut(file: Path, output: Path, force: bool) -> None:
     """Cut a file after its tokens: what refines them is dropped, nothing is decoded."""
-    from posecodec import container
-    from posecodec.io.files import read_file, write_atomic
+    from posecodec.bitstream import container
+    from posecodec.io.filesystem import read_file, write_atomic
 
     data = read_file(file)
     with about(file):

@@ -28,7 +28,7 @@ from posecodec.errors import InputError
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec
-    from posecodec.sequence import PoseSequence
+    from posecodec.pose.sequence import PoseSequence
 
 EXAMPLES = """
 \b
@@ -124,8 +124,8 @@ def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
 
 
 def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any], str, Encoded]:
-    from posecodec.goal import length
-    from posecodec.report import report
+    from posecodec.analysis.report import report
+    from posecodec.ratecontrol.target import length
 
     with noting() as notes, about(name):
         sequence = settings.reading.load(source)
@@ -142,9 +142,9 @@ def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any
 def _is_done(source: Path, target: Path, settings: Settings) -> bool:
     """Whether a target is whole, not older than its source, and of the same goal. Raises UsageError where only the goal
     is another."""
-    from posecodec import container
+    from posecodec.bitstream import container
     from posecodec.errors import CorruptError, UsageError
-    from posecodec.io.files import read_file
+    from posecodec.io.filesystem import read_file
 
     try:
         header, chunks = container.read(read_file(target))
@@ -166,7 +166,7 @@ def _is_done(source: Path, target: Path, settings: Settings) -> bool:
 
 
 def _promise_of(settings: Settings, unit: str) -> tuple[str, float]:
-    from posecodec.goal import length
+    from posecodec.ratecontrol.target import length
 
     if settings.lossless:
         return "lossless", 0.0
@@ -180,7 +180,7 @@ def _promise_of(settings: Settings, unit: str) -> tuple[str, float]:
 
 def _weights_of(sequence: PoseSequence, levels: int | None) -> str | None:
     """Token weights for a recording: those of its dimensions if they can code its keypoints, or if tokens are asked for."""
-    from posecodec.skeleton import COCO19, missing_for
+    from posecodec.pose.skeleton import COCO19, missing_for
 
     return f"body{sequence.dims}d" if levels is not None or not missing_for(sequence.skeleton, COCO19) else None
 
@@ -205,12 +205,12 @@ def tokens(
     import numpy as np
 
     from posecodec import io
-    from posecodec.io.arrays import write_arrays
+    from posecodec.io.parsing.numpy_arrays import write_arrays
 
     if source.suffix == ".posec":
+        from posecodec.bitstream.container import read_header
         from posecodec.codec import weights_for
-        from posecodec.container import read_header
-        from posecodec.io.files import read_file
+        from posecodec.io.filesystem import read_file
 
         data = read_file(source)
         with about(source):

@@ -12,8 +12,8 @@ from posecodec.cli.options import fps_option, json_option, model_option, reading
 from posecodec.errors import CorruptError
 
 if TYPE_CHECKING:
-    from posecodec.container import Header
-    from posecodec.sequence import PoseSequence
+    from posecodec.bitstream.container import Header
+    from posecodec.pose.sequence import PoseSequence
 
 LONGEST_LIST = 12
 
@@ -37,7 +37,7 @@ def info(file: str, reading: Reading, as_json: bool) -> None:
 
 def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
     from posecodec import io
-    from posecodec.checkup import findings
+    from posecodec.analysis.diagnostics import findings
 
     with noting() as notes, about(name):
         guess = io.detect(path) if reading.format is None else io.Guess(reading.format, "--from")
@@ -69,7 +69,7 @@ def _shortened(value: Any) -> Any:
 @json_option
 def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: bool) -> None:
     """Compare two recordings, A the reference; either may be a .posec file."""
-    from posecodec.metrics import compare as measure
+    from posecodec.analysis.metrics import compare as measure
 
     with noting() as notes:
         first, second = (load_any(path, Reading(fps=fps), model)[0] for path in (a, b))
@@ -90,7 +90,7 @@ def verify(file: Path, original: Path | None, reading: Reading, model: str | Non
     An error bound needs the ORIGINAL to be checked, read with the options it was encoded with; a lossless file and a bit
     rate do not. Exit code 4 if it is broken.
     """
-    from posecodec.verify import verify as check
+    from posecodec.analysis.verification import verify as check
 
     sequence, header, size = decoded_whole({}, file, model, "cpu")
     with noting():
@@ -126,7 +126,7 @@ def formats(as_json: bool) -> None:
 @click.argument("name", required=False)
 def skeletons(name: str | None) -> None:
     """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""
-    from posecodec.skeleton_list import lines
+    from posecodec.pose.skeletons.listing import lines
 
     click.echo("\n".join(lines(name)))
 
@@ -135,12 +135,12 @@ def skeletons(name: str | None) -> None:
 @json_option
 def models(as_json: bool) -> None:
     """List the weights that come with posecodec."""
-    from posecodec.model import weights
+    from posecodec import zoo
 
     cards: list[dict[str, Any]] = []
-    for name in weights.names():
-        path = weights.find(name)
-        facts = weights.card(path)
+    for name in zoo.names():
+        path = zoo.find(name)
+        facts = zoo.card(path)
         keys = ("sha256", "skeleton", "default_levels", "licence", "attribution", "steps", "commit")
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
     lines = [
@@ -152,8 +152,8 @@ def models(as_json: bool) -> None:
 
 
 def _posec_facts(file: Path) -> dict[str, Any]:
-    from posecodec import container, payload
-    from posecodec.io.files import read_file
+    from posecodec.bitstream import container, presence
+    from posecodec.io.filesystem import read_file
 
     data = read_file(file)
     with about(file):
@@ -164,7 +164,7 @@ def _posec_facts(file: Path) -> dict[str, Any]:
         "bytes": len(data),
         "overhead": len(data) - sum(len(c.base) + len(c.refinement) for c in chunks),
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
-        "coded as": ", ".join(sorted({payload.name_of(c.base) + " + residual" * bool(c.refinement) for c in chunks})),
+        "coded as": ", ".join(sorted({presence.name_of(c.base) + " + residual" * bool(c.refinement) for c in chunks})),
         "promise": _promise_text(header),
         **_header_facts(header),
         "tracks": len(header.tracks),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.rangecoder import (
+from posecodec.entropy.range_coder import (
     FAULT,
     MAX_BITS,
     MAX_PUT_BYTES,
@@ -26,6 +26,7 @@ from posecodec.entropy.rangecoder import (
     put,
     put_bits,
 )
+from posecodec.typing import Bools, Ints
 
 START = 255  # what the first confidence is compared with: certainty
 
@@ -78,7 +79,7 @@ def _squash(logit, table):  # type: ignore[no-untyped-def]
     return (table[place] * (128 - part) + table[place + 1] * part + 64) >> 7
 
 
-def _logits() -> NDArray[np.int64]:
+def _logits() -> Ints:
     """(4096,) the inverse of `_squash`: for each probability the smallest logit that reaches it."""
     logits = np.arange(-MOST_LOGIT, MOST_LOGIT + 1)
     place, part = (logits >> 7) + 16, logits & 127
@@ -91,7 +92,7 @@ def _clip(value, limit):  # type: ignore[no-untyped-def]
     return min(max(value, np.int64(-limit)), np.int64(limit))
 
 
-def _gains() -> NDArray[np.int64]:
+def _gains() -> Ints:
     """(filters, 32, 3) gains of value, slope and bend after so many values, times 2**16.
 
     Parabolas by least squares: first through all values alike (n of them), then with memories that fade by 1 - 1/m a
@@ -347,7 +348,7 @@ def _get(state, data, values, mask, known, gains, mixer):  # type: ignore[no-unt
                 _follow(known, k, value, gains)
 
 
-def _mixer() -> tuple[NDArray[np.int64] | NDArray[np.int32], ...]:
+def _mixer() -> tuple[Ints | NDArray[np.int32], ...]:
     """Fresh models, weights and scratch space."""
     table = np.zeros((TABLES, ROWS, QUESTIONS, 2), np.int32)
     table[..., 0] = 1 << 15
@@ -355,7 +356,7 @@ def _mixer() -> tuple[NDArray[np.int64] | NDArray[np.int32], ...]:
     return np.zeros(MODELS, np.int64), table, weights, _logits(), np.zeros(MODELS, np.int64), SQUASH
 
 
-def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: NDArray[np.bool_]) -> None:
+def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: Bools) -> None:
     """Code values (T, K) int32 where mask (T, K) is set; made for 0 .. 255, but any int32 can be coded."""
     assert values.shape == mask.shape and mask.ndim == 2, f"values {values.shape} with a mask {mask.shape}"
     encoder.reserve(int(mask.sum()) * MOST_BYTES)
@@ -363,7 +364,7 @@ def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: N
     _put(encoder.state, encoder.out, values.astype(np.int64), mask, known, _gains(), _mixer())
 
 
-def decode_confidences(decoder: RangeDecoder, mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+def decode_confidences(decoder: RangeDecoder, mask: Bools) -> NDArray[np.int32]:
     """The values (T, K) int32 that `encode_confidences` coded, 0 where the mask is not set. Raises CorruptError."""
     values = np.zeros(mask.shape, np.int64)
     known = np.zeros((mask.shape[1], KNOWN), np.int64)

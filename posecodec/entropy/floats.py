@@ -27,7 +27,7 @@ import numpy as np
 import zstandard
 from numpy.typing import DTypeLike, NDArray
 
-from posecodec.entropy.adaptive import (
+from posecodec.entropy.adaptive_models import (
     bit_model,
     decode_symbols,
     encode_symbols,
@@ -35,7 +35,7 @@ from posecodec.entropy.adaptive import (
     put_bit,
     symbol_model,
 )
-from posecodec.entropy.rangecoder import (
+from posecodec.entropy.range_coder import (
     FAULT,
     MAX_BITS,
     MAX_PUT_BYTES,

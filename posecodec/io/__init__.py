@@ -14,10 +14,10 @@ from typing import Any
 
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io.detect import Guess, detect
-from posecodec.io.files import AnyPath, write_atomic
-from posecodec.sequence import PoseSequence
-from posecodec.skeleton import Skeleton
-from posecodec.skeleton_file import named
+from posecodec.io.filesystem import AnyPath, write_atomic
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.files import named
 
 __all__ = ["FORMATS", "Format", "Guess", "detect", "format_of", "load", "origin", "save", "write_atomic"]
 
@@ -39,7 +39,7 @@ class Format:
     module: str = ""
 
     def _call(self, name: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(import_module(f"posecodec.io.{self.module}"), name)
+        found: Callable[..., Any] = getattr(import_module(f"posecodec.io.formats.{self.module}"), name)
         return found
 
     def read(self, path: AnyPath, **options: Any) -> PoseSequence:
@@ -59,8 +59,8 @@ _ROTATIONS = "BVH stores rotations, and positions do not determine them"
 _FORMATS = {
     "npz": Format("posecodec's own NumPy archive", (".npz",), ("fps", "skeleton")),
     "npy": Format("NumPy array", (".npy",), ("fps", "skeleton")),
-    "csv": Format("table of text", (".csv", ".tsv", ".txt"), ("fps", "skeleton"), module="table"),
-    "pose": Format("sign-language-processing .pose", (".pose",)),
+    "csv": Format("table of text", (".csv", ".tsv", ".txt"), ("fps", "skeleton")),
+    "pose": Format("sign-language-processing .pose", (".pose",), module="dotpose"),
     "coco": Format("COCO keypoints", (".json",)),
     "openpose": Format("OpenPose *_keypoints.json", ("", ".json")),
     "panoptic": Format("CMU Panoptic Studio", ("", ".tar", ".json")),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecodec.errors import InputError
-from posecodec.io import panoptic
-from posecodec.io.files import AnyPath, read_bytes
+from posecodec.io.filesystem import AnyPath, read_bytes
+from posecodec.io.formats import panoptic
 
 BY_SUFFIX = {
     ".npz": "npz", ".tar": "panoptic", ".pose": "pose", ".bvh": "bvh", ".trc": "trc", ".c3d": "c3d", ".tsv": "csv",

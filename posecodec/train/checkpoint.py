@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from posecodec.errors import InputError
-from posecodec.model.vqgan import VQGAN
+from posecodec.networks.vqgan import VQGAN
 from posecodec.train.discriminator import PatchDiscriminator
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from posecodec.errors import InputError
-from posecodec.model.config import ModelConfig, from_dict
+from posecodec.networks.config import ModelConfig, from_dict
 
 
 @dataclass(frozen=True)

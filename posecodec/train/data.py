@@ -16,9 +16,9 @@ from torch import Tensor
 
 from posecodec import io
 from posecodec.errors import InputError
-from posecodec.normalize import fit_spline, headings, sizes, spline_basis, turn, upright
-from posecodec.sequence import UNIT_MM
-from posecodec.skeleton import Skeleton
+from posecodec.pose.orientation import fit_spline, headings, sizes, spline_basis, turn, upright
+from posecodec.pose.sequence import UNIT_MM
+from posecodec.pose.skeleton import Skeleton
 from posecodec.train.config import Augmentation
 
 Bones = tuple[tuple[int, int, float], ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from posecodec.model.layers import PatchEmbed
+from posecodec.networks.layers import PatchEmbed
 
 
 class PatchDiscriminator(nn.Module):

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecodec.latents import prior as kernels
-from posecodec.latents.bands import OWN, ROWS, WINDOW, Bands, spans
-from posecodec.latents.bodies import Body, Motion
-from posecodec.latents.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
-from posecodec.latents.stream import ORIGIN_STEP, THRIFT, TURN_BITS, Tables
-from posecodec.tokens import SIZES, options
+from posecodec.coders.tokens.grid import SIZES, options
+from posecodec.coders.windows import prior as kernels
+from posecodec.coders.windows.frequency_bands import OWN, ROWS, WINDOW, Bands, spans
+from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
+from posecodec.coders.windows.stream import ORIGIN_STEP, THRIFT, TURN_BITS, Tables
+from posecodec.kinematics.body_model import Body, Motion
+from posecodec.kinematics.bones import PolarTables, Tree, heading, local_bones, logs, turned
 from posecodec.train.transform import metric_of, root_of
-from posecodec.transform.polar import PolarTables, Tree, heading, local_bones, logs, turned
+from posecodec.typing import Floats, Ints
 
-Floats = NDArray[np.float64]
 LENGTH = 160
 """Frames of a training window: two windows of the codec, or three."""
 INDICES = (72, 188)
@@ -206,7 +206,7 @@ def batch_of(seen: list[Seen]) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(features.astype(np.float32) / 16), torch.from_numpy(places), torch.from_numpy(values)
 
 
-def _place_of(seen: Seen) -> NDArray[np.int64]:
+def _place_of(seen: Seen) -> Ints:
     rows, channels = np.indices(seen.values.shape)
     return np.stack([np.full(rows.size, int(seen.later)), rows.ravel(), channels.ravel()], axis=1)
 

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from posecodec.model.vqgan import VQGAN
-from posecodec.neural import encode_points, volume_of
-from posecodec.normalize import RADIUS_SHARE
-from posecodec.skeleton import by_name
+from posecodec.networks.heatmap_io import encode_points, volume_of
+from posecodec.networks.vqgan import VQGAN
+from posecodec.pose.orientation import RADIUS_SHARE
+from posecodec.pose.skeleton import by_name
 from posecodec.train import checkpoint, data, losses, views
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State

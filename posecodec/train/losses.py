@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from posecodec import heatmap
-from posecodec.model.vqgan import Decoded
+from posecodec.networks import heatmap
+from posecodec.networks.vqgan import Decoded
 
 
 class Geometry(Protocol):

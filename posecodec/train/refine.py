@@ -16,15 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posecodec import heatmap
-from posecodec.latents import stream
-from posecodec.latents.bands import spans
-from posecodec.latents.box import boxed
-from posecodec.latents.stream import Tables
-from posecodec.model.refiner import Refiner, RefinerConfig, extras_of
-from posecodec.model.vqgan import Decoded
+from posecodec.coders.windows import stream
+from posecodec.coders.windows.frequency_bands import spans
+from posecodec.coders.windows.stream import Tables
+from posecodec.kinematics.body_frame import boxed
+from posecodec.networks import heatmap
+from posecodec.networks.refiner import Refiner, RefinerConfig, extras_of
+from posecodec.networks.vqgan import Decoded
 from posecodec.train import losses
 from posecodec.train.discriminator import PatchDiscriminator
+from posecodec.typing import Floats
 
 INDICES = (108, 184)
 CROP = 64
@@ -43,7 +44,7 @@ class Pairs:
     weight: Tensor
 
 
-def pairs_of(points: NDArray[np.float64], tables: Tables, rng: np.random.Generator) -> Pairs:
+def pairs_of(points: Floats, tables: Tables, rng: np.random.Generator) -> Pairs:
     """What the codec makes of windows (N, T, K, D) of usual size, each at a step of its own."""
     made: list[tuple[NDArray[np.float32], ...]] = []
     weights = []

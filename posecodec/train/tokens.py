@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from posecodec.codec import PoseCodec
+from posecodec.coders.tokens.vocabulary import PAD, padded
 from posecodec.errors import InputError
-from posecodec.streams import PAD, padded
 
 
 class TokenFolder(Dataset[Tensor]):
-    """Item i is the stream (n,) int64 of the i-th file with tokens, sorted by name; see `posecodec.streams`.
+    """Item i is the stream (n,) int64 of the i-th file with tokens, sorted by name; see `posecodec.coders.tokens.vocabulary`.
 
     codec: with the weights that the files were encoded with. levels: how many of them; all must have so many.
     Raises InputError if no file of the folder has tokens, and as `PoseCodec.tokens` does.

@@ -16,19 +16,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from posecodec.entropy.rangecoder import RangeEncoder
-from posecodec.model import weights
-from posecodec.skeleton import COCO19, Skeleton
-from posecodec.train.commit import commit
-from posecodec.train.data import load_clips
-from posecodec.transform import coefficients as kernels
-from posecodec.transform.blocks import dct, dst
-from posecodec.transform.coefficients import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins, log16
-from posecodec.transform.layer import FIRST, Coder, encode_channels
-from posecodec.transform.motion import TransformTables
-from posecodec.transform.plan_graph import plan_graph
-from posecodec.transform.plan_polar import polar_pinned
-from posecodec.transform.polar import (
+from posecodec import zoo
+from posecodec.coders.transform import coefficient_model as kernels
+from posecodec.coders.transform.block_coder import FIRST, Coder, encode_channels
+from posecodec.coders.transform.coefficient_model import (
+    BINS,
+    FEATURES,
+    ROWS,
+    SLOTS,
+    CoefficientModel,
+    frequency_bins,
+    log16,
+)
+from posecodec.coders.transform.plan_graph import plan_graph
+from posecodec.coders.transform.plan_polar import polar_pinned
+from posecodec.coders.transform.stream import TransformTables
+from posecodec.coders.transform.weights import tensors_of
+from posecodec.entropy.range_coder import RangeEncoder
+from posecodec.kinematics.bones import (
     HEADING_UNIT,
     Polar,
     PolarTables,
@@ -40,9 +45,12 @@ from posecodec.transform.polar import (
     turned,
     world_bones,
 )
-from posecodec.transform.tables import tensors_of
+from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.signal.dct import dct, dst
+from posecodec.train.commit import commit
+from posecodec.train.data import load_clips
+from posecodec.typing import Bools, Floats, Ints
 
-Floats = NDArray[np.float64]
 HIDDEN = (48, 24)
 SHORTEST = 24
 ATTRIBUTION = (
@@ -125,7 +133,7 @@ def _rotation(values: list[Floats], window: int = 16) -> Floats:
     return turn
 
 
-def fit_prior(channels: list[Floats], pinned: NDArray[np.bool_]) -> NDArray[np.int64]:
+def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
     """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, smoothed over bins without data."""
     count = channels[0].shape[1]
     total, number = np.full((2, count, BINS), 1e-3), np.full((2, 1, BINS), 1e-3)
@@ -183,8 +191,8 @@ class Sample:
     """Channels (T, C) to be coded with the step of an index, and with what."""
 
     channels: Floats
-    prior: NDArray[np.int64]
-    pinned: NDArray[np.bool_]
+    prior: Ints
+    pinned: Bools
     index: int
     residual: bool
     generic: bool
@@ -202,9 +210,7 @@ def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tupl
     return np.concatenate(features), np.concatenate(targets)
 
 
-def bodies(
-    channels: list[Floats], prior: NDArray[np.int64], pinned: NDArray[np.bool_], count: int, rng: np.random.Generator
-) -> list[Sample]:
+def bodies(channels: list[Floats], prior: Ints, pinned: Bools, count: int, rng: np.random.Generator) -> list[Sample]:
     """Polar channels at random steps; every eighth as a residual of its own smooth version."""
     samples = []
     for number, which in enumerate(rng.integers(0, len(channels), count)):
@@ -327,7 +333,7 @@ def rounded(net: Scale) -> CoefficientModel:
     )  # fmt: skip
 
 
-def places_of(model: CoefficientModel, features: NDArray[np.int16]) -> NDArray[np.int64]:
+def places_of(model: CoefficientModel, features: NDArray[np.int16]) -> Ints:
     """What the integer network says, as `code_block` computes it."""
     out = np.zeros(len(features), np.int64)
     for at in range(0, len(features), 1 << 18):
@@ -426,4 +432,4 @@ def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[
         "commit": commit(),
         "steps": int(1.5 * steps),
     }
-    return weights.write(target, tensors_of(tables), {"skeleton": COCO19.name}, about)
+    return zoo.write(target, tensors_of(tables), {"skeleton": COCO19.name}, about)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from posecodec.model.vqgan import VQGAN
-from posecodec.neural import decode_points, encode_points
+from posecodec.networks.heatmap_io import decode_points, encode_points
+from posecodec.networks.vqgan import VQGAN
 
 
 @torch.no_grad()

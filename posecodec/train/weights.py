@@ -12,24 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from posecodec import zoo
+from posecodec.coders.windows.stream import SCALE_STEPS, USUAL_SPREAD, Tables
+from posecodec.coders.windows.tokenizer import tables_from, tensors_of
 from posecodec.errors import InputError
-from posecodec.latents.stream import SCALE_STEPS, USUAL_SPREAD, Tables
-from posecodec.model import weights
-from posecodec.model.config import from_dict
-from posecodec.model.refiner import RefinerConfig
-from posecodec.skeleton import Skeleton, by_name
-from posecodec.tokenizer import tables_from, tensors_of
+from posecodec.kinematics.bones import Tree
+from posecodec.networks.config import from_dict
+from posecodec.networks.refiner import RefinerConfig
+from posecodec.pose.skeleton import Skeleton, by_name
 from posecodec.train import data, views
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.commit import commit
 from posecodec.train.config import Augmentation, Data
 from posecodec.train.latents import LENGTH, fit
 from posecodec.train.refine import Pairs, pairs_of, train_refiner
-from posecodec.transform.polar import Tree
+from posecodec.typing import Floats
 
-Floats = NDArray[np.float64]
 FITTED_BY = ("dims", "data", "augmentation", "seed", "prior_windows", "prior_steps")
 """What of a config decides the tables."""
 
@@ -122,17 +121,17 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
         "commit": commit(),
         "steps": config.prior_steps,
     }
-    return weights.write(target, tensors, settings, about)
+    return zoo.write(target, tensors, settings, about)
 
 
 def fitted(config: TokenTraining, source: Source, say: Callable[[str], None]) -> Tables:
     """The tables, of an earlier run of the same where there is one in runs/NAME (an ignored folder), so that it can go on."""
     kept = Path("runs") / config.name / "tables.safetensors"
     wanted = json.loads(json.dumps({name: vars(config)[name] for name in FITTED_BY}, default=vars))
-    if not kept.exists() or weights.card(kept).get("made_by") != wanted:
+    if not kept.exists() or zoo.card(kept).get("made_by") != wanted:
         tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
-        weights.write(kept, tensors_of(tables), settings_of(config, source.skeleton), {"made_by": wanted})
-    return tables_from(weights.read(kept).tensors, source.skeleton, config.dims)
+        zoo.write(kept, tensors_of(tables), settings_of(config, source.skeleton), {"made_by": wanted})
+    return tables_from(zoo.read(kept).tensors, source.skeleton, config.dims)
 
 
 def settings_of(config: TokenTraining, skeleton: Skeleton) -> dict[str, Any]:

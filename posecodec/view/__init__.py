@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from posecodec.errors import UsageError
-from posecodec.io.files import AnyPath, write_atomic
-from posecodec.sequence import PoseSequence
+from posecodec.io.filesystem import AnyPath, write_atomic
+from posecodec.pose.sequence import PoseSequence
 from posecodec.view import page, still
 from posecodec.view.scene import build
 
@@ -29,7 +29,7 @@ def write(
     Raises UsageError for another suffix, a file that exists, or a picture without pillow; InputError where the two
     cannot be compared.
 
-    >>> from posecodec.samples import walk
+    >>> from posecodec.pose.synthetic import walk
     >>> write(walk(), "/tmp/walk.html", force=True)
     """
     path = Path(path)

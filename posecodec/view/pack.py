@@ -12,8 +12,8 @@ import zlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from posecodec.typing import Floats, Ints
 from posecodec.view.scene import Errors, Layer, Place, Scene
 
 STEPS_PER_BODY = 2500
@@ -34,18 +34,18 @@ def pack(scene: Scene) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def integers(values: NDArray[np.int64], width: int) -> str:
+def integers(values: Ints, width: int) -> str:
     """(..., T) integers of `width` bytes: differences over time, wrapped, all low bytes first, deflated, in base64."""
     wrapped = np.diff(values, axis=-1, prepend=0).ravel().astype(f"<u{width}")
     return _text(wrapped.view(np.uint8).reshape(-1, width).T.tobytes())
 
 
-def floats(values: NDArray[np.float64], dtype: str = "<f4") -> str:
+def floats(values: Floats, dtype: str = "<f4") -> str:
     """Floats as they stand in memory, deflated, in base64."""
     return _text(values.astype(dtype).tobytes())
 
 
-def positions(points: NDArray[np.float64], body: float) -> dict[str, Any]:
+def positions(points: Floats, body: float) -> dict[str, Any]:
     """(T, ..., D) positions as {"step", "offset" (D), "width", "data"}: offset + step x integer."""
     known = ~np.isnan(points)
     axes = tuple(range(points.ndim - 1))

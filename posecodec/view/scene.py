@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.metrics import Comparison, compare, error_per_keypoint
-from posecodec.normalize import guess_up, upright
-from posecodec.sequence import UNIT_MM, PoseSequence
-
-Floats = NDArray[np.float64]
+from posecodec.analysis.metrics import Comparison, compare, error_per_keypoint
+from posecodec.pose.orientation import guess_up, upright
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
+from posecodec.typing import Bools, Floats
 
 MOST_FRAMES = 20_000
 MOST_NUMBERS = 12_000_000
@@ -156,7 +155,7 @@ def _layer(name: str, sequence: PoseSequence, stride: int, up: str) -> Layer:
     return Layer(name, points, _opacity(sequence.confidence[::stride], sequence.valid[::stride]))
 
 
-def _opacity(confidence: NDArray[np.float32], valid: NDArray[np.bool_]) -> Floats | None:
+def _opacity(confidence: NDArray[np.float32], valid: Bools) -> Floats | None:
     """Confidences in [0, 1]: over the largest one where that is above 1; None where they tell nothing apart."""
     found = confidence[valid]
     top = float(found.max(initial=0.0))

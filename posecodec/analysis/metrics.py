@@ -1,0 +1,315 @@
+"""How far one PoseSequence is from another: the errors of the pose-estimation literature, each with its reference.
+
+Everything is computed in float64, over keypoints valid in both sequences: in mm where the unit is a length, else in the
+unit as it stands. People are matched by id and frames by index. It does not resample, rename or align in time, and it
+knows nothing of bits: that is `benchmarks`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from posecodec.errors import InputError
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
+from posecodec.typing import Floats
+
+PCK_MM = (50.0, 100.0, 150.0)
+"""Thresholds where the unit is a length."""
+PCK_HEIGHTS = (0.05, 0.1)
+"""Thresholds elsewhere, as fractions of the person's median bounding-box height."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found; NaN where nothing could be measured.
+
+    unit: "mm" where the reference's unit is a length, else the reference's unit ("px" or "unknown").
+    compared, only_reference, only_other: keypoints valid in both, in one, in the other.
+    mpjpe, p50, p95, p99, max, rmse: mean, percentiles, maximum and root mean square of the error, unaligned.
+    mpjpe_root, mpjpe_procrustes: mean error after removing each pose's place; its place, rotation and size.
+    pck: label of the threshold -> fraction of keypoints within it.
+    velocity_error: unit/s. jerk_reference, jerk_other: unit/s^3. bone_length_error: unit.
+    height: median bounding-box height of the reference's poses; percent_of_height and percent_of_height_root: mpjpe and
+    mpjpe_root in percent of it.
+    """
+
+    unit: str
+    compared: int
+    only_reference: int
+    only_other: int
+    mpjpe: float
+    mpjpe_root: float
+    mpjpe_procrustes: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    rmse: float
+    pck: Mapping[str, float]
+    velocity_error: float
+    jerk_reference: float
+    jerk_other: float
+    bone_length_error: float
+    height: float
+    percent_of_height: float
+    percent_of_height_root: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON: None stands for what could not be measured."""
+        values = {**vars(self), "pck": {label: _json(fraction) for label, fraction in self.pck.items()}}
+        return {name: _json(value) for name, value in values.items()}
+
+    def lines(self) -> list[str]:
+        """A small table for people, one row a line."""
+        unit = "units" if self.unit == "unknown" else self.unit
+        one_sided = f"{self.only_reference} only in the reference, {self.only_other} only in the other"
+        rows = [
+            ("keypoints compared", f"{self.compared} ({one_sided})"),
+            ("MPJPE", f"{_show(self.mpjpe, unit)}, {_show(self.percent_of_height, '% of height')}"),
+            ("  root-relative", f"{_show(self.mpjpe_root, unit)}, {_show(self.percent_of_height_root, '% of height')}"),
+            ("  Procrustes", _show(self.mpjpe_procrustes, unit)),
+            ("error p50 / p95 / p99", " / ".join(_show(v) for v in (self.p50, self.p95, self.p99)) + f" {unit}"),
+            ("error max", _show(self.max, unit)),
+            ("error RMS", _show(self.rmse, unit)),
+            *((f"PCK@{label}", _show(100 * fraction, "%")) for label, fraction in self.pck.items()),
+            ("velocity error", _show(self.velocity_error, f"{unit}/s")),
+            ("jerk reference / other", f"{_show(self.jerk_reference)} / {_show(self.jerk_other)} {unit}/s^3"),
+            ("bone-length error", _show(self.bone_length_error, unit)),
+        ]
+        width = max(len(label) for label, _ in rows)
+        return [f"{label:<{width}}  {value}" for label, value in rows]
+
+
+def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
+    """Every measure of `other` against `reference`.
+
+    Raises InputError, saying what differs and what to do, where keypoints, coordinates, frame counts, ids, units or up
+    axes do not agree. Units of length may differ: both are converted to mm.
+
+    >>> still = PoseSequence.of(np.zeros((5, 19, 3)), fps=30, unit="m")
+    >>> compare(still, still.with_positions(still.positions + np.float32(0.5), still.confidence)).mpjpe_root
+    0.0
+    """
+    a, b = _common(reference, other)
+    errors, heights = _norm(a - b), body_heights(_in_unit(reference), reference.up)
+    found = errors[~np.isnan(errors)]
+    p50, p95, p99, top = np.percentile(found, (50, 95, 99, 100)).tolist() if found.size else [math.nan] * 4
+    mpjpe, mpjpe_root = _mean(found), _mean(root_relative_errors(a, b, reference.skeleton.root))
+    height = _median(heights)
+    return Comparison(
+        unit=_unit(reference),
+        compared=found.size,
+        only_reference=int(reference.valid.sum()) - found.size,
+        only_other=int(other.valid.sum()) - found.size,
+        mpjpe=mpjpe,
+        mpjpe_root=mpjpe_root,
+        mpjpe_procrustes=_mean(procrustes_errors(a, b)),
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        max=top,
+        rmse=math.sqrt(_mean(found**2)),
+        pck=_pck_table(errors, heights, _unit(reference) == "mm"),
+        velocity_error=_mean(velocity_errors(a, b, reference.rate, other.rate)),
+        jerk_reference=_mean(jerk(a, reference.rate)),
+        jerk_other=_mean(jerk(b, other.rate)),
+        bone_length_error=_mean(bone_length_errors(a, b, reference.skeleton.edges)),
+        height=height,
+        percent_of_height=_percent(mpjpe, height),
+        percent_of_height_root=_percent(mpjpe_root, height),
+    )
+
+
+def error_per_keypoint(reference: PoseSequence, other: PoseSequence) -> Floats:
+    """(T, P, K) float64 Euclidean errors, NaN where a keypoint is not valid in both; people in the reference's order.
+
+    Their mean is MPJPE without alignment (Ionescu et al. 2014, Human3.6M). In mm where the unit is a length.
+    Raises InputError as `compare` does.
+
+    >>> still = PoseSequence.of(np.zeros((5, 19, 3)), fps=30)
+    >>> float(error_per_keypoint(still, still).max())
+    0.0
+    """
+    a, b = _common(reference, other)
+    return _norm(a - b)
+
+
+def root_relative_errors(a: Floats, b: Floats, root: int | None) -> Floats:
+    """(T, P, K) errors of poses (T, P, K, D) after each pose's root keypoint is put at the origin.
+
+    The protocol of Ionescu et al. 2014. Where `root` is None or missing, the mean of the pose's keypoints is its root.
+    """
+    return _norm(_rooted(a, root) - _rooted(b, root))
+
+
+def procrustes_errors(a: Floats, b: Floats) -> Floats:
+    """(T, P, K) errors left after the similarity transform (no reflection) that best maps each pose of `b` onto `a`.
+
+    Umeyama 1991, equations 40 to 42; the "reconstruction error" of pose estimation. NaN in poses of fewer than D
+    keypoints and where those of `a` all coincide; if those of `b` do, they go to the centroid of `a`.
+    """
+    count = (~np.isnan(a[..., 0])).sum(axis=-1)
+    measurable = (count >= a.shape[-1]) & (_extent(a) > 0).any(axis=-1)
+    x, y = _rooted(a[measurable], None), _rooted(b[measurable], None)
+    x0, y0 = np.nan_to_num(x), np.nan_to_num(y)
+    u, singular, vt = np.linalg.svd(np.swapaxes(y0, -1, -2) @ x0)
+    sign = np.where(np.linalg.det(u) * np.linalg.det(vt) < 0, -1.0, 1.0)
+    u[..., -1] *= sign[:, None]
+    singular[..., -1] *= sign
+    spread = (y0**2).sum(axis=(-1, -2))
+    collapsed = ~(_extent(y) > 0).any(axis=-1)
+    scale = np.where(collapsed, 0.0, singular.sum(axis=-1) / np.where(collapsed, 1.0, spread))
+    errors = np.full(a.shape[:-1], np.nan)
+    errors[measurable] = _norm(scale[:, None, None] * (y @ u @ vt) - x)
+    return errors
+
+
+def pck(errors: Floats, threshold: float | Floats) -> float:
+    """Fraction of the errors that are at most `threshold` (broadcast); NaN errors do not count.
+
+    Percentage of correct keypoints, Yang & Ramanan 2013 (there relative to the bounding box); at a fixed
+    length as in Mehta et al. 2017 (3DPCK@150mm).
+
+    >>> pck(np.array([10.0, 60.0, np.nan, 50.0]), 50.0)
+    0.6666666666666666
+    """
+    return _mean(np.where(np.isnan(errors), np.nan, errors <= threshold))
+
+
+def velocity_errors(a: Floats, b: Floats, rate_a: float, rate_b: float) -> Floats:
+    """(T-1, P, K) lengths of the difference of velocity, per second, from one frame to the next.
+
+    Its mean is MPJVE, Pavllo et al. 2019 (VideoPose3D). With irregular timestamps the mean rate stands for every step.
+    """
+    return _norm(np.diff(a, axis=0) * rate_a - np.diff(b, axis=0) * rate_b)
+
+
+def jerk(points: Floats, rate: float) -> Floats:
+    """(T-3, P, K) magnitude of the third finite difference times rate^3, on runs of four valid frames.
+
+    Jerk as the measure of smoothness is Flash & Hogan 1985. With irregular timestamps the mean rate stands for all.
+
+    >>> jerk(np.arange(5.0).reshape(5, 1, 1, 1) ** 3, rate=1.0).ravel()
+    array([6., 6.])
+    """
+    return _norm(np.diff(points, n=3, axis=0)) * rate**3
+
+
+def bone_length_errors(a: Floats, b: Floats, edges: tuple[tuple[int, int], ...]) -> Floats:
+    """(T, P, E) absolute differences of the edges' lengths.
+
+    Bone consistency as in Sun et al. 2017 (compositional pose regression), on lengths instead of vectors.
+    """
+    ends = np.array(edges, dtype=np.intp).reshape(-1, 2)
+    lengths_a, lengths_b = (_norm(points[:, :, ends[:, 0]] - points[:, :, ends[:, 1]]) for points in (a, b))
+    return np.abs(lengths_a - lengths_b)
+
+
+def body_heights(points: Floats, up: str) -> Floats:
+    """(T, P) bounding-box heights of (T, P, K, D) along the up axis; NaN where fewer than two keypoints are valid.
+
+    The normalizer of PCK in Yang & Ramanan 2013. Where the up axis is unknown it is the axis along which poses are
+    longest (in the median).
+    """
+    extent = _extent(points)
+    axis = "xyz".find(up[-1]) if up != "unknown" else -1
+    if not 0 <= axis < extent.shape[-1]:
+        medians = [_median(extent[..., d]) for d in range(extent.shape[-1])]
+        axis = int(np.argmax(np.nan_to_num(medians)))
+    return extent[..., axis]
+
+
+def _common(reference: PoseSequence, other: PoseSequence) -> tuple[Floats, Floats]:
+    """Both sequences' (T, P, K, D) positions in the unit of the result, NaN where either is missing."""
+    _check(reference, other)
+    order = [other.ids.index(i) for i in reference.ids]
+    a, b = _in_unit(reference), _in_unit(other)[:, order]
+    missing = np.isnan(a) | np.isnan(b)
+    a[missing] = b[missing] = np.nan
+    return a, b
+
+
+def _check(a: PoseSequence, b: PoseSequence) -> None:
+    if a.skeleton.keypoints != b.skeleton.keypoints:
+        raise InputError(
+            f"the reference has skeleton {a.skeleton.name!r} ({len(a.skeleton)} keypoints), the other "
+            f"{b.skeleton.name!r} ({len(b.skeleton)}); map one to the other's keypoints with mapped_to first"
+        )
+    if a.dims != b.dims:
+        raise InputError(f"the reference is {a.dims}D, the other {b.dims}D; compare sequences of the same kind")
+    if a.frames != b.frames:
+        raise InputError(f"the reference has {a.frames} frames, the other {b.frames}; cut both to the same first")
+    if set(a.ids) != set(b.ids):
+        lost, added = sorted(set(a.ids) - set(b.ids)), sorted(set(b.ids) - set(a.ids))
+        raise InputError(f"ids {lost} are only in the reference, {added} only in the other; give both the same ids")
+    if _unit(a) != _unit(b):
+        raise InputError(f"the reference is in {a.unit!r}, the other in {b.unit!r}; state the unit of both")
+    if "unknown" not in (a.up, b.up) and a.up != b.up:
+        raise InputError(f"up is {a.up!r} in the reference, {b.up!r} in the other; turn one of them first")
+
+
+def _unit(sequence: PoseSequence) -> str:
+    return "mm" if sequence.unit in UNIT_MM else sequence.unit
+
+
+def _in_unit(sequence: PoseSequence) -> Floats:
+    return sequence.positions.astype(np.float64) * UNIT_MM.get(sequence.unit, 1.0)
+
+
+def _rooted(points: Floats, root: int | None) -> Floats:
+    """Poses (..., K, D) minus their root keypoint, or minus the mean of the valid ones where there is none."""
+    valid = ~np.isnan(points[..., :1])
+    count = np.maximum(valid.sum(axis=-2, keepdims=True), 1)
+    center = np.where(valid, points, 0.0).sum(axis=-2, keepdims=True) / count
+    if root is not None:
+        keypoint = points[..., root : root + 1, :]
+        center = np.where(np.isnan(keypoint), center, keypoint)
+    return points - center
+
+
+def _extent(points: Floats) -> Floats:
+    """(..., D) sides of the bounding box of poses (..., K, D); NaN where fewer than two keypoints are valid."""
+    valid = ~np.isnan(points)
+    low = np.where(valid, points, np.inf).min(axis=-2)
+    high = np.where(valid, points, -np.inf).max(axis=-2)
+    enough = valid.sum(axis=-2) >= 2
+    return np.where(enough, np.where(enough, high, 0.0) - np.where(enough, low, 0.0), np.nan)
+
+
+def _pck_table(errors: Floats, heights: Floats, length: bool) -> Mapping[str, float]:
+    if length:
+        return {f"{mm:g} mm": pck(errors, mm) for mm in PCK_MM}
+    person = np.array([_median(heights[:, p]) for p in range(heights.shape[1])]).reshape(1, -1, 1)
+    return {f"{part:g} height": pck(errors, part * person) for part in PCK_HEIGHTS}
+
+
+def _norm(vectors: Floats) -> Floats:
+    return np.sqrt((vectors**2).sum(axis=-1))
+
+
+def _mean(values: Floats) -> float:
+    found = values[~np.isnan(values)]
+    return float(found.mean()) if found.size else math.nan
+
+
+def _median(values: Floats) -> float:
+    found = values[~np.isnan(values)]
+    return float(np.median(found)) if found.size else math.nan
+
+
+def _percent(value: float, height: float) -> float:
+    return 100 * value / height if height > 0 else math.nan
+
+
+def _json(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show(value: float, unit: str = "") -> str:
+    text = "n/a" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{text} {unit}".rstrip()

@@ -1,0 +1,59 @@
+"""What an encode cost and what it lost, in one line or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from posecodec.analysis.metrics import compare
+from posecodec.pose.sequence import PoseSequence
+
+
+@dataclass(frozen=True)
+class Report:
+    """bytes_in: of the source file. error: positions in `unit` (mm for lengths), mean, p95 and max over all keypoints,
+    and the mean relative to the root; None where there are no keypoints. confidence_error: the largest change of one."""
+
+    bytes_in: int
+    bytes_out: int
+    frames: int
+    people: int
+    bits_per_frame: float
+    kbit_per_s: float
+    unit: str
+    mean: float | None
+    p95: float | None
+    max: float | None
+    mean_root_relative: float | None
+    confidence_error: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return dict(vars(self))
+
+    def line(self, name: str) -> str:
+        """The one honest line."""
+        ratio = self.bytes_in / max(self.bytes_out, 1)
+        text = (
+            f"{name}: {self.bytes_in:,} -> {self.bytes_out:,} bytes ({ratio:.0f}x), {self.bits_per_frame:.2f} bits/frame, "
+            f"{self.kbit_per_s:.3f} kbit/s{' a person' if self.people > 1 else ''}"
+        )
+        if self.mean is None:
+            return f"{text}, no keypoints"
+        text += f", error {self.mean:.3g} mean / {self.p95:.3g} p95 / {self.max:.3g} max {self.unit}"
+        text += f" ({self.mean_root_relative:.3g} root-relative)"
+        return text + (f", confidence within {self.confidence_error:.4f}" if self.confidence_error else "")
+
+
+def report(original: PoseSequence, decoded: PoseSequence, bytes_in: int, bytes_out: int) -> Report:
+    """Measured on the decoded sequence. bits per frame: 8 x file bytes / (frames x people)."""
+    found = compare(original, decoded).as_dict()
+    poses = max(original.frames * original.people, 1)
+    change = np.abs(original.confidence - decoded.confidence).max(initial=0.0)
+    bits = 8 * bytes_out / poses
+    return Report(
+        bytes_in, bytes_out, original.frames, original.people, bits, bits * original.rate / 1000, found["unit"],
+        found["mpjpe"], found["p95"], found["max"], found["mpjpe_root"], float(change),
+    )  # fmt: skip

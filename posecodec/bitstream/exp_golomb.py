@@ -1,0 +1,51 @@
+"""Whole numbers as raw bits of the range coder: what stands before the channels of a stretch."""
+
+from __future__ import annotations
+
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError
+from posecodec.typing import Floats
+
+Field = tuple[int, int]
+"""A value and its number of bits."""
+
+
+def signed_fields(values: Floats, bits: int) -> tuple[Field, ...]:
+    """Whole numbers as Exp-Golomb codes with that many low bits, written as raw fields."""
+    fields: list[Field] = []
+    for value in values:
+        size = 2 * abs(int(value)) - (int(value) < 0)
+        high = (size >> bits) + 1
+        length = high.bit_length() - 1
+        fields += [(1, 1)] * length + [(0, 1), (high - (1 << length), length), (size & ((1 << bits) - 1), bits)]
+    return tuple(fields)
+
+
+def signed(value: int, bits: int) -> int:
+    """A number of that many bits in two's complement."""
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def get_exp_golomb(decoder: RangeDecoder, bits: int) -> int:
+    """The mirror of `signed_fields`, at most 2**30 in magnitude. Raises CorruptError."""
+    length = 0
+    while decoder.get_bits(1):
+        length += 1
+        if length > 30 - bits:
+            raise CorruptError("a place farther away than any can be; get the file again")
+    size = ((1 << length) + get_raw(decoder, length) - 1 << bits) + get_raw(decoder, bits)
+    return -((size + 1) >> 1) if size & 1 else size >> 1
+
+
+def put_raw(encoder: RangeEncoder, value: int, bits: int) -> None:
+    """Code 0 <= value < 2**bits at exactly `bits` bits, at most 32."""
+    low = min(bits, 16)
+    encoder.put_bits(value >> low, bits - low)
+    encoder.put_bits(value & (1 << low) - 1, low)
+
+
+def get_raw(decoder: RangeDecoder, bits: int) -> int:
+    """The mirror of `put_raw`. Raises CorruptError."""
+    low = min(bits, 16)
+    high = decoder.get_bits(bits - low)
+    return high << low | decoder.get_bits(low)

@@ -1,0 +1,94 @@
+"""How chunks begin: their kind, and presence: which keypoints are there, and how surely.
+
+What follows it is `latents.stream` or `transform`. docs/bitstream.md specifies it; all of it is integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.entropy.adaptive_models import decode_mask, encode_mask
+from posecodec.entropy.confidences import decode_confidences, encode_confidences
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError
+from posecodec.typing import Bools
+
+KIND_BITS = 2
+TOKENS, TRANSFORM, LOSSLESS, PARTS = 0, 1, 2, 3
+CONFIDENCE_STEPS = 255
+
+
+@dataclass(frozen=True, eq=False)
+class Presence:
+    """What is there in a chunk, and how surely.
+
+    mask: (T, K) whether a keypoint is there. confidence: (T, K) int32 in steps of scale / 255, 0 where missing, or None
+    if it is 1 wherever there is a keypoint.
+    """
+
+    mask: Bools
+    confidence: NDArray[np.int32] | None
+    scale: float
+
+    @staticmethod
+    def of(valid: Bools, confidence: NDArray[np.float32]) -> Presence:
+        """Quantizes confidences (T, K); the scale is 1 unless one is larger."""
+        if (confidence[valid] == 1).all():
+            return Presence(valid, None, 1.0)
+        scale = float(np.float32(max(1.0, np.abs(confidence).max())))
+        steps = np.rint(confidence.astype(np.float64) * CONFIDENCE_STEPS / scale)
+        return Presence(valid, steps.astype(np.int32), scale)
+
+    def confidences(self) -> NDArray[np.float32]:
+        """(T, K), as the decoder has them."""
+        if self.confidence is None:
+            return self.mask.astype(np.float32)
+        return (self.confidence * (self.scale / CONFIDENCE_STEPS)).astype(np.float32)
+
+
+def kind_of(data: bytes) -> int:
+    """TOKENS, TRANSFORM, LOSSLESS or PARTS: the first bits of a chunk."""
+    return data[0] >> 8 - KIND_BITS if data else 0
+
+
+def name_of(data: bytes) -> str:
+    """The kind of a chunk in a word."""
+    return ("tokens", "transform", "lossless", "parts")[kind_of(data)]
+
+
+def has_tokens(data: bytes) -> bool:
+    """Whether a chunk needs token weights: for all of it, or for the body in it."""
+    kind = kind_of(data)
+    return kind == TOKENS or kind == PARTS and bool(data[0] >> 7 - KIND_BITS & 1)
+
+
+def write_presence(encoder: RangeEncoder, kind: int, presence: Presence, tokens: bool = False) -> None:
+    """How every chunk but a lossless one begins. tokens: whether those of parts have a body of tokens."""
+    encoder.put_bits(kind, KIND_BITS)
+    if kind == PARTS:
+        encoder.put_bits(int(tokens), 1)
+    encode_mask(encoder, presence.mask)
+    encoder.put_bits(int(presence.confidence is not None), 1)
+    if presence.confidence is None:
+        return
+    bits = int(np.float32(presence.scale).view(np.uint32))
+    encoder.put_bits(bits >> 16, 16)
+    encoder.put_bits(bits & 0xFFFF, 16)
+    encode_confidences(encoder, presence.confidence, presence.mask)
+
+
+def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:
+    """The mirror of `write_presence`, whose kind is known. Raises CorruptError."""
+    if decoder.get_bits(KIND_BITS) == PARTS:
+        decoder.get_bits(1)
+    mask = decode_mask(decoder, frames, keypoints)
+    if not decoder.get_bits(1):
+        return Presence(mask, None, 1.0)
+    bits = decoder.get_bits(16) << 16 | decoder.get_bits(16)
+    scale = float(np.uint32(bits).view(np.float32))
+    if not np.isfinite(scale):
+        raise CorruptError(f"a confidence scale of {scale}; get the file again")
+    return Presence(mask, decode_confidences(decoder, mask), scale)

@@ -1,0 +1,177 @@
+"""Channels of one chunk to range-coded blocks and back: prediction, transform, quantization, in mirrored steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.coders.transform import coefficient_model as kernels
+from posecodec.coders.transform.coefficient_model import LARGEST, PAD, CoefficientModel, exp16, frequency_bins, log16
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import InputError
+from posecodec.signal.dct import choose_sizes, dct, dst, options
+from posecodec.typing import Bools, Floats, Ints
+
+FIRST, LATER, RESIDUAL = 0, 1, 2
+STEPS_PER_OCTAVE = 16
+THRIFT = 0.14
+
+
+def step_size(index: int) -> float:
+    """The quantizer's step of an index: sixteen to the octave, 1 at 0."""
+    return float(2.0 ** (index / STEPS_PER_OCTAVE))
+
+
+class TooFineError(InputError):
+    """A step so fine that coefficients do not fit 30 bits."""
+
+
+@dataclass(eq=False)
+class Coder:
+    """What encoder and decoder both keep from block to block.
+
+    prior: (2, C, BINS) int, 16 x log2 of the usual magnitude of first and later blocks in thousandths, or less where
+    nothing is known. pinned: (C,) channels that begin at zero.
+    """
+
+    model: CoefficientModel
+    prior: Ints
+    pinned: Bools
+    index: int
+    residual: bool
+    generic: bool = False
+
+    def __post_init__(self) -> None:
+        self.rows = self.model.rows.copy()
+        self.expected = [self._expected(self.prior[kind]) for kind in (0, 1)]
+        self.seen = 0
+        self.last: NDArray[np.int32] | None = None
+
+    def _expected(self, prior: Ints) -> Ints:
+        return np.array([[exp16(int(v) - self.index + 128) for v in row] for row in prior], np.int64)
+
+    def kind(self, start: int) -> int:
+        """Which kind of block begins at a frame."""
+        return RESIDUAL if self.residual else FIRST if start == 0 else LATER
+
+    def forward(self, block: Floats, before: Floats, kind: int) -> Floats:
+        """(N, C) coefficients of a block, predicted by the frame (C,) before."""
+        if kind == LATER:
+            return dst(len(block)) @ (block - before)
+        values = dct(len(block)) @ block
+        if kind == FIRST and self.pinned.any():
+            values[:, self.pinned] = dst(len(block)) @ block[:, self.pinned]
+        return values
+
+    def inverse(self, values: Floats, before: Floats, kind: int) -> Floats:
+        """The mirror of `forward`."""
+        if kind == LATER:
+            return dst(len(values)).T @ values + before
+        block = dct(len(values)).T @ values
+        if kind == FIRST and self.pinned.any():
+            block[:, self.pinned] = dst(len(values)).T @ values[:, self.pinned]
+        return block
+
+    def run(
+        self, stream: RangeEncoder | RangeDecoder, kind: int, limit: int, values: Floats
+    ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+        """Code a block: integers (N, C) and their places among the rows."""
+        frames, count = values.shape
+        quantized, places = np.zeros((frames, count), np.int32), np.zeros((frames, count), np.int16)
+        mags = np.zeros((frames + PAD, count + 2 * PAD), np.int32)
+        bins = frequency_bins(frames)
+        positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
+        encoding = isinstance(stream, RangeEncoder)
+        if isinstance(stream, RangeEncoder):
+            stream.reserve(limit * count * kernels.MAX_COEFFICIENT_BYTES)
+        buffer = stream.out if isinstance(stream, RangeEncoder) else stream.data
+        m, expected = self.model, self.expected[0 if kind == FIRST else 1]
+        kernels.code_block(
+            stream.state, buffer, encoding, values, THRIFT, quantized, places, mags,
+            self._before(frames, count), expected, bins, np.zeros(count, np.int64), positions,
+            kind + (4 if self.generic else 0),
+            m.w1, m.b1, m.w2, m.b2, m.w3, m.b3, self.rows, limit,
+        )  # fmt: skip
+        kernels.update_expected(self.expected[1], bins, quantized, self.seen)
+        self.last = quantized
+        self.seen += 1
+        return quantized, places
+
+    def _before(self, frames: int, count: int) -> NDArray[np.int32]:
+        """(N + 2, C) log magnitudes of the block before, laid on the frequencies of this one."""
+        laid = np.zeros((frames + 2, count), np.int32)
+        if self.last is not None:
+            old = len(self.last)
+            at = np.minimum((2 * np.arange(-1, frames + 1) + 1) * old // (2 * frames), old - 1)
+            logs = _logs(self.last)
+            laid[:] = np.where(at[:, None] >= 0, logs[np.maximum(at, 0)], 0)
+        return laid
+
+
+_LOG_TABLE = np.array([log16(1 + v) for v in range(4096)], np.int32)
+
+
+def _logs(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    return _LOG_TABLE[np.minimum(np.abs(values), 4095)]
+
+
+def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], shifts: NDArray[np.int32]) -> Floats:
+    """Coefficients in steps: the centroid of what each integer stands for."""
+    size = np.abs(quantized)
+    shift = shifts[places >> 4, np.clip(size, 1, 3) - 1] / 256.0
+    return np.sign(quantized) * (size - shift)
+
+
+def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Floats:
+    """Code channels (T, C); returns what the decoder will have. Raises TooFineError."""
+    step = step_size(coder.index)
+    decoded = np.zeros_like(channels)
+    start = 0
+    for size in choose_sizes(channels, step, coder.residual):
+        choice = options(len(channels) - start)
+        encoder.put_total(choice.index(size), 1, len(choice))
+        kind = coder.kind(start)
+        before = decoded[start - 1]
+        values = coder.forward(channels[start : start + size], before, kind) / step
+        if not np.abs(values).max(initial=0.0) < LARGEST - 1:
+            raise TooFineError("too fine an error for coordinates that reach so far; allow more, or use --lossless")
+        limit = _limit(values)
+        encoder.put_total(limit, 1, size + 1)
+        quantized, places = coder.run(encoder, kind, limit, values)
+        block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
+        decoded[start : start + size] = block
+        start += size
+    return decoded
+
+
+def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Coder) -> Floats:
+    """The mirror of `encode_channels`: channels (T, C). Raises CorruptError."""
+    step = step_size(coder.index)
+    decoded = np.zeros((frames, count))
+    start = 0
+    while start < frames:
+        choice = options(frames - start)
+        size = choice[_get_uniform(decoder, len(choice))]
+        kind = coder.kind(start)
+        before = decoded[start - 1]
+        limit = _get_uniform(decoder, size + 1)
+        quantized, places = coder.run(decoder, kind, limit, np.zeros((size, count)))
+        decoder.check()
+        block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
+        decoded[start : start + size] = block
+        start += size
+    return decoded
+
+
+def _get_uniform(decoder: RangeDecoder, total: int) -> int:
+    value = decoder.get_target_total(total)
+    decoder.advance_total(value, 1, total)
+    return value
+
+
+def _limit(values: Floats) -> int:
+    """How many frequencies have anything that will not be rounded to zero."""
+    busy = np.flatnonzero((np.abs(values) > 0.62).any(axis=1))
+    return int(busy[-1]) + 1 if len(busy) else 0

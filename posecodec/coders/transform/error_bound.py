@@ -1,0 +1,87 @@
+"""A hard bound: keypoints that came out farther off than promised are moved by whole steps until they are not.
+
+The step is so fine that rounding to it in every axis keeps any error within the bound; the fewest axes that do are moved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.entropy.adaptive_models import MAX_INT_BYTES, bit_model, get_bit, get_int, int_model, put_bit, put_int
+from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.errors import InputError
+from posecodec.typing import Floats
+
+SAFETY = 0.999
+MOST = 2**31 - 1
+"""The share of the bound that is aimed at: decoders differ by less than the rest."""
+
+
+def grid(bound: float, dims: int) -> float:
+    """The step of corrections for a bound: rounding to it is off by at most half of it in every axis."""
+    return float(2 * bound * SAFETY / np.sqrt(dims))
+
+
+def needed(errors: Floats, bound: float) -> NDArray[np.int32]:
+    """Whole steps (T, K, D) that bring errors (T, K, D), NaN where missing, within the bound; 0 where they are.
+
+    Raises InputError where 32 bits do not hold them.
+    """
+    step, limit = grid(bound, errors.shape[-1]), (bound * SAFETY) ** 2
+    known = np.nan_to_num(errors)
+    moves = np.where((np.square(known).sum(axis=-1) > limit)[..., None], np.rint(known / step), 0.0)
+    order = np.argsort(np.abs(known), axis=-1)
+    for rank in range(errors.shape[-1]):
+        less = moves.copy()
+        np.put_along_axis(less, order[..., rank : rank + 1], 0.0, axis=-1)
+        fits = np.square(known - less * step).sum(axis=-1) <= limit
+        moves = np.where(fits[..., None], less, moves)
+    if np.abs(moves).max(initial=0.0) > MOST:
+        raise InputError("too fine a bound for coordinates that reach so far; allow more, or use --lossless")
+    return moves.astype(np.int32)
+
+
+@kernel
+def _context(marks, t, k):  # type: ignore[no-untyped-def]
+    before = marks[t - 1, k] if t else 0
+    earlier = marks[t - 2, k] if t > 1 else 0
+    beside = marks[t, k - 1] if k else 0
+    return 4 * before + 2 * earlier + beside
+
+
+@kernel
+def _put(state, out, moves, marks, probs, ints):  # type: ignore[no-untyped-def]
+    for t in range(moves.shape[0]):
+        for k in range(moves.shape[1]):
+            put_bit(state, out, probs, _context(marks, t, k), np.int64(marks[t, k]))
+            if marks[t, k]:
+                for d in range(moves.shape[2]):
+                    put_int(state, out, ints, np.int64(d), np.int64(moves[t, k, d]))
+
+
+@kernel
+def _get(state, data, moves, marks, probs, ints):  # type: ignore[no-untyped-def]
+    for t in range(moves.shape[0]):
+        for k in range(moves.shape[1]):
+            marks[t, k] = get_bit(state, data, probs, _context(marks, t, k))
+            if marks[t, k]:
+                for d in range(moves.shape[2]):
+                    moves[t, k, d] = get_int(state, data, ints, np.int64(d))
+        if not is_sound(state, data):
+            return
+
+
+def write_corrections(encoder: RangeEncoder, moves: NDArray[np.int32]) -> None:
+    """Code whole steps (T, K, D)."""
+    marks = moves.any(axis=-1).astype(np.int64)
+    encoder.reserve(marks.size * MAX_PUT_BYTES + int(marks.sum()) * moves.shape[2] * MAX_INT_BYTES)
+    _put(encoder.state, encoder.out, moves, marks, bit_model(8), int_model(moves.shape[2]))
+
+
+def read_corrections(decoder: RangeDecoder, frames: int, keypoints: int, dims: int) -> NDArray[np.int32]:
+    """The mirror of `write_corrections`. Raises CorruptError."""
+    moves = np.zeros((frames, keypoints, dims), np.int32)
+    _get(decoder.state, decoder.data, moves, np.zeros((frames, keypoints), np.int64), bit_model(8), int_model(dims))
+    decoder.check()
+    return moves

@@ -1,0 +1,116 @@
+"""Windows of channels as frequencies: cosines for the first, sines pinned to the last known frame for the others.
+
+Of a window its lowest ROWS frequencies are coded. Each is decorrelated by a matrix that depends on the frequency itself, not
+on its number, so that windows of all lengths share what is learned. The mirrored pair is `forward` and `inverse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.coders.tokens.grid import LONGEST, SIZES, options
+from posecodec.signal.dct import dct, dst
+from posecodec.typing import Bools, Floats, Ints
+
+WINDOW = 64
+"""Frames of the windows that tables are given for."""
+ROWS = 32
+"""Frequencies of a window."""
+MOST = 1e15
+"""Largest value in steps that lengths are chosen by: squares of its sums fit float32."""
+WINDOW_BITS = 50.0
+"""What a window costs besides its values, for choosing lengths."""
+LEFT_PRICE = 1.0
+"""Bits that a squared step is worth of what no row stands for, for choosing lengths."""
+OWN = 9
+"""Rows with a matrix of their own: the last of them serves all higher ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """What is learned. turns: (2, OWN, C, C) orthogonal, of first and later windows. means: (2, C) of the lowest row."""
+
+    turns: Floats
+    means: Floats
+    sliding: Bools
+
+    def forward(self, channels: Floats, later: bool) -> Floats:
+        """(..., n, C) as seen from the state before, to (..., ROWS, C)."""
+        frames = channels.shape[-2]
+        rows = _rows(frames, True) @ channels
+        if not later:
+            rows = np.where(self.sliding, rows, _rows(frames, False) @ channels)
+        rows[..., 0, :] -= self._mean(frames, later)
+        return np.asarray(np.einsum("...kc,kcd->...kd", rows, self._turns(frames, later)))
+
+    def inverse(self, values: Floats, frames: int, later: bool) -> Floats:
+        """The mirror of `forward`: (..., frames, C), without what no row stands for."""
+        rows = np.asarray(np.einsum("...kd,kcd->...kc", values, self._turns(frames, later)))
+        rows[..., 0, :] += self._mean(frames, later)
+        channels = _rows(frames, True).T @ rows
+        if later:
+            return np.asarray(channels)
+        return np.where(self.sliding, channels, _rows(frames, False).T @ rows)
+
+    def _turns(self, frames: int, later: bool) -> Floats:
+        return np.asarray(self.turns[int(later)][np.minimum(likes(frames), OWN - 1)])
+
+    def _mean(self, frames: int, later: bool) -> Floats:
+        """A pose's share grows with the root of the length, a movement's with its cube too."""
+        return np.asarray(self.means[int(later)] * (frames / WINDOW) ** np.where(self.sliding | later, 1.5, 0.5))
+
+
+@lru_cache(maxsize=256)
+def likes(frames: int) -> Ints:
+    """(ROWS,) the row of a window of WINDOW frames that has the frequency of each row of one of so many frames."""
+    return np.minimum((2 * np.arange(ROWS) + 1) * WINDOW // (2 * frames), ROWS - 1)
+
+
+@lru_cache(maxsize=256)
+def _rows(frames: int, pinned: bool) -> Floats:
+    """(ROWS, frames) lowest frequencies, zero where a short window has not so many."""
+    low = (dst(frames) if pinned else dct(frames))[:ROWS]
+    return np.concatenate([low, np.zeros((ROWS - len(low), frames))])
+
+
+def spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """(start, length) of windows of these lengths, one after the other."""
+    return [(sum(lengths[:i]), length) for i, length in enumerate(lengths)]
+
+
+def choose_lengths(channels: Floats, step: float, longest: int = LONGEST) -> tuple[int, ...]:
+    """Lengths of the windows of channels (T, C) that need the fewest bits at a step, about; none that could be shorter is
+    longer than `longest`."""
+    frames = len(channels)
+    scaled = np.clip(channels * (1.2 / step), -MOST, MOST).astype(np.float32)
+    best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
+    for start in range(0, frames, SIZES[0]):
+        if start not in best:
+            continue
+        for size in (size for size in options(frames - start) if size <= max(longest, 2 * SIZES[0] - 1)):
+            price, end = best[start][0] + _price(scaled, start, size), start + size
+            if end not in best or price < best[end][0]:
+                best[end] = (price, size)
+    lengths, end = [], frames
+    while end:
+        lengths.append(best[end][1])
+        end -= lengths[-1]
+    return tuple(lengths[::-1])
+
+
+def _price(scaled: NDArray[np.float32], start: int, size: int) -> float:
+    """About the bits of a window, of channels in steps."""
+    block = scaled[start : start + size] - (scaled[start - 1] if start else np.float32(0))
+    values = np.square(_lowest(size, start > 0) @ block) + np.float32(1)
+    left = np.square(block).sum() - np.square(_lowest(size, start > 0) @ block).sum()
+    return WINDOW_BITS + 0.5 * float(np.log2(values).sum()) + LEFT_PRICE * float(left)
+
+
+@lru_cache(maxsize=256)
+def _lowest(frames: int, pinned: bool) -> NDArray[np.float32]:
+    return (dst(frames) if pinned else dct(frames))[:ROWS].astype(np.float32)

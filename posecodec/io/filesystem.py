@@ -1,0 +1,152 @@
+"""Bytes to and from disk for the readers and writers: whole files, written aside and moved into place.
+
+`reader` turns whatever a hostile file provokes into an InputError that names the file. Nothing here knows a format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Concatenate, ParamSpec
+
+from posecodec.errors import InputError, PosecodecError, UsageError
+from posecodec.pose.sequence import PoseSequence
+
+Options = ParamSpec("Options")
+AnyPath = str | os.PathLike[str]
+
+_BAD_CONTENT = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def reader(
+    read: Callable[Concatenate[Path, Options], PoseSequence],
+) -> Callable[Concatenate[AnyPath, Options], PoseSequence]:
+    """Decorator of a format's `read(path, ...)`: every failure is a PosecodecError that begins with the path."""
+
+    @functools.wraps(read)
+    def guarded(path: AnyPath, /, *args: Options.args, **options: Options.kwargs) -> PoseSequence:
+        try:
+            return read(Path(path), *args, **options)
+        except PosecodecError as error:
+            raise type(error)(f"{path}: {error}") from error
+        except _BAD_CONTENT as error:
+            what = f"{type(error).__name__}: {error}"
+            raise InputError(f"{path}: the content makes no sense ({what}); check that the file is whole") from error
+
+    return guarded
+
+
+def check_file(path: Path) -> None:
+    """Raises InputError if the file is missing, a folder, or empty."""
+    if not path.exists():
+        raise InputError("no such file; check the path")
+    if path.is_dir():
+        raise InputError("this is a folder; a file was expected")
+    if not path.stat().st_size:
+        raise InputError("the file is empty (0 bytes); fetch or export it again")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file. Raises InputError if it is missing, a folder, empty, or may not be read."""
+    check_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
+
+
+def read_file(path: AnyPath) -> bytes:
+    """As `read_bytes`, with the path in front of every message."""
+    try:
+        return read_bytes(Path(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
+    """Write `data` to `path` by way of a file beside it, so that a failure leaves neither half a file nor a leftover.
+
+    force: replace a file that exists. Raises UsageError if the target exists (without `force`), is a folder, or cannot
+    be written.
+    """
+    path = Path(path)
+    if os.path.isdir(path):
+        raise UsageError(f"{path}: this is a folder; name a file to write")
+    _refuse_existing(path, force)
+    aside = _aside(path)
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            aside.unlink()
+
+
+def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: Callable[[str], bool]) -> None:
+    """Write a folder of files by way of a folder beside it, moved into place when complete.
+
+    files: content by plain file name. force: replace a folder that exists, but only one in which `ours` knows every
+    name, so that nothing else is ever deleted. Raises UsageError as `write_atomic` does.
+    """
+    path = Path(path)
+    _refuse_existing(path, force)
+    aside, old = _aside(path), _aside(path)
+    try:
+        _refuse_foreign(path, ours)
+        aside.mkdir()
+        for name, data in files.items():
+            (aside / name).write_bytes(data)
+        if path.exists():
+            os.replace(path, old)
+        os.replace(aside, path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".posecodec-{secrets.token_hex(8)}.tmp")
+
+
+def _refuse_existing(path: Path, force: bool) -> None:
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"{path}: exists already; pass --force (force=True in Python) to replace it")
+    if not os.path.isdir(path.absolute().parent):
+        raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
+
+
+def _refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
+    if os.path.lexists(path) and not path.is_dir():
+        raise UsageError(f"{path}: is a file where a folder is to be written; remove it or choose another name")
+    foreign = sorted(p.name for p in path.iterdir() if not ours(p.name) or p.is_dir()) if path.exists() else []
+    if foreign:
+        raise UsageError(f"{path}: holds other files ({foreign[0]!r} ...) and is not replaced; choose another folder")

@@ -1,0 +1,87 @@
+"""AlphaPose results (`alphapose-results.json`): a list of bodies, each with the name of its image.
+
+As a COCO results list, but `image_id` is a text that ends in the frame's number ("0.jpg", "frame_12.png"), confidences
+go up to about 6, `score` is AlphaPose's own, and `idx` may be a person's number. Leaves out boxes and scores, which are
+reported and made anew on writing, and the older layouts of one object by image name.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from posecodec.errors import InputError
+from posecodec.io.filesystem import AnyPath, reader, write_atomic
+from posecodec.io.formats.coco import (
+    BUILT_INS,
+    check_nameless,
+    check_seen,
+    common_category,
+    detections_of,
+    entries_of,
+)
+from posecodec.io.parsing.detections import (
+    Body,
+    Naming,
+    check_flat,
+    facts_of,
+    implied,
+    load_json,
+    number_fact,
+    numbered,
+    sequence_of,
+)
+from posecodec.pose.sequence import PoseSequence
+
+_USUAL = Naming("", 1, ".jpg")
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The people of an AlphaPose results list, in pixels.
+
+    Frames are the numbers in the names of the images. `idx` is who somebody is, if all have one and no frame has it twice;
+    else list order is. 17 keypoints are coco17, 26 halpe26, 133 coco133, others numbers. Confidences are kept as they are.
+    fps: frames per second, needed. metadata `alphapose`: how images are named, if not "0.jpg", "1.jpg", ...
+    Raises InputError if the file is no such list, NoRateError without fps.
+    """
+    content, size = load_json(path)
+    if not isinstance(content, list):
+        raise InputError(
+            f"this is {type(content).__name__}, a list was expected; export it with --format coco (the default)"
+        )
+    entries = entries_of(content, "result")
+    if not entries:
+        raise InputError("the list holds no keypoints; check that AlphaPose found anybody")
+    odd = next((entry for entry in entries if not isinstance(entry.image, str)), None)
+    if odd is not None:
+        raise InputError(f"{odd.place}: image_id is {odd.image!r:.60}, a file name was expected; pass --from coco")
+    images = list(dict.fromkeys(entry.image for entry in entries))
+    naming, numbers = numbered(images)
+    frame = dict(zip(images, numbers, strict=True))
+    listed: dict[int, list[tuple[str | None, Body]]] = {}
+    for entry in entries:
+        listed.setdefault(frame[entry.image], []).append((entry.key, entry.body))
+    facts = naming.facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | common_category(entries)
+    skeleton = implied(len(entries[0].body), *BUILT_INS)
+    return sequence_of(listed, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """A results list; images are named as in the file it came from, else "0.jpg", "1.jpg", ...
+
+    `box` is around the keypoints, `score` the mean confidence, `idx` is there where list order does not tell people
+    apart. The rate is left behind. Raises UsageError if the sequence is 3D, has timestamps, nobody in it, or keypoints
+    that would be taken for others.
+    """
+    title = "an AlphaPose results list"
+    check_flat(sequence, "AlphaPose")
+    check_nameless(sequence, title)
+    check_seen(sequence, title)
+    facts = facts_of(sequence, "alphapose")
+    naming, first = Naming.of_facts(facts, _USUAL), number_fact(facts, "first", 0)
+    content = [
+        {"image_id": naming.name(first + t)} | entry | {"score": score, "box": box}
+        for t, entry, score, box in detections_of(sequence, facts, "idx")
+    ]
+    write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)

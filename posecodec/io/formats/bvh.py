@@ -1,0 +1,187 @@
+"""Biovision hierarchies (`.bvh`): rotations of a rig, turned into positions by forward kinematics.
+
+The result is coco19 where a rig's names are known (`bvh_rigs`), else the rig's own joints. In coco19, neck and mid-hip
+are the midpoints of shoulders and hips. Nose, eyes and ears are measured by no rig: they are placed rigidly on the head
+joint at the distances of `FACE_MM`. Leaves out writing (positions hold no rotations), and resamples nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from posecodec.errors import report_change
+from posecodec.io.filesystem import read_bytes, reader
+from posecodec.io.formats import bvh_rigs
+from posecodec.io.formats.bvh_parser import Motion, parse
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
+from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.typing import Floats
+
+FACE_MM = {
+    "nose": (0, 45, 105),
+    "left_eye": (32, 80, 85),
+    "right_eye": (-32, 80, 85),
+    "left_ear": (73, 62, 2),
+    "right_ear": (-73, 62, 2),
+}
+"""Keypoints of the face from the head joint, which sits at the base of the skull: mm to the left, up, forward."""
+Array = Floats
+_AXES = ("x", "y", "z")
+
+
+@reader
+def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None = None) -> PoseSequence:
+    """One person, positions (T, 1, K, 3) in the file's unit.
+
+    rig: "native" keeps the rig's own joints and End Sites (named PARENT_end) even where coco19 could be made of them.
+    unit: what the file's numbers are in; guessed from the length of the legs if None (metadata `unit_guessed`), and
+    for rigs without known legs from the extent of the rest pose. CMU files as converted by cgspeed are in units of
+    25.4 / 0.45 mm, and are scaled to mm unless `unit` is given. The up axis is that of the rest pose.
+    Frame rate: 1 / frame time, or the usual rate that the frame time's printed digits allow (0.0083333 is 120).
+    Raises InputError, with the line, where the file is not BVH or ends early.
+    """
+    motion = parse(read_bytes(path).decode("utf-8-sig", errors="replace"))
+    joints, rotations = forward_kinematics(motion)
+    rest = rest_positions(motion)
+    known = bvh_rigs.match(motion.names)
+    name, scale = (unit, 1.0) if unit is not None else _guess(rest, known)
+    if known is None or rig == "native":
+        points, skeleton = joints, _native(motion)
+    else:
+        mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else _mm_by_stature(rest, known)
+        face = _face(joints, rotations, known, _rest_frame(rest, known) / mm_per_unit)
+        points, skeleton = _coco19(joints, known, face), COCO19
+    if unit is None:
+        report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
+    if skeleton is COCO19:
+        report_change(f"the {joints.shape[1]} points of the rig are mapped to coco19; --skeleton native keeps them")
+    return PoseSequence.of(
+        points * scale,
+        fps=motion.fps,
+        skeleton=skeleton,
+        unit=name,
+        up=_up(rest, known),
+        metadata={"source_format": "bvh", "rig": known.name if known else None, "unit_guessed": unit is None},
+    )
+
+
+def forward_kinematics(motion: Motion) -> tuple[Array, Array]:
+    """World positions (T, J, 3) and world rotations (T, J, 3, 3) of all joints and End Sites.
+
+    A joint's channels apply in the order listed, each in the frame that the ones before it turned (intrinsic).
+    A position channel replaces its coordinate of the joint's offset.
+    """
+    frames, count = len(motion.rows), len(motion.names)
+    positions, rotations = np.empty((frames, count, 3)), np.empty((frames, count, 3, 3))
+    for j, parent in enumerate(motion.parents):
+        offset = np.repeat(motion.offsets[j][None], frames, axis=0)
+        turn = np.repeat(np.eye(3)[None], frames, axis=0)
+        for kind, axis, column in motion.channels[j]:
+            if kind == "position":
+                offset[:, axis] = motion.rows[:, column]
+            else:
+                turn = turn @ rotation(axis, motion.rows[:, column])
+        if parent < 0:
+            positions[:, j], rotations[:, j] = offset, turn
+        else:
+            positions[:, j] = positions[:, parent] + np.einsum("tij,tj->ti", rotations[:, parent], offset)
+            rotations[:, j] = rotations[:, parent] @ turn
+    return positions, rotations
+
+
+def rotation(axis: int, degrees: Array) -> Array:
+    """(T, 3, 3): turns about x, y or z (axis 0, 1, 2), right-handed."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    a, b = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.zeros((len(degrees), 3, 3))
+    matrix[:, axis, axis] = 1
+    matrix[:, a, a] = matrix[:, b, b] = cos
+    matrix[:, b, a], matrix[:, a, b] = sin, -sin
+    return matrix
+
+
+def rest_positions(motion: Motion) -> Array:
+    """(J, 3): the joints where all rotations are zero, in the file's unit."""
+    rest = np.zeros((len(motion.names), 3))
+    for j, parent in enumerate(motion.parents):
+        rest[j] = motion.offsets[j] + (rest[parent] if parent >= 0 else 0)
+    return rest
+
+
+def _native(motion: Motion) -> Skeleton:
+    edges = tuple((parent, j) for j, parent in enumerate(motion.parents) if parent >= 0)
+    names: list[str] = []
+    taken: dict[str, int] = {}
+    for name in motion.names:
+        taken[name] = taken.get(name, 0) + 1
+        names.append(name if taken[name] == 1 else f"{name}#{taken[name]}")
+    return Skeleton("custom", tuple(names), edges, root=0)
+
+
+def _coco19(joints: Array, rig: bvh_rigs.Rig, face: dict[str, Array]) -> Array:
+    """(T, 19, 3) from the rig's joints (T, J, 3)."""
+    points = {name: joints[:, j] for name, j in rig.joints.items()} | face
+    points["neck"] = (points["left_shoulder"] + points["right_shoulder"]) / 2
+    points["mid_hip"] = (points["left_hip"] + points["right_hip"]) / 2
+    return np.stack([points[name] for name in COCO19.keypoints], axis=1)
+
+
+def _face(joints: Array, rotations: Array, rig: bvh_rigs.Rig, frame: Array) -> dict[str, Array]:
+    """FACE_MM on the turning head. frame: (3, 3), columns left, up, forward of the rest pose, in file units per mm."""
+    head = rig.joints["head"]
+    return {name: joints[:, head] + rotations[:, head] @ (frame @ np.array(mm)) for name, mm in FACE_MM.items()}
+
+
+def _rest_frame(rest: Array, rig: bvh_rigs.Rig) -> Array:
+    """(3, 3): orthonormal columns left, up, forward of the person in the rest pose. Facing z, y up if it is flat."""
+    up = np.zeros(3)
+    axis, sign = _upright(rest, rig)
+    up[axis] = sign
+    across = rest[rig.joints["left_hip"]] - rest[rig.joints["right_hip"]]
+    left = across - up * (across @ up)
+    length = float(np.linalg.norm(left))
+    if not length > 1e-6 * float(np.abs(rest).max()):
+        return np.eye(3)
+    left = left / length
+    return np.stack([left, up, np.cross(left, up)], axis=1)
+
+
+def _upright(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[int, float]:
+    """(axis, sign) nearest to the way from hips to shoulders in the rest pose; without a rig the longest extent."""
+    if rig is None:
+        return int(np.ptp(rest, axis=0).argmax()), 1.0
+    joints = rig.joints
+    way = rest[[joints["left_shoulder"], joints["right_shoulder"]]] - rest[[joints["left_hip"], joints["right_hip"]]]
+    way = way.mean(axis=0)
+    axis = int(np.abs(way).argmax())
+    return axis, 1.0 if way[axis] >= 0 else -1.0
+
+
+def _up(rest: Array, rig: bvh_rigs.Rig | None) -> str:
+    """The up axis; "unknown" where the rest pose gives no good reason for one."""
+    axis, sign = _upright(rest, rig)
+    if rig is None and (axis == 0 or not np.ptp(rest, axis=0)[axis] > 0):
+        return "unknown"
+    return ("" if sign > 0 else "-") + _AXES[axis]
+
+
+def _leg(rest: Array, rig: bvh_rigs.Rig) -> float:
+    """Thigh plus shin, mean of both sides."""
+    spots = [[rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle")] for side in ("left", "right")]
+    return float(np.linalg.norm(np.diff(np.array(spots), axis=1), axis=-1).sum() / 2)
+
+
+def _guess(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[str, float]:
+    """(unit, factor to it) by the size of the person."""
+    if rig is None:
+        return bvh_rigs.guess_unit(float(np.ptp(rest, axis=0).max()) * bvh_rigs.LEG_TO_STATURE, "")
+    return bvh_rigs.guess_unit(_leg(rest, rig), rig.name)
+
+
+def _mm_by_stature(rest: Array, rig: bvh_rigs.Rig) -> float:
+    """mm to a unit nobody knows, as if the person were of usual stature."""
+    leg = _leg(rest, rig)
+    return bvh_rigs.STATURE_MM * bvh_rigs.LEG_TO_STATURE / leg if leg > 0 else 1.0

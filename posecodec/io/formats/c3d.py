@@ -1,0 +1,282 @@
+"""C3D motion capture files: the labeled points, read from and written to bytes by our own code (`c3d_parse`).
+
+One person, whose keypoints are the points in their order; the labels of several subjects ("Anna:LASI") stay apart by name.
+A point is missing where it is NaN or its residual is below 0. Up is the axis of POINT:Y_SCREEN. Leaves out analog data,
+events, residuals, camera masks and every parameter but those of the points: what a file has of them is reported.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.formats import c3d_parser
+from posecodec.io.formats.bvh_parser import USUAL_RATES
+from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, KEY, Content, Parameters
+from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing.points import usable
+from posecodec.io.parsing.zeros import report_zeros
+from posecodec.pose.sequence import AXES, PoseSequence
+from posecodec.pose.skeleton import Skeleton
+
+UNITS = {
+    "mm": "mm", "millimeters": "mm", "cm": "cm", "centimeters": "cm", "m": "m", "meters": "m", "in": "in", "inches": "in",
+    "px": "px",
+}  # fmt: skip
+_NO_POSITIONS = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
+_LIST = 255
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The points of a `.c3d`, in the unit of POINT:UNITS, float32.
+
+    Integer files are scaled. metadata `c3d`: `first_frame` if it is not 1, `units` if they are no unit known here,
+    `x_screen` if it is not the axis written by default. fps: instead of POINT:RATE.
+    Raises InputError if the file is cut short, its counts do not fit, or it has no labeled points.
+    """
+    content = c3d_parser.parse(read_bytes(path))
+    names = _names(content)
+    gone = content.points[..., 3] < 0
+    points = usable(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
+    report_zeros(points)
+    _report_left_out(content)
+    unit, up, facts = _labels(content)
+    rate = _rate(content.rate) if fps is None else fps
+    return PoseSequence.of(
+        points,
+        fps=rate,
+        skeleton=Skeleton.custom(names),
+        unit=unit,
+        up=up,
+        metadata={"source_format": "c3d"} | ({"c3d": facts} if facts else {}),
+    )
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """A `.c3d` of floats (Intel): labels, unit, rate, axis and number of the first frame as they were read.
+
+    Missing points are 0, 0, 0 with residual -1, the others have residual 0. Confidences and the id are left behind.
+    Raises UsageError unless it is one person in 3D at a constant rate, with keypoint names that a label can hold.
+    """
+    _check_fits(sequence)
+    points = sequence.positions[:, 0].astype("<f4")
+    if not (np.isfinite(points) | np.isnan(points)).all():
+        raise UsageError("a coordinate is beyond float32, which .c3d holds; save as .npz")
+    missing = ~sequence.valid[:, 0]
+    values = np.zeros((*missing.shape, 4), "<f4")
+    values[..., :3] = np.where(missing[..., None], np.float32(0), points)
+    values[..., 3] = np.where(missing, np.float32(-1), np.float32(0))
+    facts = sequence.metadata.get("c3d")
+    first = facts.get("first_frame") if isinstance(facts, dict) else None
+    first = first if type(first) is int and 1 <= first < 1 << 31 else 1
+    scale = -max(float(np.abs(values[..., :3]).max()) / 32000, 1e-30)
+    head = _header(sequence, first, scale)
+    body = values.tobytes()
+    write_atomic(path, head + body + bytes(-len(body) % BLOCK), force)
+
+
+def _names(content: Content) -> list[str]:
+    """A label for each point. Those without are called *N, as capture software does, N counting from 1."""
+    found = [text for key in _numbered(content.parameters, "POINT:LABELS") for text in content.parameters[key].texts]
+    count = content.points.shape[1]
+    labels = (found + [""] * count)[:count]
+    if all(label.startswith("*") or not label for label in labels):
+        raise InputError(f"none of the {count} points has a label in POINT:LABELS; label them in the capture software")
+    nameless = labels.count("")
+    if nameless:
+        report_change(f"{nameless} points without a label are called *N, N counting from 1")
+    names = [label or f"*{i}" for i, label in enumerate(labels, 1)]
+    return _unique(names)
+
+
+def _numbered(parameters: Parameters, name: str) -> list[str]:
+    """NAME, NAME2, NAME3, ... as far as they are there: one list may have 255 entries."""
+    keys = [name]
+    while f"{name}{len(keys) + 1}" in parameters:
+        keys.append(f"{name}{len(keys) + 1}")
+    return [key for key in keys if key in parameters]
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names, with _2, _3 behind those that were there before."""
+    taken, counts, result = set(names), Counter[str](), []
+    for name in names:
+        counts[name] += 1
+        new = name
+        while counts[name] > 1 and new in taken:
+            new = f"{name}_{counts[name]}"
+            counts[name] += new in taken
+        taken.add(new)
+        result.append(new)
+    changed = [new for old, new in zip(names, result, strict=True) if new != old]
+    if changed:
+        report_change(f"{len(changed)} labels are there twice; the later ones get a number ({changed[0]})")
+    return result
+
+
+def _labels(content: Content) -> tuple[str, str, dict[str, Any]]:
+    """Unit, up axis, and what is needed to write the file again."""
+    text, up, across = (_text(content.parameters, f"POINT:{key}") for key in ("UNITS", "Y_SCREEN", "X_SCREEN"))
+    unit = UNITS.get(text.lower(), "unknown")
+    axis = up.lower().removeprefix("+")
+    axis = axis if axis in AXES else "unknown"
+    facts: dict[str, Any] = {}
+    if content.first != 1:
+        facts["first_frame"] = content.first
+    if text and unit == "unknown":
+        facts["units"] = text
+    if across and axis != "unknown" and across != _across(axis):
+        facts["x_screen"] = across
+    return unit, axis, facts
+
+
+def _text(parameters: Parameters, name: str) -> str:
+    return "".join(parameters[name].texts[:1]) if name in parameters else ""
+
+
+def _across(up: str) -> str:
+    """The axis to the right on a screen where `up` is up, if nothing is known of it."""
+    return "+Y" if up.endswith("x") else "+X"
+
+
+def _rate(rate: float) -> float:
+    """The usual rate that is this float32, or else its shortest decimal: 29.97, not 29.969999313354492."""
+    if not (math.isfinite(rate) and rate > 0):
+        raise NoRateError(NO_RATE)
+    usual = next((r for r in USUAL_RATES if np.float32(r) == np.float32(rate)), None)
+    return float(usual or str(np.float32(rate)))
+
+
+def _report_left_out(content: Content) -> None:
+    parameters = content.parameters
+    residual = content.points[..., 3]
+    measured = int(((residual > 0) | (residual < -1)).sum())
+    parts = [
+        (c3d_parser.count(parameters, "ANALOG:USED", 0), "analog channels"),
+        (content.events or c3d_parser.count(parameters, "EVENT:USED", 0), "events"),
+        (measured, "residuals"),
+    ]
+    found = [f"{count} {what}" for count, what in parts if count]
+    groups = {key.partition(":")[0] for key in parameters} - {"POINT", "ANALOG", "EVENT", "TRIAL"}
+    if groups:
+        found.append(f"the parameters of {', '.join(sorted(groups))}"[:300])
+    if found:
+        report_change(f"{'; '.join(found)} are not kept")
+    kinds = {kind: len(parameters[f"POINT:{kind}"].texts) for kind in _NO_POSITIONS if f"POINT:{kind}" in parameters}
+    other = [f"{count} {kind.lower()}" for kind, count in kinds.items() if count]
+    if other:
+        report_change(f"some points are no positions but {', '.join(other)} of a model; they are kept as points")
+
+
+def _check_fits(sequence: PoseSequence) -> None:
+    if sequence.people != 1 or sequence.dims != 3 or not sequence.frames:
+        found = f"{sequence.frames} frames of {sequence.people} people in {sequence.dims}D"
+        raise UsageError(f".c3d holds one person in 3D, this is {found}; save as .npz or .csv")
+    if sequence.fps is None:
+        raise UsageError(".c3d holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
+    with np.errstate(over="ignore"):
+        stored = float(np.float32(sequence.fps))
+    if not (math.isfinite(stored) and stored > 0):
+        raise UsageError(f"the rate {sequence.fps} is beyond float32, which .c3d holds; save as .npz")
+    if _rate(stored) != sequence.fps:
+        report_change(f"the rate {sequence.fps} is written as {np.float32(sequence.fps)}, as precise as .c3d can be")
+    names = sequence.skeleton.keypoints
+    wrong = [n for n in names if n != n.strip("\0 ") or not n or len(n.encode()) > _LIST]
+    if wrong or all(n.startswith("*") for n in names):
+        raise UsageError(f"the keypoint name {(wrong or names)[0]!r:.60} is no label; rename it or save as .npz")
+    if (sequence.confidence[sequence.valid] != 1).any():
+        report_change(".c3d has no room for confidences; they are left behind")
+    if sequence.ids != ("0",):
+        report_change(f".c3d has no room for the id {sequence.ids[0]!r}; it is left behind")
+
+
+def _header(sequence: PoseSequence, first: int, scale: float) -> bytes:
+    """Header and parameter section, up to the data."""
+    count, frames, rate = len(sequence.skeleton), sequence.frames, float(sequence.fps or 0)
+    if count > COUNT_FULL:
+        raise UsageError(f"{count} keypoints; .c3d holds {COUNT_FULL}, save as .npz")
+    size = len(_section(sequence, first, scale, 0))
+    blocks = -(-size // BLOCK)
+    if blocks > _LIST:
+        raise UsageError(f"{count} labels need {size} bytes, more than the {_LIST * BLOCK} of .c3d; save as .npz")
+    section = _section(sequence, first, scale, 2 + blocks)
+    last = min(first + frames - 1, COUNT_FULL)
+    words = struct.pack("<4H", count, 0, min(first, COUNT_FULL), last)
+    head = bytes((2, KEY)) + words + struct.pack("<HfHHf", 0, scale, 2 + blocks, 0, rate)
+    head = head.ljust(2 * 149, b"\0") + struct.pack("<H", 12345)
+    section = section[:2] + bytes((blocks,)) + section[3:]
+    return head.ljust(BLOCK, b"\0") + section.ljust(blocks * BLOCK, b"\0")
+
+
+def _section(sequence: PoseSequence, first: int, scale: float, start: int) -> bytes:
+    """The parameter section; `start` is the block of the data."""
+    names = [name.encode() for name in sequence.skeleton.keypoints]
+    facts = sequence.metadata.get("c3d")
+    facts = facts if isinstance(facts, dict) else {}
+    frames, count = sequence.frames, len(names)
+    point = [
+        _integers("USED", count),
+        _integers("FRAMES", min(frames, COUNT_FULL)),
+        _integers("DATA_START", start),
+        _floats("SCALE", scale),
+        _floats("RATE", float(sequence.fps or 0)),
+    ]
+    units = sequence.unit if sequence.unit != "unknown" else facts.get("units")
+    if isinstance(units, str) and 0 < len(units.encode()) <= _LIST:
+        point.append(_texts("UNITS", [units.encode()]))
+    if sequence.up != "unknown":
+        across = facts.get("x_screen")
+        across = across if isinstance(across, str) and re.fullmatch("[+-][XYZ]", across) else _across(sequence.up)
+        up = sequence.up.upper() if sequence.up.startswith("-") else f"+{sequence.up.upper()}"
+        point += [_texts("X_SCREEN", [across.encode()]), _texts("Y_SCREEN", [up.encode()])]
+    for number, at in enumerate(range(0, count, _LIST), 1):
+        point.append(_texts(f"LABELS{number if number > 1 else ''}", names[at : at + _LIST]))
+    if frames >= COUNT_FULL:
+        point.append(_floats("LONG_FRAMES", frames))
+    groups = [("POINT", point), ("ANALOG", [_integers("USED", 0)])]
+    if first + frames - 1 > COUNT_FULL:
+        fields = (("ACTUAL_START_FIELD", first), ("ACTUAL_END_FIELD", first + frames - 1))
+        groups.append(("TRIAL", [_integers(name, n & 0xFFFF, n >> 16) for name, n in fields]))
+    return b"\x01\x50\x00\x54" + b"".join(_group(i, *group) for i, group in enumerate(groups, 1)) + bytes(2)
+
+
+Part = tuple[str, bytes]
+"""A parameter's name, and its type, dimensions and data."""
+
+
+def _integers(name: str, *values: int) -> Part:
+    return name, struct.pack("<bB", 2, len(values) > 1) + _sizes(values) + struct.pack(f"<{len(values)}H", *values)
+
+
+def _floats(name: str, *values: float) -> Part:
+    return name, struct.pack("<bB", 4, len(values) > 1) + _sizes(values) + struct.pack(f"<{len(values)}f", *values)
+
+
+def _sizes(values: Sequence[float]) -> bytes:
+    return bytes((len(values),)) if len(values) > 1 else b""
+
+
+def _texts(name: str, texts: Sequence[bytes]) -> Part:
+    width = max(map(len, texts))
+    return name, struct.pack("<bBBB", -1, 2, width, len(texts)) + b"".join(t.ljust(width) for t in texts)
+
+
+def _group(number: int, name: str, parts: Sequence[Part]) -> bytes:
+    """A group's record and those of its parameters."""
+    records = [_record(-number, name, b"")]
+    return b"".join(records + [_record(number, key, content) for key, content in parts])
+
+
+def _record(number: int, name: str, content: bytes) -> bytes:
+    content += b"\0"  # no description
+    return struct.pack("<bb", len(name), number) + name.encode() + struct.pack("<H", 2 + len(content)) + content

@@ -1,0 +1,335 @@
+"""DeepLabCut tracks and labels: `.csv`, and `.h5` as pandas writes it, in its table and its fixed format.
+
+Columns are named by scorer, individual (in multi-animal projects), bodypart and coordinate (x, y, likelihood; x, y, z of
+3D projects). Rows are video frames, or labeled images whose file name ends in the frame number. Individuals are people;
+where their bodyparts differ, as those of "single" do, each has the keypoints of all. Positions are pixels, y down; those
+of 3D projects are in the unit of their calibration, which the file does not say. The file states no frame rate. The `.h5`
+is read by h5py alone: pandas would unpickle what the file holds. Leaves out config.yaml (so there are no edges) and
+writing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.io.filesystem import check_file, read_bytes, reader
+from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing import hdf5
+from posecodec.io.parsing.points import scored, usable
+from posecodec.io.parsing.safe_pickle import unpickle
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
+
+LEVELS = ("scorer", "bodyparts", "coords")
+LEVELS_MULTI = ("scorer", "individuals", "bodyparts", "coords")
+COORDS = ("x", "y", "z", "likelihood")
+_GROUP = "df_with_missing"
+_EMPTY = ("", "nan", "NaN", "NA")
+_NUMBER, _IMAGE = re.compile(r"(\d{1,15})(?:\.0+)?"), re.compile(r".*?(\d{1,15})\.[A-Za-z]\w{0,7}")
+_TIMES_AS_LARGE, _CELLS_FREE = 2, 5_000_000
+
+Column = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """columns: W names by level. rows: T frame numbers or image paths, as text. values: (T, W)."""
+
+    columns: list[Column]
+    rows: list[str]
+    values: NDArray[Any]
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The individuals of a DeepLabCut `.csv` or `.h5`; the likelihood is the confidence, as it is (1 in files of labels).
+
+    Frames run from the first row's number to the last's; numbers without a row are all missing. Positions of an `.h5` are
+    float64, as in the file. metadata `dlc`: the scorer, and `first_frame` where that is not 0.
+    fps: frames per second, needed. Raises InputError if the content is no DeepLabCut table, and says where; NoRateError
+    without fps.
+    """
+    check_file(path)
+    binary = hdf5.is_hdf5(path)
+    table = _read_h5(path) if binary else _read_csv(read_bytes(path))
+    if not table.rows:
+        raise InputError("a header but no rows; analyze the video again")
+    return _sequence(table, fps, binary)
+
+
+def _sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequence:
+    scorer, ids, keypoints, dims = _names(table.columns)
+    numbers = _frame_numbers(table.rows)
+    values = _placed(table, numbers, ids, keypoints)
+    positions = usable(values[..., :dims])
+    given = any(column[-1] == "likelihood" for column in table.columns)
+    confidence = scored(positions, values[..., 3], "likelihood") if given else None
+    if fps is None:
+        raise NoRateError(NO_RATE)
+    facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
+    return PoseSequence.of(
+        positions,
+        fps=fps,
+        confidence=confidence,
+        skeleton=Skeleton.custom(keypoints),
+        unit="px" if dims == 2 else "unknown",
+        up="-y" if dims == 2 else "unknown",
+        ids=ids or None,
+        metadata={"source_format": "dlc", "dlc": facts},
+        exact=exact,
+    )
+
+
+def _names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], int]:
+    """Scorer, individuals (none in single-animal files), bodyparts in order of appearance, and 2 or 3."""
+    wrong = next((c for c in columns if c[-1] not in COORDS), None)
+    if wrong is not None:
+        raise InputError(f"the column {'/'.join(wrong)} is none of {', '.join(COORDS)}; export the file again")
+    if len(set(columns)) != len(columns):
+        raise InputError(f"the column {'/'.join(_repeated(columns))} is there twice; keep one")
+    scorers = list(dict.fromkeys(c[0] for c in columns))
+    if len(scorers) != 1:
+        raise InputError(f"{len(scorers)} scorers ({', '.join(scorers[:3])}), one was expected; keep one to a file")
+    ids = list(dict.fromkeys(c[1] for c in columns if len(c) == 4))
+    dims = 3 if any(c[-1] == "z" for c in columns) else 2
+    given = set(columns)
+    for start in dict.fromkeys(c[:-1] for c in columns):
+        lacking = [axis for axis in "xyz"[:dims] if (*start, axis) not in given]
+        if lacking:
+            raise InputError(f"{'/'.join(start)} has no column {lacking[0]}; export the file again")
+    return scorers[0], ids, list(dict.fromkeys(c[-2] for c in columns)), dims
+
+
+def _repeated(columns: Sequence[Column]) -> Column:
+    return Counter(columns).most_common(1)[0][0]
+
+
+def _frame_numbers(rows: Sequence[str]) -> list[int]:
+    """The frame number of each row: the row's own, or that at the end of the image's name."""
+    folders, numbers, seen = set[str](), [], set[int]()
+    for place, row in enumerate(rows):
+        folder, _, name = row.replace("\\", "/").rpartition("/")
+        digits = (None if folder else _NUMBER.fullmatch(name)) or _IMAGE.fullmatch(name)
+        if digits is None:
+            raise InputError(f"row {place} is named {row!r:.80}; a frame number or an image with one was expected")
+        number = int(digits[1])
+        folders.add(folder)
+        if number in seen:
+            raise InputError(f"row {place} is frame {number}, which is there twice; keep one row a frame")
+        seen.add(number)
+        numbers.append(number)
+    if len(folders) > 1:
+        raise InputError(f"rows are of {len(folders)} folders ({sorted(folders)[:2]} ...); keep one video to a file")
+    return numbers
+
+
+def _placed(table: _Table, numbers: Sequence[int], ids: Sequence[str], keypoints: Sequence[str]) -> NDArray[Any]:
+    """(T, P, K, 4): x, y, z, likelihood, NaN where the file has nothing."""
+    first, count = min(numbers), max(numbers) - min(numbers) + 1
+    shape = (count, max(len(ids), 1), len(keypoints), len(COORDS))
+    cells = shape[0] * shape[1] * shape[2] * shape[3]
+    if cells > _TIMES_AS_LARGE * table.values.size + _CELLS_FREE:
+        raise InputError(
+            f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts, but only "
+            f"{len(numbers)} rows of {len(table.columns)} columns; split the file"
+        )
+    if count > len(numbers):
+        report_change(
+            f"{count - len(numbers)} frames between the first and the last are not in it; all is missing there"
+        )
+    values = np.full(shape, np.nan, table.values.dtype)
+    rows = np.array(numbers) - first
+    person, point = ({name: i for i, name in enumerate(names)} for names in (ids, keypoints))
+    for w, column in enumerate(table.columns):
+        p = person[column[1]] if len(column) == 4 else 0
+        values[rows, p, point[column[-2]], COORDS.index(column[-1])] = table.values[:, w]
+    return values
+
+
+def _read_csv(data: bytes) -> _Table:
+    """Header lines, each named in its first cell, then a row a frame."""
+    lines = _csv_rows(data)
+    header: list[list[str]] = []
+    for _, cells in lines:
+        header.append(cells)
+        if cells[0] == "coords" or len(header) == len(LEVELS_MULTI):
+            break
+    labels = tuple(cells[0] for cells in header)
+    if labels not in (LEVELS, LEVELS_MULTI):
+        raise InputError(
+            f"the first lines are {labels!r:.100}, expected {LEVELS} or {LEVELS_MULTI}; is it DeepLabCut's?"
+        )
+    width = len(header[0])
+    start = next((i for i, cell in enumerate(header[-1]) if cell in COORDS), width)
+    if any(len(cells) != width for cells in header) or start == width:
+        raise InputError(f"the header lines have {[len(c) for c in header]} cells; equally many were expected")
+    columns = list(zip(*(cells[start:] for cells in header), strict=True))
+    rows, values = _csv_values(lines, width, start)
+    return _Table(columns, rows, values)
+
+
+def _csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of the lines that hold anything."""
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
+    try:
+        for cells in lines:
+            if any(cells):
+                yield lines.line_num, cells
+    except UnicodeDecodeError as error:
+        raise InputError(f"no UTF-8 text after line {lines.line_num}; export it again") from error
+    except csv.Error as error:
+        raise InputError(f"line {lines.line_num} is no CSV ({error}); export it again") from error
+
+
+def _csv_values(
+    lines: Iterator[tuple[int, list[str]]], width: int, start: int
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Names and (T, W) values of the rows; a name is the cells before the values, put together as a path."""
+    rows, values = [], []
+    for line, cells in lines:
+        if len(cells) != width:
+            raise InputError(
+                f"line {line} has {len(cells)} cells, the header {width}; the file is cut short or damaged"
+            )
+        rows.append("/".join(cells[:start]))
+        with np.errstate(over="ignore"):
+            values.append(np.array([_number(cell, line) for cell in cells[start:]], np.float32))
+    return rows, np.array(values, np.float32)
+
+
+def _number(cell: str, line: int) -> float:
+    if cell in _EMPTY:
+        return np.nan
+    try:
+        return float(cell if "_" not in cell else "?")
+    except ValueError as error:
+        raise InputError(f"line {line} holds {cell!r:.40} where a number was expected; export it again") from error
+
+
+def _read_h5(path: Path) -> _Table:
+    with hdf5.opened(path) as file:
+        names = [_GROUP] if _GROUP in file else sorted(file)
+        if len(names) != 1:
+            raise InputError(f"no group {_GROUP!r}, only {names[:10]}; give DeepLabCut's own .h5")
+        frame = hdf5.group(file, names[0])
+        kind = _attribute(frame, "pandas_type")
+        if kind == "frame_table":
+            return _read_table(frame)
+        if kind == "frame":
+            return _read_fixed(frame)
+    raise InputError(f"group {names[0]!r} is {kind!r:.40}, a pandas frame was expected; give DeepLabCut's own .h5")
+
+
+def _read_table(frame: Any) -> _Table:
+    """pandas' table format: one record a row; the columns are in a pickled attribute."""
+    table = hdf5.dataset(frame, "table")
+    fields = table.dtype.names or ()
+    blocks = [name for name in fields if name.startswith("values_block_")]
+    if table.ndim != 1 or "index" not in fields or not blocks or table.dtype.hasobject:
+        raise InputError(f"the table has the fields {fields!r:.80}; index and values_block_0 were expected")
+    axes = _unpickled(frame, "non_index_axes")
+    order = _columns(axes[0][1] if len(axes) == 1 and len(axes[0]) == 2 else None)
+    found: dict[Column, NDArray[Any]] = {}
+    for name in blocks:
+        block = _float_block(table[name], name)
+        columns = order if len(blocks) == 1 else _columns(_unpickled(table, f"{name}_kind"))
+        found.update(zip(_fitting(columns, block, name), block.T, strict=True))
+    if found.keys() != set(order):
+        raise InputError(f"values for {len(found)} columns, but {len(order)} are named; the file is damaged")
+    values = np.stack([found[column] for column in order], axis=1)
+    return _Table(order, _row_names(table["index"]), values)
+
+
+def _read_fixed(frame: Any) -> _Table:
+    """pandas' fixed format: the columns as levels and codes, the values in one block or several."""
+    order = _multi_index(frame, "axis0")
+    many = _attribute(frame, "axis1_variety") == "multi"
+    rows = ["/".join(row) for row in _multi_index(frame, "axis1")] if many else _row_names(_index(frame, "axis1"))
+    values = np.full((len(rows), len(order)), np.nan)
+    place = {column: w for w, column in enumerate(order)}
+    for name in sorted(key for key in frame if re.fullmatch(r"block\d+_values", key)):
+        block = _float_block(hdf5.numbers(frame, name, 2), name)
+        block = block if _attribute(frame[name], "transposed") else block.T
+        columns = _fitting(_multi_index(frame, name.replace("values", "items")), block, name)
+        if len(block) != len(rows) or not place.keys() >= set(columns):
+            raise InputError(f"{name} is {block.shape}, for {len(rows)} rows of other columns; the file is damaged")
+        values[:, [place[column] for column in columns]] = block
+    return _Table(order, rows, values)
+
+
+def _multi_index(frame: Any, name: str) -> list[Column]:
+    """The tuples of a MultiIndex, from its levels and codes."""
+    count = _attribute(frame, f"{name}_nlevels")
+    if count not in (1, 2, 3, 4):
+        raise InputError(f"{name} has {count!r:.20} levels; those of {LEVELS_MULTI} were expected")
+    parts = []
+    for level in range(int(count)):
+        names = hdf5.texts(frame, f"{name}_level{level}")
+        codes = hdf5.numbers(frame, f"{name}_label{level}", 1)
+        if codes.dtype.kind == "f" or ((codes < 0) | (codes >= len(names))).any():
+            raise InputError(f"{name}_label{level} points outside the {len(names)} names; the file is damaged")
+        parts.append([names[code] for code in codes.tolist()])
+    columns = list(zip(*parts, strict=True))
+    return _columns(columns) if name == "axis0" else columns
+
+
+def _index(frame: Any, name: str) -> NDArray[Any]:
+    found = hdf5.dataset(frame, name)
+    if found.ndim != 1 or found.dtype.kind not in "iuS":
+        raise InputError(f"the rows' names are {found.dtype} {found.shape}; frame numbers or image paths were expected")
+    return np.asarray(found[()])
+
+
+def _row_names(index: NDArray[Any]) -> list[str]:
+    if index.dtype.kind not in "iuS":
+        raise InputError(f"the rows' names are {index.dtype}; frame numbers or image paths were expected")
+    return [str(row) if isinstance(row, int) else hdf5.text(row, "the rows' names") for row in index.tolist()]
+
+
+def _columns(names: Any) -> list[Column]:
+    """Names of columns from a file. Raises InputError unless they are texts in 3 or 4 levels."""
+    names = names if isinstance(names, list) else []
+    columns = [tuple(hdf5.text(part, "a column's name") for part in name) for name in names if isinstance(name, tuple)]
+    depth = {len(column) for column in columns}
+    if len(columns) != len(names) or depth not in ({3}, {4}):
+        raise InputError(f"the columns are not named in the levels {LEVELS} or {LEVELS_MULTI}; is it DeepLabCut's?")
+    return columns
+
+
+def _fitting(columns: list[Column], block: NDArray[Any], name: str) -> list[Column]:
+    if block.shape[1] != len(columns):
+        raise InputError(f"{name} has {block.shape[1]} columns, but {len(columns)} are named; the file is damaged")
+    return columns
+
+
+def _float_block(block: NDArray[Any], name: str) -> NDArray[Any]:
+    """(T, W) numbers. Raises InputError where they are something else."""
+    if block.dtype.kind not in "iuf" or block.ndim != 2:
+        raise InputError(f"{name} is {block.dtype} {block.shape}; numbers in rows and columns were expected")
+    return block.astype(np.float64, copy=False)
+
+
+def _unpickled(owner: Any, name: str) -> Any:
+    """A list in a pickled attribute, by the unpickler that runs nothing."""
+    data = hdf5.attribute(owner, name)
+    value = unpickle(bytes(data), f"attribute {name!r}") if isinstance(data, bytes) else None
+    if not isinstance(value, list):
+        raise InputError(f"attribute {name!r} is missing or no list; was the file written by pandas?")
+    return value
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    """An attribute, bytes as text."""
+    value = hdf5.attribute(owner, name)
+    return value.decode("latin1") if isinstance(value, bytes) else value

@@ -1,0 +1,122 @@
+"""FreeMoCap recordings: `output_data/mediapipe_{body,left_hand,right_hand,face}_3d_xyz.npy` of one person.
+
+Each file is an array (T, 33 | 21 | 21 | 478, 3), NaN where missing; those that are there make one skeleton. The files
+state neither unit nor rate: FreeMoCap's own export to Blender takes them as millimeters. Which axis is up depends on the
+calibration. Leaves out mediapipe_skeleton_3d.npy (the same points once more), other trackers, reprojection errors, center
+of mass, and writing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.io.filesystem import read_bytes, reader
+from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing.numpy_arrays import decode_array
+from posecodec.io.parsing.points import usable
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import MEDIAPIPE33, Skeleton
+
+PARTS = {"body": (33,), "left_hand": (21,), "right_hand": (21,), "face": (478, 468)}
+"""Parts in the order of the keypoints, and how many points each can have (a face without irises has 468)."""
+FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+HAND = ("wrist", *(f"{finger}{joint}" for finger in FINGERS for joint in (1, 2, 3, 4)))
+FOLDER = "output_data"
+_NAME = re.compile(r"mediapipe_(body|face|left_hand|right_hand)_3d_xyz\.npy")
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The person of a recording: its folder, the folder `output_data` in it, or one of the files.
+
+    Keypoints of the body have MediaPipe's names, others PART/NAME, such as left_hand/thumb1 or face/0.
+    fps: frames per second, needed. Raises InputError if there is no such file or the files do not fit each other,
+    NoRateError without fps.
+    """
+    parts = {part: _part(file, part) for part, file in _files(path).items()}
+    _check_frames(parts)
+    points = usable(np.concatenate(list(parts.values()), axis=1))
+    skeleton = _skeleton({part: array.shape[1] for part, array in parts.items()})
+    report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
+    if fps is None:
+        raise NoRateError(NO_RATE)
+    return PoseSequence.of(
+        points, fps=fps, skeleton=skeleton, unit="mm", metadata={"source_format": "freemocap"}, exact=True
+    )
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """part -> file, in the order of PARTS."""
+    if not path.is_dir():
+        match = _NAME.fullmatch(path.name)
+        if match is None and path.exists():
+            raise InputError("the name is not mediapipe_PART_3d_xyz.npy; give it FreeMoCap's name, or --from npy")
+        return {match[1] if match else "body": path}
+    for folder in (path, path / FOLDER):
+        found = {part: folder / f"mediapipe_{part}_3d_xyz.npy" for part in PARTS}
+        found = {part: file for part, file in found.items() if file.exists()}
+        if found:
+            return found
+    raise InputError("no mediapipe_*_3d_xyz.npy in this folder; give the folder output_data of a processed recording")
+
+
+def _part(file: Path, part: str) -> NDArray[Any]:
+    """(T, K, 3) of one file."""
+    try:
+        points = decode_array(read_bytes(file), "the array")
+    except InputError as error:
+        raise InputError(f"{file.name}: {error}") from error
+    counts = PARTS[part]
+    if points.dtype.kind not in "fiu" or points.ndim != 3 or points.shape[1] not in counts or points.shape[2] != 3:
+        found = f"{points.dtype} {points.shape}"
+        raise InputError(
+            f"{file.name}: {found}, numbers (T, {counts[0]}, 3) were expected; process the recording again"
+        )
+    if not len(points):
+        raise InputError(f"{file.name}: no frames in it; process the recording again")
+    return points
+
+
+def _check_frames(parts: dict[str, NDArray[Any]]) -> None:
+    (first, points), *others = parts.items()
+    for part, array in others:
+        if len(array) != len(points):
+            raise InputError(
+                f"mediapipe_{first}_3d_xyz.npy has {len(points)} frames, mediapipe_{part}_3d_xyz.npy {len(array)}; "
+                "they are of different recordings, process it again"
+            )
+
+
+def _skeleton(counts: dict[str, int]) -> Skeleton:
+    """The keypoints of the parts that are there, with the edges of body and hands."""
+    if list(counts) == ["body"]:
+        return MEDIAPIPE33
+    names: list[str] = []
+    edges: list[tuple[int, int]] = []
+    for part, count in counts.items():
+        start = len(names)
+        names += _names(part, count)
+        edges += [(start + a, start + b) for a, b in _edges(part)]
+    sides = {name: name.replace("left", "right", 1) for name in names if "left" in re.split(r"[_/]", name)}
+    pairs = tuple((names.index(a), names.index(b)) for a, b in sides.items() if b in names)
+    return Skeleton("custom", tuple(names), tuple(edges), pairs)
+
+
+def _names(part: str, count: int) -> list[str]:
+    if part == "body":
+        return list(MEDIAPIPE33.keypoints)
+    return [f"{part}/{name}" for name in (HAND if part.endswith("hand") else range(count))]
+
+
+def _edges(part: str) -> tuple[tuple[int, int], ...]:
+    if part == "body":
+        return MEDIAPIPE33.edges
+    if part == "face":
+        return ()
+    return tuple((0 if i % 4 == 1 else i - 1, i) for i in range(1, len(HAND)))

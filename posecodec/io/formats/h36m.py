@@ -1,0 +1,121 @@
+"""Human3.6M as VideoPose3D prepares it: `data_3d_h36m.npz`, subjects and actions with 32 points at 50 frames per second.
+
+World coordinates in meters, z up. The file is a pickled dict, so it is read only when the caller names the format, and by
+an unpickler that runs nothing. The 17 points that move freely have the names of the skeleton h36m17; the other 15 repeat
+one of them or end a limb, and are named after the recording's own rig. Leaves out files of 17 points, 2D data, cameras
+and writing.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as layout
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError
+from posecodec.io.filesystem import check_file, reader
+from posecodec.io.parsing.points import usable
+from posecodec.io.parsing.safe_pickle import unpickle
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
+
+FPS = 50.0
+MEMBER = "positions_3d.npy"
+PARENTS = (
+    -1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 12, 16, 17, 18, 19, 20, 19, 22, 12, 24, 25, 26, 27, 28, 27, 30,
+)  # fmt: skip
+KEYPOINTS = (
+    "mid_hip", "right_hip", "right_knee", "right_ankle", "right_toe_base", "right_toe_end",
+    "left_hip", "left_knee", "left_ankle", "left_toe_base", "left_toe_end",
+    "spine_base", "spine", "thorax", "head", "head_top",
+    "left_collar", "left_shoulder", "left_elbow", "left_wrist", "left_thumb", "left_thumb_end",
+    "left_wrist_end", "left_hand_end",
+    "right_collar", "right_shoulder", "right_elbow", "right_wrist", "right_thumb", "right_thumb_end",
+    "right_wrist_end", "right_hand_end",
+)  # fmt: skip
+SKELETON = Skeleton(
+    "custom",
+    KEYPOINTS,
+    tuple((parent, i) for i, parent in enumerate(PARENTS) if parent >= 0),
+    tuple((KEYPOINTS.index(n), KEYPOINTS.index(n.replace("left", "right"))) for n in KEYPOINTS if n[:4] == "left"),
+    0,
+)
+_TIMES, _SPARE = 2, 50 << 20
+
+
+@reader
+def read(path: Path, *, item: str | None = None, fps: float | None = None) -> PoseSequence:
+    """One recording of the file. metadata `h36m`: which.
+
+    item: SUBJECT/ACTION, such as "S1/Directions 1"; the error without it lists what there is. fps: instead of 50.
+    Raises InputError if there is no such item, the file is no `data_3d_h36m.npz`, or asks for more than plain data.
+    """
+    recordings = _recordings(path)
+    if item is None or item not in recordings:
+        wrong = "" if item is None else f"no item {item!r}; "
+        listed = ", ".join(list(recordings)[:5])
+        raise InputError(
+            f"{wrong}the file holds {len(recordings)} recordings: {listed} ...; pass item= (--item) with one"
+        )
+    return PoseSequence.of(
+        usable(_checked(recordings[item], item)),
+        fps=FPS if fps is None else fps,
+        skeleton=SKELETON,
+        unit="m",
+        up="z",
+        metadata={"source_format": "h36m", "h36m": {"item": item}},
+        exact=True,
+    )
+
+
+def _recordings(path: Path) -> dict[str, Any]:
+    """SUBJECT/ACTION -> what the file holds under it."""
+    check_file(path)
+    value = unpickle(_pickle(path), MEMBER)
+    subjects = value[0] if isinstance(value, list) and len(value) == 1 else None
+    if not isinstance(subjects, dict) or not all(isinstance(actions, dict) for actions in subjects.values()):
+        raise InputError(f"{MEMBER} is no dict of subjects and actions; is it VideoPose3D's data_3d_h36m.npz?")
+    found = {f"{subject}/{action}": data for subject, actions in subjects.items() for action, data in actions.items()}
+    if not found:
+        raise InputError(f"{MEMBER} holds no recordings; prepare the file again")
+    return found
+
+
+def _pickle(path: Path) -> bytes:
+    """The bytes after the `.npy` header of the file's one member."""
+    data = _member(path)
+    stream = io.BytesIO(data)
+    version = layout.read_magic(stream)
+    header = layout.read_array_header_1_0 if version == (1, 0) else layout.read_array_header_2_0
+    shape, _, dtype = header(stream)
+    if shape != () or dtype != np.dtype(object):
+        raise InputError(f"{MEMBER} is {dtype} {shape}, a pickled dict was expected; is it data_3d_h36m.npz?")
+    return data[stream.tell() :]
+
+
+def _member(path: Path) -> bytes:
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        if MEMBER not in archive.namelist():
+            raise InputError(f"no {MEMBER} in it, only {archive.namelist()[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
+        info = archive.getinfo(MEMBER)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f"{MEMBER} is compressed by method {info.compress_type}; save it with numpy again")
+        if info.file_size > _TIMES * size + _SPARE:
+            raise InputError(f"{MEMBER} states {info.file_size} bytes in a file of {size}; the file is damaged")
+        return archive.read(info)
+
+
+def _checked(points: Any, item: str) -> NDArray[Any]:
+    """(T, 32, 3) float."""
+    if not isinstance(points, np.ndarray) or points.dtype.kind != "f" or points.shape[1:] != (len(KEYPOINTS), 3):
+        found = f"{points.dtype} {points.shape}" if isinstance(points, np.ndarray) else type(points).__name__
+        raise InputError(f"{item} is {found}, numbers (T, {len(KEYPOINTS)}, 3) were expected; prepare the file again")
+    if not len(points):
+        raise InputError(f"{item} has no frames; prepare the file again")
+    return points

@@ -1,0 +1,260 @@
+"""MediaPipe landmarks as JSON dumps, for which there is no canonical form: frames of landmarks; read only.
+
+A frame is null (nobody), a list of landmarks {x, y, z, visibility, presence, name}, or an object of such lists under the
+names of MediaPipe's results: pose_landmarks, pose_world_landmarks, left_hand_landmarks, right_hand_landmarks,
+face_landmarks, landmarks, world_landmarks, also in camelCase. Lists within a list are several people. The file is a list of
+frames, an object {"frames": [...], "fps": ...}, or one such frame. Leaves out presence beside visibility, handedness,
+blendshapes and world landmarks of hands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, report_change
+from posecodec.io.filesystem import reader
+from posecodec.io.parsing.detections import Body, load_json, sequence_of, unicode_text
+from posecodec.io.parsing.per_frame import numbers
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import BUILT_IN, MEDIAPIPE33, Skeleton, side_pairs
+from posecodec.pose.skeletons.naming import match
+
+PARTS = {"pose": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "face": "face/"}
+"""Parts in the order of the keypoints, with the prefix of their keypoints' names."""
+_WORLD = "world"
+_KEYS = {
+    "landmarks": "pose",
+    "pose_landmarks": "pose",
+    "world_landmarks": _WORLD,
+    "pose_world_landmarks": _WORLD,
+    "left_hand_landmarks": "left_hand",
+    "right_hand_landmarks": "right_hand",
+    "face_landmarks": "face",
+}
+_NUMBERS = ("x", "y", "z", "visibility", "presence")
+_KNOWN = {*_NUMBERS, "name"}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Landmarks:
+    """values: (K, 5) x, y, z, visibility, presence; NaN where not given. names: K, or none."""
+
+    place: str
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+
+
+_Frame = dict[str, list[_Landmarks | None]]
+"""Part -> the landmarks of each person."""
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The people of a dump of landmarks, y down.
+
+    World landmarks are read where the file has them, in meters; image landmarks otherwise, or where hands or a face come
+    with them, whose unit is unknown (fractions of the image's size, or pixels). D is 3 if every landmark has z. The
+    confidence is visibility, or presence, or 1; it may be a probability or its logit and is kept as it is. 33 landmarks
+    are mediapipe33; hands and face follow as left_hand/wrist, face/0. People keep their list order.
+    fps: frames per second, instead of the file's, or where it has none. Raises InputError if the file is of another form
+    or the number of landmarks changes, NoRateError if no rate is known.
+    """
+    content, size = load_json(path)
+    values, rate = _frames_and_rate(content)
+    left: Counter[str] = Counter()
+    frames: list[_Frame] = []
+    for i, value in enumerate(values):
+        values[i] = None
+        frames.append(_frame(value, f"frame {i}", left))
+    parts = _parts(frames)
+    samples = {part: _same(frames, part) for part in parts}
+    solid = _has_depth(frames, parts)
+    listed = {i: [(None, body) for body in _bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
+    _report(frames, parts, left, solid)
+    return sequence_of(
+        listed,
+        _skeleton(samples),
+        3 if solid else 2,
+        fps=rate if fps is None else fps,
+        size=size,
+        source="mediapipe",
+        facts={},
+        unit="m" if _WORLD in parts else "unknown",
+    )
+
+
+def _frames_and_rate(content: Any) -> tuple[list[Any], float | None]:
+    if isinstance(content, dict) and isinstance(content.get("frames"), list):
+        others = sorted(content.keys() - {"frames", "fps"})
+        if others:
+            report_change(f"{', '.join(others[:9])} of the file are not kept")
+        frames, rate = content["frames"], content.get("fps")
+        if rate is not None and type(rate) not in (int, float):
+            raise InputError(f"fps is {rate!r:.60}, a number was expected; correct it or pass --fps N")
+    else:
+        single = isinstance(content, dict) or _is_landmarks(content)
+        frames, rate = [content] if single else content, None
+    if not isinstance(frames, list):
+        raise InputError(f'this is {type(frames).__name__}; a list of frames or {{"frames": [...]}} was expected')
+    if not frames:
+        raise InputError("no frames in it; check that the export is whole")
+    return frames, rate
+
+
+def _is_landmarks(value: Any) -> bool:
+    """Whether a list is of landmarks themselves, not of frames or people."""
+    return isinstance(value, list) and any(isinstance(one, dict) and {"x", "y"} <= one.keys() for one in value)
+
+
+def _frame(value: Any, place: str, left: Counter[str]) -> _Frame:
+    if value is None:
+        return {}
+    if isinstance(value, list):
+        return {"pose": _people(value, place, left)}
+    if not isinstance(value, dict):
+        raise InputError(f"{place} is {type(value).__name__}; landmarks, an object of them or null were expected")
+    if isinstance(value.get("landmark"), list):
+        return {"pose": _people(value, place, left)}
+    found: _Frame = {}
+    for name, landmarks in value.items():
+        part = _KEYS.get(re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower())
+        if part is None:
+            left[name] += 1
+        else:
+            found[part] = _people(landmarks, f"{place}: {name}", left) if landmarks else []
+    return found
+
+
+def _people(value: Any, place: str, left: Counter[str]) -> list[_Landmarks | None]:
+    """One person's landmarks, or those of several."""
+    if isinstance(value, dict):  # protobuf's own JSON wraps the list
+        value = value.get("landmark")
+    if not isinstance(value, list):
+        raise InputError(f"{place} is {type(value).__name__}; a list of landmarks was expected")
+    if any(isinstance(one, list) or (isinstance(one, dict) and "landmark" in one) for one in value):
+        inner = [one.get("landmark") if isinstance(one, dict) else one for one in value]
+        return [_landmarks(one, f"{place}, person {p}", left) if one else None for p, one in enumerate(inner)]
+    return [_landmarks(value, place, left)] if value else []
+
+
+def _landmarks(value: Any, place: str, left: Counter[str]) -> _Landmarks:
+    """(K, 5) of a list of landmarks; null, or one without x or y, is missing."""
+    if not isinstance(value, list) or not all(one is None or isinstance(one, dict) for one in value):
+        raise InputError(f"{place} is no list of landmarks {{x, y, z, visibility}}; export it again")
+    for one in value:
+        left.update(() if one is None else one.keys() - _KNOWN)
+    flat = [None if one is None else one.get(name) for one in value for name in _NUMBERS]
+    with np.errstate(over="ignore", under="ignore"):
+        values = numbers(flat, place).reshape(-1, len(_NUMBERS)).astype(np.float32)
+    names = tuple(one.get("name") for one in value if one is not None)
+    named = len(names) == len(value) and all(isinstance(name, str) and name for name in names)
+    return _Landmarks(place, values, tuple(unicode_text(str(name)) for name in names) if named else ())
+
+
+def _parts(frames: Sequence[_Frame]) -> list[str]:
+    """Which parts are read: world landmarks alone, unless hands or a face are there as well."""
+    there = {part for frame in frames for part, people in frame.items() if any(p is not None for p in people)}
+    if _WORLD in there and not there & {"left_hand", "right_hand", "face"}:
+        return [_WORLD]
+    return [part for part in PARTS if part in there] or (["pose"] if _WORLD not in there else [_WORLD])
+
+
+def _same(frames: Sequence[_Frame], part: str) -> _Landmarks | None:
+    """The first landmarks of a part. Raises InputError if others are of another number; None if there are none."""
+    first: _Landmarks | None = None
+    for frame in frames:
+        for one in frame.get(part, []):
+            first = first or one
+            if one is not None and first is not None and len(one.values) != len(first.values):
+                raise InputError(
+                    f"{one.place} has {len(one.values)} landmarks, {first.place} {len(first.values)}; split the file"
+                )
+    return first
+
+
+def _has_depth(frames: Sequence[_Frame], parts: Sequence[str]) -> bool:
+    """Whether every landmark that is there has a z."""
+    seen = [one.values for frame in frames for part in parts for one in frame.get(part, []) if one is not None]
+    return all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
+
+
+def _bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool) -> list[Body]:
+    people = max((len(frame.get(part, [])) for part in samples), default=0)
+    found = []
+    for p in range(people):
+        parts = []
+        for part, sample in samples.items():
+            listed = frame.get(part, [])
+            one = listed[p] if p < len(listed) else None
+            count = len(sample.values) if sample is not None else len(MEDIAPIPE33)
+            parts.append(np.full((count, len(_NUMBERS)), np.nan, np.float32) if one is None else one.values)
+        found.append(_body(np.concatenate(parts), solid))
+    return found
+
+
+def _body(values: NDArray[np.float32], solid: bool) -> Body:
+    weights = np.where(np.isnan(values[:, 3]), values[:, 4], values[:, 3])
+    weights = np.where(np.isnan(weights), np.float32(1), weights)
+    return np.concatenate([values[:, : 3 if solid else 2], weights[:, None]], axis=1)
+
+
+def _skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
+    if set(samples) in ({"pose"}, {_WORLD}):
+        sample = next(iter(samples.values()))
+        if sample is None or (not sample.names and len(sample.values) == len(MEDIAPIPE33)):
+            return MEDIAPIPE33
+        if sample.names:
+            return match(sample.names) or Skeleton("custom", sample.names, (), side_pairs(sample.names))
+        return Skeleton("custom", tuple(str(k) for k in range(len(sample.values))))
+    names = [PARTS[part] + name for part, one in samples.items() if one is not None for name in _points(part, one)]
+    known = Skeleton.custom(names)
+    return known if known.name in BUILT_IN else _within_holistic(tuple(names))
+
+
+def _points(part: str, sample: _Landmarks) -> tuple[str, ...]:
+    """The names within a part: MediaPipe's where the number is, else numbers."""
+    count = len(sample.values)
+    if part == "pose" and count == len(MEDIAPIPE33):
+        return MEDIAPIPE33.keypoints
+    if part.endswith("hand") and count == 21:
+        return BUILT_IN["hand21"].keypoints
+    return tuple(str(k) for k in range(count))
+
+
+def _within_holistic(names: tuple[str, ...]) -> Skeleton:
+    """A skeleton of some of holistic543's keypoints (and perhaps others), with its edges and pairs among them."""
+    whole, index = BUILT_IN["holistic543"], {name: k for k, name in enumerate(names)}
+
+    def among(pairs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        named = ((whole.keypoints[a], whole.keypoints[b]) for a, b in pairs)
+        return tuple((index[a], index[b]) for a, b in named if a in index and b in index)
+
+    mapping = MEDIAPIPE33.to_coco19 if set(MEDIAPIPE33.keypoints) <= index.keys() else {}
+    return Skeleton("custom", names, among(whole.edges), among(whole.pairs), None, mapping)
+
+
+def _report(frames: Sequence[_Frame], parts: Sequence[str], left: Counter[str], solid: bool) -> None:
+    there = {part for frame in frames for part in frame}
+    if _WORLD in parts and "pose" in there:
+        report_change("world landmarks are read; the image landmarks beside them are left out")
+    elif _WORLD in there and _WORLD not in parts:
+        report_change("image landmarks are read, which hands and face have as well; world landmarks are left out")
+    seen = [one.values for frame in frames for part in parts for one in frame.get(part, []) if one is not None]
+    if not solid and any(not np.isnan(values[:, 2]).all() for values in seen):
+        report_change("some landmarks have no z; the z of the others is left out")
+    both = sum(int((~np.isnan(values[:, 3]) & ~np.isnan(values[:, 4])).sum()) for values in seen)
+    if both:
+        report_change(f"the presence of {both} landmarks is left out; their visibility is the confidence")
+    if left:
+        names = sorted(left)[:9]
+        if not any(frames):
+            raise InputError(f"no landmarks, only {', '.join(names)}; name them pose_landmarks or the like")
+        report_change(f"not kept: {', '.join(names)}")

@@ -1,0 +1,178 @@
+"""MMPose predictions as JSON: frames of instances, with or without `meta_info`; read only.
+
+`[{"frame_id": 0, "instances": [...]}]` of the inferencer, `{"meta_info": ..., "instance_info": [...]}` of the demo scripts,
+or the bare instances of one image. An instance is `keypoints` [[x, y], ...] or [[x, y, z], ...] and `keypoint_scores`,
+which become the confidence; there is no frame rate. Leaves out boxes and their scores, and what else `meta_info` holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posecodec.errors import InputError, report_change
+from posecodec.io.filesystem import reader
+from posecodec.io.formats.coco import BUILT_INS
+from posecodec.io.parsing.detections import Body, implied, key_of, load_json, sequence_of, unicode_text, whole
+from posecodec.io.parsing.per_frame import numbers
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import BUILT_IN, Skeleton, side_pairs
+from posecodec.pose.skeletons.naming import match
+
+_ID_KEYS = ("track_id", "instance_id")
+_KNOWN = {"keypoints", "keypoint_scores", *_ID_KEYS}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Instance:
+    place: str
+    key: str | None
+    body: Body
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The people of an MMPose prediction file: 2D in pixels, 3D in an unknown unit with an unknown axis up.
+
+    Frames are `frame_id`s, else the order of the list; those between others that are not there are missing. People are
+    told apart by `track_id` or `instance_id`, else by list order. Keypoints have the names of `meta_info`; without, 17 in
+    2D are taken as coco17 (26 halpe26, 133 coco133), which is reported. A missing score is 1, null a missing keypoint.
+    fps: frames per second, needed. metadata `mmpose`: the first frame's number if not 0.
+    Raises InputError if the file is of another form or keypoints change in number, NoRateError without fps.
+    """
+    content, size = load_json(path)
+    meta = content.get("meta_info") if isinstance(content, dict) else None
+    meta = meta if isinstance(meta, dict) else {}
+    frames = _frames(content)
+    left: Counter[str] = Counter()
+    listed: dict[int, list[_Instance]] = {}
+    for i, frame in enumerate(frames):
+        number, frames[i] = _number(frame, i), None
+        if number in listed:
+            raise InputError(f"frame {i}: frame_id {number} is there twice; keep one recording to a file")
+        listed[number] = _instances(frame["instances"], f"frame {number}", left)
+    if left:
+        report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
+    skeleton, dims = _same([one for found in listed.values() for one in found], meta)
+    return sequence_of(
+        {number: [(one.key, one.body) for one in found] for number, found in listed.items()},
+        skeleton,
+        dims,
+        fps=fps,
+        size=size,
+        source="mmpose",
+        facts={"first": min(listed)} if listed and min(listed) else {},
+        unit="px" if dims == 2 else "unknown",
+        up="-y" if dims == 2 else "unknown",
+    )
+
+
+def _frames(content: Any) -> list[Any]:
+    """Frames with their instances, of each of the three forms."""
+    found = content.get("instance_info") if isinstance(content, dict) else content
+    if not isinstance(found, list):
+        raise InputError(
+            'neither a list of frames nor an object with a list "instance_info"; export it with MMPose again'
+        )
+    if not found:
+        raise InputError("no frames in it; check that the export is whole")
+    bare = all(isinstance(one, dict) and "keypoints" in one for one in found)
+    return [{"instances": found}] if bare else found
+
+
+def _number(frame: Any, i: int) -> int:
+    if not isinstance(frame, dict) or not isinstance(frame.get("instances"), list):
+        raise InputError(f'frame {i} has no list "instances"; expected {{"frame_id": ..., "instances": [...]}}')
+    number = whole(frame.get("frame_id", i))
+    if number is None or number < 0:
+        raise InputError(f"frame {i}: frame_id is {frame['frame_id']!r:.60}; a number of 0 or more was expected")
+    return number
+
+
+def _instances(found: list[Any], place: str, left: Counter[str]) -> list[_Instance]:
+    instances = []
+    for i, value in enumerate(found):
+        where = f"{place}, instance {i}"
+        if not isinstance(value, dict) or not value.get("keypoints"):
+            raise InputError(f"{where} has no keypoints; export it again")
+        left.update(value.keys() - _KNOWN)
+        key = next((key_of(value[name]) for name in _ID_KEYS if name in value), None)
+        instances.append(_Instance(where, key, _body(value["keypoints"], value.get("keypoint_scores"), where)))
+    return instances
+
+
+def _body(rows: Any, scores: Any, place: str) -> Body:
+    """(K, D + 1) of a list of points and one of scores, each perhaps in a list of one."""
+    rows = _unwrapped(rows)
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise InputError(f"{place}: keypoints are not a list of points [x, y] or [x, y, z]; export it again")
+    dims = len(rows[0]) if rows else 0
+    if dims not in (2, 3) or any(len(row) != dims for row in rows):
+        raise InputError(f"{place}: keypoints do not have 2 or 3 coordinates each; export it again")
+    points = numbers([value for row in rows for value in row], f"{place}: keypoints").reshape(-1, dims)
+    weights = (
+        np.ones(len(points)) if scores is None else numbers(_unwrapped_scores(scores), f"{place}: keypoint_scores")
+    )
+    if len(weights) != len(points):
+        raise InputError(f"{place}: {len(weights)} scores for {len(points)} keypoints; export it again")
+    with np.errstate(over="ignore", under="ignore"):
+        return np.concatenate([points, weights[:, None]], axis=1).astype(np.float32)
+
+
+def _unwrapped(rows: Any) -> Any:
+    """Points out of a list of one list of points."""
+    nested = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], list) and rows[0]
+    return rows[0] if nested and isinstance(rows[0][0], list) else rows
+
+
+def _unwrapped_scores(scores: Any) -> Any:
+    nested = isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list)
+    return scores[0] if nested else scores
+
+
+def _same(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:
+    """The skeleton and dimensions of all instances."""
+    odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
+    if odd is not None:
+        raise InputError(
+            f"{odd.place} has keypoints of shape {odd.body[:, 1:].shape}, {instances[0].place} of "
+            f"{instances[0].body[:, 1:].shape}; split the file"
+        )
+    names = _names(meta)
+    count = len(instances[0].body) if instances else len(names) or 17
+    dims = instances[0].body.shape[1] - 1 if instances else 2
+    if names and len(names) != count:
+        raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
+    if names:
+        return match(names) or Skeleton("custom", names, _links(meta, count), side_pairs(names)), dims
+    skeleton = implied(count, *(BUILT_INS if dims == 2 else ()))
+    if skeleton.name in BUILT_IN:
+        report_change(f"the file does not name its keypoints; {count} in 2D are taken as {skeleton.name}")
+    return skeleton, dims
+
+
+def _names(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of `keypoint_id2name` {"0": name, ...}, or none."""
+    table = meta.get("keypoint_id2name")
+    if not isinstance(table, dict):
+        return ()
+    names = [table.get(str(k)) for k in range(len(table))]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError('meta_info: keypoint_id2name is not {"0": name, "1": name, ...}; export it again')
+    return tuple(unicode_text(str(name)) for name in names)
+
+
+def _links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], ...]:
+    """The limbs of `skeleton_links`, which count keypoints from 0; those that are no such pair are left out."""
+    links = meta.get("skeleton_links")
+    edges: dict[tuple[int, int], None] = {}
+    for link in links if isinstance(links, list) else []:
+        ends = [whole(end) for end in link] if isinstance(link, list) else []
+        if len(ends) == 2 and all(end is not None and 0 <= end < count for end in ends):
+            edges[ends[0] or 0, ends[1] or 0] = None
+    return tuple(edges)

@@ -1,0 +1,87 @@
+"""Plain `.npy` arrays of positions: (T, K, D), (T, P, K, D) or flattened (T, K*D), written in the shape they had.
+
+The file knows neither frame rate nor unit nor confidence: the caller states the rate, and writing keeps positions only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeletons.inference import guess
+
+NO_RATE = "the file does not say its frame rate; pass --fps N (fps=N in Python)"
+
+
+@reader
+def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
+    """Positions from a `.npy`; NaN marks a missing keypoint.
+
+    fps: frames per second, needed. skeleton: needed for flattened arrays other than coco19's 57 or 38 columns.
+    Raises InputError if the rate is missing or the array has another shape or type.
+    """
+    array = decode_array(read_bytes(path), "the array")
+    points = unflattened(array, skeleton)
+    skeleton = skeleton or guessed(points)
+    sequence = PoseSequence.of(
+        points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_facts(array)
+    )
+    if fps is None:
+        raise NoRateError(NO_RATE)
+    return sequence
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """The positions, float32 or float64, NaN where missing; everything else is left behind.
+
+    (T, P, K, D), or the shape of the file they were read from: (T, K, D) or (T, K*D).
+    """
+    facts = sequence.metadata.get("npy")
+    shape = facts.get("shape") if isinstance(facts, dict) and sequence.people == 1 else None
+    points = sequence.positions
+    if shape == "TKD":
+        points = points[:, 0]
+    elif shape == "flat":
+        points = points.reshape(sequence.frames, -1)
+    write_atomic(path, encode_array(points), force)
+
+
+def _facts(array: NDArray[Any]) -> dict[str, Any]:
+    """What says that a sequence was a `.npy`, and in which shape where that is not (T, P, K, D)."""
+    shape = {2: "flat", 3: "TKD"}.get(array.ndim)
+    return {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
+
+
+def guessed(points: NDArray[Any]) -> Skeleton | None:
+    """The skeleton that unnamed keypoints (T, K, D) or (T, P, K, D) are taken for, with a report; None if none fits.
+
+    19 keypoints are coco19's, as everywhere here.
+    """
+    if points.ndim not in (3, 4) or points.dtype.kind not in "fiu" or points.shape[-2] == len(COCO19):
+        return None
+    found = guess(points.shape[-2], points.shape[-1], points) if points.shape[-1] in (2, 3) else None
+    if found is not None:
+        report_change(
+            f"{len(found)} keypoints without names are taken for {found.name}, which they look like; pass --skeleton"
+        )
+    return found
+
+
+def unflattened(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:
+    """(T, K*D) as (T, K, D); other shapes as they are. Raises InputError if the columns fit no skeleton."""
+    if points.ndim != 2:
+        return points
+    columns = points.shape[1]
+    count = len(skeleton or COCO19)
+    if columns not in (2 * count, 3 * count):
+        hint = "" if skeleton else "; pass --skeleton NAME (skeleton= in Python) if it is another"
+        raise InputError(f"shape {points.shape}: {count} keypoints need {2 * count} or {3 * count} columns{hint}")
+    return np.reshape(points, (len(points), count, columns // count))

@@ -1,0 +1,192 @@
+"""posecodec's own `.npz`: a PoseSequence as plain NumPy arrays, returned exactly.
+
+Keys: positions, confidence, fps or timestamps, unit, up, keypoints, skeleton, ids, metadata (JSON text), and for a
+custom skeleton edges, pairs, root. Text is unicode arrays; nothing needs pickle. Only `positions` must be there.
+The order of keypoints is a skeleton's identity: names equal to a built-in skeleton's give the built-in one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, UsageError
+from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.formats.npy import NO_RATE, guessed, unflattened
+from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import BUILT_IN, Skeleton
+
+Arrays = Mapping[str, NDArray[Any]]
+
+KEYS = "positions confidence fps timestamps unit up keypoints skeleton edges pairs root ids metadata".split()
+_MAX_RATIO = 1100
+"""Deflate cannot shrink anything further than 1032 times: more is a forged size."""
+
+
+@reader
+def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
+    """A sequence from an `.npz` of ours, or one with at least `positions` (T, P, K, D) or (T, K, D).
+
+    fps: instead of the file's rate or timestamps, or where it has none. skeleton: instead of the file's.
+    Raises InputError if an array is missing, of the wrong type, or larger than the file can hold.
+    """
+    arrays = _members(read_bytes(path))
+    if "positions" not in arrays:
+        raise InputError(f"no array 'positions', only {sorted(arrays)}; rename the one that holds them")
+    if fps is None and not {"fps", "timestamps"} & arrays.keys():
+        raise NoRateError(NO_RATE)
+    skeleton = skeleton or _skeleton(arrays)
+    points = unflattened(arrays["positions"], skeleton)
+    if skeleton is None:
+        skeleton = guessed(points)
+    return PoseSequence.of(
+        points,
+        fps=_fps(arrays) if fps is None else fps,
+        timestamps=arrays.get("timestamps") if fps is None else None,
+        confidence=arrays.get("confidence"),
+        skeleton=skeleton,
+        unit=_text(arrays, "unit", "unknown"),
+        up=_text(arrays, "up", "unknown"),
+        ids=_texts(arrays, "ids") if "ids" in arrays else None,
+        metadata=_metadata(arrays),
+        exact=True,
+    )
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """Everything the sequence holds; equal sequences give equal bytes.
+
+    Raises UsageError if the metadata are not JSON or a text ends in NUL (NumPy would drop it).
+    """
+    arrays: dict[str, Any] = {
+        "positions": sequence.positions,
+        "confidence": sequence.confidence.astype("<f4"),
+        "unit": _as_text(sequence.unit),
+        "up": _as_text(sequence.up),
+        **_skeleton_arrays(sequence.skeleton),
+        "ids": _as_text(sequence.ids),
+        "metadata": _as_text(_json(sequence.metadata)),
+    }
+    if sequence.fps is not None:
+        arrays["fps"] = np.float64(sequence.fps)
+    if sequence.timestamps is not None:
+        arrays["timestamps"] = sequence.timestamps.astype("<f8")
+    write_atomic(path, _archive(arrays), force)
+
+
+def _archive(arrays: Mapping[str, Any]) -> bytes:
+    """An uncompressed zip whose entries carry no date, so that it depends on the arrays alone."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for key, array in arrays.items():
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), encode_array(np.asarray(array)))
+    return stream.getvalue()
+
+
+def _members(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays that we know, by key; others are not read."""
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for info in archive.infolist():
+            key = info.filename.removesuffix(".npy")
+            if key not in KEYS:
+                continue
+            _check_member(info, len(data))
+            arrays[key] = decode_array(archive.read(info), f"array {key!r}")
+        if not arrays:
+            raise InputError(f"no array 'positions', only {archive.namelist()[:20]}; rename the one that holds them")
+    return arrays
+
+
+def _check_member(info: zipfile.ZipInfo, available: int) -> None:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{info.filename} is compressed by method {info.compress_type}; save it with numpy again")
+    if info.file_size > _MAX_RATIO * available:
+        raise InputError(f"{info.filename} states {info.file_size} bytes in a file of {available}; the file is damaged")
+
+
+def _skeleton(arrays: Arrays) -> Skeleton | None:
+    """The skeleton the arrays describe, None where they name no keypoints (then the count decides)."""
+    name = _text(arrays, "skeleton", "")
+    if "keypoints" not in arrays:
+        return BUILT_IN.get(name)
+    known = Skeleton.custom(_texts(arrays, "keypoints"))
+    if known.name in BUILT_IN:
+        return known
+    root = int(_numbers(arrays, "root").item()) if "root" in arrays else -1
+    edges, pairs = _index_pairs(arrays, "edges"), _index_pairs(arrays, "pairs")
+    return Skeleton(name or "custom", known.keypoints, edges, pairs, None if root < 0 else root)
+
+
+def _skeleton_arrays(skeleton: Skeleton) -> dict[str, Any]:
+    arrays: dict[str, Any] = {"keypoints": _as_text(skeleton.keypoints), "skeleton": _as_text(skeleton.name)}
+    if skeleton.keypoints == getattr(BUILT_IN.get(skeleton.name), "keypoints", None):
+        return arrays
+    arrays["edges"] = np.array(skeleton.edges, "<i8").reshape(-1, 2)
+    arrays["pairs"] = np.array(skeleton.pairs, "<i8").reshape(-1, 2)
+    arrays["root"] = np.int64(-1 if skeleton.root is None else skeleton.root)
+    return arrays
+
+
+def _fps(arrays: Arrays) -> float | None:
+    return float(_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays else None
+
+
+def _index_pairs(arrays: Arrays, key: str) -> tuple[tuple[int, int], ...]:
+    if key not in arrays:
+        return ()
+    rows = _numbers(arrays, key)
+    if rows.ndim != 2 or rows.shape[1] != 2:
+        raise InputError(f"array {key!r} has shape {rows.shape}; (n, 2) keypoint indices are needed")
+    return tuple((int(a), int(b)) for a, b in rows)
+
+
+def _numbers(arrays: Arrays, key: str, kinds: str = "iu") -> NDArray[Any]:
+    array = arrays[key]
+    if array.dtype.kind not in kinds:
+        raise InputError(f"array {key!r} is of type {array.dtype}; numbers are needed")
+    return array
+
+
+def _metadata(arrays: Arrays) -> dict[str, Any]:
+    values = json.loads(_text(arrays, "metadata", "{}"))
+    if not isinstance(values, dict):
+        raise InputError(f"array 'metadata' holds a JSON {type(values).__name__}; an object {{...}} is needed")
+    return values
+
+
+def _text(arrays: Arrays, key: str, default: str) -> str:
+    if key not in arrays:
+        return default
+    if arrays[key].dtype.kind != "U" or arrays[key].size != 1:
+        raise InputError(f"array {key!r} is {arrays[key].dtype} {arrays[key].shape}; one unicode text is needed")
+    return str(arrays[key].item())
+
+
+def _texts(arrays: Arrays, key: str) -> list[str]:
+    if arrays[key].dtype.kind not in "Uiu" or arrays[key].ndim != 1:
+        raise InputError(f"array {key!r} is {arrays[key].dtype} {arrays[key].shape}; a list of unicode texts is needed")
+    return [str(value) for value in arrays[key].tolist()]
+
+
+def _as_text(value: str | Sequence[str]) -> NDArray[Any]:
+    plain = value if isinstance(value, str) else list(value)
+    array = np.array(plain, np.str_)
+    if array.tolist() != plain:
+        raise UsageError(f"the text {plain!r} ends in a NUL character, which .npz cannot hold; rename it")
+    return array
+
+
+def _json(metadata: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(metadata))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the metadata are not JSON values ({error}); .npz cannot hold them") from error

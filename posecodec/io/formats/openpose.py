@@ -1,0 +1,349 @@
+"""OpenPose output: a folder of `PREFIX_000000000012_keypoints.json`, one file a frame, or one such file.
+
+A person has up to four sections (body, face, left and right hand) of x, y, confidence, in pixels; 0, 0, 0 is missing.
+Where no 2D section is filled, the 3D ones (x, y, z, confidence) are read. The file does not know its frame rate. Leaves
+out `part_candidates`, and 3D sections beside 2D ones. Reference: doc/02_output.md of OpenPose.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, UsageError, report_change
+from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic, write_folder
+from posecodec.io.parsing.detections import (
+    Body,
+    Naming,
+    body_of,
+    check_flat,
+    facts_of,
+    from_runs,
+    id_value,
+    key_of,
+    number_fact,
+    numbered,
+    rows_of,
+    runs,
+    sequence_of,
+    writes_ids,
+    zeros_missing,
+)
+from posecodec.io.parsing.per_frame import numbers, parse_json
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import BUILT_IN, Skeleton, side_pairs
+
+SECTIONS = {"pose": "", "face": "face/", "hand_left": "left_hand/", "hand_right": "right_hand/"}
+"""Sections in the order of the keypoints, with the prefix of their keypoints' names."""
+FULL = {"pose": 25, "face": 70, "hand_left": 21, "hand_right": 21}
+_BODIES = {25: "body25", 18: "coco18"}
+_KEYS = ("person_id", *(f"{section}_keypoints_{d}d" for d in (2, 3) for section in SECTIONS))
+_OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SECTIONS}
+_ALL_KEYS = (*_KEYS, *_OLD_KEYS)
+_VERSION = 1.3
+_USUAL = Naming("", 12, "_keypoints.json")
+_NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
+_ENDING = "_keypoints.json"
+_MAX_JSON, _MOST_RUNS = 1 << 24, 64
+
+_Person = dict[str, Any]
+"""Key of a section in `_KEYS` -> its flat numbers, of those that are not empty; "person_id" -> its id or None."""
+
+
+@dataclass
+class _Recording:
+    """What the files held: people by frame number, and the files nobody could read, with what was wrong."""
+
+    people: dict[int, list[_Person]] = field(default_factory=dict)
+    malformed: dict[int, str] = field(default_factory=dict)
+    style: dict[str, Any] = field(default_factory=dict)
+    left: Counter[str] = field(default_factory=Counter)
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The people of a folder of `*_keypoints.json`, or of one such file.
+
+    Frames run from the first file's number to the last's. Those without a file, and those whose JSON is malformed (which
+    is reported), are all missing. The sections that any file has make the skeleton: body25, coco18, openpose137 or
+    another, face and hands as `face/0`, `left_hand/thumb1`. Ids are `person_id` where those are set, else list order.
+    fps: frames per second, needed. metadata `openpose`: file names, and what else differs from OpenPose's defaults.
+    Raises InputError if there is no such file or all are malformed, NoRateError without fps.
+    """
+    files, naming = _folder_files(path) if path.is_dir() else _single_file(path)
+    recording, size = _Recording(), 0
+    for number, file in files.items():
+        size += min(file.stat().st_size, _MAX_JSON) if file.exists() else 0
+        _add_frame(recording, number, file)
+    sizes, dims = _sections(recording)
+    listed = {number: _bodies(recording, number, sizes, dims) for number in sorted(files)}
+    _report(recording, files, dims)
+    return sequence_of(
+        listed,
+        skeleton_of(sizes),
+        dims,
+        fps=fps,
+        size=size,
+        source="openpose",
+        facts=_facts(naming, sorted(files), recording.style),
+        unit="px" if dims == 2 else "unknown",
+    )
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """A folder of `*_keypoints.json`; one file if `path` ends in .json and there is one frame.
+
+    Named and numbered as the files they were read from, else 000000000000_keypoints.json and so on. The rate is left
+    behind, and so are ids that are no numbers. Raises UsageError if the keypoints are not OpenPose's sections, the
+    sequence has timestamps, or a keypoint at 0, 0 has confidence 0, which means missing.
+    """
+    sizes = _sizes_of(sequence)
+    check_flat(sequence, "OpenPose", (2, 3))
+    facts = facts_of(sequence, "openpose")
+    naming, first = _naming(facts), number_fact(facts, "first", 0)
+    frame = _frame_writer(sequence, facts, sizes)
+    if Path(path).suffix.lower() == ".json":
+        if sequence.frames != 1:
+            raise UsageError(f"{path}: {sequence.frames} frames, and OpenPose has one to a file; name a folder")
+        return write_atomic(path, frame(0), force)
+    absent = from_runs(facts.get("missing"), sequence.frames - 1) - {0}
+    kept = [t for t in range(sequence.frames) if t not in absent or sequence.valid[t].any()]
+    write_folder(path, {naming.name(first + t): frame(t) for t in kept}, force, lambda name: name.endswith(_ENDING))
+
+
+def skeleton_of(sections: Mapping[str, int]) -> Skeleton:
+    """The skeleton of sections of so many keypoints, in the order body, face, left hand, right hand.
+
+    Built-in where there is one. Otherwise edges and pairs are those of openpose137 among the same keypoints.
+
+    >>> skeleton_of({"pose": 25, "face": 70, "hand_left": 21, "hand_right": 21}).name
+    'openpose137'
+    """
+    names = names_of(sections)
+    known = Skeleton.custom(names)
+    if known.name in BUILT_IN:
+        return known
+    index = {name: k for k, name in enumerate(names)}
+    whole = BUILT_IN["openpose137"]
+    body = BUILT_IN[_BODIES.get(sections.get("pose", 0), "coco18")]
+    edges = dict.fromkeys([*_named(whole, whole.edges), *_named(body, body.edges)])
+    pairs = dict.fromkeys([*_named(whole, whole.pairs), *((names[a], names[b]) for a, b in side_pairs(names))])
+    return Skeleton(
+        "custom",
+        names,
+        tuple((index[a], index[b]) for a, b in edges if a in index and b in index),
+        tuple((index[a], index[b]) for a, b in pairs if a in index and b in index),
+        index.get(body.keypoints[body.root or 0]),
+        body.to_coco19 if set(body.keypoints) <= index.keys() else {},
+    )
+
+
+def names_of(sections: Mapping[str, int]) -> tuple[str, ...]:
+    """The keypoint names of sections; plain numbers within a section of an unusual count."""
+    names: list[str] = []
+    for section, prefix in SECTIONS.items():
+        count = sections.get(section, 0)
+        table = _BODIES.get(count) if section == "pose" else "hand21" if count == 21 and section != "face" else None
+        points = BUILT_IN[table].keypoints if table else tuple(str(k) for k in range(count))
+        names += [prefix + point for point in points]
+    return tuple(names)
+
+
+def _named(skeleton: Skeleton, pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in pairs]
+
+
+def _folder_files(path: Path) -> tuple[dict[int, Path], Naming]:
+    names = sorted(p.name for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file())
+    if not names:
+        raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
+    naming, frames = numbered(names, _NAME)
+    return {number: path / name for number, name in zip(frames, names, strict=True)}, naming
+
+
+def _single_file(path: Path) -> tuple[dict[int, Path], Naming]:
+    if not _NAME.fullmatch(path.name):
+        return {0: path}, _USUAL
+    naming, frames = numbered([path.name], _NAME)
+    return {frames[0]: path}, naming
+
+
+def _add_frame(recording: _Recording, number: int, file: Path) -> None:
+    recording.people[number] = []
+    try:
+        data = read_bytes(file)
+        if len(data) > _MAX_JSON:
+            raise InputError(f"has {len(data) >> 20} MB, too much for one frame; export it again")
+        recording.people[number] = _people(parse_json(data), recording)
+    except (InputError, ValueError) as error:
+        recording.malformed[number] = str(error)
+
+
+def _people(content: Any, recording: _Recording) -> list[_Person]:
+    if not isinstance(content, dict) or not isinstance(content.get("people"), list):
+        raise InputError(
+            'holds no list "people"; expected an object {"version": ..., "people": [...]}, export it again'
+        )
+    found = [_person(person, i, recording) for i, person in enumerate(content["people"])]
+    recording.style.setdefault("version", content.get("version"))
+    recording.left.update(content.keys() - {"version", "people"})
+    return found
+
+
+def _person(person: Any, i: int, recording: _Recording) -> _Person:
+    if not isinstance(person, dict):
+        raise InputError(f"person {i} is {type(person).__name__}, an object of sections was expected; export it again")
+    recording.style.setdefault("keys", [_ALL_KEYS.index(key) for key in person if key in _ALL_KEYS])
+    found: _Person = {"person_id": key_of(person.get("person_id"))}
+    for key, value in person.items():
+        section = _OLD_KEYS.get(key, key)
+        if section not in _KEYS:
+            recording.left[key] += 1
+        elif section != "person_id" and value:
+            width = 4 if section.endswith("3d") else 3
+            found[section] = body_of(numbers(value, f"person {i}: {key}"), f"person {i}: {key}", width)
+    return found
+
+
+def _sections(recording: _Recording) -> tuple[dict[str, int], int]:
+    """How many keypoints each section has (what most people have), and in how many dimensions."""
+    counts: dict[str, Counter[int]] = {key: Counter() for key in _KEYS}
+    for people in recording.people.values():
+        for person in people:
+            for key in person.keys() - {"person_id"}:
+                counts[key][len(person[key])] += 1
+    dims = 3 if any(counts[_key(s, 3)] for s in SECTIONS) and not any(counts[_key(s, 2)] for s in SECTIONS) else 2
+    found = {s: counts[_key(s, dims)].most_common(1)[0][0] for s in SECTIONS if counts[_key(s, dims)]}
+    return found or {"pose": 25}, dims
+
+
+def _key(section: str, dims: int) -> str:
+    return f"{section}_keypoints_{dims}d"
+
+
+def _bodies(recording: _Recording, number: int, sizes: Mapping[str, int], dims: int) -> list[tuple[str | None, Body]]:
+    """A frame's people with their ids; none if one of them has another number of keypoints than most."""
+    found: list[tuple[str | None, Body]] = []
+    for person in recording.people.get(number, []):
+        parts: list[NDArray[Any]] = []
+        for section, size in sizes.items():
+            part = person.get(_key(section, dims))
+            if part is not None and len(part) != size:
+                recording.malformed[number] = (
+                    f"{_key(section, dims)} has {len(part)} keypoints where most have {size}; export it again"
+                )
+                return []
+            parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
+        found.append((person["person_id"], zeros_missing(np.concatenate(parts))))
+        recording.left["3D sections beside 2D ones"] += dims == 2 and any(key.endswith("3d") for key in person)
+    return found
+
+
+def _report(recording: _Recording, files: Mapping[int, Path], dims: int) -> None:
+    bad = recording.malformed
+    if bad:
+        number = min(bad)
+        first = f"{files[number].name}: {bad[number]}" if len(files) > 1 else bad[number]
+        if len(bad) == len(files):
+            raise InputError(first if len(files) == 1 else f"all {len(bad)} files are malformed; {first}")
+        others = ", ".join(files[n].name for n in sorted(bad)[1:4]) + (" ..." if len(bad) > 4 else "")
+        more = f"; also {others}" if len(bad) > 1 else ""
+        report_change(f"{len(bad)} files are malformed; their frames are missing ({first}{more})")
+    left = [f"{name} ({count} times)" for name, count in sorted(recording.left.items()) if count]
+    if left:
+        report_change(f"not kept: {', '.join(left[:9])}")
+
+
+def _facts(naming: Naming, frames: Sequence[int], style: Mapping[str, Any]) -> dict[str, Any]:
+    facts = naming.facts(_USUAL)
+    if frames[0]:
+        facts["first"] = frames[0]
+    present = set(frames)
+    size = frames[-1] - frames[0] + 1
+    if size != len(present) and size < 100 * len(present) + 1_000_000:
+        missing = runs(t for t in range(size) if frames[0] + t not in present)
+        if len(missing) <= _MOST_RUNS:
+            facts["missing"] = missing
+        else:
+            report_change(f"{size - len(present)} frames have no file; writing gives them files without people")
+    if _is_version(style.get("version")) and style["version"] != _VERSION:
+        facts["version"] = style["version"]
+    if style.get("keys") and style["keys"] != list(range(len(_KEYS))):
+        facts["keys"] = style["keys"]
+    return facts
+
+
+def _is_version(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < 1000
+
+
+def _sizes_of(sequence: PoseSequence) -> dict[str, int]:
+    """How many keypoints each section of a sequence has. Raises UsageError if they are not named as OpenPose's."""
+    sizes = dict.fromkeys(SECTIONS, 0)
+    for name in sequence.skeleton.keypoints:
+        sizes[next((s for s, prefix in SECTIONS.items() if prefix and name.startswith(prefix)), "pose")] += 1
+    if names_of(sizes) != sequence.skeleton.keypoints:
+        raise UsageError(
+            f"OpenPose files hold body25 or coco18, with face and hands, and this is {sequence.skeleton.name!r}; "
+            "map it to body25 first, or save as .npz"
+        )
+    return sizes
+
+
+def _naming(facts: Mapping[str, Any]) -> Naming:
+    """As the files were named, if that makes file names that number frames."""
+    naming = Naming.of_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
+    name = naming.name(12)
+    match = _NAME.fullmatch(name)
+    try:
+        fits = len(os.fsencode(name)) < 250 and not set(name) & set('/\\\0<>:"|?*') and name.isprintable()
+    except UnicodeEncodeError:
+        return _USUAL
+    return naming if fits and match is not None and match[1] == naming.prefix else _USUAL
+
+
+def _frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+    """A function from frame index to the bytes of its file."""
+    keys, version, width = _written_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
+    named = writes_ids(sequence, facts)
+    people = [id_value(key) for key in sequence.ids]
+    if named and not all(isinstance(key, int) for key in people):
+        report_change("OpenPose ids are numbers; people are numbered instead")
+        people = list(range(sequence.people))
+    if named and "person_id" not in keys:
+        keys = ["person_id", *keys]
+
+    def frame(t: int) -> bytes:
+        listed = []
+        for p, row in rows_of(sequence, t):
+            filled: dict[str, list[Any]] = {}
+            start = 0
+            for section, size in sizes.items():
+                filled[_key(section, sequence.dims)] = row[start : start + size * width]
+                start += size * width
+            filled["person_id"] = [people[p] if named else -1]
+            listed.append({key: filled.get(_OLD_KEYS.get(key, key), []) for key in keys})
+        number = version if _is_version(version) else _VERSION
+        return json.dumps({"version": number, "people": listed}, separators=(",", ":")).encode()
+
+    return frame
+
+
+def _written_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) -> list[str]:
+    """The keys of a person: those of the file if they have room for every section, else those of version 1.3."""
+    try:
+        keys = [_ALL_KEYS[i] for i in facts["keys"] if i >= 0]
+    except (KeyError, IndexError, TypeError):
+        return list(_KEYS)
+    needed = {_key(section, dims) for section, size in sizes.items() if size}
+    meant = {_OLD_KEYS.get(key, key) for key in keys}
+    return keys if needed <= meant and len(meant) == len(keys) else list(_KEYS)

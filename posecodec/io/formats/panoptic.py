@@ -1,0 +1,238 @@
+"""CMU Panoptic Studio recordings: `body3DScene_%08d.json`, one file a frame, in a folder or in the `.tar` they ship as.
+
+19 keypoints in coco19 order, centimeters, the world's y pointing down. A tar is streamed, never extracted to disk.
+A keypoint is missing where its confidence is 0 or below (negative marks undetected). Others drop c <= 0.1 as well; here
+everything above 0 is kept with its confidence, because nothing may be lost. A body's `id` is the person, although the
+Studio can give one person several. Leaves out hands, faces, calibration and the older `joints15`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.io.filesystem import AnyPath, check_file, reader, write_atomic, write_folder
+from posecodec.io.parsing.per_frame import together
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
+from posecodec.pose.skeleton import COCO19
+from posecodec.typing import Floats
+
+FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}
+"""Frames per second of the `fpsType`s that the Studio writes."""
+INNER_FOLDER = "hdPose3d_stage1_coco19"
+_NAME = re.compile(r"body3DScene_(\d{1,12})\.json")
+_MAX_JSON = 1 << 24
+
+
+@dataclass
+class _Scene:
+    """What the files held: per frame number the bodies as id -> (19, 4), and the frames nobody could read."""
+
+    bodies: dict[int, dict[str, Floats]] = field(default_factory=dict)
+    unreadable: list[int] = field(default_factory=list)
+    fps_types: set[str] = field(default_factory=set)
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """A folder of `body3DScene_*.json`, one that holds the folder `hdPose3d_stage1_coco19`, or a `.tar` of them.
+
+    Frames run from the first file's number to the last's; those without a file, and those whose JSON is malformed, are
+    all missing. metadata: `first_frame`, and the numbers of malformed files as `unreadable_frames`.
+    fps: instead of the rate that the files' fpsType means.
+    Raises InputError if there are no such files, all are malformed, they hold `joints15`, or the rate is unknown.
+    """
+    scene = _Scene()
+    for number, data in _folder_files(path) if path.is_dir() else _tar_files(path):
+        _add_frame(scene, number, data)
+    if not scene.bodies:
+        raise InputError("no body3DScene_*.json in it; give the folder or tar that holds them")
+    if len(scene.unreadable) == len(scene.bodies):
+        raise InputError(f"all {len(scene.bodies)} files are malformed; check that they are Panoptic body3DScene JSON")
+    return _sequence(scene, _rate(scene.fps_types) if fps is None else fps, tar=not path.is_dir())
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """A folder of `body3DScene_*.json`, or a tar of them if `path` ends in .tar; lengths become centimeters.
+
+    The first file is numbered metadata `first_frame`, else 0. A rate that no fpsType names is not written: such files
+    need fps= to be read. People who are missing throughout leave no trace. Raises UsageError if the sequence is not
+    3D coco19 with a known unit, y up or down, and a constant rate.
+    """
+    points = _panoptic_positions(sequence)
+    first = sequence.metadata.get("first_frame", 0)
+    first = first if isinstance(first, int) and first >= 0 else 0
+    files = {
+        f"body3DScene_{first + t:08d}.json": _frame_json(sequence, points, t, first) for t in range(sequence.frames)
+    }
+    if Path(path).suffix.lower() == ".tar":
+        write_atomic(path, _tar(files), force)
+    else:
+        write_folder(path, files, force, lambda name: _NAME.fullmatch(name) is not None)
+
+
+def is_scene(folder: Path, deep: bool = True) -> bool:
+    """Whether the folder, or the Studio's folder in it, or with `deep` any folder in it, holds `body3DScene_*.json`."""
+    try:
+        found = _scene_folder(folder)
+        return found is not None and (deep or found in (folder, folder / INNER_FOLDER))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _scene_folder(folder: Path) -> Path | None:
+    inner = sorted(p for p in folder.iterdir() if p.is_dir())
+    first = [folder, folder / INNER_FOLDER, *inner]
+    return next((f for f in first if f.is_dir() and any(_NAME.fullmatch(p.name) for p in f.iterdir())), None)
+
+
+def _folder_files(path: Path) -> Iterator[tuple[int, bytes]]:
+    folder = _scene_folder(path)
+    if folder is None:
+        raise InputError("no file body3DScene_*.json in this folder; give the one that holds them")
+    for file in sorted(folder.iterdir()):
+        match = _NAME.fullmatch(file.name)
+        if match:
+            yield int(match[1]), file.read_bytes() if file.stat().st_size <= _MAX_JSON else b""
+
+
+def _tar_files(path: Path) -> Iterator[tuple[int, bytes]]:
+    check_file(path)
+    with tarfile.open(path, mode="r|*") as archive:
+        for member in archive:
+            match = _NAME.fullmatch(member.name.rpartition("/")[2])
+            if match and member.isfile():
+                content = archive.extractfile(member) if member.size <= _MAX_JSON else None
+                yield int(match[1]), content.read() if content else b""
+
+
+def _add_frame(scene: _Scene, number: int, data: bytes) -> None:
+    if number in scene.bodies:
+        raise InputError(f"frame {number} is there twice; keep one recording to a folder or tar")
+    scene.bodies[number] = {}
+    try:
+        content = json.loads(data, parse_constant=_refuse_constant)
+        bodies = content["bodies"]
+        if any("joints15" in body for body in bodies):
+            raise InputError(f"frame {number} holds joints15 (the older format); only joints19 is read")
+        scene.bodies[number] = _bodies(bodies)
+        if "fpsType" in content:
+            scene.fps_types.add(str(content["fpsType"]))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, AttributeError):
+        scene.unreadable.append(number)
+
+
+def _bodies(bodies: list[dict[str, Any]]) -> dict[str, Floats]:
+    """id -> (19, 4). Raises ValueError, KeyError or TypeError if they are not what the format says."""
+    found: dict[str, Floats] = {}
+    for body in bodies:
+        values, key = np.asarray(body["joints19"]), str(body["id"])
+        if values.dtype.kind not in "fiu" or values.shape != (76,) or not (np.abs(values) < 1e30).all() or key in found:
+            raise ValueError("joints19 is not 19 times x, y, z, confidence, or an id repeats")
+        found[key] = values.astype(np.float64).reshape(19, 4)
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _rate(fps_types: set[str]) -> float:
+    if len(fps_types) != 1 or not fps_types <= FPS.keys():
+        raise NoRateError(
+            f"the fpsType is {sorted(fps_types) or 'absent'}, expected one of {list(FPS)}; "
+            "pass --fps N (fps=N in Python)"
+        )
+    return FPS[fps_types.pop()]
+
+
+def _sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
+    people = together(scene.bodies, (19, 4))
+    values = people.values
+    values[~(values[..., 3] > 0)] = np.nan
+    metadata: dict[str, Any] = {"source_format": "panoptic", "first_frame": people.first}
+    if tar:
+        metadata["panoptic"] = {"tar": True}
+    if scene.unreadable:
+        metadata["unreadable_frames"] = sorted(scene.unreadable)
+        first = metadata["unreadable_frames"][0]
+        report_change(f"{len(scene.unreadable)} files are malformed; their frames are missing (the first is {first})")
+    return PoseSequence.of(
+        values[..., :3],
+        fps=fps,
+        confidence=values[..., 3],
+        skeleton=COCO19,
+        unit="cm",
+        up="-y",
+        ids=people.ids,
+        metadata=metadata,
+    )
+
+
+def _panoptic_positions(sequence: PoseSequence) -> NDArray[np.float32]:
+    """(T, P, 19, 3) in centimeters, y down."""
+    if sequence.skeleton.keypoints != COCO19.keypoints or sequence.dims != 3:
+        found = f"{sequence.dims}D {sequence.skeleton.name!r}"
+        raise UsageError(f"Panoptic files hold 3D coco19, this is {found}; save as .npz")
+    if sequence.unit not in UNIT_MM or sequence.up not in ("y", "-y"):
+        raise UsageError(
+            f"Panoptic files are in cm with y down, but unit is {sequence.unit!r} and up {sequence.up!r}; "
+            "pass --unit and --up (unit= and up= in load)"
+        )
+    if sequence.fps is None:
+        raise UsageError("Panoptic files hold no timestamps; pass --fps N (fps=N in load) or save as .npz")
+    points = sequence.positions
+    if sequence.unit != "cm":
+        points = (points.astype(np.float64) * (UNIT_MM[sequence.unit] / 10)).astype(np.float32)
+    return points if sequence.up == "-y" else points * np.array([1, -1, -1], np.float32)
+
+
+def _frame_json(sequence: PoseSequence, points: NDArray[np.float32], t: int, first: int) -> bytes:
+    rate = sequence.rate
+    kind = next((k for k, fps in FPS.items() if math.isclose(rate, fps, rel_tol=1e-9)), None)
+    bodies = [
+        {"id": _body_id(key), "joints19": _joints19(points[t, p], weights)}
+        for p, (key, weights) in enumerate(zip(sequence.ids, sequence.confidence[t], strict=True))
+        if sequence.valid[t, p].any()
+    ]
+    content: dict[str, Any] = {"version": 0.7, "univTime": round(1000 * (first + t) / rate, 3), "bodies": bodies}
+    if kind:
+        content["fpsType"] = kind
+    return json.dumps(content).encode()
+
+
+def _body_id(key: str) -> int | str:
+    """The Studio numbers bodies; an id that is no plain number stays text."""
+    number = int(key) if key.isascii() and key.isdecimal() and len(key) < 19 else -1
+    return number if str(number) == key else key
+
+
+def _joints19(points: NDArray[np.float32], confidence: NDArray[np.float32]) -> list[float]:
+    """76 numbers, as short as float32 allows; 0, 0, 0, -1 where missing."""
+    if (confidence[~np.isnan(points[:, 0])] <= 0).any():
+        raise UsageError("a keypoint has a position but confidence <= 0, which means missing here; save as .npz")
+    rows = np.concatenate([points, confidence[:, None]], axis=1)
+    rows[np.isnan(points[:, 0])] = (0, 0, 0, -1)
+    return [float(str(value)) for value in rows.ravel()]
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    """The files in a folder as the Studio names it, without dates or owners."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"{INNER_FOLDER}/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return stream.getvalue()

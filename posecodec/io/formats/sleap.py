@@ -1,0 +1,136 @@
+"""SLEAP's analysis files: `.h5` with a dense array of tracks, as SLEAP and sleap-io export them.
+
+`tracks` holds x and y by track, node and frame, in an order that its `dims` attribute says, or else the shape. Tracks are
+people, nodes keypoints, point scores confidences. Positions are pixels, y down, NaN where missing. The file states no
+frame rate. Leaves out instance and tracking scores, symmetries, provenance, writing, and SLEAP's project files (`.slp`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.io.filesystem import reader
+from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing import hdf5
+from posecodec.io.parsing.points import scored, usable
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
+
+ORDERS = (
+    ("track", "xy", "node", "frame"),
+    ("frame", "track", "node", "xy"),
+    ("frame", "node", "xy", "track"),
+)
+"""How SLEAP, sleap-io and early sleap-io order the axes of `tracks`; where a shape fits several, the first."""
+AXES = ("frame", "track", "node", "xy")
+_DIMS = re.compile(rb'\[(?: ?"(?:frame|track|node|xy)",?){4}\]')
+_USED = {"tracks", "point_scores", "track_names", "node_names", "edge_inds", "edge_names", "track_occupancy"}
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The tracks of an analysis file, float64 as in the file; ids are the track names, or numbers where there are none.
+
+    fps: frames per second, needed. Raises UsageError if h5py is not installed, InputError if the arrays are missing or do
+    not fit each other, NoRateError without fps.
+    """
+    with hdf5.opened(path) as file:
+        nodes = hdf5.texts(file, "node_names")
+        names = hdf5.texts(file, "track_names") if "track_names" in file else []
+        positions, order = _tracks(file, len(nodes), len(names))
+        confidence = _scores(file, positions, order)
+        skeleton = _skeleton(file, nodes)
+        left = sorted(key for key in file if key not in _USED)
+    if left:
+        report_change(f"not kept: {', '.join(left[:10])}")
+    ids = _ids(names, positions.shape[1])
+    if fps is None:
+        raise NoRateError(NO_RATE)
+    return PoseSequence.of(
+        positions,
+        fps=fps,
+        confidence=confidence,
+        skeleton=skeleton,
+        unit="px",
+        up="-y",
+        ids=ids,
+        metadata={"source_format": "sleap"},
+        exact=True,
+    )
+
+
+def _tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Positions (T, P, K, 2), and the order of axes in the file."""
+    stored = hdf5.numbers(file, "tracks", 4)
+    order = _order(file, stored.shape, nodes, names)
+    positions = stored.transpose([order.index(axis) for axis in AXES])
+    if not len(positions):
+        raise InputError("data set /tracks has no frames; export it again")
+    return usable(positions), order
+
+
+def _order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
+    """The order of axes that the file states, or that fits the shape."""
+    stated = _stated(file)
+    for order in [stated] if stated else ORDERS:
+        sizes = dict(zip(order, shape, strict=True))
+        if sizes["xy"] == 2 and sizes["node"] == nodes and names in (0, sizes["track"]):
+            return order
+    expected = f"(tracks, 2, {nodes} nodes, frames)" if stated is None else f"the axes {', '.join(stated)}"
+    raise InputError(
+        f"data set /tracks is {shape}, with {nodes} node_names and {names} track_names; {expected} was expected, "
+        "export it again"
+    )
+
+
+def _stated(file: Any) -> tuple[str, ...] | None:
+    """The order in the attribute `dims`, None where there is none.
+
+    It is JSON text of variable length, on which HDF5 can hang where a file is damaged: it is looked for in the bytes.
+    """
+    if "dims" not in file["tracks"].attrs:
+        return None
+    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(hdf5.bytes_of(file))}
+    orders = [order for order in found if sorted(order) == sorted(AXES)]
+    if len(orders) != 1:
+        raise InputError(f"attribute 'dims' of /tracks does not order the axes {', '.join(AXES)}; export it again")
+    return orders[0]
+
+
+def _scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> NDArray[np.float32]:
+    """Confidences (T, P, K): the point scores, 1 where a node has none (labeled by hand)."""
+    axes = [axis for axis in order if axis != "xy"]
+    if "point_scores" not in file:
+        report_change("there are no point_scores; every keypoint gets the confidence 1")
+        return np.ones(positions.shape[:3], np.float32)
+    stored = hdf5.numbers(file, "point_scores", 3)
+    scores = stored.transpose([axes.index(axis) for axis in AXES[:3]])
+    if scores.shape != positions.shape[:3]:
+        raise InputError(f"data set /point_scores is {stored.shape}, which does not fit tracks; export it again")
+    return scored(positions, scores, "score")
+
+
+def _skeleton(file: Any, nodes: list[str]) -> Skeleton:
+    known = Skeleton.custom(nodes)
+    if known.name != "custom" or "edge_inds" not in file or not hdf5.dataset(file, "edge_inds").size:
+        return known
+    stored = hdf5.numbers(file, "edge_inds", 2)
+    rows = stored if stored.shape[1] == 2 else stored.T
+    if rows.shape[1] != 2:
+        raise InputError(f"data set /edge_inds is {stored.shape}; pairs of node numbers were expected")
+    return Skeleton("custom", known.keypoints, tuple((int(a), int(b)) for a, b in rows))
+
+
+def _ids(names: list[str], people: int) -> list[str]:
+    if not names:
+        return [str(p) for p in range(people)]
+    if len(set(names)) == len(names) and all(names):
+        return names
+    report_change(f"the track names {names[:5]} are empty or repeat; tracks are numbered instead")
+    return [str(p) for p in range(people)]

@@ -1,0 +1,337 @@
+"""TRC marker trajectories (Track Row Column, of Motion Analysis; used by OpenSim, Pose2Sim, Sports2D): read and written.
+
+Text between tabs: a line `PathFileType`, a line of keys and one of their values, the names of the markers, their axes, and a
+row a frame of frame number, time and x, y, z of every marker; empty or NaN where it is missing. One person, 3D. The format
+does not say which way is up (y in OpenSim, mostly z in laboratories), so `up` is unknown. Times are those of DataRate; what
+the Time column says otherwise is reported. Source: "Marker (.trc) Files" in OpenSim's documentation.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing.points import usable
+from posecodec.io.parsing.text_tables import decimals, lines_of, number, plain, texts, whole
+from posecodec.io.parsing.zeros import report_zeros
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
+from posecodec.typing import Bools, Floats, Ints
+
+KEYS = (
+    "DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate", "OrigDataStartFrame", "OrigNumFrames",
+)  # fmt: skip
+UNITS = {
+    "mm": "mm", "millimeters": "mm", "cm": "cm", "centimeters": "cm", "m": "m", "meters": "m", "in": "in", "inches": "in",
+    "px": "px", "unknown": "unknown",
+}  # fmt: skip
+_OURS = ("DataRate", "NumFrames", "NumMarkers", "Units")
+"""Keys whose values follow from the sequence; what others say is kept."""
+_GAPS_MAX, _TIMES_AS_MANY, _CELLS_FREE = 20, 2, 5_000_000
+_MAX_NAME = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """numbers, times: T. points: (T, K, 3). places: digits of the times behind the point."""
+
+    header: dict[str, str]
+    title: str
+    names: list[str]
+    numbers: Ints
+    times: Floats
+    places: int
+    points: NDArray[np.float32]
+
+
+Lines = Iterator[tuple[int, str]]
+
+
+@reader
+def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+    """The markers of a `.trc`, in its Units.
+
+    Frames run from the first number to the last; numbers without a row are all missing. metadata `trc`, each only where it
+    is not what would be written by default: `name` (in the first line), `first_frame`, `step` (from number to number),
+    `start` (the first time), `gaps` ([first, last] numbers without a row), `header` (further keys and their values).
+    fps: instead of DataRate. Raises InputError where counts and rows differ or a cell is no number, and says where.
+    """
+    table = _parse(read_bytes(path))
+    step, gaps = _steps(table.numbers)
+    points = usable(_placed(table, step))
+    report_zeros(points)
+    rate = _rate(table.header) if fps is None else fps
+    facts = _facts(table, path.name, rate, step, gaps)
+    unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
+    _report_times(table, rate, step)
+    return PoseSequence.of(
+        points,
+        fps=rate,
+        skeleton=Skeleton.custom(table.names),
+        unit=unit,
+        metadata={"source_format": "trc"} | ({"trc": facts} if facts else {}),
+    )
+
+
+def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
+    """A `.trc`: rows, numbers, times and header as they were read; the line of axes counts the markers.
+
+    Times have 6 digits behind the point. Confidences, id and axis are left behind. Raises UsageError unless it is one
+    person in 3D at a constant rate, with names that a cell can hold.
+    """
+    _check_fits(sequence)
+    found = sequence.metadata.get("trc")
+    facts: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    first, step = _fact(facts, "first_frame", 1), max(_fact(facts, "step", 1), 1)
+    kept = _kept_rows(sequence, facts, first, step)
+    rate, given = float(sequence.fps or 0), facts.get("start")
+    start = float(given) if isinstance(given, int | float) and abs(given) < 1e12 else 0.0
+    name = facts.get("name")
+    title = name if isinstance(name, str) and _fits(name) else Path(path).name
+    lines = [f"PathFileType\t4\t(X/Y/Z)\t{title}", *_header(sequence, facts, first, len(kept))]
+    lines.append("Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in sequence.skeleton.keypoints))
+    lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)))
+    lines.append("")
+    places = max(6, 3 + math.ceil(math.log10(rate)))
+    for t in kept:
+        cells = texts(sequence.positions[t, 0])
+        time = f"{start + t / rate:.{places}f}".rstrip("0").rstrip(".")
+        lines.append("\t".join([str(first + step * t), time, *cells]))
+    write_atomic(path, ("\n".join(lines) + "\n").encode(), force)
+
+
+def _parse(data: bytes) -> _Table:
+    lines = enumerate(lines_of(data), 1)
+    _, head = next(lines, (1, ""))
+    cells = head.rstrip("\r\n").split("\t")
+    if cells[0].strip() != "PathFileType":
+        raise InputError(f"line 1 begins with {cells[0]!r:.40}, PathFileType was expected; the file is not TRC")
+    header = _read_header(lines)
+    names = _marker_names(lines, header)
+    return _rows(lines, header, "\t".join(cells[3:]).strip(), names)
+
+
+def _next(lines: Lines, what: str) -> tuple[int, str]:
+    for place, line in lines:
+        if line.strip():
+            return place, line.rstrip("\r\n")
+    raise InputError(f"the file ends before {what}; it is cut short")
+
+
+def _read_header(lines: Lines) -> dict[str, str]:
+    """The values of lines 2 and 3 by key, spelled as in KEYS."""
+    place, text = _next(lines, "the line of keys (DataRate ...)")
+    keys = text.split()
+    _, text = _next(lines, "the values of DataRate and the other keys")
+    values = [cell.strip() for cell in text.rstrip("\t ").split("\t")]
+    values = values if len(values) == len(keys) else text.split()
+    if "DataRate" not in keys or len(values) != len(keys):
+        raise InputError(
+            f"line {place} has {len(keys)} keys ({text!r:.80} their values); DataRate and the others were expected, "
+            "with as many values on the next line; it is damaged"
+        )
+    return dict(zip(keys, values, strict=True))
+
+
+def _marker_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
+    place, text = _next(lines, "the names of the markers")
+    cells = [cell.strip() for cell in text.split("\t")]
+    if len(cells) < 3 or cells[0].lower() not in ("frame#", "frame"):
+        raise InputError(f"line {place} is {text!r:.60}; Frame#, Time and the names between tabs were expected")
+    names = [cell for cell in cells[2:] if cell]
+    stated = _stated(header, "NumMarkers")
+    if stated not in (None, len(names)) or not names:
+        raise InputError(f"NumMarkers is {stated}, line {place} names {len(names)}; correct one of them")
+    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+    if repeated is not None:
+        raise InputError(f"line {place} names the marker {repeated!r:.40} twice; rename one")
+    return names
+
+
+def _stated(header: Mapping[str, str], key: str) -> int | None:
+    return whole(header[key], 3, f"{key}, a whole number,") if key in header else None
+
+
+def _rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
+    width = 2 + 3 * len(names)
+    numbers, times, values = array("q"), array("d"), array("f")
+    places = short = 0
+    for place, line in lines:
+        cells = line.rstrip("\r\n").split("\t")
+        if not line.strip() or (not numbers and not cells[0].strip()):
+            continue  # a blank line, or that of the axes
+        full = _fitted(cells, width, place, line.endswith("\n"))
+        short += len(cells) < width
+        numbers.append(whole(full[0], place, "the frame's number"))
+        times.append(number(full[1], place, "the time"))
+        places = max(places, decimals(full[1]))
+        values.extend([number(cell, place) for cell in full[2:]])
+    stated = _stated(header, "NumFrames")
+    if stated not in (None, len(numbers)) or not numbers:
+        raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
+    if short:
+        report_change(f"{short} rows end early; the markers not reached are missing there")
+    points = np.frombuffer(values, np.float32).reshape(len(numbers), len(names), 3)
+    return _Table(header, title, names, np.array(numbers), np.array(times), places, points)
+
+
+def _fitted(cells: Sequence[str], width: int, place: int, ended: bool) -> Sequence[str]:
+    """The cells of a row, filled up where whole markers at its end are left out, without empty ones beyond."""
+    lacking = width - len(cells)
+    if lacking > 0 and lacking % 3 == 0 and ended and len(cells) > 2:
+        return [*cells, *[""] * lacking]
+    if lacking > 0 or any(cell.strip() for cell in cells[width:]):
+        raise InputError(f"line {place} has {len(cells)} cells, {width} were expected; it is cut short or damaged")
+    return cells[:width]
+
+
+def _steps(numbers: Ints) -> tuple[int, list[list[int]]]:
+    """The difference of frame numbers, and the runs [first, last] of those without a row."""
+    steps = np.diff(numbers)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0))
+        raise InputError(f"frame {numbers[at + 1]} follows frame {numbers[at]}; number the rows upwards")
+    step = int(steps[0]) if len(steps) > 1 and (steps == steps[0]).all() else 1
+    return step, [[int(numbers[i]) + 1, int(numbers[i + 1]) - 1] for i in np.flatnonzero(steps != step)]
+
+
+def _placed(table: _Table, step: int) -> NDArray[np.float32]:
+    """(T, 1, K, 3) from the first number to the last."""
+    places = (table.numbers - table.numbers[0]) // step
+    count, rows, width = int(places[-1]) + 1, len(places), table.points[0].size
+    if count > _TIMES_AS_MANY * rows + _CELLS_FREE // width:
+        raise InputError(f"frames {table.numbers[0]} to {table.numbers[-1]}, but only {rows} rows; split the recording")
+    if count > rows:
+        report_change(f"{count - rows} frames between the first and the last are not in it; all is missing there")
+    points = np.full((count, 1, *table.points.shape[1:]), np.nan, np.float32)
+    points[places, 0] = table.points
+    return points
+
+
+def _rate(header: Mapping[str, str]) -> float:
+    rate = number(header["DataRate"], 3, "DataRate, a number,")
+    if not (math.isfinite(rate) and rate > 0):
+        raise NoRateError(NO_RATE)
+    return rate
+
+
+def _report_times(table: _Table, rate: float, step: int) -> None:
+    """Report where the Time column is not what the rate says, by more than its digits leave open."""
+    with np.errstate(all="ignore"):
+        off: Floats = table.times - table.times[0] - (table.numbers - table.numbers[0]) / step / rate
+    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= 1.001 * 10.0**-table.places + 1e-6))
+    if len(wrong):
+        at = wrong[0]
+        report_change(
+            f"{len(wrong)} times differ from those of {plain(rate)} frames per second (the first is "
+            f"{table.times[at]:g} s, of frame {table.numbers[at]}); the rate is followed"
+        )
+
+
+def _facts(table: _Table, name: str, rate: float, step: int, gaps: list[list[int]]) -> dict[str, Any]:
+    """What is needed to write the file again and does not follow from the sequence."""
+    first, start = int(table.numbers[0]), float(table.times[0])
+    defaults = _defaults(rate, first, len(table.numbers))
+    extra = {
+        key: value
+        for key, value in table.header.items()
+        if key not in _OURS and not (key in defaults and _same(value, defaults[key]))
+    }
+    if table.header.get("Units", "") and table.header["Units"].lower() not in UNITS:
+        extra["Units"] = table.header["Units"]
+    found: dict[str, Any] = {}
+    if table.title and table.title != name and len(table.title) <= _MAX_NAME:
+        found["name"] = table.title
+    for key, value, default in (("first_frame", first, 1), ("step", step, 1), ("start", start, 0.0)):
+        if value != default and math.isfinite(value):
+            found[key] = value
+    if len(gaps) > _GAPS_MAX:
+        report_change(f"{len(gaps)} gaps in the frame numbers are too many to keep; writing fills them with empty rows")
+    elif gaps:
+        found["gaps"] = gaps
+    return found | ({"header": extra} if extra else {})
+
+
+def _defaults(rate: float, first: int, frames: int) -> dict[str, str]:
+    """What the header says of the original data where nothing else is known."""
+    same = plain(rate)
+    return {"CameraRate": same, "OrigDataRate": same, "OrigDataStartFrame": str(first), "OrigNumFrames": str(frames)}
+
+
+def _same(a: str, b: str) -> bool:
+    try:
+        return float(a) == float(b)
+    except ValueError:
+        return a == b
+
+
+def _check_fits(sequence: PoseSequence) -> None:
+    if sequence.people != 1 or sequence.dims != 3 or not sequence.frames:
+        found = f"{sequence.frames} frames of {sequence.people} people in {sequence.dims}D"
+        raise UsageError(f".trc holds one person in 3D, this is {found}; save as .npz or .csv")
+    if sequence.fps is None:
+        raise UsageError(".trc holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
+    wrong = next((n for n in sequence.skeleton.keypoints if not _fits(n)), None)
+    if wrong is not None:
+        raise UsageError(f"the keypoint name {wrong!r:.60} does not fit in a cell; rename it or save as .npz")
+    if (sequence.confidence[sequence.valid] != 1).any():
+        report_change(".trc has no room for confidences; they are left behind")
+    left = [text for text, there in (
+        (f"the id {sequence.ids[0]!r}", sequence.ids != ("0",)), (f"the up axis {sequence.up!r}", sequence.up != "unknown"),
+    ) if there]  # fmt: skip
+    if left:
+        report_change(f".trc has no room for {' and '.join(left)}")
+
+
+def _fits(text: str) -> bool:
+    """Whether a cell can hold the text and give it back."""
+    return text == text.strip() and bool(text) and len(text.splitlines()) == 1 and "\t" not in text
+
+
+def _fact(facts: Mapping[str, Any], key: str, default: int) -> int:
+    value = facts.get(key)
+    return value if type(value) is int and abs(value) < 1 << 40 else default
+
+
+def _kept_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, step: int) -> list[int]:
+    """The frames to write: all but those that had no row, if nothing is there still."""
+    gaps = facts.get("gaps")
+    gone: set[int] = set()
+    there: Bools = np.any(sequence.valid, axis=(1, 2))
+    for gap in gaps[:_GAPS_MAX] if isinstance(gaps, list) else []:
+        if isinstance(gap, list) and len(gap) == 2 and all(type(n) is int for n in gap):
+            inside = range(max(gap[0] - first, 1), min(gap[1] - first, sequence.frames - 2) + 1)
+            gone.update(t for t in inside if not there[t] and step == 1)
+    return [t for t in range(sequence.frames) if t not in gone]
+
+
+def _header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: int) -> list[str]:
+    """The lines of keys and values."""
+    rate = float(sequence.fps or 0)
+    extra = facts.get("header")
+    extra = extra if isinstance(extra, dict) else {}
+    values = {
+        "DataRate": plain(rate),
+        "NumFrames": str(rows),
+        "NumMarkers": str(len(sequence.skeleton)),
+        "Units": sequence.unit,
+    } | _defaults(rate, first, rows)
+    for key, value in extra.items():
+        usable_value = (
+            isinstance(value, str) and _fits(value) and isinstance(key, str) and _fits(key) and " " not in key
+        )
+        if usable_value and (key not in _OURS or (key == "Units" and sequence.unit == "unknown")):
+            values[key] = value
+    order = [*KEYS, *(key for key in values if key not in KEYS)]
+    return ["\t".join(order), "\t".join(values[key] for key in order)]

@@ -1,0 +1,324 @@
+"""What formats of detections share: people listed frame by frame to a PoseSequence, and its values back to short text.
+
+A body is (K, D + 1) float32: positions and a confidence, NaN positions where a keypoint is missing. Also numbered file
+names and runs of frames. Knows no format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.io.filesystem import read_bytes
+from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing.per_frame import Frames, parse_json, together
+from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
+from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.typing import Bools
+
+Body = NDArray[np.float32]
+Listed = Mapping[int, Sequence[tuple[str | None, Body]]]
+"""Frame number -> bodies in the file's order, each with its id if it has one."""
+
+_TIMES_FILE, _BYTES_FREE = 10, 100 << 20
+_NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
+_MOST_NUMBER = 10**15
+
+
+def sequence_of(
+    listed: Listed,
+    skeleton: Skeleton,
+    dims: int,
+    *,
+    fps: float | None,
+    size: int,
+    source: str,
+    facts: Mapping[str, Any],
+    unit: str = "px",
+    up: str = "-y",
+    most: float = 1,
+) -> PoseSequence:
+    """The bodies of every frame number from the first to the last, under their ids or, without, their list order.
+
+    fps: None raises NoRateError once all else is well. size: bytes of the file, which bound the memory taken.
+    source, facts: the format's name, and what its writer needs. most: the largest usual confidence.
+    Raises InputError if frame numbers and ids are out of all proportion to what there is.
+    """
+    frames, tracked = _identified(listed)
+    _check_memory(frames, len(skeleton) * (dims + 1), size)
+    people = together(frames, (len(skeleton), dims + 1))
+    positions, confidence = _usable(people.values, most)
+    known = {
+        **facts,
+        **({"tracked": True} if tracked and not _ids_tell(~np.isnan(positions[..., 0]), people.ids) else {}),
+    }
+    sequence = PoseSequence(
+        positions,
+        confidence,
+        skeleton,
+        1.0 if fps is None else float(fps),
+        None,
+        unit,
+        up,
+        people.ids,
+        {"source_format": source} | ({source: known} if known else {}),
+    )
+    if fps is None:
+        raise NoRateError(NO_RATE)
+    return sequence
+
+
+def load_json(path: Path) -> tuple[Any, int]:
+    """The JSON value in a file, and the file's size in bytes. Raises InputError as `read_bytes` and `parse_json` do."""
+    data = read_bytes(path)
+    return parse_json(data), len(data)
+
+
+def key_of(value: Any) -> str | None:
+    """The id that a JSON value states: a number of 0 or more, a text, or one of these in a list; None if it does not.
+
+    >>> key_of([3]), key_of(2.0), key_of(-1), key_of(None)
+    ('3', '2', None, None)
+    """
+    if isinstance(value, list):
+        return key_of(value[0]) if len(value) == 1 and not isinstance(value[0], list) else None
+    if isinstance(value, str):
+        return unicode_text(value) or None
+    number = whole(value)
+    return None if number is None or number < 0 else str(number)
+
+
+def unicode_text(text: str) -> str:
+    """The text itself. Raises InputError if it holds half a surrogate pair, which JSON can say and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name {text!r} is no Unicode text; rename it") from error
+    return text
+
+
+def whole(value: Any) -> int | None:
+    """The integer that a JSON number is (3 or 3.0, within 15 digits), else None."""
+    if type(value) not in (int, float) or not abs(value) < _MOST_NUMBER or value != int(value):
+        return None
+    return int(value)
+
+
+def id_value(key: str) -> int | str:
+    """An id as JSON: a number where it is one, else text."""
+    number = int(key) if key.isascii() and key.isdecimal() and len(key) < 15 else -1
+    return number if str(number) == key else key
+
+
+def writes_ids(sequence: PoseSequence, facts: Mapping[str, Any]) -> bool:
+    """Whether to write ids: where they say more than list order does, or the file had them."""
+    return facts.get("tracked") is True or _ids_tell(sequence.valid, sequence.ids)
+
+
+def _ids_tell(valid: Bools, ids: Sequence[str]) -> bool:
+    """Whether ids say more than the list order of those seen in each frame."""
+    seen = np.asarray(valid.any(axis=2))
+    gaps = bool((~seen[:, :-1] & seen[:, 1:]).any())
+    return gaps or tuple(ids) != tuple(str(p) for p in range(len(ids)))
+
+
+def facts_of(sequence: PoseSequence, name: str) -> Mapping[str, Any]:
+    """What metadata keeps for the writer of a format; whether it makes sense is for the writer to check."""
+    facts = sequence.metadata.get(name)
+    return facts if isinstance(facts, dict) else {}
+
+
+def number_fact(facts: Mapping[str, Any], key: str, otherwise: int) -> int:
+    """A frame number among the facts."""
+    value = facts.get(key)
+    return value if type(value) is int and 0 <= value < _MOST_NUMBER else otherwise
+
+
+def short(values: NDArray[np.floating[Any]]) -> list[float]:
+    """Numbers, each the shortest that is the same float32 (or float64)."""
+    return [float(str(value)) for value in values.ravel()]
+
+
+def rows_of(sequence: PoseSequence, frame: int) -> Iterator[tuple[int, list[float]]]:
+    """(person, K * (D + 1) numbers) of those seen in a frame; zeros for missing keypoints."""
+    for person in np.flatnonzero(sequence.valid[frame].any(axis=1)):
+        points, weights = sequence.positions[frame, person], sequence.confidence[frame, person]
+        values = np.concatenate([points, weights[:, None].astype(points.dtype)], axis=1)
+        values[np.isnan(values[:, 0])] = 0
+        if points.dtype == np.float64:
+            values[:, -1] = [float(str(weight)) for weight in weights]
+        yield int(person), short(values)
+
+
+def zeros_missing(body: Body) -> Body:
+    """The body with NaN positions where all numbers of a keypoint are 0, by which many formats say missing. In place."""
+    body[~body.any(axis=1), :-1] = np.nan
+    return body
+
+
+def body_of(values: NDArray[Any], what: str, width: int = 3) -> Body:
+    """Flat numbers as (K, width) float32. Raises InputError if they are not a multiple."""
+    if not len(values) or len(values) % width:
+        raise InputError(f"{what} has {len(values)} numbers; {width} for each keypoint were expected, export it again")
+    with np.errstate(over="ignore", under="ignore"):
+        return values.reshape(-1, width).astype(np.float32)
+
+
+def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,)) -> None:
+    """Raises UsageError if a format of images cannot hold the sequence; reports what it leaves behind."""
+    if sequence.dims not in dims:
+        raise UsageError(f"{title} files hold {dims[0]}D keypoints, this is {sequence.dims}D; save as .npz")
+    if sequence.fps is None:
+        raise UsageError(f"{title} files hold no timestamps; pass --fps N (fps=N in load) or save as .npz")
+    if sequence.up not in ("-y", "unknown"):
+        raise UsageError(
+            f"{title} files have y pointing down, up is {sequence.up!r} here; pass --up -y or save as .npz"
+        )
+    zero = (sequence.positions == 0).all(axis=-1) & (sequence.confidence == 0)
+    if zero.any():
+        raise UsageError(f"a keypoint at 0, 0 with confidence 0 means missing in {title} files; save as .npz")
+    usual = ("px", "unknown") if sequence.dims == 2 else ("unknown",)
+    left = [f"the unit {sequence.unit}"] if sequence.unit not in usual else []
+    left += ["the up axis"] if sequence.dims == 3 and sequence.up != "unknown" else []
+    left.append(f"the rate (reading needs --fps {sequence.fps:.10g})")
+    report_change(f"{title} files have no room for {' and '.join(left)}")
+
+
+def runs(numbers: Iterable[int]) -> list[list[int]]:
+    """Increasing numbers as [first, last] runs.
+
+    >>> runs([1, 2, 3, 7])
+    [[1, 3], [7, 7]]
+    """
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def from_runs(value: Any, frames: int) -> set[int]:
+    """The numbers below `frames` in [first, last] runs; nothing of what is no such list."""
+    found: set[int] = set()
+    for run in value if isinstance(value, list) else []:
+        if isinstance(run, list) and len(run) == 2 and all(type(n) is int for n in run):
+            found.update(range(max(run[0], 0), min(run[1] + 1, frames)))
+    return found
+
+
+@dataclass(frozen=True)
+class Naming:
+    """File names that number frames: prefix, number of at least so many digits, suffix.
+
+    >>> Naming("cam1_", 4, ".jpg").name(12)
+    'cam1_0012.jpg'
+    """
+
+    prefix: str = ""
+    digits: int = 1
+    suffix: str = ""
+
+    def name(self, number: int) -> str:
+        return f"{self.prefix}{number:0{self.digits}d}{self.suffix}"
+
+    def facts(self, usual: Naming) -> dict[str, Any]:
+        """What differs from the usual naming."""
+        return {key: value for key, value in asdict(self).items() if value != getattr(usual, key)}
+
+    @staticmethod
+    def of_facts(facts: Mapping[str, Any], usual: Naming) -> Naming:
+        """The naming of facts, the usual one where they do not say or make no sense."""
+        prefix, digits, suffix = (facts.get(key, getattr(usual, key)) for key in ("prefix", "digits", "suffix"))
+        sound = isinstance(prefix, str) and isinstance(suffix, str) and type(digits) is int and 1 <= digits <= 15
+        return Naming(prefix, digits, suffix) if sound else usual
+
+
+def numbered(names: Sequence[str], pattern: re.Pattern[str] = _NUMBERED) -> tuple[Naming, list[int]]:
+    """How file names number frames, and the numbers in their order.
+
+    pattern: groups prefix, digits, suffix. Raises InputError if a name has no number or they are named differently.
+
+    >>> numbered(["a_08.jpg", "a_10.jpg"])
+    (Naming(prefix='a_', digits=2, suffix='.jpg'), [8, 10])
+    """
+    parts: list[tuple[str, str, str]] = []
+    for name in names:
+        match = pattern.fullmatch(unicode_text(name))
+        if match is None:
+            raise InputError(f"{name!r} does not number a frame; names such as frame_0012 were expected, rename it")
+        parts.append((match[1], match[2], match[3] or ""))
+        if (parts[0][0], parts[0][2]) != (parts[-1][0], parts[-1][2]):
+            raise InputError(f"{names[0]!r} and {name!r} are of different recordings; keep one to a file or folder")
+    padded = [len(digits) for _, digits, _ in parts if digits[0] == "0"]
+    naming = Naming(parts[0][0], min(padded, default=1), parts[0][2])
+    numbers = [int(digits) for _, digits, _ in parts]
+    odd = next((name for name, number in zip(names, numbers, strict=True) if naming.name(number) != name), None)
+    if odd is not None:
+        raise InputError(f"{odd!r} is not numbered like {naming.name(numbers[0])!r}; keep one recording to a folder")
+    return naming, numbers
+
+
+def implied(count: int, *names: str) -> Skeleton:
+    """The built-in skeleton among `names` that has so many keypoints, else keypoints without names."""
+    known = (BUILT_IN[name] for name in names)
+    return next((s for s in known if len(s) == count), None) or Skeleton("custom", tuple(str(k) for k in range(count)))
+
+
+def _identified(listed: Listed) -> tuple[Frames, bool]:
+    """Each frame's bodies by id, and whether that is the file's own: else it is the list order, and that is reported."""
+    keys = [[key for key, _ in bodies] for bodies in listed.values()]
+    total = sum(len(frame) for frame in keys)
+    known = sum(key is not None for frame in keys for key in frame)
+    if known and known == total and all(len(set(frame)) == len(frame) for frame in keys):
+        return {number: {str(key): body for key, body in bodies} for number, bodies in listed.items()}, True
+    if known:
+        lack = "the same id is there twice in a frame" if known == total else f"{total - known} of {total} have none"
+        report_change(f"ids are not kept, because {lack}")
+    if any(len(frame) > 1 for frame in keys):
+        report_change("the list order was kept as identity; pass --track to follow people")
+    return {number: {str(p): body for p, (_, body) in enumerate(bodies)} for number, bodies in listed.items()}, False
+
+
+def _check_memory(frames: Frames, width: int, size: int) -> None:
+    """The array of all ids in all frames, and as much again to check it, must be in proportion to the file."""
+    if not frames:
+        return
+    ids = {key for found in frames.values() for key in found}
+    needed = 3 * 4 * (max(frames) - min(frames) + 1) * len(ids) * width
+    if needed > _TIMES_FILE * size + _BYTES_FREE:
+        raise InputError(
+            f"{len(ids)} ids in frames {min(frames)} to {max(frames)} need {needed >> 20} MB for a file of "
+            f"{size >> 20} MB; split the recording"
+        )
+
+
+def _usable(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Positions and confidence of (..., D + 1), never to be written again; reports what no pose can have."""
+    positions = np.ascontiguousarray(values[..., :-1])
+    infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
+    if infinite.any():
+        report_change(f"{infinite.sum()} keypoints with an infinite coordinate are taken as missing")
+    missing = np.isnan(positions).any(axis=-1) | infinite
+    positions[missing] = np.nan
+    confidence = np.where(missing, np.float32(0), values[..., -1])
+    odd = ~np.isfinite(confidence)
+    if odd.any():
+        report_change(f"{odd.sum()} confidences that are not finite are taken as 0")
+        confidence[odd] = 0
+    outside = int(((confidence < 0) | (confidence > most)).sum())
+    if outside:
+        report_change(
+            f"{outside} confidences are outside 0 to {most:g} ({confidence.max():.3g} at most); they are kept"
+        )
+    for array in (positions, confidence):
+        array.setflags(write=False)
+    return positions, confidence

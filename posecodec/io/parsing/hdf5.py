@@ -1,0 +1,165 @@
+"""HDF5 files for the formats built on them: opened with h5py, sizes checked before anything is read.
+
+h5py is an extra and imported here only, when a file is opened. Links to other files, data kept in other files, and sizes
+that the file cannot hold are refused, so that no header takes more memory than 10 times the file. Knows no format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError, UsageError
+from posecodec.io.filesystem import check_file
+from posecodec.io.parsing.hdf5_text import heap_texts
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_TIMES, _SPARE = 3, 60 << 20
+_MAX_RATIO = 1100
+"""Deflate cannot shrink anything further than 1032 times."""
+_MAX_NAMES, _MAX_NAME = 100_000, 1000
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """An HDF5 file, open for reading (an `h5py.File`).
+
+    Raises UsageError if h5py is not installed, InputError if the file is missing, no HDF5, or cannot be opened.
+    """
+    check_file(path)
+    if not is_hdf5(path):
+        raise InputError("this is no HDF5 file (its signature is missing); check that it is the right file")
+    try:
+        import h5py
+    except ImportError as error:
+        raise UsageError("reading HDF5 needs h5py; pip install 'posecodec[h5]'") from error
+    try:
+        file = h5py.File(path, "r")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"HDF5 cannot open it ({error}); the file is cut short or damaged") from error
+    with file:
+        yield file
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins with HDF5's signature."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(SIGNATURE)) == SIGNATURE
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
+
+
+def group(parent: Any, name: str) -> Any:
+    """A group in a file or group. Raises InputError if there is none."""
+    import h5py
+
+    return _member(parent, name, h5py.Group, "group")
+
+
+def dataset(parent: Any, name: str) -> Any:
+    """A data set whose size has been checked. Raises InputError if there is none or it is larger than can be."""
+    import h5py
+
+    found = _member(parent, name, h5py.Dataset, "data set")
+    if found.external or found.is_virtual:
+        raise InputError(f"data set {found.name} keeps its data in other files, which is not read; export it again")
+    if found.shape is None:
+        raise InputError(f"data set {found.name} is empty; numbers were expected, export it again")
+    _check_size(found)
+    return found
+
+
+def numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
+    """A data set of numbers with so many dimensions. Raises InputError where it is something else."""
+    found = dataset(parent, name)
+    if found.dtype.kind not in "iuf" or found.ndim != dims:
+        raise InputError(
+            f"data set {found.name} is {found.dtype} {found.shape}; numbers in {dims} dimensions were expected"
+        )
+    return _read(found)
+
+
+def texts(parent: Any, name: str) -> list[str]:
+    """A list of names, stored as text of fixed or of variable length. Raises InputError where it is something else."""
+    found = dataset(parent, name)
+    if found.shape == (0,):
+        return []
+    if found.ndim != 1 or found.dtype.kind not in "SO" or found.shape[0] > _MAX_NAMES:
+        raise InputError(f"data set {found.name} is {found.dtype} {found.shape}; a list of names was expected")
+    if found.dtype.kind == "S":
+        return [text(value, found.name) for value in _read(found)]
+    return [text(value, found.name) for value in heap_texts(found)]
+
+
+def attribute(owner: Any, name: str) -> Any:
+    """The value of an attribute, None where there is none. Raises InputError if it is larger than its file.
+
+    Text of variable length is refused: see `hdf5_text`.
+    """
+    if name not in owner.attrs:
+        return None
+    found = owner.attrs.get_id(name)
+    if found.dtype.hasobject or math.prod(found.shape or ()) * found.dtype.itemsize > _limit(owner.file):
+        raise InputError(f"attribute {name!r} of {owner.name} is {found.dtype} {found.shape}, which is not read")
+    return owner.attrs[name]
+
+
+def bytes_of(file: Any) -> bytes:
+    """The file as it is on disk."""
+    return Path(file.filename).read_bytes()
+
+
+def text(value: Any, where: str) -> str:
+    """Text from the bytes or text of an HDF5 file. Raises InputError where it is none, or no name of sensible length."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{where} holds text that is no UTF-8; export it again") from error
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        raise InputError(f"{where} holds {value!r:.40} where a name was expected; export it again")
+    return str(value)
+
+
+def _member(parent: Any, name: str, kind: type, what: str) -> Any:
+    import h5py
+
+    here = f"{parent.name.rstrip('/')}/{name}"
+    link = parent.get(name, getlink=True) if name in parent else None
+    if link is None:
+        raise InputError(f"no {what} {here}, only {sorted(parent)[:10]}; export it again")
+    found = parent[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(found, kind):
+        raise InputError(f"{here} is no {what} of this file; export it again")
+    return found
+
+
+def _limit(file: Any) -> int:
+    """How many bytes a data set may have, so that what is made of it stays within 10 times the file + 200 MB."""
+    size = file.id.get_filesize()
+    return min(_MAX_RATIO * size, _TIMES * size + _SPARE)
+
+
+def _check_size(found: Any) -> None:
+    """A chunk is unpacked as a whole, however little of it the data set uses."""
+    shape = [max(n, chunk) for n, chunk in zip(found.shape, found.chunks or found.shape, strict=True)]
+    size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found.file)
+    if size > limit:
+        raise InputError(
+            f"data set {found.name} states {size} bytes ({found.dtype} {found.shape}) in a file of "
+            f"{found.file.id.get_filesize()}, at most {limit} are read; export it without compression, or in parts"
+        )
+
+
+def _read(found: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(found[()])
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"data set {found.name} cannot be read ({error}); the file is cut short or damaged") from error

@@ -1,0 +1,78 @@
+"""People found frame by frame, put together: from rows of keypoints by frame number and id to arrays.
+
+Shared by the formats that list who is seen in each frame. Knows no format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError
+from posecodec.typing import Floats
+
+_POSES_PER_BODY, _POSES_FREE = 100, 1_000_000
+
+Frames = Mapping[int, Mapping[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """values: (T, P, K, C), NaN where nobody is; frame 0 is number `first`. ids: P, in order of appearance."""
+
+    values: NDArray[np.float32]
+    ids: tuple[str, ...]
+    first: int
+
+
+def together(frames: Frames, width: tuple[int, int]) -> People:
+    """The bodies of all frames, from the first number to the last; numbers that are not there are all missing.
+
+    frames: number -> id -> (K, C); an id without bodies in a frame is missing there. width: K and C.
+    Raises InputError if there is no frame, or numbers and ids are out of all proportion to what there is.
+    """
+    if not frames:
+        raise InputError("no frames in it; check that the export is whole")
+    first, last = min(frames), max(frames)
+    ids = list(dict.fromkeys(key for number in sorted(frames) for key in frames[number]))
+    bodies = sum(len(found) for found in frames.values())
+    count = last - first + 1
+    if count * max(len(ids), 1) * width[0] > _POSES_PER_BODY * max(bodies, len(frames)) * width[0] + _POSES_FREE:
+        raise InputError(f"frames {first} to {last} and {len(ids)} ids, but only {bodies} bodies; split the recording")
+    values = np.full((count, len(ids), *width), np.nan, np.float32)
+    index = {key: p for p, key in enumerate(ids)}
+    for number, found in frames.items():
+        for key, body in found.items():
+            values[number - first, index[key]] = body
+    return People(values, tuple(ids), first)
+
+
+def parse_json(data: bytes, what: str = "the file") -> Any:
+    """The JSON value in bytes of UTF-8 (a BOM is allowed). Raises InputError with line and column."""
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} is no UTF-8 text (byte {error.start}); export it again") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{what} is no JSON ({error.msg} at {where}); the file is cut short or damaged") from error
+    except RecursionError as error:
+        raise InputError(f"{what} is nested too deeply to be a pose file; export it again") from error
+
+
+def numbers(value: Any, what: str) -> Floats:
+    """A list of numbers (null: NaN) as a flat array. Raises InputError where it is something else."""
+    if not isinstance(value, list):
+        raise InputError(f"{what} is {type(value).__name__}, a list of numbers was expected; export it again")
+    flat = [np.nan if v is None else v for v in value]
+    if not all(type(v) in (int, float) for v in flat):
+        raise InputError(f"{what} holds something else than numbers; export it again")
+    try:
+        return np.array(flat, np.float64)
+    except OverflowError as error:
+        raise InputError(f"{what} holds a number beyond any float; export it again") from error

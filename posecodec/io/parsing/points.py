@@ -1,0 +1,45 @@
+"""What array formats share: coordinates and scores that a PoseSequence can hold, and a report of what was changed.
+
+Knows no format.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import report_change
+from posecodec.pose.sequence import FLOAT32_MAX
+
+
+def usable(points: NDArray[Any]) -> NDArray[Any]:
+    """(..., D) numbers with NaN in place of infinite coordinates; reports those, and keypoints with only some coordinates.
+
+    Returns `points` itself where nothing had to change.
+    """
+    infinite = (np.abs(points) > FLOAT32_MAX).any(axis=-1)
+    if infinite.any():
+        report_change(f"{infinite.sum()} keypoints with an infinite coordinate are taken as missing")
+        points = np.where(infinite[..., None], np.array(np.nan, points.dtype), points)
+    missing = np.isnan(points)
+    partly = (missing.any(axis=-1) & ~missing.all(axis=-1)).sum()
+    if partly:
+        report_change(f"{partly} keypoints with only some coordinates are taken as missing")
+    return points
+
+
+def scored(points: NDArray[Any], scores: NDArray[Any], what: str) -> NDArray[np.float32]:
+    """Confidences (...) of points (..., D): the scores, 1 where a point has none, 0 where it is missing.
+
+    what: names the scores in reports.
+    """
+    there = ~np.isnan(points).any(axis=-1)
+    unknown = there & ~(np.abs(scores) <= FLOAT32_MAX)
+    if unknown.any():
+        report_change(f"{unknown.sum()} keypoints without a {what} get the confidence 1")
+    outside = (there & ~unknown & ((scores < 0) | (scores > 1))).sum()
+    if outside:
+        report_change(f"{outside} values of {what} are outside [0, 1]; they are kept")
+    return np.where(there, np.where(unknown, 1, scores), 0).astype(np.float32)

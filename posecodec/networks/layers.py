@@ -1,0 +1,118 @@
+"""The layers of encoder and decoder. Heatmaps are (B, T, C, H, W); features on a grid are (B, t, h, w, F), channels last.
+
+Normalization acts on each grid cell alone, so a recording of any length gives what its windows would.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from posecodec.networks.config import ModelConfig
+
+Grid = tuple[int, int, int]
+
+
+class PatchEmbed(nn.Module):
+    """Heatmaps to features, early: one small filter bank shared by all channels, then a mix of channels and frames.
+
+    (B, T, C, H, W) -> (B, T / pt, H / ph, W / pw, width). Nothing after it works at full resolution.
+    """
+
+    def __init__(self, channels: int, patch: Grid, features: int, width: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.filters = nn.Linear(patch[1] * patch[2], features)
+        self.mix = nn.Linear(patch[0] * channels * features, width)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        batch, frames, channels, height, width = volume.shape
+        pt, ph, pw = self.patch
+        pixels = volume.reshape(batch, frames, channels, height // ph, ph, width // pw, pw).transpose(4, 5)
+        seen = self.filters(pixels.flatten(-2))
+        seen = seen.reshape(batch, frames // pt, pt, channels, height // ph, width // pw, -1)
+        return self.mix(seen.permute(0, 1, 4, 5, 2, 3, 6).flatten(4))
+
+
+class PatchRender(nn.Module):
+    """The mirror of `PatchEmbed`: features to heatmap values. Its last layer starts at zero.
+
+    (B, t, h, w, width) -> (B, t * pt, C, h * ph, w * pw).
+    """
+
+    def __init__(self, channels: int, patch: Grid, features: int, width: int) -> None:
+        super().__init__()
+        self.patch, self.channels = patch, channels
+        self.mix = nn.Linear(width, patch[0] * channels * features)
+        self.filters = nn.Linear(features, patch[1] * patch[2])
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        batch, steps, rows, columns, _ = grid.shape
+        pt, ph, pw = self.patch
+        seen = self.mix(grid).reshape(batch, steps, rows, columns, pt, self.channels, -1)
+        pixels = self.filters(seen).unflatten(-1, (ph, pw)).permute(0, 1, 4, 5, 2, 6, 3, 7)
+        return pixels.reshape(batch, steps * pt, self.channels, rows * ph, columns * pw)
+
+
+class Fold(nn.Module):
+    """Fold neighboring cells together, by 2 along the axes that `by` names: downsampling without loss of place."""
+
+    def __init__(self, by: Grid, width: int) -> None:
+        super().__init__()
+        self.by = by
+        self.mix = nn.Linear(width * by[0] * by[1] * by[2], width)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        batch, t, h, w, width = grid.shape
+        a, b, c = self.by
+        cells = grid.reshape(batch, t // a, a, h // b, b, w // c, c, width).permute(0, 1, 3, 5, 2, 4, 6, 7)
+        return self.mix(cells.flatten(4))
+
+
+class Unfold(nn.Module):
+    """The mirror of `Fold`."""
+
+    def __init__(self, by: Grid, width: int) -> None:
+        super().__init__()
+        self.by = by
+        self.mix = nn.Linear(width, width * by[0] * by[1] * by[2])
+
+    def forward(self, grid: Tensor) -> Tensor:
+        batch, t, h, w, width = grid.shape
+        a, b, c = self.by
+        cells = self.mix(grid).reshape(batch, t, h, w, a, b, c, width).permute(0, 1, 4, 2, 5, 3, 6, 7)
+        return cells.reshape(batch, t * a, h * b, w * c, width)
+
+
+class Residual(nn.Module):
+    """A pre-normalized residual block on the grid: 3-wide convolution, GELU, pointwise; starts as the identity."""
+
+    def __init__(self, width: int, extent: Grid) -> None:
+        super().__init__()
+        t, h, w = (3 if size > 1 else 1 for size in extent)
+        self.norm = nn.LayerNorm(width)
+        self.spread = nn.Conv3d(width, width, (t, h, w), padding=(t // 2, h // 2, w // 2))
+        self.point = nn.Linear(width, width)
+        nn.init.zeros_(self.point.weight)
+        nn.init.zeros_(self.point.bias)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        spread = self.spread(self.norm(grid).movedim(-1, 1)).movedim(1, -1)
+        return grid + self.point(nn.functional.gelu(spread))
+
+
+def halvings(config: ModelConfig) -> list[Grid]:
+    """The folds that lead from the patch grid to the latent grid, first to last."""
+    left = [f // p for f, p in zip(config.factor, config.patch, strict=True)]
+    folds: list[Grid] = []
+    while max(left) > 1:
+        by = tuple(2 if rest > 1 else 1 for rest in left)
+        left = [rest // b for rest, b in zip(left, by, strict=True)]
+        folds.append((by[0], by[1], by[2]))
+    return folds
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Numbers that training changes."""
+    return sum(p.numel() for p in module.parameters())

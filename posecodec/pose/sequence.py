@@ -1,0 +1,256 @@
+"""PoseSequence: what every reader returns, every writer takes, and the codec gives back.
+
+A frozen, validated value. Missing keypoints are NaN positions with confidence 0. It does not know files (`io`) nor how
+people are cut into tracks (`windowing`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.errors import InputError
+from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.typing import Bools, Floats
+
+UNITS = ("unknown", "mm", "cm", "m", "px", "in")
+"""Units of length a sequence may state. The order is part of the bitstream."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
+AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
+"""Which way is up. The order is part of the bitstream. Images, whose y points down, are "-y"."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoseSequence:
+    """Keypoints of P people over T frames.
+
+    positions: (T, P, K, D) float32, or float64 where a file has that (kept for lossless coding), D 2 or 3, in `unit`, within
+        float32's range; NaN in all D where a keypoint is missing.
+    confidence: (T, P, K) float32, finite, 0 where missing; any range (detectors disagree on it).
+    skeleton: K ordered keypoints.
+    fps: frames per second, > 0; exactly one of `fps` and `timestamps` is given.
+    timestamps: (T,) float64 seconds, strictly increasing, or None.
+    unit, up: one of UNITS, one of AXES.
+    ids: P unique strings.
+    metadata: JSON values, returned unchanged.
+
+    Raises InputError that says which of these does not hold, and where. Use `PoseSequence.of` to fill in defaults.
+
+    >>> PoseSequence.of(np.zeros((5, 19, 3)), fps=30).positions.shape
+    (5, 1, 19, 3)
+    """
+
+    positions: NDArray[np.floating[Any]]
+    confidence: NDArray[np.float32]
+    skeleton: Skeleton
+    fps: float | None
+    timestamps: Floats | None
+    unit: str
+    up: str
+    ids: tuple[str, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_arrays(self.positions, self.confidence, len(self.skeleton), self.skeleton.name)
+        _check_time(self.fps, self.timestamps, len(self.positions))
+        _check_labels(self.unit, self.up, self.ids, self.positions.shape[1], self.positions.shape[3])
+        for name in ("positions", "confidence", "timestamps"):
+            array = getattr(self, name)
+            if array is not None and array.flags.writeable:
+                object.__setattr__(self, name, _frozen(array))
+
+    @staticmethod
+    def of(
+        positions: Any,
+        *,
+        fps: float | None = None,
+        timestamps: Any = None,
+        confidence: Any = None,
+        skeleton: Skeleton | None = None,
+        unit: str = "unknown",
+        up: str = "unknown",
+        ids: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        exact: bool = False,
+    ) -> PoseSequence:
+        """A sequence from arrays, with defaults for what is not given; copies what it takes.
+
+        positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32, with `exact` float64 as float64. NaN in any
+        coordinate makes the keypoint missing.
+        confidence: as positions without D; 1 where valid if None. skeleton: coco19 if None and K = 19, else custom.
+        ids: "0", "1", ... if None. Raises InputError as the class does.
+        """
+        points = _as_positions(positions, exact)
+        frames, people, count, _ = points.shape
+        missing = np.isnan(points).any(axis=-1)
+        points[missing & ~np.isnan(points).all(axis=-1)] = np.nan
+        weights = np.ones(missing.shape, np.float32) if confidence is None else _as_float(confidence, "confidence")
+        given = weights.shape
+        weights = weights[:, None] if weights.ndim == 2 else weights
+        if weights.shape != missing.shape:
+            raise InputError(f"confidence has shape {given}; positions {points.shape} need {missing.shape}")
+        if skeleton is None:
+            skeleton = COCO19 if count == len(COCO19) else Skeleton.custom(count)
+        return PoseSequence(
+            points,
+            np.where(missing, np.float32(0), weights).astype(np.float32),
+            skeleton,
+            None if fps is None else float(_as_float(fps, "fps", np.float64)),
+            None if timestamps is None else _as_float(timestamps, "timestamps", np.float64),
+            unit,
+            up,
+            tuple(str(i) for i in (range(people) if ids is None else ids)),
+            dict(metadata or {}),
+        )
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.positions.shape[0]
+
+    @property
+    def people(self) -> int:
+        """P."""
+        return self.positions.shape[1]
+
+    @property
+    def dims(self) -> int:
+        """D, 2 or 3."""
+        return self.positions.shape[3]
+
+    @property
+    def valid(self) -> Bools:
+        """(T, P, K): whether the keypoint is there."""
+        return ~np.isnan(self.positions[..., 0])
+
+    @property
+    def rate(self) -> float:
+        """Frames per second; the mean rate where timestamps are given."""
+        return mean_rate(self.fps, self.timestamps)
+
+    def with_positions(self, positions: NDArray[np.floating[Any]], confidence: NDArray[np.float32]) -> PoseSequence:
+        """The same people and times with other positions (T, P, K, D) and confidences (T, P, K)."""
+        return replace(self, positions=positions, confidence=confidence)
+
+    def mapped_to(self, target: Skeleton) -> PoseSequence:
+        """The keypoints of `target`, by name or by the documented mapping to coco19.
+
+        A mean of several sources is missing where one of them is. Keypoints that only the source has are gone.
+        Raises InputError if nothing maps.
+        """
+        if target.keypoints == self.skeleton.keypoints:
+            return replace(self, skeleton=target)
+        names = self.skeleton.keypoints
+        table: dict[str, tuple[str, ...]] = {n: (n,) for n in target.keypoints if n in names}
+        if target == COCO19:
+            table.update(self.skeleton.to_coco19)
+        if not table:
+            raise InputError(f"no keypoint of {self.skeleton.name!r} maps to {target.name!r}; name the keypoints")
+        shape = (self.frames, self.people, len(target))
+        positions = np.full((*shape, self.dims), np.nan, np.float32)
+        confidence = np.zeros(shape, np.float32)
+        for k, name in enumerate(target.keypoints):
+            if name in table:
+                sources = [names.index(n) for n in table[name]]
+                positions[:, :, k] = self.positions[:, :, sources].mean(axis=2)
+                confidence[:, :, k] = self.confidence[:, :, sources].min(axis=2)
+        confidence[np.isnan(positions[..., 0])] = 0
+        return replace(self, positions=positions, confidence=confidence, skeleton=target)
+
+
+def mean_rate(fps: float | None, timestamps: Floats | None) -> float:
+    """Frames per second of a recording that states its rate or its times; 30 where neither tells."""
+    if fps is not None:
+        return fps
+    span = float(timestamps[-1] - timestamps[0]) if timestamps is not None and len(timestamps) > 1 else 0.0
+    rate = (len(timestamps) - 1) / span if timestamps is not None and span > 0 else 0.0
+    return rate if rate > 0 and math.isfinite(rate) else 30.0
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy that nobody can write to."""
+    array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+def _as_float(values: Any, what: str, dtype: Any = np.float32) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what} are not an array: {error}") from error
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{what} are of type {array.dtype}; numbers are needed")
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype)
+
+
+def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
+    dtype = getattr(values, "dtype", np.dtype(np.float32))
+    wide = exact and dtype.kind == "f" and dtype.itemsize == 8
+    points = _as_float(values, "positions", np.float64 if wide else np.float32)
+    if points.ndim == 3:
+        points = points[:, None]
+    if points.ndim != 4:
+        raise InputError(f"positions have shape {points.shape}; (T, K, D) or (T, P, K, D) is needed")
+    return points
+
+
+def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) -> None:
+    if positions.ndim != 4 or positions.dtype not in (np.float32, np.float64):
+        raise InputError(f"positions are {positions.dtype} {positions.shape}; float32 (T, P, K, D) is needed")
+    if positions.shape[3] not in (2, 3):
+        raise InputError(f"positions have {positions.shape[3]} coordinates a keypoint; 2 or 3 are needed")
+    if positions.shape[2] != keypoints:
+        raise InputError(f"positions hold {positions.shape[2]} keypoints but skeleton {name!r} has {keypoints}")
+    if confidence.shape != positions.shape[:3] or confidence.dtype != np.float32:
+        raise InputError(
+            f"confidence is {confidence.dtype} {confidence.shape}; float32 {positions.shape[:3]} is needed"
+        )
+    _reject(
+        (np.abs(positions) > FLOAT32_MAX).any(axis=-1),
+        "an infinite coordinate (or one beyond float32)",
+        "make it NaN if missing",
+    )
+    missing = np.isnan(positions)
+    partly = missing.any(axis=-1) & ~missing.all(axis=-1)
+    _reject(partly, "a keypoint with only some coordinates NaN", "make all of them NaN")
+    _reject(~np.isfinite(confidence), "a confidence that is not finite", "give 0 where nothing is known")
+    _reject(missing[..., 0] & (confidence != 0), "a missing keypoint with a confidence", "make it 0")
+
+
+def _reject(bad: Bools, what: str, remedy: str) -> None:
+    if bad.any():
+        frame, person, keypoint = np.argwhere(bad)[0]
+        raise InputError(f"{what} at frame {frame}, person {person}, keypoint {keypoint}; {remedy}")
+
+
+def _check_time(fps: float | None, timestamps: Any, frames: int) -> None:
+    if (fps is None) == (timestamps is None):
+        raise InputError("give either fps or timestamps (pass --fps N, or fps=N in Python)")
+    if fps is not None and not (np.isfinite(fps) and fps > 0):
+        raise InputError(f"fps is {fps}; it must be a finite number above 0")
+    if timestamps is not None:
+        if timestamps.shape != (frames,) or timestamps.dtype != np.float64:
+            raise InputError(f"timestamps are {timestamps.dtype} {timestamps.shape}; float64 ({frames},) is needed")
+        if not np.isfinite(timestamps).all() or (np.diff(timestamps) <= 0).any():
+            raise InputError("timestamps are not finite and strictly increasing; sort them and drop repeated frames")
+
+
+def _check_labels(unit: str, up: str, ids: tuple[str, ...], people: int, dims: int) -> None:
+    if unit not in UNITS:
+        raise InputError(f"unit {unit!r} is not known; use one of {', '.join(UNITS)}")
+    if up not in AXES:
+        raise InputError(f"up axis {up!r} is not known; use one of {', '.join(AXES)}")
+    if dims == 2 and up in ("z", "-z"):
+        raise InputError(f"up axis {up!r} in 2D; use x, y, -x or -y")
+    if len(ids) != people:
+        raise InputError(f"{len(ids)} ids for {people} people; give one each")
+    if len(set(ids)) != people:
+        raise InputError(f"ids {list(ids)} repeat; every person needs an id of their own")

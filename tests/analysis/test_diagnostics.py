@@ -1,0 +1,339 @@
+"""Each kind of dirt, put into a clean walk, is found at its place and counted; clean motion raises no alarm."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecodec.analysis.diagnostics import findings
+from posecodec.analysis.repair import zeros_missing
+from posecodec.errors import DataWarning
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.synthetic import walk
+
+FACTS = {"fps": 30.0, "unit": "mm", "up": "y"}
+WRIST = COCO19.keypoints.index("left_wrist")
+
+
+def dirty(positions, **facts):
+    facts = FACTS | facts
+    if "timestamps" in facts:
+        del facts["fps"]
+    return PoseSequence.of(positions, skeleton=COCO19, **facts)
+
+
+def points(frames=120, people=1):
+    return walk(frames, people=people).positions.copy()
+
+
+def image(frames=120, people=1):
+    """The walk in pixels, one person from the side (limbs cross), several from the front."""
+    return points(frames, people)[..., [2 if people == 1 else 0, 1]] * np.float32([0.25, -0.25]) + np.float32(
+        [640, 600]
+    )
+
+
+def the_only(sequence):
+    found = findings(sequence)
+    assert len(found) == 1, found
+    assert "\n" not in found[0].text and found[0].count >= 1
+    return found[0]
+
+
+@pytest.mark.parametrize("fps", [12, 29.97, 60, 240])
+@pytest.mark.parametrize("people", [1, 3])
+def test_a_clean_walk_has_no_findings(fps, people):
+    assert findings(walk(int(10 * fps), fps=fps, people=people)) == []
+
+
+@pytest.mark.parametrize("people", [1, 3])
+def test_a_clean_walk_in_an_image_has_no_findings(people):
+    assert findings(dirty(image(300, people), unit="px", up="-y")) == []
+
+
+def test_positions_relative_to_the_root_are_clean():
+    assert findings(dirty(points() - points()[:, :, 2:3])) == []
+
+
+def test_little_noise_is_clean():
+    noise = np.random.default_rng(0).normal(0, 2, points(600).shape)
+    assert findings(dirty(points(600) + noise)) == []
+
+
+def test_nothing_is_changed():
+    sequence = walk(50, people=2)
+    before = sequence.positions.copy()
+    findings(sequence)
+    assert np.array_equal(sequence.positions, before)
+
+
+def test_nobody():
+    assert the_only(dirty(np.full((5, 2, 19, 3), np.nan))).kind == "nobody"
+    assert the_only(PoseSequence.of(np.zeros((5, 0, 19, 3)), fps=30)).kind == "nobody"
+
+
+def test_gaps_are_counted_and_the_longest_is_placed():
+    x = points()
+    x[20:26, 0, WRIST] = np.nan
+    x[70:85, 0] = np.nan
+    x[110:, 0, 0] = np.nan
+    found = the_only(dirty(x))
+    assert (found.kind, found.count) == ("gaps", 3)
+    assert "3 gaps (1 of whole people, 2 of single keypoints)" in found.text
+    assert f"{100 * (6 + 15 * 19 + 10) / (120 * 19):.2g} % missing" in found.text
+    assert "15 frames (0.5 s) from frame 70, person 0;" in found.text
+
+
+def test_the_longest_gap_may_be_of_one_keypoint():
+    x = points()
+    x[20:50, 0, WRIST] = np.nan
+    assert "30 frames (1 s) from frame 20, person 0, left_wrist" in the_only(dirty(x)).text
+
+
+def test_people_who_come_and_go():
+    x = points(people=4)
+    x[:30, 1] = x[90:, 2] = x[:, 3] = np.nan
+    found = the_only(dirty(x))
+    assert (found.kind, found.count) == ("come-and-go", 3)
+    assert "1 enter late, 1 leave early, 1 never seen" in found.text
+    assert "person 1 is there in frames 30 to 119" in found.text
+
+
+def test_keypoints_never_seen_are_named():
+    x = points(people=2)
+    x[:, :, WRIST] = x[:, 1, 0] = np.nan
+    found = the_only(dirty(x))
+    assert (found.kind, found.count) == ("unseen", 3)
+    assert "1 keypoint never seen in anybody: left_wrist, and 1 more in one person" in found.text
+    x = points(people=2)
+    x[:, 1, 0] = np.nan
+    assert "person 1, neck" in the_only(dirty(x)).text
+
+
+def test_confidences_outside_0_to_1():
+    confidence = np.ones((120, 1, 19))
+    confidence[40:42, 0, 3], confidence[50, 0, 0] = 6.5, -0.25
+    found = the_only(dirty(points(), confidence=confidence))
+    assert (found.kind, found.count) == ("confidence", 3)
+    assert "range -0.25 to 6.5" in found.text and "frame 40, person 0, left_shoulder" in found.text
+
+
+def test_exact_zeros_are_found_and_can_be_mended():
+    x = points()
+    x[30:33, 0, WRIST] = x[80, 0] = 0
+    sequence = dirty(x)
+    found = the_only(sequence)
+    assert (found.kind, found.count) == ("zeros", 22)
+    assert "exactly 0,0,0" in found.text and "frame 30, person 0, left_wrist" in found.text
+    assert "--zeros-missing" in found.text
+    with pytest.warns(DataWarning, match="^22 keypoints at exactly 0,0,0 made missing, the first at frame 30"):
+        mended = zeros_missing(sequence)
+    assert (~mended.valid).sum() == 22 and mended.confidence[80].max() == 0
+    assert np.array_equal(mended.positions[:30], sequence.positions[:30])
+    assert [f.kind for f in findings(mended)] == ["gaps"]
+
+
+def test_nothing_to_mend_is_the_same_sequence():
+    sequence = dirty(points())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert zeros_missing(sequence) is sequence
+
+
+def test_mending_keeps_double_precision():
+    x = np.array([[[0.1, 0.2, 0.3], [0, 0, 0]]])
+    sequence = PoseSequence.of(x, fps=30, exact=True)
+    with pytest.warns(DataWarning, match="1 keypoint at"):
+        mended = zeros_missing(sequence)
+    assert mended.positions.dtype == np.float64 and mended.positions[0, 0, 0, 0] == 0.1
+
+
+def test_repeated_frames_and_their_runs():
+    x = points(people=2)
+    x[50:55] = x[49]
+    x[80, 1] = x[79, 1]
+    found = the_only(dirty(x))
+    assert (found.kind, found.count) == ("repeated", 11)
+    assert "in 3 runs" in found.text and "longest is 5 from frame 50, person 0" in found.text
+
+
+def test_padding_to_a_higher_rate_is_recognized():
+    x = points()[np.arange(240) // 2]
+    found = {f.kind: f for f in findings(dirty(x, fps=60.0))}["repeated"]
+    assert found.count == 120 and "nearer 30 fps" in found.text
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_jumps_of_one_frame(flat):
+    x, facts = (image(), {"unit": "px", "up": "-y"}) if flat else (points(), {})
+    size = 100 if flat else 400
+    x[40, 0, WRIST, 0] += size
+    x[90, 0, :, 1] -= size
+    found = the_only(dirty(x, **facts))
+    assert (found.kind, found.count) == ("jumps", 20)
+    assert "in 2 poses" in found.text and "frame 40, person 0, left_wrist" in found.text
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_people_who_change_places(flat):
+    x, facts = (image(120, 3), {"unit": "px", "up": "-y"}) if flat else (points(people=3), {})
+    x[40:70, [0, 2]] = x[40:70, [2, 0]]
+    x[100:, [0, 1, 2]] = x[100:, [1, 2, 0]]
+    found = the_only(dirty(x, **facts))
+    assert (found.kind, found.count) == ("identity", 3)
+    assert "3 frames, the first frame 40 (ids 0, 2)" in found.text and "--track" in found.text
+
+
+def test_somebody_who_moves_up_the_list_changes_places_too():
+    x = points(people=2)
+    x[60:, 0] = x[60:, 1]
+    x[60:, 1] = np.nan
+    found = {f.kind: f for f in findings(dirty(x))}
+    assert set(found) == {"identity", "come-and-go"} and "first frame 60 (ids 0)" in found["identity"].text
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_left_and_right_that_change_places(flat):
+    x, facts = (image(), {"unit": "px", "up": "-y"}) if flat else (points(), {})
+    x[50:] = x[50:][:, :, list(COCO19.mirror)]
+    found = the_only(dirty(x, **facts))
+    assert (found.kind, found.count) == ("left-right", 1)
+    assert "first at frame 50, person 0" in found.text
+
+
+def test_left_and_right_that_change_places_for_a_frame():
+    x = points(people=2)
+    x[50, 1] = x[50, 1][list(COCO19.mirror)]
+    found = the_only(dirty(x))
+    assert (found.kind, found.count) == ("left-right", 2)
+    assert "first at frame 50, person 1" in found.text
+
+
+def test_jitter():
+    noise = np.random.default_rng(0).normal(0, 10, points().shape)
+    found = the_only(dirty(points() + noise))
+    assert found.kind == "jitter" and " mm in the median" in found.text and "% of the body's height" in found.text
+
+
+def test_irregular_timestamps():
+    times = np.delete(np.arange(123) / 30, [31, 60, 61])
+    found = the_only(dirty(points(), timestamps=times))
+    assert (found.kind, found.count) == ("timestamps", 2)
+    assert "33.33 to 100 ms" in found.text and "about 3 frames dropped" in found.text
+    assert "the first after frame 30" in found.text
+
+
+@pytest.mark.parametrize("rate", [25, 30, 50, 120, 240])
+def test_times_in_whole_milliseconds_are_regular(rate):
+    times = np.round(np.arange(120) / rate, 3)
+    assert findings(dirty(points(), timestamps=times)) == []
+
+
+@pytest.mark.parametrize(
+    ("scale", "stated", "looks"),
+    [(1e-3, "mm", "meters"), (1e-3, "cm", "meters"), (0.1, "m", "centimeters"), (1, "m", "millimeters"),
+     (1, "in", "millimeters"), (0.1, "mm", "centimeters"), (1 / 25.4, "mm", "inches")],
+)  # fmt: skip
+def test_implausible_units(scale, stated, looks):
+    found = the_only(dirty(points() * np.float32(scale), unit=stated))
+    assert found.kind == "unit" and f"looks like {looks} although the file says {stated}; pass --unit " in found.text
+
+
+@pytest.mark.parametrize("unit", ["mm", "cm", "m", "in"])
+def test_plausible_units(unit):
+    scale = {"mm": 1, "cm": 0.1, "m": 1e-3, "in": 1 / 25.4}[unit]
+    assert findings(dirty(points() * np.float32(scale), unit=unit)) == []
+
+
+def test_units_of_bodies_that_are_no_persons_are_not_judged():
+    skeleton = Skeleton("fly", tuple(f"leg{i}" for i in range(19)))
+    assert findings(PoseSequence.of(points() * 1e-3, fps=30, unit="mm", skeleton=skeleton)) == []
+
+
+def test_shares_of_the_image_are_not_pixels():
+    found = the_only(dirty(image() / np.float32(1920), unit="px", up="-y"))
+    assert found.kind == "unit" and "shares of the image" in found.text
+
+
+@pytest.mark.parametrize("factor", [10, 25.4, 100, 1000])
+def test_people_in_mixed_units(factor):
+    x = points(people=3)
+    x[:, 1] *= np.float32(factor)
+    found = {f.kind: f for f in findings(dirty(x))}["mixed-units"]
+    assert found.count == 1 and f"person 1 is {factor:g} times as large as person" in found.text
+
+
+def test_frames_in_mixed_units():
+    x = points()
+    x[50:60] /= 10
+    found = {f.kind: f for f in findings(dirty(x))}["mixed-units"]
+    assert found.count == 10 and "frame 50, person 0 (0.1 times as large)" in found.text
+
+
+def test_far_from_the_origin():
+    found = the_only(dirty(points() + np.float32([2.5e7, 0, 0])))
+    assert (found.kind, found.count) == ("far", 120 * 19) and "frame 0, person 0, neck" in found.text
+
+
+def test_one_wild_coordinate():
+    x = points()
+    x[17, 0, WRIST, 0] = 1e30
+    found = {f.kind: f for f in findings(dirty(x))}
+    assert found["far"].count == 1 and "frame 17, person 0, left_wrist" in found["far"].text
+    assert found["jumps"].count == 1
+
+
+def test_tiny_coordinates():
+    assert the_only(dirty(points() * np.float32(1e-9), unit="unknown")).kind == "tiny"
+
+
+@pytest.mark.parametrize("stated", ["z", "-y", "x"])
+def test_doubtful_up_axis(stated):
+    found = the_only(dirty(points(), up=stated))
+    assert found.kind == "up" and "pass --up y" in found.text
+
+
+def test_names_out_of_the_file_stay_in_one_line():
+    x = points(people=2)
+    x[40, 1, 0] = np.nan
+    ids = ["a", "b\n\x1b[31mred" + "x" * 100]
+    assert "person 'b\\n\\x1b[31m" in the_only(dirty(x, ids=ids)).text
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(("frames", "people", "keypoints"), [(1, 1, 1), (1, 3, 19), (2, 2, 1), (3, 1, 1), (200, 3, 1)])
+def test_small_recordings(frames, people, keypoints, dims):
+    x = points(frames, people)[:, :, :keypoints, :dims]
+    skeleton = COCO19 if keypoints == 19 else Skeleton.custom(keypoints)
+    unit = "mm" if dims == 3 else "px"
+    assert findings(PoseSequence.of(x, fps=30, skeleton=skeleton, unit=unit)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 3), st.sampled_from([1, 2, 19]), st.sampled_from([2, 3])),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1e-30, 1.0, 1e30]),
+)
+def test_anything_is_looked_at_without_warnings(shape, seed, scale):
+    random = np.random.default_rng(seed)
+    x = random.choice([0.0, 1.0, np.nan, 3.0], shape) * scale * random.choice([1.0, 10.0, 1e6], shape)
+    sequence = PoseSequence.of(x, fps=30, confidence=random.normal(size=shape[:3]), unit="m" if shape[3] == 3 else "px")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(f.count >= 1 and "\n" not in f.text for f in findings(sequence))
+
+
+def test_long_recordings_are_quick():
+    tiled = points(2000, 5)[:, :, np.arange(137) % 19]
+    for sequence, seconds in ((walk(9000), 0.1), (PoseSequence.of(tiled, fps=30, unit="mm"), 1.0)):
+        findings(sequence)
+        start = time.process_time()
+        findings(sequence)
+        assert time.process_time() - start < 3 * seconds  # a busy machine is not what is tested

@@ -1,0 +1,235 @@
+"""The command line: results on disk, one honest line, and exit codes."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import posecodec
+from posecodec import zoo
+from posecodec.bitstream import container
+from posecodec.pose.synthetic import walk
+
+pytestmark = pytest.mark.skipif("body3d" not in zoo.names(), reason="the weights body3d are not in this checkout")
+
+
+def run(*args, **options):
+    return subprocess.run([sys.executable, "-c", "from posecodec.cli import main; main()", *map(str, args)],
+                          capture_output=True, text=True, **options)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli")
+    posecodec.save(dataclasses.replace(walk(100), metadata={}), path / "walk.npz")
+    assert run("encode", path / "walk.npz").returncode == 0
+    assert run("encode", path / "walk.npz", "--levels", 9, "-o", path / "tokens.posec").returncode == 0
+    other = walk(100)
+    posecodec.save(other.with_positions(other.positions + np.float32(50), other.confidence), path / "other.npz")
+    return path
+
+
+def test_help_is_quick_and_loads_no_torch():
+    script = "import sys; import posecodec.cli; assert not {'torch', 'numba', 'numpy'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert "encode" in run("--help").stdout
+        times.append(time.perf_counter() - began)
+    empty = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import click"], check=True)
+    assert min(times) < 0.3 or min(times) < 2 * (time.perf_counter() - empty)
+
+
+def test_encode_decode_compare(folder):
+    again = run("encode", folder / "walk.npz", "-f")
+    assert "bits/frame" in again.stdout and "mean" in again.stdout
+    assert run("decode", folder / "walk.posec", "-o", folder / "back.npz", "-f").returncode == 0
+    original, back = posecodec.load(folder / "walk.npz"), posecodec.load(folder / "back.npz")
+    assert back.frames == original.frames and back.fps == original.fps and back.unit == original.unit
+    found = json.loads(run("compare", folder / "walk.npz", folder / "walk.posec", "--json").stdout)
+    assert found["mpjpe"] == pytest.approx(posecodec.compare(original, back).mpjpe, abs=0.01)
+
+
+def test_json_and_levels(folder):
+    sizes, errors = [], []
+    for levels in (4, 8, 12):
+        out = run("encode", folder / "walk.npz", "-f", "--json", "--levels", levels, "-o", folder / "l.posec")
+        facts = json.loads(out.stdout)
+        sizes.append(facts["bytes_out"])
+        errors.append(facts["mean_root_relative"])
+    assert sizes == sorted(sizes) and sizes[0] < 150 and sizes[1] < 300
+    assert errors == sorted(errors, reverse=True) and errors[1] < 80 and errors[2] < 10
+    for levels, code in ((13, 3), (0, 2), (-1, 2)):
+        out = run("encode", folder / "walk.npz", "--levels", levels, "-o", folder / "none.posec")
+        assert out.returncode == code and "levels" in out.stderr and "Traceback" not in out.stderr
+    assert not (folder / "none.posec").exists()
+
+
+def test_tokens_of_a_pose_file_and_of_a_posec_file_are_the_same(folder, tmp_path):
+    found = []
+    for source in ("walk.npz", "tokens.posec"):
+        out = run("tokens", folder / source, "-o", tmp_path / f"{source}.npz", "--levels", 7)
+        assert out.returncode == 0 and "1 chunks" in out.stdout, out.stderr
+        found.append(np.load(tmp_path / f"{source}.npz"))
+    assert run("tokens", folder / "walk.npz", "-o", tmp_path / "own.npz").returncode == 0
+    own, cut = np.load(tmp_path / "own.npz"), found[1]
+    assert (int(own["levels"]), int(cut["levels"]), int(own["codes"])) == (8, 7, 3)
+    assert cut["chunk_0"].shape == (len(cut["lengths_0"]), 32, 58, 7)
+    assert own["lengths_0"].sum() == cut["lengths_0"].sum() == found[0]["lengths_0"].sum() == 100
+
+
+def test_info_needs_no_weights(folder):
+    facts = json.loads(run("info", folder / "walk.posec", "--json").stdout)
+    assert facts["frames"] == 100 and facts["overhead"] <= 48 and facts["skeleton"] == "coco19"
+    assert facts["coded as"] in ("tokens", "tokens + residual", "transform") and facts["promise"] == "none"
+    facts = json.loads(run("info", folder / "tokens.posec", "--json").stdout)
+    assert facts["coded as"] == "tokens" and facts["weights"] == zoo.read("body3d").id.hex()
+
+
+def test_exit_codes(folder, tmp_path):
+    assert run("encode", folder / "walk.npz").returncode == 2  # exists
+    assert run("encode", "--nonsense").returncode == 2
+    (tmp_path / "bad.npz").write_bytes(b"not a zip")
+    assert run("encode", tmp_path / "bad.npz").returncode == 3
+    data = bytearray((folder / "walk.posec").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "bad.posec").write_bytes(data)
+    broken = run("decode", tmp_path / "bad.posec")
+    assert broken.returncode == 4 and "Traceback" not in broken.stderr
+    wrong = run("decode", folder / "tokens.posec", "-m", "body2d", "-o", tmp_path / "x.npz")
+    assert wrong.returncode == 5
+    assert zoo.read("body3d").sha256[:8] in wrong.stderr and zoo.read("body2d").sha256[:8] in wrong.stderr
+    assert run("encode", folder / "walk.npz", "-m", "nowhere", "-f").returncode == 5
+    assert not list(tmp_path.glob("*.tmp")) and not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "goals",
+    [
+        ("--levels", 4, "--lossless"),
+        ("--max-error", "5mm", "--mean-error", "3mm"),
+        ("--bitrate", 3, "--max-error", 5),
+        ("--bitrate", 3, "--mean-error", 5, "--lossless"),
+    ],
+    ids=lambda goals: goals[0] + goals[2],
+)
+def test_contradicting_goals_are_a_usage_error(folder, tmp_path, goals):
+    result = run("encode", folder / "walk.npz", *goals, "-o", tmp_path / "x.posec")
+    assert result.returncode == 2 and " and " in result.stderr and "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_lengths_have_units(folder, tmp_path):
+    files = []
+    for i, text in enumerate(("5mm", "0.5cm", "0.005m", "5")):
+        files.append(tmp_path / f"{i}.posec")
+        assert run("encode", folder / "walk.npz", "--max-error", text, "-o", files[-1]).returncode == 0
+    assert len({file.read_bytes() for file in files}) == 1
+    assert json.loads(run("info", files[0], "--json").stdout)["promise"] == "max-error 5 mm"
+
+
+@pytest.mark.parametrize("text", ["5furlong", "mm", "", "-5mm", "0mm", "nan", "5px", "5 m m", "1e400"])
+@pytest.mark.parametrize("goal", ["--max-error", "--mean-error"])
+def test_lengths_that_are_none_are_a_usage_error(folder, tmp_path, text, goal):
+    result = run("encode", folder / "walk.npz", f"{goal}={text}", "-o", tmp_path / "x.posec")
+    assert result.returncode == 2 and "Traceback" not in result.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("goal", [("--max-error", "20mm"), ("--mean-error", "1cm")], ids=lambda goal: goal[0])
+def test_verify_errors(folder, tmp_path, goal):
+    file = tmp_path / "a.posec"
+    assert run("encode", folder / "walk.npz", *goal, "-o", file).returncode == 0
+    alone = run("verify", file)
+    assert alone.returncode == 0 and "as its encoder measured" in alone.stdout
+    kept = run("verify", file, folder / "walk.npz", "--json")
+    facts = json.loads(kept.stdout)
+    assert kept.returncode == 0 and facts["kept"] is True and facts["reached"] <= facts["promised"]
+    assert facts["promise"] == goal[0][2:] and facts["unit"] == "mm"
+    broken = run("verify", file, folder / "other.npz")
+    assert broken.returncode == 4 and "BROKEN" in broken.stdout and "Traceback" not in broken.stderr
+
+
+def test_verify_lossless(folder, tmp_path):
+    file = tmp_path / "a.posec"
+    assert run("encode", folder / "walk.npz", "--lossless", "-o", file).returncode == 0
+    for original in ((), (folder / "walk.npz",)):
+        found = run("verify", file, *original)
+        assert found.returncode == 0 and "lossless: kept" in found.stdout
+    assert run("verify", file, folder / "other.npz").returncode == 4
+    assert run("decode", file, "-o", tmp_path / "b.npz").returncode == 0
+    assert (posecodec.load(tmp_path / "b.npz").positions == posecodec.load(folder / "walk.npz").positions).all()
+
+
+def test_verify_bitrate(folder, tmp_path):
+    file = tmp_path / "a.posec"
+    assert run("encode", folder / "walk.npz", "--bitrate", 2, "-o", file).returncode == 0
+    assert len(file.read_bytes()) * 8e-3 * 30 / 100 <= 2
+    facts = json.loads(run("verify", file, "--json").stdout)
+    assert facts["promise"] == "bitrate" and facts["kept"] is True and 1 < facts["reached"] <= 2
+    refused = run("encode", folder / "walk.npz", "--bitrate", 0.001, "-o", tmp_path / "b.posec")
+    assert refused.returncode == 3 and "kbit/s" in refused.stderr
+
+
+def test_verify_what_promises_nothing_or_is_damaged(folder, tmp_path):
+    found = run("verify", folder / "walk.posec")
+    assert found.returncode == 0 and "nothing was promised" in found.stdout
+    data = (folder / "walk.posec").read_bytes()
+    (tmp_path / "bad.posec").write_bytes(data[:-1])
+    assert run("verify", tmp_path / "bad.posec").returncode == 4
+    assert run("verify", tmp_path / "none.posec").returncode == 3
+
+
+def test_cut(folder, tmp_path):
+    header, parts = container.read((folder / "tokens.posec").read_bytes())
+    fine = dataclasses.replace(header, promise=container.Promise("max-error", 5.0, 1.0))
+    layered = container.write(fine, [container.Chunk(part.base, b"a refinement") for part in parts])
+    (tmp_path / "fine.posec").write_bytes(layered)
+    assert json.loads(run("info", tmp_path / "fine.posec", "--json").stdout)["coded as"] == "tokens + residual"
+    result = run("cut", tmp_path / "fine.posec", "-o", tmp_path / "coarse.posec")
+    assert result.returncode == 0 and f"{len(layered)} -> " in result.stdout
+    assert (tmp_path / "coarse.posec").read_bytes() == (folder / "tokens.posec").read_bytes()
+    assert run("cut", tmp_path / "fine.posec", "-o", tmp_path / "coarse.posec").returncode == 2
+    assert run("cut", tmp_path / "fine.posec", "-o", tmp_path / "coarse.posec", "-f").returncode == 0
+    (tmp_path / "bad.posec").write_bytes(layered[:-1])
+    assert run("cut", tmp_path / "bad.posec", "-o", tmp_path / "x.posec").returncode == 4
+    assert not (tmp_path / "x.posec").exists()
+
+
+def test_several_inputs_go_on_after_a_failure(folder, tmp_path):
+    posecodec.save(walk(20), tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes(b"junk")
+    assert run("encode", tmp_path).returncode == 2  # a folder needs -o
+    result = run("encode", tmp_path, "-o", tmp_path / "out")
+    assert result.returncode == 1 and "1 of 2" in result.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.posec"]
+
+
+def test_stdout(folder):
+    out = subprocess.run([sys.executable, "-c", "from posecodec.cli import main; main()", "encode",
+                          str(folder / "walk.npz"), "-o", "-"], capture_output=True)  # fmt: skip
+    assert out.stdout == (folder / "walk.posec").read_bytes()
+
+
+def test_models_states_the_licence():
+    cards = json.loads(run("models", "--json").stdout)
+    assert {"body2d", "body3d"} <= {card["name"] for card in cards}
+    assert {card["default_levels"] for card in cards if card["name"] in ("body2d", "body3d")} == {8}
+    assert all("mocap.cs.cmu.edu" in card["attribution"] and card["licence"] for card in cards)
+
+
+def test_unnamed_keypoints_take_a_skeletons_names_and_errors_name_the_file(tmp_path):
+    points = np.random.default_rng(0).uniform(0, 100, (20, 17, 2)).astype(np.float32)
+    np.save(tmp_path / "plain.npy", points)
+    found = run("encode", tmp_path / "plain.npy", "--fps", "30", "--skeleton", "coco17", "-o", tmp_path / "a.posec")
+    assert found.returncode == 0, found.stderr
+    assert container.read_header((tmp_path / "a.posec").read_bytes()).skeleton.name == "coco17"
+    (tmp_path / "cut.posec").write_bytes((tmp_path / "a.posec").read_bytes()[:-3])
+    for command in (["decode", "-o", tmp_path / "b.npz"], ["info"], ["verify"]):
+        found = run(command[0], tmp_path / "cut.posec", *command[1:])
+        assert found.returncode == 4 and "cut.posec" in found.stderr

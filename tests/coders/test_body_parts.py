@@ -1,0 +1,349 @@
+"""A body inside a larger skeleton: split by name, coded in two parts, never larger, within every goal, safe when forged."""
+
+import json
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import GOLDEN, flat_walk
+
+from posecodec.bench.untrained_skeletons import hand_pose
+from posecodec.bitstream import container
+from posecodec.bitstream import presence as payload
+from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.presence import PARTS
+from posecodec.codec import PoseCodec
+from posecodec.coders import chunk as chunks
+from posecodec.coders.body_parts import Parts, PartsPlan, plain_name
+from posecodec.coders.transform import block_coder
+from posecodec.coders.transform.stream import write_motion
+from posecodec.coders.windows import stream
+from posecodec.entropy.range_coder import RangeEncoder
+from posecodec.errors import CorruptError, InputError, WeightsError
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import BODY25, COCO19, MEDIAPIPE33, SMPL22, Skeleton
+from posecodec.pose.synthetic import walk
+from posecodec.ratecontrol.target import Goal
+
+CODEC = PoseCodec()
+FOLDER = GOLDEN / "parts"
+HAND_EDGES = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(5) for j in range(4))
+
+
+def with_hands(body, scale=1.0, prefix="", joined=True, seed=0):
+    """A recording of a body with two hands by rule, on its wrists."""
+    rng, frames = np.random.default_rng(seed), body.frames
+    points, names, edges = [body.positions[:, 0].astype(np.float64)], list(body.skeleton.keypoints), []
+    for side in ("left", "right"):
+        wrist, first = COCO19.keypoints.index(f"{side}_wrist"), len(names)
+        fingers = hand_pose(rng, frames, body.rate)[..., : body.dims] * scale
+        points.append(points[0][:, wrist, None] + fingers - fingers[:, :1])
+        names += [f"{side}_hand/{i}" for i in range(21)]
+        edges += [(a + first, b + first) for a, b in HAND_EDGES] + [(wrist, first)] * joined
+    skeleton = Skeleton("hands", tuple(prefix + n for n in names), (*COCO19.edges, *edges))
+    return PoseSequence.of(np.concatenate(points, 1), fps=body.fps, skeleton=skeleton, unit=body.unit, up=body.up)
+
+
+def hidden(sequence, gone):
+    """The sequence without the keypoints that `gone` (T, K) names."""
+    positions = np.where(gone[:, None, :, None], np.nan, sequence.positions).astype(np.float32)
+    return sequence.with_positions(positions, (~np.isnan(positions[..., 0])).astype(np.float32))
+
+
+def kinds(encoded):
+    return [payload.kind_of(chunk.base) for chunk in container.read(encoded.data)[1]]
+
+
+def whole_only(monkeypatch):
+    monkeypatch.setattr(chunks.Job, "parts_plan", lambda job, tables: None)
+
+
+def errors(sequence, back):
+    assert (back.valid == sequence.valid).all() and back.skeleton == sequence.skeleton
+    apart = back.positions.astype(np.float64) - sequence.positions
+    return np.linalg.norm(apart, axis=-1)[sequence.valid]
+
+
+T = 48
+SOLID, FLAT = with_hands(walk(T)), with_hands(flat_walk(T), 0.25)
+LOOSE = with_hands(walk(40), prefix="pose/", joined=False)
+K = len(SOLID.skeleton)
+RNG = np.random.default_rng(5)
+GONE = {
+    "wrists": np.isin(np.arange(K), [5, 11]) & (np.arange(T) < 30)[:, None],
+    "the body, at times": (np.arange(K) < 19) & ((np.arange(T) > 20) & (np.arange(T) < 35))[:, None],
+    "arms, always": np.isin(np.arange(K), [4, 5, 10, 11]) & np.ones((T, 1), bool),
+    "a hand": (np.arange(K) > 39) & (np.arange(T) < 35)[:, None],
+    "somewhere": RNG.random((T, K)) < 0.2,
+}
+RECORDINGS = {"3D": SOLID, "2D": FLAT, "loose": LOOSE, **{name: hidden(SOLID, gone) for name, gone in GONE.items()}}
+each = pytest.mark.parametrize("sequence", RECORDINGS.values(), ids=RECORDINGS)
+
+
+def test_plain_names():
+    found = ["NOSE", "pose/NOSE", "RShoulder", "pose/RightShoulder", "leftEye", "a/b/left_hip", "MidHip", "wrist", ""]
+    assert [plain_name(name) for name in found] == [
+        "nose", "nose", "right_shoulder", "right_shoulder", "left_eye", "left_hip", "mid_hip", "wrist", "",
+    ]  # fmt: skip
+
+
+def test_a_skeleton_in_two():
+    parts = Parts.of(SOLID.skeleton)
+    assert parts.body == tuple(range(19)) and parts.rest == tuple(range(19, 61)) and not parts.loose
+    assert parts.anchors == (5,) * 21 + (11,) * 21
+    assert parts.body_skeleton.edges == COCO19.edges and parts.rest_skeleton.edges[0] == (0, 1)
+    toes = {BODY25.keypoints[k]: a for k, a in zip(Parts.of(BODY25).rest, Parts.of(BODY25).anchors, strict=True)}
+    assert BODY25.keypoints[toes["left_small_toe"]] == "left_ankle" and len(toes) == 6
+    assert len(Parts.of(SMPL22).body) == 13 and len(Parts.of(MEDIAPIPE33).rest) == 16
+
+
+@pytest.mark.parametrize(
+    "names", [COCO19.keypoints, ("nose", "tail"), ("a", "b"), ("pose/NOSE", "face/nose", "x"), ("neck", "nose")]
+)
+def test_no_parts_without_a_body_or_without_more(names):
+    assert Parts.of(Skeleton("any", tuple(names))) is None
+
+
+def test_the_first_of_a_name_is_the_bodys():
+    parts = Parts.of(Skeleton("any", ("face/nose", "NOSE", "neck", "tail")))
+    assert parts.body == (0, 2) and parts.rest == (1, 3) and parts.loose == (0, 1)
+
+
+def test_loose_keypoints_hang_on_what_they_move_with():
+    plan = PartsPlan.of(LOOSE.positions[:, 0].astype(float), LOOSE.skeleton, "y", 30.0, CODEC.tables, 10.0)
+    assert plan.anchors == (5,) * 21 + (11,) * 21
+    assert plan.anchor_fields() == ((5, 5), (20, 6), (11, 5), (20, 6))
+
+
+GOALS = [{}, {"max_error": 4.0}, {"mean_error": 10.0}, {"mean_error": 60.0}, {"bitrate": 12.0}]
+
+
+@each
+@pytest.mark.parametrize("goal", [{"max_error": 4.0}, {"mean_error": 10.0}], ids=str)
+def test_targets_are_kept_and_parts_are_never_larger(sequence, goal, monkeypatch):
+    encoded = CODEC.encode(sequence, **goal)
+    found = errors(sequence, CODEC.decode(encoded))
+    assert found.max() <= goal.get("max_error", np.inf) and found.mean() <= goal.get("mean_error", np.inf) * (1 + 1e-6)
+    whole_only(monkeypatch)
+    assert len(encoded.data) <= len(CODEC.encode(sequence, **goal).data)
+
+
+@pytest.mark.parametrize("goal", GOALS, ids=str)
+def test_parts_pay_where_bones_keep_their_length(goal):
+    encoded = CODEC.encode(SOLID, **goal)
+    assert kinds(encoded) == [PARTS] and payload.name_of(container.read(encoded.data)[1][0].base) == "parts"
+    back = CODEC.decode(encoded)
+    errors(SOLID, back)
+    if "bitrate" in goal:
+        assert 8e-3 * len(encoded.data) * 30 / T <= 12
+    assert CODEC.encode(SOLID, **goal).data == encoded.data
+    assert CODEC.decode(encoded).positions.tobytes() == back.positions.tobytes()
+
+
+def test_the_default_quality_is_no_worse_than_the_whole(monkeypatch):
+    ours = CODEC.encode(SOLID)
+    near = errors(SOLID, CODEC.decode(ours)).sum()
+    whole_only(monkeypatch)
+    whole = CODEC.encode(SOLID)
+    assert near <= errors(SOLID, CODEC.decode(whole)).sum() * (1 + 1e-6) and len(ours.data) < 0.97 * len(whole.data)
+
+
+@pytest.mark.parametrize("gone", ["body", "rest"])
+def test_without_one_part_the_other_is_coded_as_a_whole(gone):
+    places = np.arange(K) < 19
+    sequence = hidden(SOLID, np.broadcast_to(places if gone == "body" else ~places, (T, K)))
+    encoded = CODEC.encode(sequence, max_error=5.0)
+    assert kinds(encoded) == [payload.TRANSFORM]
+    assert errors(sequence, CODEC.decode(encoded)).max() <= 5
+
+
+def test_one_frame_and_several_people():
+    two, one = np.concatenate([SOLID.positions, SOLID.positions + 700], 1), SOLID.positions[:1]
+    for points in (two, one):
+        sequence = PoseSequence.of(points, fps=30, skeleton=SOLID.skeleton, unit="mm", up="y")
+        assert errors(sequence, CODEC.decode(CODEC.encode(sequence, max_error=6.0))).max() <= 6
+
+
+def test_confidences_and_lossless_are_as_ever():
+    sure = np.rint(255 * RNG.uniform(0.2, 1, SOLID.valid.shape)) / 255
+    sequence = SOLID.with_positions(SOLID.positions, sure.astype(np.float32))
+    encoded = CODEC.encode(sequence, max_error=5.0)
+    assert kinds(encoded) == [PARTS]
+    np.testing.assert_allclose(CODEC.decode(encoded).confidence, sequence.confidence, atol=1e-6)
+    exact = CODEC.decode(CODEC.encode(sequence, lossless=True))
+    assert exact.positions.tobytes() == sequence.positions.tobytes()
+
+
+def test_bodies_alone_are_never_in_parts(monkeypatch):
+    made = CODEC.encode(walk(40), max_error=5.0).data
+    monkeypatch.setattr(chunks, "in_parts", None)
+    assert CODEC.encode(walk(40), max_error=5.0).data == made
+
+
+def test_levels_are_refused(tiny_codec):
+    with pytest.raises(InputError, match="cannot code 42 of the keypoints"):
+        tiny_codec.encode(SOLID, levels=4)
+
+
+def by_tokens(codec, sequence, level=120):
+    """A file in parts whose body is tokens, whatever it costs; and what its encoder says of it."""
+    job = codec._jobs(sequence, Goal())[0]
+    body = job.of_body(job.parts_plan(codec.tables))
+    data, latents = codec._tokens_at(body, 150)
+    decoded = chunks.recorded(codec.tokenizer.decode(latents, job.up).astype(np.float64), body.skeleton)
+
+    def write(encoder):
+        stream.write(encoder, latents, codec.tokenizer.tables, job.unit)
+        return decoded
+
+    made = chunks.in_parts(job, level, codec.tables, write_body=write)
+    return codec._pack(sequence, [job], [Chunk(made.data)], None), made
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_body_of_tokens(dims, tiny_codec, tiny_codec_2d, other_codec):
+    codec, sequence = (tiny_codec, SOLID) if dims == 3 else (tiny_codec_2d, FLAT)
+    encoded, made = by_tokens(codec, sequence)
+    assert payload.has_tokens(made.data) and payload.kind_of(made.data) == PARTS
+    assert encoded.header.weights == codec.weights.id and not encoded.tokens and codec.tokens(encoded.data) == ()
+    found = errors(sequence, codec.decode(encoded))
+    assert found.sum() == pytest.approx(made.total, rel=1e-5) and found.max() == pytest.approx(made.worst, rel=1e-5)
+    with pytest.raises(WeightsError):
+        CODEC.decode(encoded)
+
+
+def test_the_encoder_may_choose_tokens_for_the_body(tiny_codec):
+    for error in (40.0, 80.0):
+        ours, plain = tiny_codec.encode(SOLID, mean_error=error), CODEC.encode(SOLID, mean_error=error)
+        assert len(ours.data) <= len(plain.data)
+        assert errors(SOLID, tiny_codec.decode(ours)).mean() <= error * (1 + 1e-6)
+
+
+# Attacks
+
+
+def forged(encoded, data, **changes):
+    header = replace(encoded.header, promise=None, **changes)
+    return container.write(header, [Chunk(data)])
+
+
+def refused(data, codec=CODEC):
+    with pytest.raises(CorruptError, match="get the file again|get it again"):
+        codec.decode(data)
+
+
+def chunk_of(sequence, write, tokens=False):
+    """A chunk that begins as one in parts and goes on as told."""
+    job = CODEC._jobs(sequence, Goal())[0]
+    encoder = RangeEncoder()
+    payload.write_presence(encoder, PARTS, job.presence, tokens)
+    write(encoder)
+    return encoder.finish()
+
+
+@pytest.mark.parametrize("runs", [[(31, 0)], [(18, 5), (19, 35)], [(0, 42)], [(5, 20), (11, 21)]], ids=str)
+def test_forged_anchors(runs):
+    def write(encoder):
+        for anchor, more in runs:
+            encoder.put_bits(anchor, 5)
+            encoder.put_bits(more, 6)
+
+    encoded = CODEC.encode(LOOSE, max_error=20.0)
+    refused(forged(encoded, chunk_of(LOOSE, write)))
+
+
+def test_parts_of_a_skeleton_that_has_none():
+    encoded = CODEC.encode(SOLID, max_error=20.0)
+    data = container.read(encoded.data)[1][0].base
+    for skeleton in (Skeleton.custom(K), Skeleton("x", tuple(f"x{i}" for i in range(K)))):
+        refused(forged(encoded, data, skeleton=skeleton))
+    refused(forged(CODEC.encode(walk(T), max_error=20.0), data))
+
+
+def test_a_rest_in_the_polar_basis():
+    job = CODEC._jobs(SOLID, Goal())[0]
+    plan = job.parts_plan(CODEC.tables)
+
+    def write(encoder):
+        write_motion(encoder, plan.bodies[0], 100, CODEC.tables.model)
+        encoder.put_bits(0, 1)
+
+    refused(forged(CODEC.encode(SOLID, max_error=20.0), chunk_of(SOLID, write)))
+
+
+def test_tokens_that_no_weights_are_named_for(tiny_codec):
+    encoded, made = by_tokens(tiny_codec, SOLID)
+    refused(forged(encoded, made.data, weights=b""), tiny_codec)
+    refused(forged(encoded, made.data, transform=b""), tiny_codec)
+
+
+def test_whole_tokens_in_a_larger_skeleton(tiny_codec):
+    encoded, _ = by_tokens(tiny_codec, SOLID)
+    data = container.read(tiny_codec.encode(walk(T), levels=3).data)[1][0].base
+    refused(forged(encoded, data), tiny_codec)
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_bytes_cut_short_or_changed_are_refused_or_decode(tokens, tiny_codec):
+    encoded = by_tokens(tiny_codec, SOLID)[0] if tokens else CODEC.encode(LOOSE, mean_error=30.0)
+    data = container.read(encoded.data)[1][0].base
+    assert payload.kind_of(data) == PARTS
+    rng = np.random.default_rng(1)
+    for trial in range(60):
+        bad = bytearray(data[: int(rng.integers(1, len(data)))] if trial % 2 else data)
+        bad[int(rng.integers(0, min(len(bad), 60)))] ^= 1 << int(rng.integers(0, 8))
+        try:
+            tiny_codec.decode(forged(encoded, bytes(bad)))
+        except CorruptError:
+            pass
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_files_cut_short_are_refused(share):
+    data = CODEC.encode(SOLID, max_error=10.0).data
+    refused(data[: int(len(data) * share)])
+
+
+# Golden files: decode to the same for ever. `python tests/test_parts.py` writes them anew.
+
+MADE = {
+    "solid": (lambda: with_hands(walk(60)), {"max_error": 3.0}),
+    "flat": (lambda: with_hands(flat_walk(60), 0.25), {"mean_error": 2.0}),
+    "loose": (lambda: with_hands(walk(60), prefix="pose/", joined=False), {}),
+}
+
+
+def decoded(data):
+    """Positions, and a checksum of every coefficient on the way."""
+    found, original = [], block_coder.dequantize
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_coder, "dequantize", lambda q, *rest: (found.append(q.copy()), original(q, *rest))[1])
+        positions = CODEC.decode(data).positions
+    return positions, zlib.crc32(b"".join(q.astype("<i4").tobytes() for q in found))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_golden_files(name):
+    known = json.loads((FOLDER / "golden.json").read_text())[name]
+    data = (FOLDER / f"{name}.posec").read_bytes()
+    assert [payload.kind_of(chunk.base) for chunk in container.read(data)[1]] == [PARTS]
+    positions, checksum = decoded(data)
+    assert checksum == known["coefficients"]
+    np.testing.assert_allclose(positions, np.load(FOLDER / f"{name}.npy") / 100.0, rtol=0, atol=0.0151)
+
+
+def regenerate():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    known = {}
+    for name, (make, goal) in MADE.items():
+        data = CODEC.encode(make(), **goal).data
+        (FOLDER / f"{name}.posec").write_bytes(data)
+        positions, checksum = decoded(data)
+        np.save(FOLDER / f"{name}.npy", np.rint(positions * 100.0).astype(np.int32))
+        known[name] = {"bytes": len(data), "coefficients": checksum}
+    (FOLDER / "golden.json").write_text(json.dumps(known, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    regenerate()

@@ -1,0 +1,592 @@
+"""The transform codec's parts undo each other, stay deterministic, and refuse damaged streams with CorruptError."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from posecodec.bitstream import exp_golomb as raw
+from posecodec.bitstream.container import Header, Track
+from posecodec.coders import chunk as chunks
+from posecodec.coders.chunk import Job, transformed, untransformed
+from posecodec.coders.transform import basis_choice, coefficient_model, plan_graph, plan_polar, stream
+from posecodec.coders.transform.block_coder import Coder, decode_channels, encode_channels, step_size
+from posecodec.coders.transform.coefficient_model import (
+    BINS,
+    FINE,
+    MAX_COEFFICIENT_BYTES,
+    ROWS,
+    exp16,
+    frequency_bins,
+    get_coefficient,
+    log16,
+    put_coefficient,
+)
+from posecodec.coders.transform.error_bound import grid, needed, read_corrections, write_corrections
+from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, Graph, learned_tree, modes, own_tree
+from posecodec.coders.transform.weights import built_in, tables_of, tensors_of
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError, InputError, WeightsError
+from posecodec.kinematics.bones import Polar, Tree, bones_of, heading, logs, turned
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import COCO17, COCO19, SMPL22, Skeleton
+from posecodec.pose.synthetic import walk
+from posecodec.signal.dct import LONGEST, SIZES, choose_sizes, dct, dst, options
+
+FOUND, TABLES = built_in()
+TREE = Tree.of(COCO19)
+BODY = walk(60).positions[:, 0].astype(np.float64)
+PERMUTED = Skeleton("mine", tuple(reversed(COCO19.keypoints)))
+CIRCLE = Skeleton("circle", tuple("abcdef"), ((0, 1), (1, 2), (2, 0), (2, 3), (3, 1), (4, 5), (5, 4)))
+LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+# --- Polar ---
+
+
+def polar_error(points, turn=0):
+    basis = Polar(TABLES.polar, COCO19, TREE, turn, np.rint(points[0].mean(axis=0)))
+    channels = basis.forward(points)
+    assert channels.shape == (len(points), 3 * 19 + 1) and np.isfinite(channels).all()
+    return np.abs(basis.inverse(channels) - points).max()
+
+
+def rest_pose(flipped=()):
+    bones = bones_of(np.zeros((1, 3 * len(TREE.bones))), TABLES.polar.frames, TABLES.polar.lengths)[0]
+    body = np.zeros((1, 19, 3))
+    for number, (start, end) in enumerate(TREE.bones):
+        body[:, end] = body[:, start] + (-1 if number in flipped else 1) * bones[number]
+    return body
+
+
+def test_the_tree_of_coco19_reaches_every_keypoint_once():
+    assert sorted(end for _, end in TREE.bones) == sorted(set(range(19)) - {COCO19.root})
+    ends = np.array(TREE.bones)
+    vectors = BODY[:, ends[:, 1]] - BODY[:, ends[:, 0]]
+    assert np.allclose(np.einsum("kb,tbd->tkd", TREE.paths, vectors) + BODY[:, [COCO19.root]], BODY, atol=1e-9)
+
+
+def test_polar_frames_are_turns():
+    frames = TABLES.polar.frames
+    assert np.allclose(frames @ frames.transpose(0, 2, 1), np.eye(3), atol=1e-12)
+    assert np.allclose(np.linalg.det(frames), 1)
+
+
+@pytest.mark.parametrize("turn", [0, 1, 128, 255])
+@pytest.mark.parametrize("angle", [0.0, 1.0, 3.1, 3.2, 6.2, -40.0])
+def test_polar_undoes_itself_for_turned_bodies(turn, angle):
+    assert polar_error(turned(BODY, np.full(60, angle)), turn) < 1e-6
+
+
+def test_polar_undoes_itself_over_many_turns():
+    assert polar_error(turned(BODY, np.linspace(0, 50, 60))) < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.3, 1.0, 3.0, 100.0])
+def test_polar_undoes_itself_for_scaled_bodies(scale):
+    assert polar_error(BODY * scale) < 1e-6
+
+
+@pytest.mark.parametrize("signs", list(itertools.product((-1, 1), repeat=3)))
+def test_polar_undoes_itself_for_mirrored_bodies(signs):
+    assert polar_error(BODY * signs) < 1e-6
+
+
+def test_polar_undoes_itself_for_noise_and_for_a_body_of_no_size():
+    assert polar_error(rng().normal(scale=1000, size=BODY.shape)) < 1e-6
+    assert polar_error(np.zeros((3, 19, 3))) < 1e-6
+
+
+@pytest.mark.parametrize("bone", range(18))
+def test_polar_undoes_bones_of_length_0(bone):
+    points, (start, end) = BODY.copy(), TREE.bones[bone]
+    points[:, end] = points[:, start]
+    assert polar_error(points) < 1e-6
+
+
+@pytest.mark.parametrize("bone", range(18))
+def test_polar_undoes_bones_almost_opposite_to_the_usual(bone):
+    points = np.repeat(rest_pose((bone,)), 20, axis=0)
+    points += rng().normal(scale=1e-3, size=points.shape)
+    assert polar_error(points) < 1e-6
+
+
+@pytest.mark.parametrize("bone", sorted(set(range(18)) - {0, 1, 5, 6}))
+def test_polar_undoes_bones_exactly_opposite_to_the_usual(bone):
+    assert polar_error(rest_pose((bone,))) < 1e-6
+
+
+def test_logs_are_undone_near_and_far_from_the_usual_direction():
+    bones = rng().normal(size=(500, 18, 3)) * 10.0 ** rng(1).uniform(-3, 5, (500, 18, 1))
+    found = bones_of(logs(bones, TABLES.polar.frames, TABLES.polar.lengths), TABLES.polar.frames, TABLES.polar.lengths)
+    assert np.abs(found - bones).max() / np.abs(bones).max() < 1e-12
+
+
+def test_heading_never_jumps():
+    angle = np.linspace(0, 30, 60)
+    found = heading(turned(np.repeat(BODY[:1], 60, axis=0), angle), COCO19)
+    assert np.allclose(np.abs(np.diff(found)), 30 / 59, atol=1e-9)
+
+
+def test_turned_by_an_angle_and_back_is_the_same():
+    angle = rng().normal(size=60) * 10
+    assert np.allclose(turned(turned(BODY, angle), -angle), BODY, atol=1e-9)
+
+
+# --- Graph ---
+
+
+def spans(count, edges):
+    assert len(edges) == count - 1
+    group = set() if count > 1 else {0}
+    group |= {0}
+    for _ in range(count):
+        group |= {k for a, b, _ in edges for k in (a, b) if a in group or b in group}
+    return group == set(range(count))
+
+
+ANY_SKELETONS = [Skeleton.custom(n) for n in (1, 2, 19, 178)] + [COCO17, COCO19, SMPL22, CIRCLE, LOOSE]
+
+
+@pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
+def test_own_tree_spans_the_keypoints(skeleton):
+    assert spans(len(skeleton), own_tree(skeleton))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 200])
+@pytest.mark.parametrize("count", [1, 2, 3, 19, 178])
+@pytest.mark.parametrize("kind", ["noise", "same", "still", "far"])
+def test_learned_tree_spans_the_keypoints_and_can_be_written(frames, count, kind):
+    points = rng().normal(size=(frames, count, 2)).cumsum(axis=0)
+    points = {"noise": points, "same": points[:, :1].repeat(count, axis=1), "still": points * 0, "far": points + 1e9}
+    edges = learned_tree(points[kind])
+    assert spans(count, edges)
+    assert [end for _, end, _ in edges] == list(range(1, count))
+    assert all(0 <= start < count and 0 <= weight <= WEIGHT_STEPS for start, _, weight in edges)
+
+
+def test_learned_tree_joins_keypoints_that_move_together():
+    a, b = (rng(s).normal(size=(100, 1, 3)).cumsum(axis=0) for s in (1, 2))
+    points = np.concatenate([a, b, a + 5, b + 7], axis=1) + rng(3).normal(scale=1e-3, size=(100, 4, 3))
+    joined = {frozenset(edge[:2]) for edge in learned_tree(points)}
+    assert frozenset((0, 2)) in joined and frozenset((1, 3)) in joined
+
+
+@pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
+def test_modes_are_orthonormal_deterministic_and_begin_with_the_mean(skeleton):
+    count, edges = len(skeleton), own_tree(skeleton)
+    learned = learned_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-3, 3, (1, count, 1)))
+    for tree in (edges, learned):
+        vectors = modes(count, tree)
+        assert np.allclose(vectors.T @ vectors, np.eye(count), atol=1e-10)
+        assert np.allclose(vectors[:, 0], vectors[0, 0], atol=1e-6)
+        assert np.array_equal(vectors, modes(count, tree))
+
+
+@pytest.mark.parametrize("count", [2, 19, 60])
+def test_modes_hardly_change_when_the_laplacian_is_rounded_otherwise(count):
+    edges = learned_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-2, 2, (1, count, 1)))
+    order = rng(2).permutation(count)
+    renamed = [(int(order[a]), int(order[b]), w) for a, b, w in edges]
+    overlap = modes(count, edges).T @ modes(count, tuple(renamed))[order]
+    assert np.allclose(np.abs(overlap), np.eye(count), atol=1e-8)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_graph_undoes_itself(dims):
+    points = rng().normal(scale=500, size=(40, 7, dims))
+    basis = Graph(modes(7, own_tree(LOOSE)), np.arange(dims) * 100.0)
+    assert np.allclose(basis.inverse(basis.forward(points)), points, atol=1e-9)
+
+
+# --- Blocks ---
+
+
+@pytest.mark.parametrize("transform", [dct, dst])
+def test_transforms_are_orthonormal(transform):
+    for size in range(1, LONGEST + 1):
+        matrix = transform(size)
+        assert np.allclose(matrix @ matrix.T, np.eye(size), atol=1e-11), size
+
+
+def test_options_can_always_finish():
+    for left in range(1, 1101):
+        found = options(left)
+        assert found and len(set(found)) == len(found) and max(found) <= min(left, LONGEST)
+        assert (left in found) == (left <= LONGEST)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_chosen_sizes_cover_the_frames_and_are_options(whole):
+    channels = rng().normal(size=(1100, 2)).cumsum(axis=0)
+    for frames in (*range(1, 50), *range(50, 1100, 13), 1023, 1024, 1099, 1100):
+        left = frames
+        for size in choose_sizes(channels[:frames], 0.5, whole):
+            assert size in options(left)
+            left -= size
+        assert left == 0
+
+
+def test_still_channels_take_few_blocks():
+    assert choose_sizes(np.zeros((256, 3)), 1.0, False) == [256]
+    assert len(choose_sizes(np.zeros((1024, 3)), 1.0, False)) <= 1024 // SIZES[-1]
+
+
+# --- Coefficients ---
+
+
+def test_log16_is_a_sixteenth_of_an_octave_off_at_most():
+    values = [*range(1, 5000), *(2**n + d for n in range(13, 61) for d in (-1, 0, 1, 2**n // 3))]
+    off = [16 * math.log2(v) - log16(v) for v in values]
+    assert -1 < min(off) and max(off) < 2
+
+
+def test_log16_never_falls():
+    found = [log16(v) for v in range(1, 1 << 14)]
+    assert found == sorted(found)
+
+
+def test_exp16_is_two_to_the_sixteenths():
+    for value in range(-2000, 640):
+        true = 2.0 ** (value / 16)
+        assert true * (1 - 2e-5) - 1 <= exp16(value) <= true * (1 + 2e-5)
+    assert all(0 <= exp16(v) < 2**41 for v in (-(10**9), -2000, 640, 2000, 10**9))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 128, 271])
+def test_frequency_bins_rise_within_their_number(frames):
+    found = frequency_bins(frames)
+    assert len(found) == frames and found.min() >= 0 and found.max() < BINS and (np.diff(found) >= 0).all()
+
+
+def test_coefficients_round_trip_at_every_place():
+    sizes = (1, 2, 3, 13, 14, 15, 16, 1000, 2**16, 2**20 + 1, 2**29 - 2, 2**29 - 1)
+    values = [0, *(s for size in sizes for s in (size, -size))]
+    places = range((ROWS - 1) * FINE + 1)
+    encoder, rows = RangeEncoder(), TABLES.model.rows.copy()
+    encoder.reserve(len(values) * len(places) * MAX_COEFFICIENT_BYTES)
+    for place in places:
+        for value in values:
+            put_coefficient(encoder.state, encoder.out, rows, np.int64(place), np.int64(value))
+    decoder, again = RangeDecoder(encoder.finish()), TABLES.model.rows.copy()
+    for place in places:
+        for value in values:
+            assert get_coefficient(decoder.state, decoder.data, again, np.int64(place)) == value, (place, value)
+    decoder.finish()
+    assert np.array_equal(rows, again)
+
+
+@given(st.binary(max_size=60), st.integers(0, (ROWS - 1) * FINE))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_give_coefficients_in_range(data, place):
+    decoder, rows = RangeDecoder(data), TABLES.model.rows.copy()
+    for _ in range(50):
+        assert abs(get_coefficient(decoder.state, decoder.data, rows, np.int64(place))) < coefficient_model.LARGEST
+
+
+# --- Channels ---
+
+FRAMES = (1, 2, 15, 16, 17, 271, 272, 700)
+
+
+def coder(count, index, residual=False, generic=False):
+    prior = np.full((2, count, BINS), 40, np.int64) - 12 * np.arange(BINS)
+    pinned = np.arange(count) < 2
+    return Coder(TABLES.model, prior, pinned, index, residual, generic)
+
+
+def wander(frames, count, size=30.0):
+    return rng(frames).normal(scale=size, size=(frames, count)).cumsum(axis=0)
+
+
+@pytest.mark.parametrize("frames", FRAMES)
+@pytest.mark.parametrize("index", [-60, 48, 300])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("generic", [False, True])
+def test_decoder_has_exactly_what_the_encoder_says(frames, index, residual, generic):
+    channels, encoder = wander(frames, 5), RangeEncoder()
+    said = encode_channels(encoder, channels, coder(5, index, residual, generic))
+    decoder = RangeDecoder(encoder.finish())
+    found = decode_channels(decoder, frames, 5, coder(5, index, residual, generic))
+    decoder.finish()
+    assert np.array_equal(found, said)
+    assert np.sqrt(np.square(said - channels).mean()) < 1.5 * step_size(index)
+
+
+@pytest.mark.parametrize("count", [1, 2, 58, 534])
+def test_any_number_of_channels_round_trips(count):
+    channels, encoder = wander(40, count), RangeEncoder()
+    said = encode_channels(encoder, channels, coder(count, 20))
+    assert np.array_equal(decode_channels(RangeDecoder(encoder.finish()), 40, count, coder(count, 20)), said)
+
+
+def test_channels_of_zeros_take_a_few_bits():
+    encoder = RangeEncoder()
+    assert not encode_channels(encoder, np.zeros((256, 58)), coder(58, 0)).any()
+    assert len(encoder.finish()) <= 3
+
+
+@pytest.mark.parametrize("size", [2.0**27, 2.0**28.9])
+def test_large_coefficients_round_trip(size):
+    channels, encoder = np.full((1, 3), size), RangeEncoder()
+    said = encode_channels(encoder, channels, coder(3, 0))
+    assert np.array_equal(decode_channels(RangeDecoder(encoder.finish()), 1, 3, coder(3, 0)), said)
+
+
+@pytest.mark.parametrize("size", [2.0**29, 2.0**30])
+def test_coefficients_that_no_decoder_takes_are_refused(size):
+    encoder = RangeEncoder()
+    with pytest.raises(InputError, match="lossless"):
+        encode_channels(encoder, np.full((1, 3), size), coder(3, 0))
+
+
+CHANNELS = wander(120, 6)
+STREAM_ENCODER = RangeEncoder()
+encode_channels(STREAM_ENCODER, CHANNELS, coder(6, 30))
+STREAM = STREAM_ENCODER.finish()
+
+
+def finite_or_corrupt(data, frames=120):
+    decoder = RangeDecoder(data)
+    try:
+        assert np.isfinite(decode_channels(decoder, frames, 6, coder(6, 30))).all()
+        decoder.finish()
+    except CorruptError:
+        return True
+    return False
+
+
+def test_every_shortened_stream_is_corrupt_or_finite():
+    corrupt = [finite_or_corrupt(STREAM[:length]) for length in range(len(STREAM))]
+    assert sum(corrupt) > 0.9 * len(STREAM)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(STREAM) - 1), st.integers(1, 255)), min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_every_changed_stream_is_corrupt_or_finite(changes):
+    data = bytearray(STREAM)
+    for at, bits in changes:
+        data[at] ^= bits
+    finite_or_corrupt(bytes(data))
+
+
+@given(st.binary(max_size=300), st.integers(1, 1024))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_are_corrupt_or_finite(data, frames):
+    finite_or_corrupt(data, frames)
+
+
+# --- Motion ---
+
+
+@pytest.mark.parametrize("bits", [plan_polar.ORIGIN_BITS, plan_graph.ORIGIN_BITS])
+def test_places_round_trip(bits):
+    values = [0, 1, -1, 2, -2, 31, -32, 63, 64, -64, 1023, 1024, -1025, 2**20, -(2**24), 2**24]
+    encoder = RangeEncoder()
+    for value, size in raw.signed_fields(np.array(values, float), bits):
+        raw.put_raw(encoder, value, size)
+    decoder = RangeDecoder(encoder.finish())
+    assert [raw.get_exp_golomb(decoder, bits) for _ in values] == values
+
+
+def test_gaps_are_bridged_and_ends_held():
+    points = np.arange(10.0)[:, None, None] * np.ones((10, 2, 3))
+    points[[0, 4, 5, 9], 0] = np.nan
+    points[:, 1] = np.nan
+    found = basis_choice.filled(points)
+    assert found[:, 0, 0].tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 8]
+    assert np.isnan(found[:, 1]).all() and np.isnan(points[0, 0]).all()
+
+
+def job_of(sequence):
+    body = sequence.mapped_to(COCO19) if set(sequence.skeleton.keypoints) <= set(COCO19.keypoints) else None
+    frames = sequence.frames
+    return Job.of(sequence, body, sequence.up, Track(0, 0, frames), 0, frames), Header(
+        b"", FOUND.id, sequence.dims, sequence.unit, sequence.up, sequence.up, sequence.skeleton, sequence.fps, None,
+        frames, ("0",), (Track(0, 0, frames),),
+    )  # fmt: skip
+
+
+def sequence_of(points, skeleton=COCO19, up="y"):
+    return PoseSequence.of(points, fps=30, skeleton=skeleton, unit="mm", up=up)
+
+
+def with_gaps(points, share=0.3):
+    points = np.array(points, np.float64)
+    points[rng().random(points.shape[:2]) < share] = np.nan
+    points[0, 0] = 1.0
+    return points
+
+
+RECORDINGS = {
+    "body": sequence_of(BODY),
+    "body with gaps": sequence_of(with_gaps(BODY)),
+    "z up": sequence_of(BODY[..., [2, 0, 1]], up="z"),
+    "2D": sequence_of(BODY[..., :2]),
+    "coco17": sequence_of(BODY[:, [COCO19.keypoints.index(n) for n in COCO17.keypoints]], COCO17),
+    "any": sequence_of(wander(60, 21).reshape(60, 7, 3), LOOSE),
+    "any with gaps": sequence_of(with_gaps(wander(60, 21).reshape(60, 7, 3)), LOOSE),
+    "one frame": sequence_of(BODY[:1]),
+    "one keypoint": sequence_of(BODY[:, :1], Skeleton.custom(1)),
+}
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("bound", [None, 2.0])
+@pytest.mark.parametrize("index", [-20, 60, 160])
+def test_a_chunk_decodes_to_the_errors_its_encoder_says(name, bound, index):
+    job, header = job_of(RECORDINGS[name])
+    made = transformed(job, index, TABLES, bound)
+    pose, presence = untransformed(made.data, header, len(job.points), TABLES)
+    errors = np.linalg.norm(job.points.astype(float) - pose.astype(np.float32), axis=2)[job.presence.mask]
+    assert np.array_equal(presence.mask, job.presence.mask)
+    assert errors.max() == pytest.approx(made.worst, rel=1e-9, abs=1e-12)
+    assert errors.sum() == pytest.approx(made.total, rel=1e-9, abs=1e-12)
+    assert bound is None or made.worst <= bound
+
+
+@pytest.mark.parametrize("name", ["body", "body with gaps", "2D"])
+def test_a_guided_chunk_decodes_to_what_its_encoder_says(name):
+    job, header = job_of(RECORDINGS[name])
+    whole = basis_choice.filled(job.points.astype(float))
+    guide = np.nan_to_num(whole + rng().normal(scale=20, size=whole.shape))
+    made = transformed(job, 60, TABLES, 3.0, guide)
+    pose, presence = untransformed(made.data, header, len(job.points), TABLES, guide)
+    errors = np.linalg.norm(job.points.astype(float) - pose.astype(np.float32), axis=2)[job.presence.mask]
+    assert presence is None and errors.max() <= 3.0 and errors.max() == pytest.approx(made.worst, rel=1e-9)
+
+
+def test_a_body_is_coded_by_the_trained_basis():
+    for name in ("body", "z up", "coco17", "one frame"):
+        assert isinstance(job_of(RECORDINGS[name])[0].plan(TABLES).basis, Polar), name
+
+
+def test_the_order_of_keypoints_does_not_matter():
+    job, header = job_of(sequence_of(BODY[:, ::-1], PERMUTED))
+    usual, _ = job_of(sequence_of(BODY))
+    assert transformed(job, 60, TABLES).worst == pytest.approx(transformed(usual, 60, TABLES).worst)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_changed_chunks_are_corrupt_or_decode(data):
+    name = data.draw(st.sampled_from(["body with gaps", "any with gaps", "2D", "coco17"]))
+    job, header = job_of(RECORDINGS[name])
+    stream = bytearray(transformed(job, 60, TABLES, 20.0).data)
+    for _ in range(data.draw(st.integers(1, 3))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        pose, _ = untransformed(bytes(stream), header, len(job.points), TABLES)
+        assert pose.shape[0] == len(job.points)
+    except CorruptError:
+        pass
+
+
+@given(st.binary(max_size=400), st.sampled_from(["body", "any", "2D", "coco17"]))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_as_a_chunk_are_corrupt_or_decode(data, name):
+    job, header = job_of(RECORDINGS[name])
+    try:
+        untransformed(data, header, len(job.points), TABLES)
+    except CorruptError:
+        pass
+
+
+def test_a_guide_of_coco19_where_17_were_recorded_is_corrupt_or_decodes():
+    job, header = job_of(RECORDINGS["coco17"])
+    encoder = RangeEncoder()
+    chosen = plan_graph.plan_graph(job.points.astype(float), job.skeleton)
+    stream.write_motion(encoder, chosen, 60, TABLES.model, np.zeros((60, 19, 3)))
+    encoder.put_bits(0, 1)
+    try:
+        untransformed(encoder.finish(), header, 60, TABLES, BODY)
+    except CorruptError:
+        pass
+
+
+# --- Corrections ---
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 4), st.sampled_from([2, 3])),
+           elements=st.floats(-1e4, 1e4)),
+    st.floats(1e-3, 1e5),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_corrections_bring_every_error_within_the_bound(errors, bound):
+    left = errors - needed(errors, bound) * grid(bound, errors.shape[2])
+    assert np.linalg.norm(left, axis=2).max() <= bound
+
+
+def test_errors_within_the_bound_and_missing_keypoints_are_left_alone():
+    errors = np.array([[[0.5, 0.5, 0.0], [np.nan] * 3, [3.0, 0.0, 0.0]]])
+    assert needed(errors, 1.0)[0].tolist()[:2] == [[0, 0, 0], [0, 0, 0]]
+    assert (needed(errors, 1.0)[0, 2] != 0).tolist() == [True, False, False]
+
+
+def test_errors_of_billions_of_bounds_are_corrected_or_refused():
+    errors = np.full((1, 1, 3), 1e12)
+    try:
+        left = errors - needed(errors, 1e-2) * grid(1e-2, 3)
+    except InputError:
+        return
+    assert np.linalg.norm(left) <= 1e-2
+
+
+@given(
+    arrays(np.int32, st.tuples(st.integers(1, 5), st.integers(1, 5), st.sampled_from([2, 3])),
+           elements=st.one_of(st.just(0), st.integers(-20, 20), st.integers(-(2**31) + 1, 2**31 - 1))),
+)  # fmt: skip
+@settings(max_examples=100, deadline=None)
+def test_corrections_round_trip(moves):
+    encoder = RangeEncoder()
+    write_corrections(encoder, moves)
+    decoder = RangeDecoder(encoder.finish())
+    assert np.array_equal(read_corrections(decoder, *moves.shape), moves)
+    decoder.finish()
+
+
+@given(st.binary(max_size=100), st.integers(1, 300))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_as_corrections_are_corrupt_or_read(data, frames):
+    try:
+        assert read_corrections(RangeDecoder(data), frames, 19, 3).shape == (frames, 19, 3)
+    except CorruptError:
+        pass
+
+
+# --- Exact chunks and tables ---
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_as_an_exact_chunk_are_corrupt_or_read(data):
+    _, header = job_of(RECORDINGS["body"])
+    try:
+        positions, confidence = chunks.inexact(bytes([chunks.LOSSLESS << 6]) + data, header, 60)
+        assert positions.shape == (60, 19, 3) and confidence.shape == (60, 19)
+    except CorruptError:
+        pass
+
+
+def test_tables_survive_being_written():
+    again = tables_of(replace(FOUND, tensors=tensors_of(TABLES)))
+    for part, other in ((TABLES.polar, again.polar), (TABLES.model, again.model)):
+        assert all(np.array_equal(getattr(part, f.name), getattr(other, f.name)) for f in fields(part))
+    assert np.array_equal(TABLES.prior, again.prior)
+
+
+def test_tables_of_other_weights_are_refused():
+    with pytest.raises(WeightsError, match="no tables"):
+        tables_of(replace(FOUND, tensors={}))

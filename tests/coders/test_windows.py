@@ -1,0 +1,753 @@
+"""Between keypoints and token bytes: every step has a mirror, the prior is the same everywhere, damage is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, flat_walk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecodec import zoo
+from posecodec.coders.tokens.grid import LONGEST, SIZES, are_lengths, options
+from posecodec.coders.windows import stream
+from posecodec.coders.windows.bitplanes import from_digits, index_of, largest, levels_of, to_digits
+from posecodec.coders.windows.deblocking import REACH, smoothed
+from posecodec.coders.windows.frequency_bands import OWN, ROWS, Bands, choose_lengths, likes, spans
+from posecodec.coders.windows.prior import FEATURES, LEAST, LIMIT_BITS, TABLE, Coder, read_features
+from posecodec.coders.windows.stream import MOST_SCALE, Side
+from posecodec.coders.windows.tokenizer import MOST_LEVELS, tables_from, tensors_of
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError, InputError
+from posecodec.kinematics.body_frame import boxed, unboxed
+from posecodec.kinematics.body_model import Motion, State
+from posecodec.pose.orientation import turn
+from posecodec.pose.skeleton import COCO19
+from posecodec.pose.synthetic import walk
+from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
+
+DIMS = (2, 3)
+any_dims = pytest.mark.parametrize("dims", DIMS)
+UP = {2: "-y", 3: "y"}
+UNIT = {2: "px", 3: "mm"}
+TURN = 2 * np.pi
+
+
+def walks(dims):
+    """Draws windows (B, LENGTH, K, D) of usual size from walks: at any heading, with some jitter."""
+    long = walk(2000, people=3) if dims == 3 else flat_walk(2000, people=3)
+    points, rng = long.positions.astype(np.float64) * (1 if dims == 3 else 4), np.random.default_rng(0)
+
+    def draw(count):
+        drawn = []
+        for begin, person in zip(rng.integers(0, 2000 - LENGTH, count), rng.integers(0, 3, count), strict=True):
+            window = points[begin : begin + LENGTH, person]
+            if dims == 3:
+                window = turn(window, np.full(LENGTH, rng.uniform(-np.pi, np.pi)))
+            drawn.append(window + rng.normal(0, 5, window.shape))
+        return np.stack(drawn)
+
+    return draw
+
+
+def as_weights(tables, path):
+    """Tables as a weights file and back, with all that storing them rounds."""
+    zoo.write(path, tensors_of(tables), {}, {})
+    return tables_from(zoo.read(path.with_suffix(".safetensors")).tensors, COCO19, tables.body.dims)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Tables by dimensions, with a prior that learned a little."""
+    folder, before = tmp_path_factory.mktemp("trained"), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        made = {d: fit(walks(d), COCO19, d, windows=64, steps=30, say=lambda text: None) for d in DIMS}
+    finally:
+        torch.set_num_threads(before)
+    return {d: as_weights(tables, folder / f"{d}") for d, tables in made.items()}
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_codec, tiny_codec_2d):
+    """Tables by dimensions, whose prior answers the same for everything."""
+    return {2: tiny_codec_2d.tokenizer.tables, 3: tiny_codec.tokenizer.tables}
+
+
+def wild(dims, frames, seed=0, spread=500.0):
+    """Keypoints (T, 19, D) that are no body."""
+    return np.random.default_rng(seed).normal(0, spread, (frames, 19, dims))
+
+
+def sample(dims, frames):
+    """Keypoints (T, 19, D) of a walk as recorded: mm or pixels."""
+    return (walk(frames) if dims == 3 else flat_walk(frames)).positions[:, 0].astype(np.float64)
+
+
+# --- Bodies ---
+
+
+def close(motion, other, atol=1e-6):
+    for name in ("shape", "angle", "center"):
+        np.testing.assert_allclose(getattr(motion, name), getattr(other, name), rtol=0, atol=atol, err_msg=name)
+
+
+@any_dims
+@pytest.mark.parametrize("lead", [(7,), (1,), (2, 5), (2, 3, 4)])
+def test_a_body_is_its_motion(tiny, dims, lead):
+    body = tiny[dims].body
+    for points in (wild(dims, math.prod(lead), 1), sample(dims, math.prod(lead))):
+        points = points.reshape(*lead, 19, dims)
+        motion = body.analyze(points)
+        assert motion.shape.shape == (*lead, len(body.rest)) and motion.center.shape == (*lead, dims)
+        assert motion.angle.shape == lead
+        np.testing.assert_allclose(body.synthesize(motion), points, rtol=0, atol=1e-6)
+        parts = [motion.part(i, 1) for i in range(lead[-1])]
+        close(
+            motion, Motion(*(np.concatenate([getattr(p, n) for p in parts], axis=len(lead) - 1) for n in vars(motion)))
+        )
+
+
+@any_dims
+@given(seed=st.integers(0, 2**32 - 1), frames=st.integers(1, 40), turns=st.floats(-50, 50), far=st.floats(0, 1e5))
+@settings(max_examples=60, deadline=None)
+def test_channels_come_back_from_any_state(tiny, dims, seed, frames, turns, far):
+    body, rng = tiny[dims].body, np.random.default_rng(seed)
+    motion = body.analyze(wild(dims, frames, seed))
+    state = State(rng.normal(0, 100, len(body.rest)), np.float64(turns), rng.normal(0, 1, dims) * far)
+    channels = body.local(motion, state)
+    assert channels.shape == (frames, body.channels)
+    back = body.world(channels, state)
+    off = back.angle - motion.angle
+    if dims == 3:
+        np.testing.assert_allclose(off - TURN * np.rint(off / TURN), 0, atol=1e-8)
+        assert np.abs(off - off[0]).max() < 1e-8
+    np.testing.assert_allclose(body.synthesize(back), body.synthesize(motion), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(body.local(back, state), channels, rtol=0, atol=1e-5)
+
+
+@any_dims
+@given(angle=st.floats(-9, 9), x=st.floats(-1e5, 1e5), z=st.floats(-1e5, 1e5), start=st.integers(0, 20))
+@settings(max_examples=60, deadline=None)
+def test_channels_do_not_depend_on_heading_and_place(tiny, dims, angle, x, z, start):
+    body, points = tiny[dims].body, sample(dims, 40)
+    moved = turn(points, np.full(40, angle)) + [x, 0, z] if dims == 3 else points + [x, z]
+    here, there = (
+        body.local(motion.part(start, 20), motion.at(start)) for motion in map(body.analyze, (points, moved))
+    )
+    np.testing.assert_allclose(there, here, rtol=0, atol=1e-5)
+
+
+def test_channels_do_not_depend_on_whole_turns(tiny):
+    body, motion = tiny[3].body, tiny[3].body.analyze(sample(3, 20))
+    state = motion.at(0)
+    turned = Motion(motion.shape, motion.angle + 6 * np.pi, motion.center)
+    np.testing.assert_allclose(body.local(turned, state), body.local(motion, state), rtol=0, atol=1e-6)
+
+
+def test_a_body_that_keeps_turning_never_jumps(tiny):
+    body = tiny[3].body
+    spinning = turn(sample(3, 1).repeat(200, axis=0), np.linspace(0, -30, 200))
+    motion = body.analyze(spinning)
+    np.testing.assert_allclose(np.abs(np.diff(motion.angle)), 30 / 199, atol=1e-9)
+    np.testing.assert_allclose(body.synthesize(motion), spinning, rtol=0, atol=1e-6)
+
+
+@any_dims
+def test_an_error_of_channels_is_that_of_keypoints(tiny, dims):
+    body, rng = tiny[dims].body, np.random.default_rng(0)
+    motion = body.analyze(sample(dims, 200) * (1 if dims == 3 else 4))
+    state = motion.at(0)
+    errors = rng.normal(0, 1, (200, body.channels))
+    points = (body.synthesize(body.world(body.local(motion, state) + e, state)) for e in (0, errors))
+    moved = np.square(next(points) - next(points)).sum(axis=(1, 2))
+    assert moved.mean() == pytest.approx(np.square(errors).sum(axis=1).mean(), rel=0.1)
+
+
+@any_dims
+def test_a_recording_starts_from_a_usual_body(tiny, dims):
+    body = tiny[dims].body
+    state = body.start(0.5, np.array([3.0, 4.0, 5.0][:dims]))
+    assert state.center.tolist() == ([3.0, body.height, 5.0] if dims == 3 else [3.0, 4.0])
+    assert state.angle == 0.5 and (state.shape == body.rest).all()
+    many = body.start(np.zeros(4), np.zeros((4, dims)))
+    assert many.shape.shape == (4, len(body.rest)) and many.center.shape == (4, dims)
+    assert body.sliding.sum() == 2 and len(body.sliding) == body.channels == {2: 40, 3: 58}[dims]
+
+
+@any_dims
+def test_a_body_fits_its_box(tiny, dims):
+    body, points = tiny[dims].body, sample(dims, 60) * (1 if dims == 3 else 4)
+    motion = body.analyze(points)
+    inside = boxed(points, motion)
+    np.testing.assert_allclose(inside.mean(axis=1), 0, atol=1e-9)
+    assert np.abs(inside).max() < 1150
+    np.testing.assert_allclose(unboxed(inside, motion), points, rtol=0, atol=1e-8)
+    if dims == 3:
+        np.testing.assert_allclose(body.analyze(inside).angle, 0, atol=1e-9)
+
+
+# --- Bands ---
+
+
+def orthonormal_bands(channels=5, seed=0, means=0.0):
+    rng = np.random.default_rng(seed)
+    turns = np.linalg.qr(rng.normal(size=(2, OWN, channels, channels)))[0]
+    sliding = np.arange(channels) >= channels - 2
+    return Bands(turns, rng.normal(0, 1, (2, channels)) * means, sliding)
+
+
+any_kind = pytest.mark.parametrize("later", [False, True])
+
+
+@any_kind
+@pytest.mark.parametrize("frames", [1, 2, 3, 15, 16, 17, 31, 32])
+def test_short_windows_are_all_of_their_frequencies(frames, later):
+    channels = np.random.default_rng(frames).normal(size=(2, frames, 5))
+    values = orthonormal_bands().forward(channels, later)
+    assert values.shape == (2, ROWS, 5)
+    np.testing.assert_allclose(np.square(values).sum(), np.square(channels).sum())
+    for bands in (orthonormal_bands(), orthonormal_bands(means=3.0)):
+        back = bands.inverse(bands.forward(channels, later), frames, later)
+        np.testing.assert_allclose(back, channels, rtol=0, atol=1e-12)
+
+
+@any_kind
+@pytest.mark.parametrize("frames", [32, 33, 64, 96, 128, LONGEST])
+def test_long_windows_are_their_lowest_frequencies(frames, later):
+    rng, bands = np.random.default_rng(frames), orthonormal_bands(means=3.0)
+    values = rng.normal(size=(ROWS, 5))
+    channels = bands.inverse(values, frames, later)
+    np.testing.assert_allclose(bands.forward(channels, later), values, rtol=0, atol=1e-12)
+    other = rng.normal(size=(frames, 5))
+    kept = bands.inverse(bands.forward(other, later), frames, later)
+    assert np.square(other - kept).sum() == pytest.approx(max(frames - ROWS, 0) * 5, rel=0.5, abs=1e-12)
+    np.testing.assert_allclose(bands.inverse(bands.forward(kept, later), frames, later), kept, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("frames", [16, 64, LONGEST])
+def test_what_a_window_joins_is_smooth(frames):
+    """One frequency of a later window leaves the last known frame slowly; that of a first one need not."""
+    bands = replace(orthonormal_bands(), turns=np.broadcast_to(np.eye(5), (2, OWN, 5, 5)))
+    values = np.zeros((ROWS, 5))
+    values[0] = 1.0
+    later, first = (bands.inverse(values, frames, kind) for kind in (True, False))
+    assert (np.abs(later[0]) < 0.2 * np.abs(later).max(axis=0)).all()
+    assert (first[:, ~bands.sliding] == first[0, 0]).all() and (
+        first[:, bands.sliding] == later[:, bands.sliding]
+    ).all()
+
+
+@any_dims
+@any_kind
+def test_what_was_learned_of_windows_is_nearly_orthonormal(trained, dims, later):
+    bands = trained[dims].bands
+    product = bands.turns[int(later)] @ bands.turns[int(later)].transpose(0, 2, 1)
+    np.testing.assert_allclose(product, np.broadcast_to(np.eye(product.shape[-1]), product.shape), atol=5e-3)
+
+
+def test_frequencies_are_alike_in_windows_of_all_lengths():
+    assert likes(64).tolist() == list(range(32))
+    for frames in range(1, LONGEST + 1):
+        rows = likes(frames)
+        assert len(rows) == ROWS and (np.diff(rows) >= 0).all() and 0 <= rows[0] and rows[-1] <= ROWS - 1
+        period = (np.arange(ROWS) + 0.5) * 64 / frames
+        below = period < ROWS
+        assert (np.abs(rows - (period - 0.5))[below] <= 0.5 + 1e-9).all()
+
+
+def test_spans_follow_one_another():
+    assert spans((16, 32, 20)) == [(0, 16), (16, 32), (48, 20)] and spans(()) == []
+
+
+# --- Lengths ---
+
+
+def test_lengths_by_hand():
+    for lengths in ((1,), (159,), (16, 1), (16, 4), (128, 128, 33), (96, 159), (16,) * 64):
+        assert are_lengths(lengths), lengths
+    for lengths in ((), (160,), (17, 16), (16, 0), (0,), (-16,), (4, 16), (128, 160), (20, 64)):
+        assert not are_lengths(lengths), lengths
+    assert options(16) == [16] and options(1) == [1] and options(160) == list(SIZES)
+
+
+def test_whatever_may_be_chosen_is_allowed():
+    for frames in range(1, 400):
+        left, found, rng = frames, [], np.random.default_rng(frames)
+        while left:
+            found.append(int(rng.choice(options(left))))
+            left -= found[-1]
+        assert are_lengths(tuple(found)) and sum(found) == frames
+
+
+@pytest.mark.parametrize("frames", [*range(1, 36), 63, 64, 65, 128, 159, 160, 161, 175, 176, 300, 319, 320, 1023, 1024])
+def test_chosen_lengths_are_allowed(frames):
+    rng = np.random.default_rng(frames)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=(frames, 6)), axis=0), axis=0)
+    for channels in (rng.normal(0, 100, (frames, 6)), smooth, np.zeros((frames, 6)), np.full((frames, 6), 1e300)):
+        lengths = choose_lengths(channels, 8.0)
+        assert are_lengths(lengths) and sum(lengths) == frames
+
+
+def test_windows_are_longer_where_less_happens():
+    rng = np.random.default_rng(0)
+    still, busy = np.zeros((320, 6)), rng.normal(0, 1000, (320, 6)).cumsum(axis=0)
+    assert len(choose_lengths(still, 8.0)) < len(choose_lengths(busy, 8.0))
+    assert np.mean(choose_lengths(busy, 8.0)) < 33
+
+
+# --- Joins ---
+
+
+def moving(dims, frames, seed=0):
+    """A motion of random walks."""
+    rng = np.random.default_rng(seed)
+    parts = (rng.normal(size=(frames, *size)).cumsum(axis=0) for size in ((19 * dims,), (), (dims,)))
+    return Motion(*parts)
+
+
+@any_dims
+def test_only_frames_near_joins_are_smoothed(dims):
+    motion = moving(dims, 100)
+    assert smoothed(motion, (100,), 144) is motion
+    found = smoothed(motion, (32, 68), 144)
+    changed = (found.shape != motion.shape).any(axis=1)
+    assert (
+        changed[32 - 4 : 32 + 4].all() and not changed[: 32 - int(REACH)].any() and not changed[32 + int(REACH) :].any()
+    )
+    for index in (0, 144, 511):
+        for lengths in ((1,), (16, 1), (16, 16, 16, 16, 36), (96, 4)):
+            short = moving(dims, sum(lengths))
+            assert np.isfinite(smoothed(short, lengths, index).shape).all()
+
+
+@any_dims
+def test_smoothing_leaves_steady_motion_and_softens_jerks(dims):
+    time = np.arange(96.0)
+    steady = Motion(np.outer(time, np.ones(5)), 0.1 * time, np.outer(time, np.ones(dims)))
+    close(smoothed(steady, (32, 64), 144), steady)
+    kinked = Motion(np.abs(time - 31.5)[:, None], np.abs(time - 31.5), np.abs(time - 31.5)[:, None].repeat(dims, 1))
+    jerks = [np.abs(np.diff(m.angle, 2)).max() for m in (kinked, *(smoothed(kinked, (32, 64), i) for i in (112, 176)))]
+    assert jerks == sorted(jerks, reverse=True) and jerks[1] < jerks[0] / 2
+
+
+# --- Digits ---
+
+
+def test_steps_of_levels():
+    steps = [2.0 ** (index_of(level) / 16) for level in range(1, MOST_LEVELS + 1)]
+    assert steps[0] == 2**16 and all(a == 2 * b for a, b in zip(steps, steps[1:], strict=False))
+    assert [levels_of(index_of(level)) for level in range(1, MOST_LEVELS + 1)] == list(range(1, MOST_LEVELS + 1))
+    assert [levels_of(index_of(3) + off) for off in (1, 0, -1, -15, -16)] == [2, 3, 3, 3, 4]
+    assert levels_of(511) == 1 and largest(1) == 1 and largest(9) == 511
+
+
+def test_digits_by_hand():
+    values = np.int32([0, 1, -1, 4, 5, -5, 7])
+    digits = [[0, 0, 0], [0, 0, 1], [0, 0, 2], [1, 0, 0], [1, 0, 1], [2, 0, 1], [1, 1, 1]]
+    assert to_digits(values, 3).tolist() == digits
+    assert from_digits(np.int32(digits)).tolist() == values.tolist()
+    assert from_digits(np.int32([[1, 2], [2, 2], [0, 2]])).tolist() == [3, -3, -1]
+
+
+@given(st.integers(1, 18), st.integers(0, 2**32 - 1), st.booleans())
+def test_digits_come_back_and_nest(levels, seed, small):
+    rng, most = np.random.default_rng(seed), largest(levels)
+    size = np.floor(2.0 ** rng.uniform(0, levels, (3, 4))) - 1 if small else rng.integers(0, most + 1, (3, 4))
+    values = (np.minimum(size, most) * rng.choice([-1, 1], (3, 4))).astype(np.int32)
+    digits = to_digits(values, levels)
+    assert digits.shape == (3, 4, levels) and digits.dtype == np.int32 and set(np.unique(digits)) <= {0, 1, 2}
+    assert (from_digits(digits) == values).all() and from_digits(digits).dtype == np.int32
+    for kept in range(1, levels + 1):
+        coarse = np.sign(values) * (np.abs(values) >> levels - kept)
+        assert (from_digits(digits[..., :kept]) == coarse).all()
+        assert (to_digits(coarse.astype(np.int32), kept) == digits[..., :kept]).all()
+
+
+@given(st.integers(1, 12), st.integers(0, 2**20))
+def test_digits_saturate(levels, size):
+    values = np.int32([size, -size])
+    most = min(size, largest(levels))
+    assert from_digits(to_digits(values, levels)).tolist() == [most, -most]
+
+
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_any_digits_stand_for_values(levels, seed):
+    digits = np.random.default_rng(seed).integers(0, 3, (5, levels)).astype(np.int32)
+    values = from_digits(digits)
+    assert (np.abs(values) <= largest(levels)).all()
+    assert (from_digits(to_digits(values, levels)) == values).all()
+
+
+# --- Chunks ---
+
+
+def chunk(points, tables, index, up=None, unit=None):
+    """What is written of a chunk and what is read of it, after everything was compared."""
+    dims = tables.body.dims
+    motion, side = stream.prepare(points, tables, up or UP[dims])
+    latents = stream.choose(motion, side, index, tables)
+    encoder = RangeEncoder()
+    stream.write(encoder, latents, tables, unit or UNIT[dims])
+    data = encoder.finish()
+    decoder = RangeDecoder(data)
+    found = stream.read(decoder, len(points), tables, unit or UNIT[dims])
+    decoder.finish()
+    assert same(found, latents)
+    assert are_lengths(found.lengths) and sum(found.lengths) == len(points)
+    if np.abs(found.values).max() <= largest(levels_of(index)):
+        told = from_digits(to_digits(found.values, levels_of(index)))
+        assert same(stream.meant(told, found.lengths, side, index, tables), latents)
+    return data, found
+
+
+def same(a, b):
+    return (
+        (a.side.scale, a.side.turn, a.index, a.lengths) == (b.side.scale, b.side.turn, b.index, b.lengths)
+        and (a.side.origin == b.side.origin).all()
+        and (a.values == b.values).all()
+        and a.values.dtype == b.values.dtype == np.int32
+        and (a.places == b.places).all()
+    )
+
+
+def placed(latents, tables, up=None):
+    dims = tables.body.dims
+    points = tables.body.synthesize(stream.motion_of(latents, tables))
+    return stream.placed(points, latents.side, dims, up or UP[dims])
+
+
+@pytest.fixture(scope="module", params=["tiny", "trained"])
+def some_tables(request, tiny, trained):
+    return {"tiny": tiny, "trained": trained}[request.param]
+
+
+@any_dims
+@pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 64, 160, 1024])
+def test_chunks_of_any_length_come_back(some_tables, dims, frames):
+    for points, index in ((sample(dims, frames), 144), (wild(dims, frames, frames), 130)):
+        _, latents = chunk(points, some_tables[dims], index)
+        assert np.isfinite(placed(latents, some_tables[dims])).all()
+
+
+@any_dims
+@given(
+    seed=st.integers(0, 2**32 - 1), frames=st.integers(1, 70), index=st.integers(0, 320),
+    missing=st.sampled_from([0.0, 0.1, 0.7, 0.97]), spread=st.sampled_from([1e-3, 5.0, 500.0, 1e6]),
+)  # fmt: skip
+@settings(max_examples=50, deadline=None)
+def test_chunks_of_any_motion_come_back(trained, dims, seed, frames, index, missing, spread):
+    points = wild(dims, frames, seed, spread)
+    points[np.random.default_rng(seed).random(points.shape[:2]) < missing] = np.nan
+    _, latents = chunk(points, trained[dims], index)
+    assert np.isfinite(placed(latents, trained[dims])).all()
+
+
+GONE = {
+    "gaps": lambda rng, frames: rng.random((frames, 19)) < 0.3,
+    "a frame": lambda rng, frames: np.arange(frames)[:, None] == np.full(19, 20),
+    "the first half": lambda rng, frames: np.arange(frames)[:, None] < np.full(19, frames // 2),
+    "all but the root": lambda rng, frames: np.broadcast_to(np.arange(19) != COCO19.root, (frames, 19)),
+    "all but a wrist": lambda rng, frames: np.broadcast_to(np.arange(19) != 5, (frames, 19)),
+    "all but one once": lambda rng, frames: np.arange(frames * 19).reshape(frames, 19) != 100,
+    "both hips": lambda rng, frames: np.broadcast_to(np.isin(np.arange(19), (6, 12)), (frames, 19)),
+    "everything": lambda rng, frames: np.ones((frames, 19), bool),
+}
+
+
+@any_dims
+@pytest.mark.parametrize("gone", GONE)
+def test_chunks_with_gaps_come_back(some_tables, dims, gone):
+    tables, points = some_tables[dims], sample(dims, 50)
+    mask = GONE[gone](np.random.default_rng(0), 50)
+    _, latents = chunk(np.where(mask[..., None], np.nan, points), tables, 112)
+    found = placed(latents, tables)
+    assert np.isfinite(found).all()
+    if not mask.all():
+        off = np.linalg.norm(found - points, axis=-1)[~mask]
+        lone = dims == 2 and (~mask).any(axis=0).sum() < 2  # has no size: the step is 128 pixels
+        assert off.mean() < (60 if dims == 3 or lone else 10)
+
+
+@any_dims
+def test_finer_steps_are_nearer(trained, dims):
+    points, tables = sample(dims, 200), trained[dims]
+    errors, sizes = [], []
+    for index in range(16, 240, 32):
+        data, latents = chunk(points, tables, index)
+        errors.append(np.linalg.norm(placed(latents, tables) - points, axis=-1).mean())
+        sizes.append(len(data))
+    assert errors == sorted(errors) and sizes == sorted(sizes, reverse=True)
+    assert errors[0] < (2 if dims == 3 else 0.5) and sizes[-1] < sizes[0] / 20
+
+
+@pytest.mark.parametrize("unit, factor", [("mm", 1), ("cm", 10), ("m", 1000), ("in", 25.4), ("unknown", 3.7)])
+def test_units_do_not_matter(trained, unit, factor):
+    data, latents = chunk(sample(3, 60), trained[3], 144)
+    other, others = chunk(sample(3, 60) / factor, trained[3], 144, unit=unit)
+    assert abs(len(other) - len(data)) <= 3
+    assert (others.values == latents.values).mean() > 0.98
+    off = placed(others, trained[3]) * factor - placed(latents, trained[3])
+    assert np.linalg.norm(off, axis=-1).mean() < 30
+
+
+def test_side_information_comes_back():
+    for dims in DIMS:
+        for scale in (1 - MOST_SCALE, -320, 0, 60, 319, MOST_SCALE - 1):
+            for origin in ([0, 0], [1, -1], [2**28, -(2**28)], [-5, 2**27]):
+                place = np.array(origin if dims == 2 else [origin[0], 0, origin[1]], np.int64)
+                for unit in ("mm", "px", "m", "cm", "in", "unknown"):
+                    side = Side(scale, 0 if dims == 2 else 63, place)
+                    encoder = RangeEncoder()
+                    stream.write_side(encoder, side, 511, unit, dims)
+                    found, index = stream.read_side(RangeDecoder(encoder.finish()), unit, dims)
+                    assert index == 511 and (found.scale, found.turn) == (side.scale, side.turn)
+                    assert (found.origin == place).all()
+
+
+@any_dims
+@pytest.mark.parametrize("scale", [MOST_SCALE, -MOST_SCALE, 2**20, -(2**20)])
+def test_a_size_that_no_body_has_is_corrupt(dims, scale):
+    encoder = RangeEncoder()
+    stream.write_side(encoder, Side(scale, 0, np.zeros(dims, np.int64)), 100, UNIT[dims], dims)
+    with pytest.raises(CorruptError, match="size"):
+        stream.read_side(RangeDecoder(encoder.finish()), UNIT[dims], dims)
+
+
+@any_dims
+@pytest.mark.parametrize("scale", [1e-25, 1e-18, 1e-12, 1e12, 1e18])
+def test_bodies_of_any_size_come_back(tiny, dims, scale):
+    points = (sample(dims, 20) - sample(dims, 20)[:1].mean(axis=1)) * scale
+    _, latents = chunk(points, tiny[dims], 144)
+    assert np.isfinite(placed(latents, tiny[dims])).all()
+
+
+def test_what_is_too_far_away_is_refused(tiny):
+    for dims in DIMS:
+        points = sample(dims, 5)
+        stream.prepare(points + 1e9, tiny[dims], UP[dims])
+        with pytest.raises(InputError, match="from the origin"):
+            stream.prepare(points + 1e12, tiny[dims], UP[dims])
+
+
+@any_dims
+@pytest.mark.parametrize("later", [False, True])
+def test_values_of_any_size_are_coded(trained, dims, later):
+    rng, prior = np.random.default_rng(0), trained[dims].prior
+    for index in (0, 100, 300, 511):
+        for most in (0, 1, 2, 3, 10, 1000, 2**20):
+            values = np.floor(most ** rng.uniform(0, 1, (2, ROWS, trained[dims].body.channels))) * (most > 0)
+            values = (values * rng.choice([-1, 1], values.shape)).astype(np.int32)
+            values[:, rng.integers(0, ROWS) :] = 0
+            encoder, coder, places = RangeEncoder(), Coder.of(prior, index), []
+            places = [coder.encode(encoder, v, 64, later) for v in values]
+            decoder, coder = RangeDecoder(encoder.finish()), Coder.of(prior, index)
+            for wanted, place in zip(values, places, strict=True):
+                found, means = coder.decode(decoder, 64, later)
+                assert (found == wanted).all() and (means == place).all()
+                assert (np.abs(means - wanted) < 1).all() and (means[wanted == 0] == 0).all()
+            decoder.finish()
+
+
+# --- The prior ---
+
+
+def test_chances_are_logistic(tiny):
+    chances = tiny[3].prior.chances.astype(np.int64)
+    assert len(chances) == TABLE and chances[TABLE // 2] == 2**15
+    assert (np.diff(chances) >= 0).all() and chances.min() == LEAST and chances.max() == 2**16 - LEAST
+    assert np.abs(chances + chances[::-1] - 2**16).max() <= 1
+    logit = (np.arange(TABLE) - TABLE // 2) / 64
+    known = np.abs(logit) < 8
+    np.testing.assert_allclose(chances[known] / 2**16, 1 / (1 + np.exp(-logit[known])), atol=1e-5)
+
+
+@any_dims
+def test_all_numbers_of_rows_may_be_coded(tiny, trained, dims):
+    for tables in (tiny[dims], trained[dims]):
+        limits = tables.prior.limits.astype(np.int64)
+        assert limits.shape[0] == 2 and limits.shape[2] == ROWS + 1
+        assert (limits.sum(axis=2) == 1 << LIMIT_BITS).all() and limits.min() >= 1
+
+
+def in_float(net, latents, prior):
+    """Bits of windows by the float network, with those that say how many rows are coded."""
+    coder, bits = Coder.of(prior, latents.index), 0.0
+    for (start, length), values in zip(spans(latents.lengths), latents.values, strict=True):
+        later, busy = start > 0, np.flatnonzero(values.any(axis=1))
+        limit = int(busy[-1]) + 1 if len(busy) else 0
+        features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
+        fixed, about = coder.fixed(length, later), coder.usual(length, later)
+        read_features(features, values, coder.before, about, fixed, limit)
+        seen = Seen(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.index, limit)
+        given, places, found = batch_of([seen])
+        with torch.no_grad():
+            bits += float(nats(net(given, places), found).sum()) / math.log(2)
+        rest = np.abs(values)[np.abs(values) > 2] - 2
+        row = prior.limits[int(later), min(latents.index // 16, prior.limits.shape[1] - 1)]
+        bits += float(np.floor(np.log2(rest)).sum()) - math.log2(row[limit] / 2**LIMIT_BITS)
+        coder.before = values
+    return bits
+
+
+def in_bytes(latents, prior):
+    encoder, coder = RangeEncoder(), Coder.of(prior, latents.index)
+    for (start, length), values in zip(spans(latents.lengths), latents.values, strict=True):
+        coder.encode(encoder, values, length, start > 0)
+    return encoder.finish()
+
+
+@any_dims
+def test_bytes_are_as_many_as_training_counts(trained, dims):
+    """The float network that is trained and the integers that code give the same lengths."""
+    tables, net = trained[dims], Net(trained[dims].body.channels)
+    torch.manual_seed(0)
+    pool = collect(walks(dims)(32), tables, np.random.default_rng(5), True)
+    train_net(net, pool, 30, 4e-3, np.random.default_rng(0))
+    prior = net.integers(tables.prior)
+    for index in (90, 120, 150):
+        found = [stream.prepare(points, tables, UP[dims]) for points in walks(dims)(4)]
+        latents = [stream.choose(*pair, index, replace(tables, prior=prior)) for pair in found]
+        wanted, coded = (np.array([way(x) for x in latents]) for way in (
+            lambda x: in_float(net, x, prior), lambda x: 8 * len(in_bytes(x, prior))
+        ))  # fmt: skip
+        np.testing.assert_allclose(coded, wanted, rtol=0.05, atol=12)
+        assert coded.sum() < 0.9 * sum(8 * len(in_bytes(x, without_network(prior))) for x in latents)
+
+
+def without_network(prior):
+    names = ("by_channel", "by_row", "w1", "w2", "b2", "w3", "b3")
+    return replace(prior, **{name: np.zeros_like(getattr(prior, name)) for name in names})
+
+
+@any_dims
+def test_training_makes_chunks_smaller(tiny, trained, dims):
+    points = walks(dims)(4)
+    for index in (100, 140):
+        few, many = ([len(chunk(p, tables[dims], index)[0]) for p in points] for tables in (trained, tiny))
+        assert sum(few) < 0.8 * sum(many)
+
+
+# --- The same everywhere, and damage ---
+
+SCRIPT = """
+import hashlib, json, sys
+import numpy as np
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.coders.windows import stream
+from posecodec.networks import weights
+from posecodec.pose.skeleton import COCO19
+from posecodec.coders.windows.tokenizer import tables_from
+folder, found = sys.argv[1], []
+for dims, unit in ((2, "px"), (3, "mm")):
+    tables = tables_from(zoo.read(f"{folder}/{dims}.safetensors").tensors, COCO19, dims)
+    for number, frames in enumerate(json.loads(sys.argv[2])):
+        data = open(f"{folder}/{dims}.{number}", "rb").read()
+        latents = stream.read(RangeDecoder(data), frames, tables, unit)
+        encoder = RangeEncoder()
+        stream.write(encoder, latents, tables, unit)
+        assert encoder.finish() == data
+        parts = latents.values.astype("<i4"), latents.places.astype("<f8"), np.array(latents.lengths, "<i8")
+        found.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
+assert "torch" not in sys.modules
+print(json.dumps(found))
+"""
+
+
+def digest(latents):
+    parts = latents.values.astype("<i4"), latents.places.astype("<f8"), np.array(latents.lengths, "<i8")
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
+def decoded_elsewhere(folder, frames, **environment):
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), json.dumps(frames)], capture_output=True, text=True,
+        timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr[-2000:]
+    return json.loads(found.stdout)
+
+
+def files_of(folder, trained, cases):
+    """Chunks written to a folder, and the digests of what is in them."""
+    digests = []
+    for dims in DIMS:
+        zoo.write(folder / str(dims), tensors_of(trained[dims]), {}, {})
+        for number, (frames, index) in enumerate(cases):
+            data, latents = chunk(sample(dims, frames), trained[dims], index)
+            (folder / f"{dims}.{number}").write_bytes(data)
+            digests.append(digest(latents))
+    return digests
+
+
+def test_integers_are_the_same_in_another_process_with_other_threads(trained, tmp_path):
+    cases = [(100, 144), (300, 100), (20, 60)]
+    digests = files_of(tmp_path, trained, cases)
+    threads = {
+        name: "2" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    }
+    fresh = {"NUMBA_DISABLE_JIT": "0", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], **threads, **fresh) == digests
+    assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], OMP_NUM_THREADS="1") == digests
+
+
+def test_integers_are_the_same_without_a_compiler(trained, tmp_path):
+    digests = files_of(tmp_path, trained, [(24, 176)])
+    assert decoded_elsewhere(tmp_path, [24], NUMBA_DISABLE_JIT="1") == digests
+
+
+def harmless(data, frames, tables):
+    """What data mean, or None where they are corrupt; anything else fails the test."""
+    dims = tables.body.dims
+    try:
+        decoder = RangeDecoder(data)
+        latents = stream.read(decoder, frames, tables, UNIT[dims])
+        decoder.finish()
+    except CorruptError:
+        return None
+    assert are_lengths(latents.lengths) and sum(latents.lengths) == frames
+    with np.errstate(over="ignore", invalid="ignore"):
+        motion = stream.motion_of(latents, tables)
+        assert all(np.isfinite(getattr(motion, name)).all() for name in ("shape", "angle", "center"))
+        points = stream.placed(tables.body.synthesize(motion), latents.side, dims, UP[dims])
+    assert points.shape == (frames, 19, dims)
+    digits = to_digits(latents.values, levels_of(latents.index))
+    assert 0 <= digits.min() and digits.max() <= 2
+    return latents
+
+
+@any_dims
+@given(st.binary(max_size=200), st.sampled_from([1, 2, 16, 17, 64, 200, 1024]))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_a_chunk_or_corrupt(trained, dims, data, frames):
+    harmless(data, frames, trained[dims])
+
+
+@any_dims
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_chunks_are_a_chunk_or_corrupt(trained, dims, data):
+    good, latents = chunk(sample(dims, 40), trained[dims], 120)
+    bad = bytearray(good)
+    for place, bits in data.draw(st.lists(st.tuples(st.integers(0, len(good) - 1), st.integers(1, 255)), max_size=3)):
+        bad[place] ^= bits
+    cut = bytes(bad)[: data.draw(st.integers(0, len(good)))]
+    found = harmless(cut, 40, trained[dims])
+    assert cut != good or same(found, latents)
+
+
+@any_dims
+def test_cut_chunks_are_noticed_or_harmless(trained, dims):
+    good, _ = chunk(sample(dims, 100), trained[dims], 112)
+    found = [harmless(good[:length], 100, trained[dims]) for length in range(len(good))]
+    assert sum(latents is not None for latents in found) < len(good) / 4
+    assert harmless(good + b"\x01" * 20, 100, trained[dims]) is None

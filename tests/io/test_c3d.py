@@ -1,0 +1,253 @@
+"""The C3D format: bytes made by hand, ezc3d as the oracle both ways, and files that lie."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
+from posecodec.io.formats import c3d
+from posecodec.io.formats.c3d_parser import floats
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
+
+ORDER = {84: "<", 85: "<", 86: ">"}
+
+
+def dec(value: float) -> bytes:
+    """A float as a VAX stores it: 4 times as large, its halves exchanged."""
+    raw = struct.pack("<f", value * 4)
+    return raw[2:] + raw[:2]
+
+
+def real(value: float, processor: int) -> bytes:
+    return dec(value) if processor == 85 else struct.pack(ORDER[processor] + "f", value)
+
+
+def record(number: int, name: bytes, content: bytes, order: str) -> bytes:
+    return struct.pack("bb", len(name), number) + name + struct.pack(order + "H", 3 + len(content)) + content + b"\0"
+
+
+def made(processor: int = 84, integers: bool = False, **changes: Any) -> bytes:
+    """Three frames of points A and B: (1, 2, 3), (4, 5, 6) and so on in mm at 100 Hz, B missing in frame 2; no padding."""
+    order, scale = ORDER[processor], 0.5 if integers else -0.5
+
+    def number(name: bytes, value: float, kind: int = 2) -> bytes:
+        data = struct.pack(order + "H", int(value)) if kind == 2 else real(value, processor)
+        return record(1, name, struct.pack("bb", kind, 0) + data, order)
+
+    def text(name: bytes, *values: bytes) -> bytes:
+        width = max(map(len, values))
+        body = b"".join(value.ljust(width) for value in values)
+        return record(1, name, struct.pack("bBBB", -1, 2, width, len(values)) + body, order)
+
+    used, frames, start = changes.get("used", 2), changes.get("frames", 3), changes.get("start", 3)
+    parts = [b"\0\0\1" + bytes([processor]), text(b"LABELS", *changes.get("labels", (b"A", b"B")))]
+    parts += [number(b"USED", used), number(b"FRAMES", frames), number(b"DATA_START", start)]
+    parts += [number(b"RATE", changes.get("rate", 100), 4), number(b"SCALE", changes.get("scale", scale), 4)]
+    parts += [text(b"UNITS", b"mm "), text(b"Y_SCREEN", b"+Z"), *changes.get("more", ())]
+    parts += [record(-1, b"POINT", b"", order), b"\0\0"]
+    head = struct.pack(order + "5H", used, 0, changes.get("first", 7), changes.get("first", 7) + frames - 1, 0)
+    head += real(scale, processor) + struct.pack(order + "HH", start, 0) + real(100, processor)
+    data = b""
+    for k in range(6):
+        values = [3 * k + 1, 3 * k + 2, 3 * k + 3, -1 if k == 3 else 0]
+        if integers:
+            data += struct.pack(order + "4h", *(2 * v for v in values[:3]), values[3])
+        else:
+            data += b"".join(real(v, processor) for v in values)
+    return (b"\2\x50" + head).ljust(512, b"\0") + b"".join(parts).ljust(512, b"\0") + data
+
+
+POINTS = np.arange(1, 19, dtype=np.float32).reshape(3, 1, 2, 3)
+POINTS[1, 0, 1] = np.nan
+
+
+def put(folder: Path, data: bytes) -> Path:
+    (folder / "a.c3d").write_bytes(data)
+    return folder / "a.c3d"
+
+
+def quiet(path: Path, **options: Any) -> PoseSequence:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        return c3d.read(path, **options)
+
+
+@pytest.mark.parametrize("processor", [84, 85, 86])
+@pytest.mark.parametrize("integers", [False, True])
+def test_hand_worked_file(tmp_path: Path, processor: int, integers: bool) -> None:
+    sequence = c3d.read(put(tmp_path, made(processor, integers)))
+    np.testing.assert_array_equal(sequence.positions, POINTS)
+    assert sequence.skeleton == Skeleton("custom", ("A", "B"))
+    assert (sequence.fps, sequence.unit, sequence.up) == (100.0, "mm", "z")
+    assert sequence.metadata == {"source_format": "c3d", "c3d": {"first_frame": 7}}
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -2.5, 3e-30, 123456.79, 1e37])
+def test_dec_floats(value: float) -> None:
+    np.testing.assert_array_equal(floats(dec(value), 85), np.float32(value))
+
+
+def test_read_and_write_keeps_all(tmp_path: Path) -> None:
+    before = c3d.read(put(tmp_path, made(86, True)))
+    c3d.write(before, tmp_path / "b.c3d")
+    after = c3d.read(tmp_path / "b.c3d")
+    np.testing.assert_array_equal(after.positions, before.positions)
+    for name in ("fps", "unit", "up", "skeleton", "metadata"):
+        assert getattr(after, name) == getattr(before, name)
+
+
+def big(frames: int, keypoints: int, **options: Any) -> PoseSequence:
+    points = np.random.default_rng(0).normal(size=(frames, 1, keypoints, 3)).astype(np.float32)
+    points[0, 0, 0] = np.nan
+    skeleton = Skeleton("custom", tuple(f"marker {i}" for i in range(keypoints)))
+    return PoseSequence.of(points, **{"fps": 29.97, "skeleton": skeleton, "unit": "m", "up": "y"} | options)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 300), (70000, 1), (65535, 2)])
+@pytest.mark.parametrize("fps", [29.97, 30000 / 1001, 240.0])
+def test_round_trip(tmp_path: Path, size: tuple[int, int], fps: float) -> None:
+    before = big(*size, fps=fps, metadata={"source_format": "c3d", "c3d": {"first_frame": 5}})
+    c3d.write(before, tmp_path / "a.c3d")
+    after = c3d.read(tmp_path / "a.c3d")
+    np.testing.assert_array_equal(after.positions, before.positions)
+    assert (after.fps, after.unit, after.up, after.skeleton) == (fps, "m", "y", before.skeleton)
+    assert after.metadata == before.metadata
+
+
+def test_all_missing(tmp_path: Path) -> None:
+    before = PoseSequence.of(np.full((4, 19, 3), np.nan), fps=30)
+    c3d.write(before, tmp_path / "a.c3d")
+    assert not c3d.read(tmp_path / "a.c3d").valid.any()
+
+
+@pytest.mark.parametrize("metadata", [3, {"first_frame": "x", "units": 4, "x_screen": "++"}, {"first_frame": -3}, []])
+def test_metadata_that_does_not_fit(tmp_path: Path, metadata: Any) -> None:
+    c3d.write(big(2, 2, unit="unknown", metadata={"c3d": metadata}), tmp_path / "a.c3d")
+    assert c3d.read(tmp_path / "a.c3d").metadata == {"source_format": "c3d"}
+
+
+def test_ezc3d_reads_ours(tmp_path: Path) -> None:
+    ezc3d = pytest.importorskip("ezc3d")
+    before = big(10, 300)
+    c3d.write(before, tmp_path / "a.c3d")
+    found = ezc3d.c3d(str(tmp_path / "a.c3d"))
+    np.testing.assert_array_equal(
+        found["data"]["points"][:3].transpose(2, 1, 0).astype(np.float32), before.positions[:, 0]
+    )
+    point = found["parameters"]["POINT"]
+    assert [*point["LABELS"]["value"], *point["LABELS2"]["value"]] == list(before.skeleton.keypoints)
+    assert point["UNITS"]["value"] == ["m"] and np.float32(point["RATE"]["value"][0]) == np.float32(29.97)
+
+
+def test_reads_what_ezc3d_writes(tmp_path: Path) -> None:
+    ezc3d = pytest.importorskip("ezc3d")
+    file = ezc3d.c3d()
+    file["parameters"]["POINT"]["RATE"]["value"] = [50]
+    file["parameters"]["POINT"]["LABELS"]["value"] = ("nose", "tail")
+    file["parameters"]["POINT"]["UNITS"]["value"] = ("cm",)
+    file["parameters"]["ANALOG"]["RATE"]["value"] = [100]
+    file["parameters"]["ANALOG"]["LABELS"]["value"] = ("force",)
+    points = np.random.default_rng(1).normal(size=(4, 2, 6)).astype(np.float32)
+    points[3] = 1
+    points[:3, 1, 2] = np.nan
+    file["data"]["points"], file["data"]["analogs"] = points.astype(float), np.ones((1, 1, 12))
+    file.write(str(tmp_path / "a.c3d"))
+    with pytest.warns(DataWarning, match="1 analog channels"):
+        sequence = c3d.read(tmp_path / "a.c3d")
+    np.testing.assert_array_equal(sequence.positions[:, 0], points[:3].transpose(2, 1, 0))
+    assert (sequence.fps, sequence.unit, sequence.skeleton.keypoints) == (50.0, "cm", ("nose", "tail"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"x" * 2000, "not C3D"),
+        (made()[:600], "block"),
+        (made()[:-1], "3 frames of 2 points and 0 analog values need 96 bytes from block 3, 95 are left"),
+        (made(frames=4), "4 frames of 2 points"),
+        (made(start=9), "from block 9"),
+        (made(used=0), "no points in it"),
+        (made(labels=(b"*1", b"*2")), "label them"),
+        (made(labels=(b" ",)), "label them"),
+        (made(scale=float("nan")), "POINT:SCALE is nan"),
+        (made()[:515] + b"\x07" + made()[516:], "processor type 7 at byte 515"),
+        (b"\xff" + made()[1:], "block 255"),
+        (made(more=[record(1, b"BAD", b"\x09\x00", "<")]), "parameter 'BAD' at byte"),
+        (made(more=[record(1, b"BAD", b"\x04\x07" + b"\xff" * 7, "<")]), "are left; damaged"),
+    ],
+)
+def test_malformed(tmp_path: Path, data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        quiet(put(tmp_path, data))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_no_rate(tmp_path: Path) -> None:
+    path = put(tmp_path, made(rate=0))
+    with pytest.raises(NoRateError, match="--fps"):
+        c3d.read(path)
+    assert c3d.read(path, fps=25).fps == 25
+
+
+def test_reports(tmp_path: Path) -> None:
+    with pytest.warns(DataWarning, match="1 points without a label"):
+        assert c3d.read(put(tmp_path, made(labels=(b"A",)))).skeleton.keypoints == ("A", "*2")
+    with pytest.warns(DataWarning, match="twice"):
+        assert c3d.read(put(tmp_path, made(labels=(b"A", b"A")))).skeleton.keypoints == ("A", "A_2")
+    data = bytearray(made())
+    data[1024:1036] = bytes(12)
+    with pytest.warns(DataWarning, match="1 points are exactly 0, 0, 0"):
+        c3d.read(put(tmp_path, bytes(data)))
+    data[1036:1040] = struct.pack("<f", 5)
+    with pytest.warns(DataWarning, match="1 residuals"):
+        c3d.read(put(tmp_path, bytes(data)))
+    data[1024:1028] = struct.pack("<f", np.inf)
+    with pytest.warns(DataWarning, match="infinite"):
+        assert not c3d.read(put(tmp_path, bytes(data))).valid[0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "message"),
+    [
+        (PoseSequence.of(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
+        (PoseSequence.of(np.ones((2, 19, 2)), fps=30), "in 2D"),
+        (PoseSequence.of(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
+        (PoseSequence.of(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
+        (PoseSequence.of(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a ",))), "'a '"),
+        (PoseSequence.of(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a" * 256,))), "label"),
+        (PoseSequence.of(np.ones((2, 19, 3)), fps=1e300), "beyond float32"),
+        (PoseSequence.of(np.ones((1, 30000, 3)), fps=30, skeleton=Skeleton.custom(30000)), "more than the 130560"),
+    ],
+)
+def test_what_cannot_be_written(tmp_path: Path, sequence: PoseSequence, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        c3d.write(sequence, tmp_path / "a.c3d")
+    assert not list(tmp_path.iterdir())
+
+
+def test_truncated_anywhere(tmp_path: Path) -> None:
+    data = made()
+    for size in range(len(data)):
+        with pytest.raises(PosecodecError):
+            quiet(put(tmp_path, data[:size]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([84, 85, 86]), st.lists(st.tuples(st.integers(0, 1119), st.integers(0, 255)), max_size=6))
+def test_mutated_bytes(tmp_path_factory: Any, processor: int, changes: list[tuple[int, int]]) -> None:
+    data = bytearray(made(processor))
+    for at, value in changes:
+        data[at] = value
+    try:
+        quiet(put(tmp_path_factory.getbasetemp(), bytes(data)))
+    except PosecodecError:
+        pass

@@ -1,0 +1,289 @@
+"""DeepLabCut: a csv worked by hand, files that pandas wrote as DeepLabCut does, and files that lie."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
+from posecodec.io.formats import dlc
+
+CSV = """\
+scorer,net,net,net,net,net,net
+bodyparts,nose,nose,nose,tail,tail,tail
+coords,x,y,likelihood,x,y,likelihood
+0,1.5,2.25,0.9,10,20,0.125
+1,,,,1e3,-4.5,1.0
+2,0,0,0,7,8,0.5
+"""
+MULTI = """\
+scorer,s,s,s,s,s,s
+individuals,m1,m1,m2,m2,single,single
+bodyparts,nose,nose,nose,nose,corner,corner
+coords,x,y,x,y,x,y
+5,1,2,3,4,5,6
+7,7,8,,,9,10
+"""
+LABELS = """\
+scorer,,,me,me
+bodyparts,,,nose,nose
+coords,,,x,y
+labeled-data,clip,img0011.png,1,2
+labeled-data,clip,img0010.png,3,4
+"""
+
+
+def put(folder: Path, text: str | bytes, name: str = "a.csv") -> Path:
+    (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return folder / name
+
+
+def test_hand_worked_csv(tmp_path: Path) -> None:
+    sequence = dlc.read(put(tmp_path, CSV), fps=29.97)
+    nan = np.nan
+    expected = [[[1.5, 2.25], [10, 20]], [[nan, nan], [1000, -4.5]], [[0, 0], [7, 8]]]
+    np.testing.assert_array_equal(sequence.positions[:, 0], expected)
+    np.testing.assert_array_equal(sequence.confidence[:, 0], np.float32([[0.9, 0.125], [0, 1], [0, 0.5]]))
+    assert (sequence.fps, sequence.unit, sequence.up, sequence.ids) == (29.97, "px", "-y", ("0",))
+    assert sequence.skeleton.keypoints == ("nose", "tail") and sequence.positions.dtype == np.float32
+    assert sequence.metadata == {"source_format": "dlc", "dlc": {"scorer": "net"}}
+    np.testing.assert_array_equal(sequence.valid[:, 0], [[1, 1], [0, 1], [1, 1]])
+
+
+def test_individuals_are_people_with_all_keypoints(tmp_path: Path) -> None:
+    with pytest.warns(DataWarning, match="1 frames between"):
+        sequence = dlc.read(put(tmp_path, MULTI), fps=25)
+    assert sequence.ids == ("m1", "m2", "single") and sequence.skeleton.keypoints == ("nose", "corner")
+    np.testing.assert_array_equal(sequence.valid[0], [[1, 0], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(sequence.valid[1], np.zeros((3, 2)))
+    np.testing.assert_array_equal(sequence.positions[2, 2, 1], [9, 10])
+    assert sequence.confidence.max() == 1 and sequence.metadata["dlc"] == {"scorer": "s", "first_frame": 5}
+
+
+def test_labeled_images_in_three_cells_and_in_one(tmp_path: Path) -> None:
+    sequence = dlc.read(put(tmp_path, LABELS), fps=1)
+    np.testing.assert_array_equal(sequence.positions[:, 0, 0], [[3, 4], [1, 2]])
+    assert sequence.metadata["dlc"] == {"scorer": "me", "first_frame": 10}
+    one = LABELS.replace(",,,", ",").replace("labeled-data,clip,", "labeled-data\\clip\\")
+    np.testing.assert_array_equal(dlc.read(put(tmp_path, one), fps=1).positions, sequence.positions)
+    bare = one.replace("labeled-data\\clip\\", "")
+    np.testing.assert_array_equal(dlc.read(put(tmp_path, bare), fps=1).positions, sequence.positions)
+
+
+def test_3d_and_no_rate_last(tmp_path: Path) -> None:
+    text = "scorer,s,s,s\nbodyparts,a,a,a\ncoords,x,y,z\n0,1,2,3\n"
+    sequence = dlc.read(put(tmp_path, text), fps=1)
+    assert sequence.positions.tolist() == [[[[1, 2, 3]]]] and (sequence.unit, sequence.up) == ("unknown", "unknown")
+    with pytest.raises(NoRateError, match="a.csv: .*--fps"):
+        dlc.read(put(tmp_path, text))
+    with pytest.raises(InputError, match="line 4"):
+        dlc.read(put(tmp_path, text.replace("2,3", "?,3")))
+
+
+def test_changes_are_reported(tmp_path: Path) -> None:
+    text = CSV.replace("1.5,2.25", "inf,2.25").replace("10,20,0.125", "10,20,") + "3,1,,0.5,1,2,1.5\n4,1e39,1,1,,,\n"
+    with pytest.warns(DataWarning) as caught:
+        sequence = dlc.read(put(tmp_path, text), fps=1)
+    said = " ".join(str(w.message) for w in caught)
+    for part in (
+        "2 keypoints with an infinite",
+        "1 keypoints with only",
+        "1 keypoints without a likelihood",
+        "1 values",
+    ):
+        assert part in said
+    assert not sequence.valid[[0, 3, 4], 0, 0].any() and sequence.confidence[3, 0, 1] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\n\n", "first lines"),
+        ("a,b\n1,2\n", "first lines are"),
+        (CSV.split("0,1.5")[0], "no rows"),
+        (CSV.replace("7,8,0.5", "7,8"), "line 6 has 6 cells, the header 7"),
+        (CSV.replace("1e3", "left"), "line 5 holds 'left'"),
+        (CSV.replace("1e3", "1_0"), "line 5 holds '1_0'"),
+        (CSV.replace("\n2,", "\n1,"), "row 2 is frame 1, which is there twice"),
+        (CSV.replace("\n2,", "\n2.5,"), "row 2 is named '2.5'"),
+        (CSV.replace("\n2,", "\n-2,"), "row 2 is named '-2'"),
+        (CSV.replace("\n2,", "\n200000000000,"), "split the file"),
+        (CSV.replace("tail", "nose"), "net/nose/x is there twice"),
+        (CSV.replace("net,net,net\n", "net,net,other\n"), "2 scorers"),
+        (CSV.replace("likelihood\n", "score\n"), "net/tail/score is none of x, y"),
+        (CSV.replace("coords,x,y", "coords,x,likelihood", 1), "net/nose/likelihood is there twice"),
+        (CSV.replace("x,y,likelihood\n", "x,z,likelihood\n"), "no column z"),
+        (LABELS.replace("clip,img0010", "other,img0010"), "2 folders"),
+        (LABELS.replace("img0010.png", "img.png"), "row 1 is named"),
+        (b"\xff\xfe" + CSV.encode(), "UTF-8"),
+        (b"", "0 bytes"),
+        (CSV.replace("nose", "n" * 200_000, 1), "CSV"),
+    ],
+)
+def test_malformed_csv(text: Any, message: str, tmp_path: Path) -> None:
+    path = put(tmp_path, text)
+    with pytest.raises(InputError, match=message) as caught:
+        dlc.read(path, fps=1)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_truncated_csv_and_missing_file(tmp_path: Path) -> None:
+    for end in range(len(CSV)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            try:
+                dlc.read(put(tmp_path, CSV[:end]), fps=1)
+            except PosecodecError:
+                pass
+    for path in (tmp_path / "none.csv", tmp_path):
+        with pytest.raises(InputError):
+            dlc.read(path, fps=1)
+
+
+def frame(multi: bool = False, rows: str = "", count: int = 6) -> Any:
+    """A data frame as DeepLabCut makes it."""
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("tables")
+    kinds = ("x", "y", "likelihood")
+    if multi:
+        parts = [("m1", "nose"), ("m1", "tail"), ("m2", "nose"), ("m2", "tail"), ("single", "corner")]
+        columns = [("net", i, b, c) for i, b in parts for c in kinds]
+    else:
+        columns = [("net", b, c) for b in ("nose", "tail", "ear") for c in kinds]
+    index = pandas.MultiIndex.from_tuples(columns, names=dlc.LEVELS_MULTI if multi else dlc.LEVELS)
+    values = np.random.default_rng(0).random((count, len(columns)))
+    values[1, :3] = np.nan
+    names = [f"img{i:03}.png" for i in range(count)]
+    given: Any = None
+    if rows == "path":
+        given = [f"labeled-data/clip/{name}" for name in names]
+    elif rows == "parts":
+        given = pandas.MultiIndex.from_tuples([("labeled-data", "clip", name) for name in names])
+    return pandas.DataFrame(values, columns=index, index=given)
+
+
+def expected(table: Any, multi: bool) -> np.ndarray:
+    values = table.to_numpy()
+    if not multi:
+        return values.reshape(len(values), 1, 3, 3)
+    full = np.full((len(values), 3, 3, 3), np.nan)
+    full[:, :2, :2] = values[:, :12].reshape(len(values), 2, 2, 3)
+    full[:, 2, 2] = values[:, 12:]
+    return full
+
+
+@pytest.mark.parametrize("multi", [False, True])
+@pytest.mark.parametrize(("kind", "rows"), [("table", ""), ("table", "path"), ("fixed", ""), ("fixed", "path"),
+                                            ("fixed", "parts"), ("csv", ""), ("csv", "path"), ("csv", "parts")])  # fmt: skip
+def test_files_that_pandas_wrote(multi: bool, kind: str, rows: str, tmp_path: Path) -> None:
+    table, path = frame(multi, rows), tmp_path / "a.h5"
+    if kind == "csv":
+        table.to_csv(path)
+    else:
+        table.to_hdf(path, key="df_with_missing", format=kind, mode="w")
+    sequence = dlc.read(path, fps=30)
+    values = expected(table, multi)
+    exact = values if kind != "csv" else values.astype(np.float32)
+    np.testing.assert_array_equal(sequence.positions, exact[..., :2])
+    np.testing.assert_array_equal(sequence.confidence, np.nan_to_num(values[..., 2]).astype(np.float32))
+    assert sequence.ids == (("m1", "m2", "single") if multi else ("0",))
+    assert sequence.skeleton.keypoints == (("nose", "tail", "corner") if multi else ("nose", "tail", "ear"))
+    assert sequence.metadata == {"source_format": "dlc", "dlc": {"scorer": "net"}}
+
+
+def test_movement_reads_the_same(tmp_path: Path) -> None:
+    load_poses = pytest.importorskip("movement.io.load_poses")
+    frame().to_hdf(tmp_path / "a.h5", key="df_with_missing", format="table", mode="w")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = load_poses.from_dlc_file(tmp_path / "a.h5", fps=30).position
+    ours = dlc.read(tmp_path / "a.h5", fps=30).positions
+    assert [dim.rstrip("s") for dim in other.dims] == ["time", "space", "keypoint", "individual"]
+    np.testing.assert_array_equal(ours, other.to_numpy().transpose(0, 3, 2, 1))
+
+
+def test_several_blocks_and_other_keys(tmp_path: Path) -> None:
+    table = frame()
+    whole = table.copy()
+    whole[("net", "tail", "x")] = np.arange(6)
+    for kind in ("fixed", "table"):
+        whole.to_hdf(tmp_path / "a.h5", key="tracks", format=kind, mode="w")
+        sequence = dlc.read(tmp_path / "a.h5", fps=30)
+        np.testing.assert_array_equal(sequence.positions[:, 0, 1, 0], np.arange(6))
+        np.testing.assert_array_equal(sequence.positions[:, 0, 2], table.to_numpy()[:, 6:8])
+
+
+def test_h5_that_is_something_else(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    frame().to_hdf(path, key="df_with_missing", format="table", mode="w")
+    for change, message in (
+        (lambda f: f.move("df_with_missing", "b") or f.create_group("c"), "no group 'df_with_missing', only"),
+        (
+            lambda f: f["df_with_missing"].attrs.__setitem__("pandas_type", np.bytes_(b"series")),
+            "a pandas frame was expected",
+        ),
+        (lambda f: f["df_with_missing"].attrs.__delitem__("non_index_axes"), "'non_index_axes' is missing"),
+        (
+            lambda f: f["df_with_missing"].attrs.__setitem__("non_index_axes", np.bytes_(b"cos\nsystem\n(S'ls'\ntR.")),
+            "asks for 'os.system'",
+        ),
+        (
+            lambda f: f["df_with_missing"].attrs.__setitem__("non_index_axes", np.bytes_(b"(lp0\n(I1\n(lp1\n")),
+            "no whole pickle|ends early",
+        ),
+        (
+            lambda f: f["df_with_missing"].attrs.__setitem__("non_index_axes", np.bytes_(b"(lp0\n(I1\n(lI5\natp1\na.")),
+            "not named in the levels",
+        ),
+        (lambda f: f["df_with_missing"].__delitem__("table"), "no data set /df_with_missing/table"),
+        (
+            lambda f: f["df_with_missing"].move("table", "t") or link(f, h5py.ExternalLink("/etc/hostname", "/")),
+            "is no",
+        ),
+    ):
+        copy = put(tmp_path, path.read_bytes(), "b.h5")
+        with h5py.File(copy, "r+") as file:
+            change(file)
+        with pytest.raises(InputError, match=message):
+            dlc.read(copy, fps=1)
+
+
+def link(file: Any, target: Any) -> None:
+    file["df_with_missing"]["table"] = target
+
+
+@pytest.mark.parametrize("kind", ["table", "fixed"])
+def test_no_rows_one_row_and_truncated(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    frame(count=2).iloc[:1].to_hdf(path, key="df_with_missing", format=kind, mode="w")
+    assert dlc.read(path, fps=1).frames == 1
+    data = path.read_bytes()
+    for end in range(1, len(data), max(len(data) // 60, 1)):
+        with pytest.raises(PosecodecError):
+            dlc.read(put(tmp_path, data[:end], "b.h5"), fps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas warns that the table format writes nothing then
+        frame(count=2).iloc[:0].to_hdf(path, key="df_with_missing", format=kind, mode="w")
+    with pytest.raises(InputError):
+        dlc.read(path, fps=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(MULTI) - 1), st.integers(0, 255)), min_size=1, max_size=6))
+def test_mutated_csv_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]]) -> None:
+    data = bytearray(MULTI.encode())
+    for place, value in edits:
+        data[place] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        try:
+            dlc.read(put(tmp_path_factory.getbasetemp(), bytes(data)), fps=1)
+        except PosecodecError:
+            pass

@@ -1,0 +1,133 @@
+"""HumanML3D joints: arrays as the data set has them, round trips, and arrays that are something else."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posecodec.errors import DataWarning, InputError, PosecodecError, UsageError
+from posecodec.io.formats import humanml3d
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import COCO19, SMPL22
+
+POINTS = np.random.default_rng(0).normal(size=(7, 22, 3)).astype(np.float32)
+
+
+def saved(path: Path, array: Any) -> Path:
+    np.save(path, array)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("frames", [1, 7])
+def test_read_and_write_give_the_same_file(dtype: Any, frames: int, tmp_path: Path) -> None:
+    path = saved(tmp_path / "M000001.npy", POINTS[:frames].astype(dtype) / 3)
+    sequence = humanml3d.read(path)
+    np.testing.assert_array_equal(sequence.positions[:, 0], np.load(path))
+    assert sequence.skeleton == SMPL22 and sequence.positions.dtype == dtype
+    assert (sequence.fps, sequence.unit, sequence.up, sequence.ids) == (20, "m", "y", ("0",))
+    assert sequence.metadata == {"source_format": "humanml3d"}
+    humanml3d.write(sequence, tmp_path / "b.npy")
+    assert (tmp_path / "b.npy").read_bytes() == path.read_bytes()
+    with pytest.raises(UsageError, match="exists"):
+        humanml3d.write(sequence, tmp_path / "b.npy")
+    assert humanml3d.read(path, fps=29.97).fps == 29.97
+
+
+def test_missing_and_infinite(tmp_path: Path) -> None:
+    points = POINTS.astype(np.float64)
+    points[0, 0], points[1, 1, 2], points[2, 2, 0], points[3, 3, 0] = np.nan, np.nan, -np.inf, 1e39
+    with pytest.warns(DataWarning) as caught:
+        sequence = humanml3d.read(saved(tmp_path / "a.npy", points))
+    said = " ".join(str(w.message) for w in caught)
+    assert "2 keypoints with an infinite" in said and "1 keypoints with only some" in said
+    assert (~sequence.valid).sum() == 4
+    with pytest.warns(DataWarning, match="4 missing keypoints are written as NaN"):
+        humanml3d.write(sequence, tmp_path / "b.npy")
+    np.testing.assert_array_equal(humanml3d.read(tmp_path / "b.npy").positions, sequence.positions)
+
+
+def test_write_converts_lengths_and_reports_what_it_leaves(tmp_path: Path) -> None:
+    sequence = PoseSequence.of(
+        POINTS * 1000, fps=20, skeleton=SMPL22, unit="mm", up="y", ids=["7"], confidence=np.full((7, 22), 0.5)
+    )
+    with pytest.warns(DataWarning) as caught:
+        humanml3d.write(sequence, tmp_path / "a.npy")
+    said = " ".join(str(w.message) for w in caught)
+    assert "confidences" in said and "'7'" in said
+    np.testing.assert_allclose(humanml3d.read(tmp_path / "a.npy").positions[:, 0], POINTS, rtol=1e-6)
+
+
+GOOD = PoseSequence.of(POINTS, fps=20, skeleton=SMPL22, unit="m", up="y")
+
+
+@pytest.mark.parametrize(
+    ("sequence", "message"),
+    [
+        (replace(GOOD, fps=30.0), "20 fps, this has 30 fps"),
+        (replace(GOOD, fps=None, timestamps=np.arange(7.0)), "this has timestamps"),
+        (replace(GOOD, up="z"), "up 'z'"),
+        (replace(GOOD, unit="unknown"), "unit is 'unknown'"),
+        (PoseSequence.of(POINTS[:, :19], fps=20, skeleton=COCO19, unit="m", up="y"), "'coco19'"),
+        (PoseSequence.of(POINTS[..., :2], fps=20, skeleton=SMPL22, unit="m", up="y"), "2D 'smpl22'"),
+        (PoseSequence.of(POINTS[:, None].repeat(2, 1), fps=20, skeleton=SMPL22, unit="m", up="y"), "2 people"),
+        (PoseSequence.of(POINTS[:0], fps=20, skeleton=SMPL22, unit="m", up="y"), "no frames"),
+    ],
+)
+def test_what_it_cannot_hold(sequence: PoseSequence, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        humanml3d.write(sequence, tmp_path / "a.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((10, 263)), "features; give the file of that name in new_joints"),
+        (np.zeros((1, 5, 22, 3)), r"array\[0\]"),
+        (np.zeros((5, 24, 3)), r"shape \(5, 24, 3\), \(T, 22, 3\)"),
+        (np.zeros((22, 3)), r"\(T, 22, 3\)"),
+        (np.zeros((0, 22, 3)), r"\(T, 22, 3\)"),
+        (np.zeros((5, 22, 3), complex), "complex"),
+        (np.zeros((5, 22, 3), "U1"), "numbers"),
+        (np.array({"a": 1}), "pickle"),
+    ],
+)
+def test_something_else(array: Any, message: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match=message) as caught:
+        humanml3d.read(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_truncated(tmp_path: Path) -> None:
+    data = saved(tmp_path / "a.npy", POINTS).read_bytes()
+    for end in range(0, len(data), 13):
+        (tmp_path / "b.npy").write_bytes(data[:end])
+        with pytest.raises(InputError):
+            humanml3d.read(tmp_path / "b.npy")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=5))
+def test_mutated_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]]
+) -> None:
+    path = saved(tmp_path_factory.getbasetemp() / "a.npy", POINTS)
+    data = bytearray(path.read_bytes())
+    for place, value in edits:
+        data[place] = value
+    path.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            humanml3d.read(path)
+        except PosecodecError:
+            pass

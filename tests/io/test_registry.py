@@ -1,0 +1,180 @@
+"""Choosing formats, overrides, writing aside."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posecodec.errors import InputError, UsageError
+from posecodec.io import FORMATS, detect, filesystem, format_of, load, origin, save, write_atomic
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import H36M17, Skeleton
+
+CLIP = PoseSequence.of(np.ones((3, 17, 3)), fps=30, unit="mm")
+
+
+def test_formats_by_suffix_content_and_name(tmp_path: Path) -> None:
+    for name, suffix in {
+        "npz": ".NPZ",
+        "panoptic": ".tar",
+        "pose": ".Pose",
+        "bvh": ".bvh",
+        "trc": ".TRC",
+        "c3d": ".c3d",
+    }.items():
+        assert format_of(f"x{suffix}") == name and name in FORMATS
+    assert format_of("x.weird", "pose") == "pose"
+    (tmp_path / "body3DScene_00000001.json").write_text("{}")
+    assert format_of(tmp_path) == "panoptic"
+    (tmp_path / "x.weird").write_bytes(b"\0\1\2")
+    with pytest.raises(InputError, match="weird.*--from"):
+        format_of(tmp_path / "x.weird")
+    with pytest.raises(InputError, match=r"\.pose.*--to"):
+        save(CLIP, tmp_path / "y.weird")
+    with pytest.raises(InputError, match="no such file"):
+        format_of("x")
+    with pytest.raises(UsageError, match="npz, npy"):
+        format_of("x.npz", "nope")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="folder"):
+        load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".tar", ".pose", ".bvh"])
+def test_missing_empty_and_folder(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    with pytest.raises(InputError, match=f"a{suffix}: no such file"):
+        load(path, fps=30)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="empty"):
+        load(path, fps=30)
+    path.write_bytes(b"\x00\xff rubbish \n" * 100)
+    with pytest.raises(InputError):
+        load(path, fps=30)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError):
+        load(path, fps=30)
+    with pytest.raises(InputError, match="folder" if suffix != ".tar" else "body3DScene"):
+        load(path, format="panoptic" if suffix == ".tar" else suffix[1:], fps=30)
+
+
+def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
+    save(CLIP, tmp_path / "a.npz")
+    sequence = load(tmp_path / "a.npz", fps=59.94, unit="cm", skeleton="h36m17", up="-z")
+    assert (sequence.fps, sequence.unit, sequence.up, sequence.skeleton) == (59.94, "cm", "-z", H36M17)
+    np.testing.assert_array_equal(sequence.positions, CLIP.positions)
+    own = Skeleton.custom([f"k{i}" for i in range(17)])
+    assert load(tmp_path / "a.npz", skeleton=own).skeleton == own
+    for wrong in ({"unit": "furlong"}, {"up": "w"}, {"fps": -1}, {"skeleton": "coco19"}, {"skeleton": "nobody"}):
+        with pytest.raises(InputError):
+            load(tmp_path / "a.npz", **wrong)
+
+
+def test_relabeled_skeleton_must_fit(tmp_path: Path) -> None:
+    save(CLIP, tmp_path / "a.pose")
+    with pytest.raises(InputError, match=r"a\.pose: .*17 keypoints"):
+        load(tmp_path / "a.pose", skeleton="coco19")
+    assert load(tmp_path / "a.pose", skeleton="h36m17").skeleton == H36M17
+
+
+def test_existing_targets_need_force(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"precious")
+    with pytest.raises(UsageError, match="--force"):
+        save(CLIP, path)
+    assert path.read_bytes() == b"precious"
+    save(CLIP, path, force=True)
+    assert load(path).fps == 30
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    with pytest.raises(UsageError, match="does not exist"):
+        save(CLIP, tmp_path / "nowhere" / "a.npz")
+    (tmp_path / "b.npz").mkdir()
+    with pytest.raises(UsageError, match="folder"):
+        save(CLIP, tmp_path / "b.npz", format="npz", force=True)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError(28, "No space left on device")])
+def test_failures_leave_nothing_behind(error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(source: object, target: object) -> None:
+        raise error
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(filesystem.os, "replace", failing)
+    expected = UsageError if isinstance(error, OSError) else error
+    with pytest.raises(expected):
+        write_atomic(tmp_path / "a", b"new", True)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
+
+
+def test_a_long_name_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        write_atomic(tmp_path / ("n" * 300), b"", False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_written_files_have_ordinary_permissions(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", b"x", False)
+    (tmp_path / "b").write_bytes(b"x")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"]
+    assert modes[0] == modes[1]
+
+
+def test_importing_io_loads_no_torch() -> None:
+    code = "import sys, posecodec.io; sys.exit(any(m in sys.modules for m in ('torch', 'posecodec.codec')))"
+    root = Path(filesystem.__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+CONTENT = {
+    "panoptic": b'{"bodies": [{"id": 0, "joints19": []}]}',
+    "openpose": b'{"version": 1.3, "people": [{"pose_keypoints_2d": []}]}',
+    "coco": b'[{"image_id": 3, "category_id": 1, "keypoints": []}]',
+    "alphapose": b'[{"image_id" : "3.jpg", "category_id": 1, "keypoints": []}]',
+    "mmpose": b'[{"frame_id": 0, "instances": [{"keypoints": [], "keypoint_scores": []}]}]',
+    "mediapipe": b'[[{"x": 0.1, "y": 0.2, "z": 0, "visibility": 1}]]',
+    "bvh": b"HIERARCHY\nROOT Hips\n",
+    "trc": b"PathFileType\t4\t(X/Y/Z)\ta.trc\n",
+    "dlc": b"scorer,a,a,a\nbodyparts,n,n,n\n",
+    "csv": b"frame,nose_x,nose_y\n0,1,2\n",
+}
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_what_the_suffix_does_not_say_the_content_does(name: str, tmp_path: Path) -> None:
+    for suffix in (".json", ".csv", ".dat", ""):
+        (tmp_path / f"a{suffix}").write_bytes(CONTENT[name])
+        assert detect(tmp_path / f"a{suffix}").format == name
+        assert detect(tmp_path / f"a{suffix}").why
+
+
+def test_arrays_and_folders_by_content(tmp_path: Path) -> None:
+    for shape, name in {(4, 22, 3): "humanml3d", (4, 263): "humanml3d", (4, 19, 3): "npy", (4, 57): "npy"}.items():
+        np.save(tmp_path / "a.npy", np.zeros(shape))
+        assert detect(tmp_path / "a.npy").format == name
+    for name, file in {"openpose": "a_000000000000_keypoints.json", "freemocap": "mediapipe_body_3d_xyz.npy"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_bytes(b"")
+        assert detect(tmp_path / name).format == name
+
+
+def test_given_back_in_the_format_it_came_from() -> None:
+    assert origin({}) == ("npz", ".npz")
+    for name, expected in {
+        "trc": ("trc", ".trc"),
+        "openpose": ("openpose", ""),
+        "bvh": ("npz", ".npz"),
+        "x": ("npz", ".npz"),
+    }.items():
+        assert origin({"source_format": name}) == expected
+    assert origin({"source_format": ["trc"]}) == ("npz", ".npz")
+    packed = {"source_format": "panoptic", "panoptic": {"tar": True}}
+    assert origin(packed) == ("panoptic", ".tar")

@@ -1,0 +1,163 @@
+"""What users are promised, on the shipped weights: whole sequences come back, damage is noticed, heatmaps are exact."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import posecodec
+from posecodec import zoo
+from posecodec.errors import CorruptError, InputError, WeightsError
+from posecodec.networks import heatmap
+from posecodec.pose.skeleton import BODY25, COCO17
+from posecodec.pose.synthetic import walk
+
+BOTH = {"body2d", "body3d"} <= set(zoo.names())
+needs_weights = pytest.mark.skipif(not BOTH, reason="the weights body2d and body3d are not in this checkout")
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return posecodec.PoseCodec.from_pretrained("body3d")
+
+
+TOKENS = {"levels": 8}
+both_ways = pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
+
+
+@needs_weights
+@pytest.mark.parametrize("people", [0, 1, 3])
+@pytest.mark.parametrize("frames", [1, 2, 63, 64, 65, 1000])
+@both_ways
+def test_a_sequence_comes_back_whole(codec, tmp_path, frames, people, goal):
+    points = walk(frames, people=max(people, 1)).positions[:, :people].copy()
+    rng = np.random.default_rng(frames + people)
+    points[rng.random(points.shape[:3]) < 0.02] = np.nan
+    if people == 3 and frames > 60:
+        points[: frames // 3, 1] = np.nan  # enters late
+        points[frames // 4 : frames // 2, 2] = np.nan  # leaves and comes back
+    ids = [f"Ä{i}" for i in range(people)]
+    sequence = posecodec.PoseSequence.of(
+        points, fps=29.97002997, unit="cm", up="y", ids=ids, metadata={"take": [1, "ü"]}
+    )
+    posecodec.save(sequence, tmp_path / "a.npz")
+    codec.encode(posecodec.load(tmp_path / "a.npz"), **goal).save(tmp_path / "a.posec")
+    posecodec.save(codec.decode(tmp_path / "a.posec"), tmp_path / "b.npz")
+    back = posecodec.load(tmp_path / "b.npz")
+    assert back.fps == 29.97002997 and back.unit == "cm" and back.up == "y" and back.ids == tuple(ids)
+    assert back.skeleton == sequence.skeleton and back.metadata == sequence.metadata
+    assert back.positions.shape == sequence.positions.shape
+    assert (back.valid == sequence.valid).all() and (back.confidence == sequence.confidence).all()
+    if people:
+        assert posecodec.compare(sequence, back).mpjpe < 2000
+
+
+@needs_weights
+def test_ten_seconds_are_a_few_hundred_bytes(codec):
+    sequence = dataclasses.replace(walk(300), metadata={})
+    encoded = codec.encode(sequence, **TOKENS)
+    payload = sum(len(chunk.base) for chunk in posecodec.codec.container.read(encoded.data)[1])
+    assert len(encoded.data) < 500 and len(encoded.data) - payload <= 48
+    assert posecodec.compare(sequence, codec.decode(encoded)).mpjpe_root < 80
+
+
+@needs_weights
+@both_ways
+def test_every_flipped_byte_and_every_truncation_is_noticed(codec, goal):
+    data = codec.encode(walk(40), **goal).data
+    for place in range(len(data)):
+        for mask in (1, 0x80, 0xFF):
+            damaged = bytearray(data)
+            damaged[place] ^= mask
+            with pytest.raises(CorruptError):
+                codec.decode(bytes(damaged))
+        with pytest.raises(CorruptError):
+            codec.decode(data[:place])
+    with pytest.raises(CorruptError):
+        codec.decode(data + b"\0")
+
+
+@needs_weights
+def test_other_weights_are_named(codec):
+    other = posecodec.PoseCodec.from_pretrained("body2d")
+    with pytest.raises(WeightsError) as caught:
+        other.decode(codec.encode(walk(20), **TOKENS).data)
+    assert codec.weights.sha256[:8] in str(caught.value) and other.weights.sha256[:8] in str(caught.value)
+
+
+@needs_weights
+@both_ways
+def test_confidences_and_timestamps(codec, goal):
+    sequence = walk(50)
+    rng = np.random.default_rng(0)
+    confidence = np.clip(rng.normal(0.8, 0.5, sequence.confidence.shape), -0.5, 3).astype(np.float32)
+    times = np.cumsum(rng.uniform(0.02, 0.05, 50))
+    given = posecodec.PoseSequence.of(sequence.positions, timestamps=times, confidence=confidence, unit="mm", up="y")
+    back = codec.decode(codec.encode(given, **goal))
+    assert (back.timestamps == times).all() and back.fps is None
+    assert np.abs(back.confidence - confidence).max() <= np.abs(confidence).max() / 510 + 1e-6
+
+
+@needs_weights
+@both_ways
+def test_coco17_comes_back_as_coco17(codec, goal):
+    seventeen = walk(40).mapped_to(COCO17)
+    back = codec.decode(codec.encode(seventeen, **goal))
+    assert back.skeleton == COCO17 and posecodec.compare(seventeen, back).mpjpe_root < 150
+
+
+@needs_weights
+def test_tokens_of_unknown_skeletons(codec):
+    with pytest.raises(InputError, match="--skeleton coco19"):
+        codec.encode(posecodec.PoseSequence.of(np.zeros((3, 25, 3)), fps=30, skeleton=BODY25), **TOKENS)
+    with pytest.raises(InputError, match="2D"):
+        codec.encode(posecodec.PoseSequence.of(np.zeros((3, 19, 2)), fps=30), **TOKENS)
+
+
+@needs_weights
+@pytest.mark.parametrize("value", [0.0, 1e-12, 1e6, 1e20])
+@both_ways
+def test_strange_coordinates_encode_or_are_refused(codec, value, goal):
+    points = walk(20).positions + np.float32(value) if value > 1 else np.full((20, 1, 19, 3), value, np.float32)
+    sequence = posecodec.PoseSequence.of(points, fps=30)
+    try:
+        assert codec.decode(codec.encode(sequence, **goal)).valid.all()
+    except InputError as error:
+        assert ("nearer to 0" if goal else "use --lossless") in str(error)
+
+
+@needs_weights
+@both_ways
+def test_all_axes_give_the_same_error(codec, goal):
+    upright = walk(60)
+    tilted = np.stack([upright.positions[..., 0], -upright.positions[..., 2], upright.positions[..., 1]], -1)
+    zed = posecodec.PoseSequence.of(tilted, fps=30, unit="mm")
+    first = posecodec.compare(upright, codec.decode(codec.encode(upright, **goal))).mpjpe_root
+    assert posecodec.compare(zed, codec.decode(codec.encode(zed, **goal))).mpjpe_root == pytest.approx(first, rel=0.05)
+
+
+@needs_weights
+def test_threads_change_no_token_and_hardly_a_position(codec):
+    sequence = walk(200)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        data, one = codec.encode(sequence, **TOKENS).data, codec.decode(codec.encode(sequence, **TOKENS))
+        torch.set_num_threads(2)
+        two = codec.decode(data)
+        assert all((a.indices == b.indices).all() for a, b in zip(codec.tokens(data), codec.tokens(data), strict=True))
+    finally:
+        torch.set_num_threads(before)
+    assert np.abs(one.positions - two.positions).max() < 0.01
+
+
+@pytest.mark.parametrize("grid", [16, 32, 64])
+def test_render_then_read_out_is_exact_also_next_to_the_border(grid):
+    centers = torch.rand(4000, 2, generator=torch.Generator().manual_seed(grid)) * (grid - 1)
+    centers[:500, 0] = torch.linspace(0, 1, 500)
+    found = heatmap.read_out(heatmap.log_of(heatmap.render(centers, grid).numpy()))
+    errors = np.linalg.norm(found - centers.numpy(), axis=1)
+    assert errors.mean() < 0.01 and errors[:500].mean() < 0.01 and errors.max() < 0.05
+    empty = heatmap.render(torch.full((3, 2), torch.nan), grid)
+    assert float(empty.abs().max()) == 0 and np.isnan(heatmap.read_out(heatmap.log_of(empty.numpy()))).all()

@@ -1,0 +1,266 @@
+"""PoseSequence and Skeleton refuse what no pose can be, say why, and map keypoints as documented."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from posecodec.errors import InputError, PosecodecError
+from posecodec.pose.sequence import AXES, UNIT_MM, UNITS, PoseSequence
+from posecodec.pose.skeleton import BODY25, BUILT_IN, COCO17, COCO19, H36M17, SMPL22, Skeleton, by_name, missing_for
+
+PAIR = Skeleton("pair", ("left_a", "right_a"), edges=((0, 1),), pairs=((0, 1),))
+
+
+def of(positions=None, **options):
+    """A sequence of 3 frames, 2 people and 2 keypoints in 3D, changed as asked."""
+    positions = np.zeros((3, 2, 2, 3)) if positions is None else positions
+    return PoseSequence.of(positions, **{"fps": 30, "skeleton": PAIR, **options})
+
+
+def direct(**changes):
+    """The class itself, which does not fill in or convert."""
+    return dataclasses.replace(of(), **changes)
+
+
+def with_value(value, where=(1, 0, 1, 2), shape=(3, 2, 2, 3)):
+    array = np.zeros(shape, np.float32)
+    array[where] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "remedy"),
+    [
+        ({"positions": with_value(np.inf)}, "infinite.*frame 1, person 0, keypoint 1", "NaN if missing"),
+        ({"positions": with_value(-np.inf)}, "infinite.*frame 1, person 0, keypoint 1", "NaN if missing"),
+        ({"positions": np.full((3, 2, 2, 3), 1e300)}, "beyond float32.*frame 0", "NaN if missing"),
+        ({"positions": np.zeros(3)}, r"\(3,\)", "is needed"),
+        ({"positions": np.zeros((1, 1, 1, 1, 1))}, r"\(1, 1, 1, 1, 1\)", "is needed"),
+        ({"positions": np.zeros((3, 2, 2, 4))}, "4 coordinates", "2 or 3"),
+        ({"positions": np.zeros((3, 2, 2, 1))}, "1 coordinates", "2 or 3"),
+        ({"positions": np.zeros((3, 2, 5, 3))}, "5 keypoints", "'pair' has 2"),
+        ({"positions": np.full((3, 2, 2, 3), "1")}, "<U1", "numbers are needed"),
+        ({"positions": np.zeros((3, 2, 2, 3), complex)}, "complex", "numbers are needed"),
+        ({"positions": np.zeros((3, 2, 2, 3), object)}, "object", "numbers are needed"),
+        ({"confidence": np.ones((3, 2))}, r"\(3, 2\)", r"\(3, 2, 2\)"),
+        ({"confidence": with_value(np.nan, (2, 1, 0), (3, 2, 2))}, "confidence.*frame 2, person 1", "give 0"),
+        ({"confidence": with_value(np.inf, (2, 1, 0), (3, 2, 2))}, "confidence.*frame 2, person 1", "give 0"),
+        ({"fps": None}, "either", "--fps"),
+        ({"timestamps": [0, 1, 2]}, "either", "--fps"),
+        ({"fps": 0}, "fps is 0", "above 0"),
+        ({"fps": -25}, "fps is -25", "above 0"),
+        ({"fps": np.nan}, "fps is nan", "above 0"),
+        ({"fps": np.inf}, "fps is inf", "finite"),
+        ({"fps": None, "timestamps": [0, 1]}, r"\(2,\)", r"\(3,\)"),
+        ({"fps": None, "timestamps": [0, 1, 1]}, "strictly increasing", "drop repeated"),
+        ({"fps": None, "timestamps": [0, 2, 1]}, "strictly increasing", "sort"),
+        ({"fps": None, "timestamps": [0, 1, np.nan]}, "not finite", "sort"),
+        ({"fps": None, "timestamps": [0, 1, np.inf]}, "not finite", "sort"),
+        ({"unit": "furlong"}, "'furlong'", "mm, cm, m, px"),
+        ({"up": "w"}, "'w'", "-x, -y, -z"),
+        ({"ids": ["a", "a"]}, r"\['a', 'a'\]", "id of their own"),
+        ({"ids": [1, "1"]}, r"\['1', '1'\]", "id of their own"),
+        ({"ids": ["a"]}, "1 ids for 2 people", "one each"),
+    ],
+)
+def test_of_refuses(options, found, remedy):
+    with pytest.raises(InputError, match=f"(?s){found}.*{remedy}"):
+        of(**options)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+def test_only_exact_keeps_float64(dtype):
+    values = np.arange(36).reshape(3, 2, 2, 3).astype(dtype)
+    assert of(positions=values).positions.dtype == np.float32
+    found = of(positions=values, exact=True).positions
+    assert found.dtype == (np.float64 if dtype == np.float64 else np.float32) and (found == values).all()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_coordinates_beyond_float32_are_refused(exact):
+    with pytest.raises(InputError, match="infinite coordinate"):
+        of(positions=np.full((3, 2, 2, 3), 1e39), exact=exact)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found", "remedy"),
+    [
+        ({"positions": np.zeros((3, 2, 2, 3), np.float16)}, "float16", "float32"),
+        ({"positions": np.zeros((3, 2, 2, 3), np.int32)}, "int32", "float32"),
+        ({"positions": np.zeros((3, 2, 3), np.float32)}, r"\(3, 2, 3\)", r"\(T, P, K, D\)"),
+        ({"positions": with_value(np.nan)}, "only some.*frame 1, person 0, keypoint 1", "all of them NaN"),
+        ({"positions": with_value(np.nan, (1, 0, 1))}, "missing keypoint with a confidence at frame 1", "make it 0"),
+        ({"confidence": np.ones((3, 2, 2))}, "float64", "float32"),
+        ({"confidence": np.ones((3, 2), np.float32)}, r"\(3, 2\)", r"\(3, 2, 2\)"),
+        ({"timestamps": np.arange(3, dtype=np.float32), "fps": None}, "float32", "float64"),
+    ],
+)
+def test_the_class_refuses(changes, found, remedy):
+    with pytest.raises(InputError, match=f"{found}.*{remedy}"):
+        direct(**changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((("a", "b", "a"),), r"repeats.*\['a'\].*rename"),
+        (((),), "no keypoints"),
+        ((("a", "b"), ((0, 2),)), r"indices \[2\] are outside its 2"),
+        ((("a", "b"), ((-1, 0),)), r"indices \[-1\]"),
+        ((("a", "b"), (), ((0, 5),)), r"indices \[5\]"),
+        ((("a", "b"), (), (), 2), r"indices \[2\]"),
+    ],
+)
+def test_skeletons_that_cannot_be(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Skeleton("bad", *arguments)
+
+
+def test_an_unknown_skeleton_lists_the_known_ones():
+    with pytest.raises(InputError, match="'coco20'.*coco19, coco17, body25"):
+        by_name("coco20")
+    assert by_name("coco19") is COCO19
+
+
+def test_input_errors_are_posecodec_errors_with_an_exit_code():
+    assert issubclass(InputError, PosecodecError) and InputError.exit_code == 3
+
+
+def test_of_fills_in():
+    """A (T, K, D) array is one person; NaN anywhere makes the keypoint missing; integers are numbers."""
+    positions = np.zeros((3, 19, 2))
+    positions[1, 4, 0] = np.nan
+    sequence = PoseSequence.of(positions, fps=29.97)
+    assert (sequence.frames, sequence.people, sequence.dims, sequence.fps) == (3, 1, 2, 29.97)
+    assert sequence.skeleton is COCO19 and sequence.ids == ("0",)
+    assert np.isnan(sequence.positions[1, 0, 4]).all()
+    assert (sequence.confidence == sequence.valid).all() and (~sequence.valid).sum() == 1
+    assert PoseSequence.of(np.zeros((1, 5, 3), np.int16), fps=1).skeleton.keypoints == ("0", "1", "2", "3", "4")
+
+
+def test_of_copies_and_the_value_is_frozen():
+    positions, timestamps = np.zeros((3, 2, 2, 3), np.float32), np.arange(3.0)
+    sequence = of(positions, fps=None, timestamps=timestamps)
+    positions[:], timestamps[:] = 7, 7
+    assert not sequence.positions.any() and sequence.timestamps.tolist() == [0, 1, 2]
+    for array in (sequence.positions, sequence.confidence, sequence.timestamps):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sequence.unit = "m"
+
+
+def test_confidence_of_a_missing_keypoint_becomes_zero_and_others_are_kept():
+    positions = np.zeros((1, 1, 2, 3))
+    positions[0, 0, 0] = np.nan
+    assert of(positions, confidence=[[[0.9, -0.5]]]).confidence.tolist() == [[[0, -0.5]]]
+
+
+def test_rate():
+    assert of().rate == 30
+    assert of(fps=None, timestamps=[5.0, 5.1, 5.5]).rate == pytest.approx(4)
+
+
+def test_units_and_axes_of_the_bitstream_keep_their_order():
+    assert UNITS == ("unknown", "mm", "cm", "m", "px", "in")
+    assert AXES == ("unknown", "x", "y", "z", "-x", "-y", "-z")
+    assert UNIT_MM == {"mm": 1, "cm": 10, "m": 1000, "in": 25.4}
+    assert list(BUILT_IN)[:6] == ["coco19", "coco17", "body25", "h36m17", "smpl22", "mediapipe33"]
+
+
+@pytest.mark.parametrize("skeleton", BUILT_IN.values(), ids=list(BUILT_IN))
+class TestBuiltIn:
+    def test_mirror_is_an_involution_that_swaps_sides(self, skeleton):
+        mirror = skeleton.mirror
+        assert [mirror[mirror[k]] for k in range(len(skeleton))] == list(range(len(skeleton)))
+        swap = {"left": "right", "right": "left"}
+        for k, name in enumerate(skeleton.keypoints):
+            if name.startswith("face/"):
+                continue  # numbered, not named: tests/test_skeletons.py
+            name = name.replace("/", "_/_")
+            assert skeleton.keypoints[mirror[k]].replace("/", "_/_") == "_".join(
+                swap.get(part, part) for part in name.split("_")
+            )
+
+    def test_edges_are_symmetric_and_unique(self, skeleton):
+        edges = {frozenset(edge) for edge in skeleton.edges}
+        assert len(edges) == len(skeleton.edges) and all(len(edge) == 2 for edge in edges)
+        assert {frozenset(skeleton.mirror[k] for k in edge) for edge in edges} == edges
+
+    def test_mapping_names_existing_keypoints(self, skeleton):
+        assert set(skeleton.to_coco19) <= set(COCO19.keypoints)
+        assert {n for sources in skeleton.to_coco19.values() for n in sources} <= set(skeleton.keypoints)
+        if skeleton.name not in ("hand21", "ap10k17"):
+            assert {"neck", "left_wrist", "right_ankle"} <= set(skeleton.to_coco19)
+
+    def test_mapping_commutes_with_the_mirror(self, skeleton):
+        names = skeleton.keypoints
+        for target, sources in skeleton.to_coco19.items():
+            opposite = COCO19.keypoints[COCO19.mirror[COCO19.keypoints.index(target)]]
+            mirrored = {names[skeleton.mirror[names.index(n)]] for n in sources}
+            assert mirrored == set(skeleton.to_coco19[opposite])
+
+    def test_custom_recognizes_it_by_its_names(self, skeleton):
+        assert Skeleton.custom(skeleton.keypoints) is skeleton
+
+
+def numbered(skeleton, **options):
+    """Keypoint k of one pose at (k, 2 k, 0), with confidence 1 / (k + 1)."""
+    k = np.arange(len(skeleton), dtype=float)
+    positions = np.stack([k, 2 * k, 0 * k], axis=-1)[None]
+    return PoseSequence.of(positions, fps=30, skeleton=skeleton, confidence=(1 / (k + 1))[None], **options)
+
+
+def test_coco17_to_coco19_by_hand():
+    """Shoulders are keypoints 5 and 6, hips 11 and 12, the nose is 0."""
+    mapped = numbered(COCO17, unit="m", ids="x").mapped_to(COCO19)
+    place = {name: mapped.positions[0, 0, k].tolist() for k, name in enumerate(COCO19.keypoints)}
+    assert place["neck"] == [5.5, 11, 0] and place["mid_hip"] == [11.5, 23, 0] and place["nose"] == [0, 0, 0]
+    assert place["left_wrist"] == [9, 18, 0]
+    assert mapped.confidence[0, 0, 0] == np.float32(1 / 7)
+    assert (mapped.skeleton, mapped.unit, mapped.ids) == (COCO19, "m", ("x",))
+    assert mapped.valid.all()
+
+
+def test_a_midpoint_of_a_missing_keypoint_is_missing():
+    source = numbered(COCO17)
+    positions, confidence = source.positions.copy(), source.confidence.copy()
+    positions[0, 0, 5], confidence[0, 0, 5] = np.nan, 0
+    mapped = source.with_positions(positions, confidence).mapped_to(COCO19)
+    lost = [COCO19.keypoints[k] for k in np.flatnonzero(~mapped.valid[0, 0])]
+    assert lost == ["neck", "left_shoulder"]
+    assert mapped.confidence[0, 0, 0] == 0
+
+
+def test_skeletons_without_a_face_leave_it_missing():
+    """In h36m17 the head stands for the nose and the thorax (8) for the neck; smpl22 has no nose."""
+    h36m = numbered(H36M17).mapped_to(COCO19)
+    face = ["left_eye", "left_ear", "right_eye", "right_ear"]
+    assert [COCO19.keypoints[k] for k in np.flatnonzero(~h36m.valid[0, 0])] == face
+    assert h36m.positions[0, 0, :2, 0].tolist() == [8, 9]
+    smpl = numbered(SMPL22).mapped_to(COCO19)
+    assert [COCO19.keypoints[k] for k in np.flatnonzero(~smpl.valid[0, 0])] == ["nose", *face]
+    assert smpl.positions[0, 0, 0, 0] == 16.5  # between the shoulders, not smpl's own neck
+    assert smpl.positions[0, 0, 2, 0] == 1.5  # between the hips, not the pelvis
+
+
+def test_body25_to_coco19_and_to_coco17():
+    mapped = numbered(BODY25).mapped_to(COCO19)
+    assert mapped.positions[0, 0, :4, 0].tolist() == [1, 0, 8, 5]
+    assert numbered(BODY25).mapped_to(COCO17).positions[0, 0, 5:7, 0].tolist() == [5, 2]
+    assert missing_for(BODY25, COCO19) == tuple(n for n in BODY25.keypoints if "toe" in n or "heel" in n)
+
+
+def test_mapping_to_the_same_names_changes_the_skeleton_only():
+    renamed = Skeleton("renamed", COCO17.keypoints)
+    mapped = numbered(COCO17).mapped_to(renamed)
+    assert mapped.skeleton is renamed
+    np.testing.assert_array_equal(mapped.positions, numbered(COCO17).positions)
+
+
+def test_nothing_to_map_is_an_error():
+    with pytest.raises(InputError, match="no keypoint of 'custom' maps to 'coco19'.*name the keypoints"):
+        PoseSequence.of(np.zeros((1, 5, 3)), fps=30).mapped_to(COCO19)
