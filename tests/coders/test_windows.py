@@ -644,7 +644,7 @@ import hashlib, json, sys
 import numpy as np
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.coders.windows import stream
-from posecodec.networks import weights
+from posecodec import zoo
 from posecodec.pose.skeleton import COCO19
 from posecodec.coders.windows.tokenizer import tables_from
 folder, found = sys.argv[1], []
