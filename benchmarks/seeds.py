@@ -73,7 +73,7 @@ def main(config: Path, data: Path, seeds: str, windows: int, steps: int, model: 
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"seed{seed}"
-            zoo.write(path, tensors_of(tables), settings_of(chosen, source.skeleton), {})
+            zoo.write_weights(path, tensors_of(tables), settings_of(chosen, source.skeleton), {})
             rows.append(bits_at(posecodec.PoseCodec.from_pretrained(path.with_suffix(".safetensors")), takes))
         click.echo(
             f"seed {seed}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec import zoo as weights_file
+from posecodec import zoo
 from posecodec.analysis.verification import checksum
 from posecodec.bitstream import container
 from posecodec.bitstream import presence as payload
@@ -98,7 +98,7 @@ class PoseCodec:
 
         Warns where the weights may not be used commercially.
         """
-        weights = None if name is None else weights_file.read(name)
+        weights = None if name is None else zoo.read_weights(name)
         licence = str(weights.settings.get("licence", "")) if weights else ""
         if "NC" in licence:
             warnings.warn(f"weights {name} are licensed {licence}; body3d may be used for anything", stacklevel=2)
@@ -555,7 +555,7 @@ def weights_for(header: Header) -> str | None:
     """The built-in token weights that a file names, None if none. Raises WeightsError that tells its hash and theirs."""
     if not header.weights:
         return None
-    hashes = {name: str(weights_file.card(weights_file.find(name)).get("sha256", "")) for name in weights_file.names()}
+    hashes = {name: str(zoo.read_card(zoo.find_weights(name)).get("sha256", "")) for name in zoo.list_weights()}
     for name, digest in hashes.items():
         if digest[:8] == header.weights.hex():
             return name

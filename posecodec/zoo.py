@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from posecodec.errors import WeightsError
 
-PLACES = (Path(__file__).parent.parent / "weights", Path(__file__).parent.parent.parent / "weights")
+FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 """In an installed wheel, and in a checkout."""
 
 
@@ -34,8 +34,8 @@ class Weights:
 
     name: str
     sha256: str
-    tensors: dict[str, NDArray[Any]]
-    settings: dict[str, Any]
+    tensors: dict[str, NDArray[Any]] = field(repr=False)
+    settings: dict[str, Any] = field(repr=False)
 
     @property
     def id(self) -> bytes:
@@ -43,30 +43,32 @@ class Weights:
         return bytes.fromhex(self.sha256[:8])
 
 
-def find(name: str | Path) -> Path:
+def find_weights(name: str | Path) -> Path:
     """The safetensors file of a built-in name, or at a path. Raises WeightsError naming those that exist."""
     path = Path(name)
     if path.suffix == ".safetensors" or path.exists():
         if not path.is_file():
-            raise WeightsError(f"no weights at {path}; give a .safetensors file or one of {', '.join(names())}")
+            raise WeightsError(f"no weights at {path}; give a .safetensors file or one of {', '.join(list_weights())}")
         return path
-    for place in PLACES:
-        if (place / f"{name}.safetensors").is_file():
-            return place / f"{name}.safetensors"
-    raise WeightsError(f"no weights named {name!r}; there are {', '.join(names()) or 'none'} (see `posecodec models`)")
+    for folder in FOLDERS:
+        if (folder / f"{name}.safetensors").is_file():
+            return folder / f"{name}.safetensors"
+    raise WeightsError(
+        f"no weights named {name!r}; there are {', '.join(list_weights()) or 'none'} (see `posecodec models`)"
+    )
 
 
-def names() -> list[str]:
-    """Built-in weights, sorted."""
-    return sorted({file.stem for place in PLACES if place.is_dir() for file in place.glob("*.safetensors")})
+def list_weights() -> list[str]:
+    """Names of the built-in weights, sorted."""
+    return sorted({file.stem for folder in FOLDERS if folder.is_dir() for file in folder.glob("*.safetensors")})
 
 
-def read(name: str | Path) -> Weights:
+def read_weights(name: str | Path) -> Weights:
     """Load and check weights. Raises WeightsError if they are missing, damaged, or not what their card says."""
-    path = find(name)
+    path = find_weights(name)
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    stated = card(path).get("sha256", digest)
+    stated = read_card(path).get("sha256", digest)
     if stated != digest:
         raise WeightsError(f"{path} has SHA-256 {digest[:12]}..., its card says {str(stated)[:12]}...; get it again")
     try:
@@ -78,7 +80,7 @@ def read(name: str | Path) -> Weights:
     return Weights(path.stem, digest, tensors, settings)
 
 
-def card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> dict[str, Any]:
     """The JSON beside a weights file; {} without one. Raises WeightsError if it is no JSON object."""
     beside = path.with_suffix(".json")
     if not beside.exists():
@@ -90,7 +92,7 @@ def card(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def write(
+def write_weights(
     path: Path, tensors: dict[str, NDArray[Any]], settings: dict[str, Any], about: dict[str, Any]
 ) -> dict[str, Any]:
     """Write PATH.safetensors and PATH.json; `about` goes into the card only. Returns the card.

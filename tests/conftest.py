@@ -50,7 +50,7 @@ def write_weights(path, dims, seed):
     settings = {
         "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": config.to_dict(),
     }  # fmt: skip
-    zoo.write(path, tensors, settings, {})
+    zoo.write_weights(path, tensors, settings, {})
     return path.with_suffix(".safetensors")
 
 

@@ -351,7 +351,7 @@ def test_promises_are_kept(goal, dims, people):
 @pytest.mark.parametrize("name", ["tiny3d", "tiny2d", "body3d", "body2d"])
 def test_token_weights_make_no_file_larger_or_worse(tiny_codec, tiny_codec_2d, name, goal):
     """Chunks are tokens, tokens and what they miss, or the transform's, whichever is smallest; promises hold."""
-    if name.startswith("body") and name not in zoo.names():
+    if name.startswith("body") and name not in zoo.list_weights():
         pytest.skip(f"the weights {name} are not in this checkout")
     codec = {"tiny3d": tiny_codec, "tiny2d": tiny_codec_2d}.get(name) or PoseCodec.from_pretrained(name)
     sequence = walk(100, people=2) if name.endswith("3d") else flat_walk(100, people=2)
@@ -374,7 +374,7 @@ def test_token_weights_make_no_file_larger_or_worse(tiny_codec, tiny_codec_2d, n
 @pytest.mark.parametrize("name", ["tiny3d", "body3d"])
 def test_a_mean_error_is_kept_where_people_differ(tiny_codec, name, wanted):
     """One is seen badly and takes more than the mean; tokens of another may not take the rest twice."""
-    if name.startswith("body") and name not in zoo.names():
+    if name.startswith("body") and name not in zoo.list_weights():
         pytest.skip(f"the weights {name} are not in this checkout")
     codec, sequence = tiny_codec if name == "tiny3d" else PoseCodec.from_pretrained(name), walk(150, people=3)
     positions = sequence.positions.copy()
@@ -750,8 +750,12 @@ def test_weights_without_a_network_decode_what_tokens_say(tiny_codec):
     assert compare(walk(100), codec.decode(encoded)).mpjpe < 20
 
 
-needs_body3d = pytest.mark.skipif("body3d" not in zoo.names(), reason="the weights body3d are not in this checkout")
-needs_body2d = pytest.mark.skipif("body2d" not in zoo.names(), reason="the weights body2d are not in this checkout")
+needs_body3d = pytest.mark.skipif(
+    "body3d" not in zoo.list_weights(), reason="the weights body3d are not in this checkout"
+)
+needs_body2d = pytest.mark.skipif(
+    "body2d" not in zoo.list_weights(), reason="the weights body2d are not in this checkout"
+)
 
 
 @needs_body3d

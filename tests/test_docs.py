@@ -45,7 +45,7 @@ def run_commands(code: str) -> None:
             assert done.exit_code == 0, line
 
 
-@pytest.mark.skipif("body3d" not in zoo.names(), reason="the weights body3d are not in this checkout")
+@pytest.mark.skipif("body3d" not in zoo.list_weights(), reason="the weights body3d are not in this checkout")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks((ROOT / "docs" / page).read_text())

@@ -66,7 +66,7 @@ class Tokens:
     @property
     def missing(self) -> tuple[str, ...]:
         """The weights, where this checkout has none."""
-        return () if self.weights in zoo.names() else (f"weights {self.weights}",)
+        return () if self.weights in zoo.list_weights() else (f"weights {self.weights}",)
 
     @cached_property
     def codec(self) -> PoseCodec:

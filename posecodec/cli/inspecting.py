@@ -138,9 +138,9 @@ def models(as_json: bool) -> None:
     from posecodec import zoo
 
     cards: list[dict[str, Any]] = []
-    for name in zoo.names():
-        path = zoo.find(name)
-        facts = zoo.card(path)
+    for name in zoo.list_weights():
+        path = zoo.find_weights(name)
+        facts = zoo.read_card(path)
         keys = ("sha256", "skeleton", "default_levels", "licence", "attribution", "steps", "commit")
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
     lines = [

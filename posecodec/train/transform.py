@@ -432,4 +432,4 @@ def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[
         "commit": commit(),
         "steps": int(1.5 * steps),
     }
-    return zoo.write(target, tensors_of(tables), {"skeleton": COCO19.name}, about)
+    return zoo.write_weights(target, tensors_of(tables), {"skeleton": COCO19.name}, about)

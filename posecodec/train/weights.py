@@ -121,17 +121,17 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
         "commit": commit(),
         "steps": config.prior_steps,
     }
-    return zoo.write(target, tensors, settings, about)
+    return zoo.write_weights(target, tensors, settings, about)
 
 
 def fitted(config: TokenTraining, source: Source, say: Callable[[str], None]) -> Tables:
     """The tables, of an earlier run of the same where there is one in runs/NAME (an ignored folder), so that it can go on."""
     kept = Path("runs") / config.name / "tables.safetensors"
     wanted = json.loads(json.dumps({name: vars(config)[name] for name in FITTED_BY}, default=vars))
-    if not kept.exists() or zoo.card(kept).get("made_by") != wanted:
+    if not kept.exists() or zoo.read_card(kept).get("made_by") != wanted:
         tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
-        zoo.write(kept, tensors_of(tables), settings_of(config, source.skeleton), {"made_by": wanted})
-    return tables_from(zoo.read(kept).tensors, source.skeleton, config.dims)
+        zoo.write_weights(kept, tensors_of(tables), settings_of(config, source.skeleton), {"made_by": wanted})
+    return tables_from(zoo.read_weights(kept).tensors, source.skeleton, config.dims)
 
 
 def settings_of(config: TokenTraining, skeleton: Skeleton) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from posecodec import zoo
 from posecodec.bitstream import container
 from posecodec.pose.synthetic import walk
 
-pytestmark = pytest.mark.skipif("body3d" not in zoo.names(), reason="the weights body3d are not in this checkout")
+pytestmark = pytest.mark.skipif(
+    "body3d" not in zoo.list_weights(), reason="the weights body3d are not in this checkout"
+)
 
 
 def run(*args, **options):
@@ -89,7 +91,7 @@ def test_info_needs_no_weights(folder):
     assert facts["frames"] == 100 and facts["overhead"] <= 48 and facts["skeleton"] == "coco19"
     assert facts["coded as"] in ("tokens", "tokens + residual", "transform") and facts["promise"] == "none"
     facts = json.loads(run("info", folder / "tokens.posec", "--json").stdout)
-    assert facts["coded as"] == "tokens" and facts["weights"] == zoo.read("body3d").id.hex()
+    assert facts["coded as"] == "tokens" and facts["weights"] == zoo.read_weights("body3d").id.hex()
 
 
 def test_exit_codes(folder, tmp_path):
@@ -104,7 +106,9 @@ def test_exit_codes(folder, tmp_path):
     assert broken.returncode == 4 and "Traceback" not in broken.stderr
     wrong = run("decode", folder / "tokens.posec", "-m", "body2d", "-o", tmp_path / "x.npz")
     assert wrong.returncode == 5
-    assert zoo.read("body3d").sha256[:8] in wrong.stderr and zoo.read("body2d").sha256[:8] in wrong.stderr
+    assert (
+        zoo.read_weights("body3d").sha256[:8] in wrong.stderr and zoo.read_weights("body2d").sha256[:8] in wrong.stderr
+    )
     assert run("encode", folder / "walk.npz", "-m", "nowhere", "-f").returncode == 5
     assert not list(tmp_path.glob("*.tmp")) and not (tmp_path / "x.npz").exists()
 

@@ -61,8 +61,8 @@ def walks(dims):
 
 def as_weights(tables, path):
     """Tables as a weights file and back, with all that storing them rounds."""
-    zoo.write(path, tensors_of(tables), {}, {})
-    return tables_from(zoo.read(path.with_suffix(".safetensors")).tensors, COCO19, tables.body.dims)
+    zoo.write_weights(path, tensors_of(tables), {}, {})
+    return tables_from(zoo.read_weights(path.with_suffix(".safetensors")).tensors, COCO19, tables.body.dims)
 
 
 @pytest.fixture(scope="module")
@@ -649,7 +649,7 @@ from posecodec.pose.skeleton import COCO19
 from posecodec.coders.windows.tokenizer import tables_from
 folder, found = sys.argv[1], []
 for dims, unit in ((2, "px"), (3, "mm")):
-    tables = tables_from(zoo.read(f"{folder}/{dims}.safetensors").tensors, COCO19, dims)
+    tables = tables_from(zoo.read_weights(f"{folder}/{dims}.safetensors").tensors, COCO19, dims)
     for number, frames in enumerate(json.loads(sys.argv[2])):
         data = open(f"{folder}/{dims}.{number}", "rb").read()
         latents = stream.read(RangeDecoder(data), frames, tables, unit)
@@ -681,7 +681,7 @@ def files_of(folder, trained, cases):
     """Chunks written to a folder, and the digests of what is in them."""
     digests = []
     for dims in DIMS:
-        zoo.write(folder / str(dims), tensors_of(trained[dims]), {}, {})
+        zoo.write_weights(folder / str(dims), tensors_of(trained[dims]), {}, {})
         for number, (frames, index) in enumerate(cases):
             data, latents = chunk(sample(dims, frames), trained[dims], index)
             (folder / f"{dims}.{number}").write_bytes(data)

@@ -13,7 +13,7 @@ from posecodec.networks import heatmap
 from posecodec.pose.skeleton import BODY25, COCO17
 from posecodec.pose.synthetic import walk
 
-BOTH = {"body2d", "body3d"} <= set(zoo.names())
+BOTH = {"body2d", "body3d"} <= set(zoo.list_weights())
 needs_weights = pytest.mark.skipif(not BOTH, reason="the weights body2d and body3d are not in this checkout")
 
 

@@ -22,7 +22,7 @@ NAME = "transform"
 @lru_cache(maxsize=1)
 def built_in() -> tuple[Weights, TransformTables]:
     """The weights that come with posecodec, and their tables. Raises WeightsError."""
-    found = zoo.read(NAME)
+    found = zoo.read_weights(NAME)
     return found, tables_of(found)
 
 
@@ -41,7 +41,7 @@ def tables_of(found: Weights) -> TransformTables:
 
 
 def tensors_of(tables: TransformTables) -> dict[str, NDArray[Any]]:
-    """The mirror of `tables_of`: tensors for `zoo.write`. Fractions become multiples of 2**-16, kept as int32."""
+    """The mirror of `tables_of`: tensors for `zoo.write_weights`. Fractions become multiples of 2**-16, kept as int32."""
     tensors: dict[str, NDArray[Any]] = {f"polar.{f.name}": getattr(tables.polar, f.name) for f in fields(PolarTables)}
     tensors |= {f"model.{f.name}": getattr(tables.model, f.name) for f in fields(CoefficientModel)}
     return tensors | {"prior": tables.prior.astype(np.int16)}
