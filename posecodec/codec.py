@@ -24,7 +24,7 @@ from posecodec.bitstream import presence as payload
 from posecodec.bitstream.container import Chunk, Header, Promise, Track
 from posecodec.coders import chunk as chunks
 from posecodec.coders.body_parts import Parts
-from posecodec.coders.chunk import Job, Made, loudness
+from posecodec.coders.chunk import Job, Made
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.coders.transform.stream import FIRST_INDEX, LAST_INDEX
@@ -41,6 +41,7 @@ from posecodec.pose.skeleton import COCO19, Skeleton, missing_for
 from posecodec.pose.tracks import find_tracks
 from posecodec.ratecontrol.search import cheapest, largest_within
 from posecodec.ratecontrol.target import Goal
+from posecodec.signal.quantization import MAX_QP, qp_of_step
 from posecodec.typing import Floats
 from posecodec.zoo import Weights
 
@@ -58,7 +59,6 @@ FAR_OFF = 2.0
 """Times the default quality's error that its expected step may give."""
 MEAN_STEPS = 4.0
 """Steps in a mean error, about: where searches begin."""
-LOUDEST = 6000
 
 if TYPE_CHECKING:
     from posecodec.coders.windows.tokenizer import Tokenizer
@@ -201,7 +201,7 @@ class PoseCodec:
             except InputError:
                 return math.inf
 
-        best = cheapest(size, job.level_of(index, self.tables), -LOUDEST, LOUDEST)
+        best = cheapest(size, job.level_of(index, self.tables), -MAX_QP, MAX_QP)
         return [chunks.in_parts(job, best, self.tables, bound)] if math.isfinite(size(best)) else []
 
     def _encode_graded(self, sequence: PoseSequence, jobs: list[Job], goal: Goal) -> Encoded:
@@ -231,9 +231,9 @@ class PoseCodec:
         return job.index_at(level, self.tables)
 
     def _coarsest(self, jobs: list[Job], error: float) -> int | None:
-        """The largest step, as `chunks.loudness`, that keeps a mean error; None if none does."""
-        start = loudness(error * MEAN_STEPS)
-        return largest_within(lambda level: self._mean_error(jobs, level), error, start, -LOUDEST, LOUDEST)
+        """The largest step, as a QP, that keeps a mean error; None if none does."""
+        start = qp_of_step(error * MEAN_STEPS)
+        return largest_within(lambda level: self._mean_error(jobs, level), error, start, -MAX_QP, MAX_QP)
 
     def _at_bitrate(self, sequence: PoseSequence, jobs: list[Job], limit: float) -> Encoded:
         def coded(level: int, share: float = 0.0) -> Encoded:
@@ -246,8 +246,8 @@ class PoseCodec:
             except TooFineError:
                 return math.inf
 
-        start = loudness(jobs[0].target * MEAN_STEPS)
-        finest = largest_within(lambda level: rate(-level), limit, -start, -LOUDEST, LOUDEST)
+        start = qp_of_step(jobs[0].target * MEAN_STEPS)
+        finest = largest_within(lambda level: rate(-level), limit, -start, -MAX_QP, MAX_QP)
         if finest is None:
             raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
         return coded(-finest, rate(-finest) / limit)
@@ -301,7 +301,7 @@ class PoseCodec:
         return []
 
     def _tokens_in_parts(self, job: Job, level: int, made: Made, allowed: float) -> list[tuple[Chunk, float]]:
-        """A chunk in parts as one by the transform at a `loudness`, but with a body of tokens; none that is smaller."""
+        """A chunk in parts as one by the transform at a QP, but with a body of tokens; none that is smaller."""
         plan = job.parts_plan(self.tables)
         assert plan is not None
         body = job.of_body(plan)

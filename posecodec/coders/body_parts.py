@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from posecodec.bitstream.exp_golomb import Field, get_raw, put_raw
 from posecodec.coders.transform.basis_choice import PRICED, Plan, settled
-from posecodec.coders.transform.block_coder import STEPS_PER_OCTAVE, THRIFT, step_size
+from posecodec.coders.transform.block_coder import THRIFT
 from posecodec.coders.transform.coefficient_model import CoefficientModel
 from posecodec.coders.transform.plan_graph import graph_plans
 from posecodec.coders.transform.stream import (
@@ -33,6 +33,7 @@ from posecodec.errors import CorruptError
 from posecodec.kinematics.bones import Polar
 from posecodec.pose.skeleton import COCO19, Skeleton
 from posecodec.signal.dct import dct
+from posecodec.signal.quantization import qp_of_step, step_of_qp
 from posecodec.typing import Floats
 
 LEAST_BODY = 2
@@ -219,7 +220,7 @@ def read_parts(
 
 def index_at(level: int, plan: Plan) -> int:
     """The index of a step in a plan's channels for one in the recording's unit."""
-    return int(np.clip(level + np.rint(STEPS_PER_OCTAVE * np.log2(plan.scale)), FIRST_INDEX, LAST_INDEX))
+    return int(np.clip(level + qp_of_step(plan.scale), FIRST_INDEX, LAST_INDEX))
 
 
 def _write_plan(encoder: RangeEncoder, plan: Plan, level: int, model: CoefficientModel) -> Floats:
@@ -228,7 +229,7 @@ def _write_plan(encoder: RangeEncoder, plan: Plan, level: int, model: Coefficien
 
 def _least(plans: Sequence[Plan], level: int) -> Plan:
     """The plan that costs least at a step, about, in bits and in error."""
-    return plans[0] if len(plans) == 1 else min(plans, key=lambda plan: _cost(plan, step_size(index_at(level, plan))))
+    return plans[0] if len(plans) == 1 else min(plans, key=lambda plan: _cost(plan, step_of_qp(index_at(level, plan))))
 
 
 def _cost(plan: Plan, step: float) -> float:

@@ -16,7 +16,6 @@ from posecodec.bitstream.container import Header, Track
 from posecodec.bitstream.presence import KIND_BITS, LOSSLESS, PARTS, TRANSFORM, Presence, read_presence, write_presence
 from posecodec.coders.body_parts import PartsPlan, read_parts, write_parts
 from posecodec.coders.transform.basis_choice import Plan
-from posecodec.coders.transform.block_coder import STEPS_PER_OCTAVE
 from posecodec.coders.transform.error_bound import grid, needed, read_corrections, write_corrections
 from posecodec.coders.transform.stream import (
     FIRST_INDEX,
@@ -32,6 +31,7 @@ from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.bones import Polar
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.signal.quantization import qp_of_step
 from posecodec.typing import Floats
 
 QUALITY = 0.01
@@ -103,7 +103,7 @@ class Job:
         return plan
 
     def made_in_parts(self, level: int, tables: TransformTables) -> Made:
-        """The chunk in parts at a `loudness`, made once."""
+        """The chunk in parts at a QP, made once."""
         kept = self.__dict__.setdefault("_made_in_parts", {})
         if level not in kept:
             kept[level] = in_parts(self, level, tables)
@@ -134,15 +134,15 @@ class Job:
 
     def index_of(self, error: float, tables: TransformTables) -> int:
         """The step that gives about that mean error, in the recording's unit."""
-        return self.index_at(loudness(error * SPREAD_OVER[isinstance(self.plan(tables).basis, Polar)]), tables)
+        return self.index_at(qp_of_step(error * SPREAD_OVER[isinstance(self.plan(tables).basis, Polar)]), tables)
 
     def index_at(self, level: int, tables: TransformTables) -> int:
-        """The step of a `loudness` in the recording's unit, which is the same for chunks of all scales."""
-        return int(np.clip(level + loudness(self.plan(tables).scale), FIRST_INDEX, LAST_INDEX))
+        """The step of a QP in the recording's unit, which is the same for chunks of all scales."""
+        return int(np.clip(level + qp_of_step(self.plan(tables).scale), FIRST_INDEX, LAST_INDEX))
 
     def level_of(self, index: int, tables: TransformTables) -> int:
-        """The `loudness` of a step of the plan's."""
-        return index - loudness(self.plan(tables).scale)
+        """The QP of a step of the plan's."""
+        return index - qp_of_step(self.plan(tables).scale)
 
     @property
     def target(self) -> float:
@@ -152,11 +152,6 @@ class Job:
     def quality(self, tables: TransformTables) -> int:
         """The step that is expected to give the default quality."""
         return BODY_INDEX if isinstance(self.plan(tables).basis, Polar) else self.index_of(self.target, tables)
-
-
-def loudness(step: float) -> int:
-    """16 x log2 of a step: the index where the unit is that of the channels."""
-    return int(np.rint(STEPS_PER_OCTAVE * np.log2(max(step, 1e-300))))
 
 
 @dataclass(frozen=True)
@@ -186,7 +181,7 @@ def in_parts(
     bound: float | None = None,
     write_body: Callable[[RangeEncoder], Floats] | None = None,
 ) -> Made:
-    """A chunk of a body and of what hangs on it at a `loudness` for both, corrected to a bound.
+    """A chunk of a body and of what hangs on it at a QP for both, corrected to a bound.
 
     write_body: codes the body as tokens and returns what it decodes to.
     """

@@ -26,6 +26,7 @@ from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, T
 from posecodec.coders.windows.stream import ORIGIN_STEP, THRIFT, TURN_BITS, Tables
 from posecodec.kinematics.body_model import Body, Motion
 from posecodec.kinematics.bones import PolarTables, Tree, heading, local_bones, logs, turned
+from posecodec.signal.quantization import step_of_qp
 from posecodec.train.transform import metric_of, root_of
 from posecodec.typing import Floats, Ints
 
@@ -126,7 +127,7 @@ def collect(points: Floats, tables: Tables, rng: np.random.Generator, chosen: bo
     motion = tables.body.analyze(points)
     state, found = starts(motion, tables.body), []
     coders = [Coder.of(tables.prior, int(i)) for i in rng.integers(*INDICES, len(points))]
-    step = np.array([2.0 ** (coder.index / 16) for coder in coders])[:, None, None]
+    step = np.array([step_of_qp(coder.index) for coder in coders])[:, None, None]
     for start, length in cuts(rng):
         later = start > 0
         targets = tables.bands.forward(tables.body.local(motion.part(start, length), state), later) / step

@@ -17,7 +17,7 @@ from posecodec.bitstream.container import Header, Track
 from posecodec.coders import chunk as chunks
 from posecodec.coders.chunk import Job, transformed, untransformed
 from posecodec.coders.transform import basis_choice, coefficient_model, plan_graph, plan_polar, stream
-from posecodec.coders.transform.block_coder import Coder, decode_channels, encode_channels, step_size
+from posecodec.coders.transform.block_coder import Coder, decode_channels, encode_channels
 from posecodec.coders.transform.coefficient_model import (
     BINS,
     FINE,
@@ -39,6 +39,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import COCO17, COCO19, SMPL22, Skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.signal.dct import LONGEST, SIZES, choose_sizes, dct, dst, options
+from posecodec.signal.quantization import step_of_qp
 
 FOUND, TABLES = built_in()
 TREE = Tree.of(COCO19)
@@ -321,7 +322,7 @@ def test_decoder_has_exactly_what_the_encoder_says(frames, index, residual, gene
     found = decode_channels(decoder, frames, 5, coder(5, index, residual, generic))
     decoder.finish()
     assert np.array_equal(found, said)
-    assert np.sqrt(np.square(said - channels).mean()) < 1.5 * step_size(index)
+    assert np.sqrt(np.square(said - channels).mean()) < 1.5 * step_of_qp(index)
 
 
 @pytest.mark.parametrize("count", [1, 2, 58, 534])

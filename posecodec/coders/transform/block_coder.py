@@ -12,16 +12,11 @@ from posecodec.coders.transform.coefficient_model import LARGEST, PAD, Coefficie
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
 from posecodec.signal.dct import choose_sizes, dct, dst, options
+from posecodec.signal.quantization import step_of_qp
 from posecodec.typing import Bools, Floats, Ints
 
 FIRST, LATER, RESIDUAL = 0, 1, 2
-STEPS_PER_OCTAVE = 16
 THRIFT = 0.14
-
-
-def step_size(index: int) -> float:
-    """The quantizer's step of an index: sixteen to the octave, 1 at 0."""
-    return float(2.0 ** (index / STEPS_PER_OCTAVE))
 
 
 class TooFineError(InputError):
@@ -126,7 +121,7 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], shifts: 
 
 def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Floats:
     """Code channels (T, C); returns what the decoder will have. Raises TooFineError."""
-    step = step_size(coder.index)
+    step = step_of_qp(coder.index)
     decoded = np.zeros_like(channels)
     start = 0
     for size in choose_sizes(channels, step, coder.residual):
@@ -148,7 +143,7 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Fl
 
 def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Coder) -> Floats:
     """The mirror of `encode_channels`: channels (T, C). Raises CorruptError."""
-    step = step_size(coder.index)
+    step = step_of_qp(coder.index)
     decoded = np.zeros((frames, count))
     start = 0
     while start < frames:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.signal.quantization import STEPS_PER_OCTAVE
+
 CODES = 3
-PER_OCTAVE = 16
 TOP = 256
 """Index of the coarsest step, 2**16: level 1."""
 LAST_INDEX = 511
@@ -18,12 +19,12 @@ LAST_INDEX = 511
 
 def index_of(levels: int) -> int:
     """Index of the step, 2**(index / 16), that so many levels reach."""
-    return TOP - PER_OCTAVE * (levels - 1)
+    return TOP - STEPS_PER_OCTAVE * (levels - 1)
 
 
 def levels_of(index: int) -> int:
     """Levels that lead to the step of an index; at steps between two levels' all levels are finer by the same factor."""
-    return 1 + max(TOP - index, 0) // PER_OCTAVE
+    return 1 + max(TOP - index, 0) // STEPS_PER_OCTAVE
 
 
 def largest(levels: int) -> int:

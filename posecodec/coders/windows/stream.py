@@ -25,6 +25,7 @@ from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.body_model import Body, Motion, State
 from posecodec.kinematics.bones import PolarTables
 from posecodec.pose.orientation import upright
+from posecodec.signal.quantization import step_of_qp
 from posecodec.typing import Floats, Ints
 
 SCALE_STEPS = 32
@@ -169,7 +170,7 @@ def choose(
 ) -> Latents:
     """Windows and values for a motion at the step of an index, 0 .. LAST_INDEX, that cost little in error and bits."""
     assert 0 <= index <= LAST_INDEX
-    step = 2.0 ** (index / 16)
+    step = step_of_qp(index)
     coder, state = Coder.of(tables.prior, index), _start(side, tables.body)
     lengths = choose_lengths(tables.body.local(motion, state), step, longest)
     values, places = [], []
@@ -222,7 +223,7 @@ def meant(values: NDArray[np.int32], lengths: tuple[int, ...], side: Side, index
 
 def motion_of(latents: Latents, tables: Tables) -> Motion:
     """What latents say, at the usual size, upright, joins smoothed."""
-    state, step = _start(latents.side, tables.body), 2.0 ** (latents.index / 16)
+    state, step = _start(latents.side, tables.body), step_of_qp(latents.index)
     parts = []
     for (start, length), places in zip(spans(latents.lengths), latents.places, strict=True):
         channels = tables.bands.inverse(places * step, length, start > 0)

@@ -17,7 +17,7 @@ from posecodec.bitstream.presence import TOKENS, Presence, read_presence, write_
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import CODES, PER_OCTAVE, TOP, from_digits, index_of, levels_of, to_digits
+from posecodec.coders.windows.bitplanes import CODES, TOP, from_digits, index_of, levels_of, to_digits
 from posecodec.coders.windows.frequency_bands import Bands, spans
 from posecodec.coders.windows.prior import Prior
 from posecodec.coders.windows.stream import Latents, Side, Tables
@@ -26,6 +26,7 @@ from posecodec.errors import InputError, WeightsError
 from posecodec.kinematics.body_frame import boxed, unboxed
 from posecodec.kinematics.body_model import Body
 from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Floats
 from posecodec.zoo import Weights
 
@@ -135,7 +136,7 @@ class Tokenizer:
         if not 1 <= levels <= most:
             raise InputError(f"{levels} levels of {most} asked for")
         digits = to_digits(latents.values, most)[..., :levels]
-        index = latents.index + PER_OCTAVE * (most - levels)
+        index = latents.index + STEPS_PER_OCTAVE * (most - levels)
         return stream.meant(from_digits(digits), latents.lengths, latents.side, index, self.tables)
 
     @property
