@@ -15,12 +15,12 @@ from typing import Literal, NoReturn
 import numpy as np
 
 from posecodec.errors import InputError
+from posecodec.io.parsing.rates import USUAL_RATES
 from posecodec.typing import Floats
 
 Channel = tuple[Literal["position", "rotation"], int, int]
 """Kind, axis (0, 1, 2 for x, y, z), column of the motion table."""
 
-USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120000 / 1001, 120, 200, 240)
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _POSES_FREE = 1_000_000
 

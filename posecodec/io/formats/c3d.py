@@ -20,11 +20,9 @@ import numpy as np
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
 from posecodec.io.formats import c3d_parser
-from posecodec.io.formats.bvh_parser import USUAL_RATES
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, KEY, Content, Parameters
-from posecodec.io.formats.npy import NO_RATE
-from posecodec.io.parsing.points import usable
-from posecodec.io.parsing.zeros import report_zeros
+from posecodec.io.parsing.missing import report_zeros, usable
+from posecodec.io.parsing.rates import NO_RATE, USUAL_RATES
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 

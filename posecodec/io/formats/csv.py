@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
 from posecodec.io.formats.csv_columns import Columns, columns_of
-from posecodec.io.formats.npy import NO_RATE, unflattened
-from posecodec.io.parsing.points import scored, usable
-from posecodec.io.parsing.text_tables import EMPTY, decimals, lines_of, number, plain, regular_rate, texts, whole
+from posecodec.io.formats.npy import unflattened
+from posecodec.io.parsing.missing import scored, usable
+from posecodec.io.parsing.rates import NO_RATE, regular_rate
+from posecodec.io.parsing.text_tables import EMPTY, decimals, lines_of, number, plain, texts, whole
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Bools, Floats, Ints

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import check_file, read_bytes, reader
-from posecodec.io.formats.npy import NO_RATE
 from posecodec.io.parsing import hdf5
-from posecodec.io.parsing.points import scored, usable
+from posecodec.io.parsing.missing import scored, usable
+from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import read_bytes, reader
-from posecodec.io.formats.npy import NO_RATE
+from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.numpy_arrays import decode_array
-from posecodec.io.parsing.points import usable
+from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import MEDIAPIPE33, Skeleton
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError
 from posecodec.io.filesystem import check_file, reader
-from posecodec.io.parsing.points import usable
+from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
-from posecodec.io.parsing.points import usable
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import SMPL22
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
+from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import COCO19, Skeleton
 from posecodec.pose.skeletons.inference import guess
-
-NO_RATE = "the file does not say its frame rate; pass --fps N (fps=N in Python)"
 
 
 @reader

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
-from posecodec.io.formats.npy import NO_RATE, guessed, unflattened
+from posecodec.io.formats.npy import guessed, unflattened
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
+from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import BUILT_IN, Skeleton
 

@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
-from posecodec.io.formats.npy import NO_RATE
-from posecodec.io.parsing.points import usable
+from posecodec.io.parsing.missing import report_zeros, usable
+from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.text_tables import decimals, lines_of, number, plain, texts, whole
-from posecodec.io.parsing.zeros import report_zeros
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Bools, Floats, Ints

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import read_bytes
-from posecodec.io.formats.npy import NO_RATE
 from posecodec.io.parsing.per_frame import Frames, parse_json, together
+from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
 from posecodec.pose.skeleton import BUILT_IN, Skeleton
 from posecodec.typing import Bools

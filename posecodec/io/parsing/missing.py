@@ -1,4 +1,4 @@
-"""What array formats share: coordinates and scores that a PoseSequence can hold, and a report of what was changed.
+"""What is missing: coordinates and scores that a PoseSequence can hold, and a report of what was changed or looks missing.
 
 Knows no format.
 """
@@ -43,3 +43,10 @@ def scored(points: NDArray[Any], scores: NDArray[Any], what: str) -> NDArray[np.
     if outside:
         report_change(f"{outside} values of {what} are outside [0, 1]; they are kept")
     return np.where(there, np.where(unknown, 1, scores), 0).astype(np.float32)
+
+
+def report_zeros(points: NDArray[Any]) -> None:
+    """Report how many of the points (..., D) are exactly 0, by which some capture software means a missing marker."""
+    count = int(np.count_nonzero((points == 0).all(axis=-1)))
+    if count:
+        report_change(f"{count} points are exactly 0, 0, 0 and may be missing: pass --zeros-missing if they are")
