@@ -1,6 +1,11 @@
-"""Whole numbers as raw bits of the range coder: what stands before the channels of a stretch."""
+"""Numbers as raw bits of the range coder: fixed widths, Exp-Golomb codes, float32. They stand before a chunk's channels.
+
+No models: what learns while it codes is in `entropy.adaptive_models`.
+"""
 
 from __future__ import annotations
+
+import numpy as np
 
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
@@ -10,7 +15,7 @@ Field = tuple[int, int]
 """A value and its number of bits."""
 
 
-def signed_fields(values: Floats, bits: int) -> tuple[Field, ...]:
+def build_exp_golomb(values: Floats, bits: int) -> tuple[Field, ...]:
     """Whole numbers as Exp-Golomb codes with that many low bits, written as raw fields."""
     fields: list[Field] = []
     for value in values:
@@ -21,13 +26,13 @@ def signed_fields(values: Floats, bits: int) -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def signed(value: int, bits: int) -> int:
+def sign_extend(value: int, bits: int) -> int:
     """A number of that many bits in two's complement."""
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def get_exp_golomb(decoder: RangeDecoder, bits: int) -> int:
-    """The mirror of `signed_fields`, at most 2**30 in magnitude. Raises CorruptError."""
+    """The mirror of `build_exp_golomb`, at most 2**30 in magnitude. Raises CorruptError."""
     length = 0
     while decoder.get_bits(1):
         length += 1
@@ -49,3 +54,13 @@ def get_raw(decoder: RangeDecoder, bits: int) -> int:
     low = min(bits, 16)
     high = decoder.get_bits(bits - low)
     return high << low | decoder.get_bits(low)
+
+
+def put_float32(encoder: RangeEncoder, value: float) -> None:
+    """Code a float32 by its bits."""
+    put_raw(encoder, int(np.float32(value).view(np.uint32)), 32)
+
+
+def get_float32(decoder: RangeDecoder) -> float:
+    """The mirror of `put_float32`; infinite or NaN if that was written. Raises CorruptError."""
+    return float(np.uint32(get_raw(decoder, 32)).view(np.float32))

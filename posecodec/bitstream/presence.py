@@ -1,15 +1,17 @@
 """How chunks begin: their kind, and presence: which keypoints are there, and how surely.
 
-What follows it is `latents.stream` or `transform`. docs/bitstream.md specifies it; all of it is integers.
+What follows is the coders' (`posecodec.coders`). docs/bitstream.md specifies it; all of it is integers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.entropy.adaptive_models import decode_mask, encode_mask
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -17,7 +19,18 @@ from posecodec.errors import CorruptError
 from posecodec.typing import Bools
 
 KIND_BITS = 2
-TOKENS, TRANSFORM, LOSSLESS, PARTS = 0, 1, 2, 3
+
+
+class ChunkKind(IntEnum):
+    """How a chunk is coded: its first KIND_BITS bits."""
+
+    TOKENS = 0
+    TRANSFORM = 1
+    LOSSLESS = 2
+    PARTS = 3
+
+
+TOKENS, TRANSFORM, LOSSLESS, PARTS = ChunkKind
 CONFIDENCE_STEPS = 255
 
 
@@ -49,14 +62,14 @@ class Presence:
         return (self.confidence * (self.scale / CONFIDENCE_STEPS)).astype(np.float32)
 
 
-def kind_of(data: bytes) -> int:
-    """TOKENS, TRANSFORM, LOSSLESS or PARTS: the first bits of a chunk."""
-    return data[0] >> 8 - KIND_BITS if data else 0
+def kind_of(data: bytes) -> ChunkKind:
+    """The kind of a chunk: its first bits, which are zeros where it is empty."""
+    return ChunkKind(data[0] >> 8 - KIND_BITS if data else 0)
 
 
 def name_of(data: bytes) -> str:
     """The kind of a chunk in a word."""
-    return ("tokens", "transform", "lossless", "parts")[kind_of(data)]
+    return kind_of(data).name.lower()
 
 
 def has_tokens(data: bytes) -> bool:
@@ -65,7 +78,7 @@ def has_tokens(data: bytes) -> bool:
     return kind == TOKENS or kind == PARTS and bool(data[0] >> 7 - KIND_BITS & 1)
 
 
-def write_presence(encoder: RangeEncoder, kind: int, presence: Presence, tokens: bool = False) -> None:
+def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, tokens: bool = False) -> None:
     """How every chunk but a lossless one begins. tokens: whether those of parts have a body of tokens."""
     encoder.put_bits(kind, KIND_BITS)
     if kind == PARTS:
@@ -74,9 +87,7 @@ def write_presence(encoder: RangeEncoder, kind: int, presence: Presence, tokens:
     encoder.put_bits(int(presence.confidence is not None), 1)
     if presence.confidence is None:
         return
-    bits = int(np.float32(presence.scale).view(np.uint32))
-    encoder.put_bits(bits >> 16, 16)
-    encoder.put_bits(bits & 0xFFFF, 16)
+    put_float32(encoder, presence.scale)
     encode_confidences(encoder, presence.confidence, presence.mask)
 
 
@@ -87,8 +98,7 @@ def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presenc
     mask = decode_mask(decoder, frames, keypoints)
     if not decoder.get_bits(1):
         return Presence(mask, None, 1.0)
-    bits = decoder.get_bits(16) << 16 | decoder.get_bits(16)
-    scale = float(np.uint32(bits).view(np.float32))
+    scale = get_float32(decoder)
     if not np.isfinite(scale):
         raise CorruptError(f"a confidence scale of {scale}; get the file again")
     return Presence(mask, decode_confidences(decoder, mask), scale)

@@ -18,7 +18,7 @@ b'\\xc0'
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -28,7 +28,6 @@ from posecodec.errors import CorruptError
 from posecodec.typing import Ints
 
 __all__ = [
-    "FAULT",
     "FAULT",
     "Int",
     "MAX_BITS",
@@ -66,14 +65,15 @@ MAX_TOTAL = 1 << MAX_BITS
 MAX_PUT_BYTES = 2  # one put narrows the range by at most 2**16, so it writes at most this many bytes
 MAX_OVERRUN = 8  # zeros that a decoder of a sound stream may read past its end
 
-F = TypeVar("F", bound=Callable[..., Any])
 Int: TypeAlias = "int | np.integer[Any]"  # what a kernel takes for an integer
 
 
-def kernel(function: F) -> F:
-    """Compile a function of integers and integer arrays with numba, on first use, cached on disk."""
-    compile_lazily: Any = njit(cache=True, error_model="numpy")
-    compiled: F = compile_lazily(function)
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of integers and integer arrays with numba, on first use, cached on disk.
+
+    To type checkers the compiled function takes anything: numba knows the types better than annotations can say them.
+    """
+    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy")(function)
     return compiled
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posecodec.bitstream.exp_golomb import Field, get_exp_golomb, get_raw, signed, signed_fields
+from posecodec.bitstream.exp_golomb import Field, build_exp_golomb, get_exp_golomb, get_raw, sign_extend
 from posecodec.coders.transform.basis_choice import NOTHING, Plan, filled, kept_of, price, settled
 from posecodec.coders.transform.coefficient_model import BINS, frequency_bins, log16
 from posecodec.coders.transform.graph_fourier import Edge, Graph, learned_tree, modes, own_tree
@@ -61,9 +61,9 @@ def read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> Plan:
         edges = tuple((get_raw(decoder, bits), end, get_raw(decoder, WEIGHT_BITS)) for end in range(1, count))
         if any(start >= count for start, _, _ in edges):
             raise CorruptError("a tree over keypoints that do not exist; get the file again")
-    exponent = signed(get_raw(decoder, EXPONENT_BITS), EXPONENT_BITS)
+    exponent = sign_extend(get_raw(decoder, EXPONENT_BITS), EXPONENT_BITS)
     origin = np.array([get_exp_golomb(decoder, ORIGIN_BITS) for _ in range(dims)], np.float64)
-    level = signed(get_raw(decoder, LEVEL_BITS), LEVEL_BITS)
+    level = sign_extend(get_raw(decoder, LEVEL_BITS), LEVEL_BITS)
     numbers = (level, get_raw(decoder, SLOPE_BITS), get_raw(decoder, DROP_BITS))
     return Plan(
         Graph(modes(count, edges), origin), 2.0**-exponent, np.eye(dims), NOTHING,
@@ -86,7 +86,7 @@ def _plan_tree(points: Floats, skeleton: Skeleton, edges: tuple[Edge, ...], lear
         [f for start, _, weight in edges for f in ((start, _bits_of(count)), (weight, WEIGHT_BITS))] if learned else []
     )
     fields = (
-        (int(learned), 1), *tree, (exponent % (1 << EXPONENT_BITS), EXPONENT_BITS), *signed_fields(origin, ORIGIN_BITS),
+        (int(learned), 1), *tree, (exponent % (1 << EXPONENT_BITS), EXPONENT_BITS), *build_exp_golomb(origin, ORIGIN_BITS),
         *_number_fields(numbers),
     )  # fmt: skip
     dims = points.shape[2]

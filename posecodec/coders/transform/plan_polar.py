@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from posecodec.bitstream.exp_golomb import get_exp_golomb, get_raw, signed, signed_fields
+from posecodec.bitstream.exp_golomb import build_exp_golomb, get_exp_golomb, get_raw, sign_extend
 from posecodec.coders.transform.basis_choice import NOTHING, Plan, filled, kept_of
 from posecodec.coders.transform.coefficient_model import BINS
 from posecodec.entropy.range_coder import RangeDecoder
@@ -38,7 +38,7 @@ def plan_polar(
     origin = np.rint(world[0].mean(axis=0))
     if np.abs(origin).max() > 2**24:
         return None
-    fields = ((steps % (1 << SCALE_BITS), SCALE_BITS), (turn, TURN_BITS), *signed_fields(origin, ORIGIN_BITS))
+    fields = ((steps % (1 << SCALE_BITS), SCALE_BITS), (turn, TURN_BITS), *build_exp_golomb(origin, ORIGIN_BITS))
     basis = Polar(polar, COCO19, tree, turn, origin)
     return Plan(
         basis, scale, turned_up, basis.forward(world), _at_rate(prior, rate), polar_pinned(polar), fields,
@@ -49,7 +49,7 @@ def plan_polar(
 def read_polar(
     decoder: RangeDecoder, skeleton: Skeleton, polar: PolarTables, prior: Ints, up: str, rate: float
 ) -> Plan:
-    steps = signed(get_raw(decoder, SCALE_BITS), SCALE_BITS)
+    steps = sign_extend(get_raw(decoder, SCALE_BITS), SCALE_BITS)
     turn = get_raw(decoder, TURN_BITS)
     origin = np.array([get_exp_golomb(decoder, ORIGIN_BITS) for _ in range(3)], np.float64)
     basis = Polar(polar, COCO19, _coco_tree(), turn, origin)

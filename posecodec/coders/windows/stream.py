@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.bitstream.exp_golomb import get_exp_golomb, get_raw, put_raw, signed_fields
+from posecodec.bitstream.exp_golomb import build_exp_golomb, get_exp_golomb, get_raw, put_raw
 from posecodec.coders.tokens.grid import LONGEST, options
 from posecodec.coders.transform.basis_choice import filled
 from posecodec.coders.transform.plan_polar import bridged, polar_scale, rested
@@ -140,11 +140,11 @@ def _whole(world: Floats, tables: Tables) -> Floats:
 def write_side(encoder: RangeEncoder, side: Side, index: int, unit: str, dims: int) -> None:
     """Size, heading, place and step."""
     numbers = np.array([side.scale - UNIT_SCALES.get(unit, 0)], np.float64)
-    for value, bits in signed_fields(numbers, SCALE_LOW):
+    for value, bits in build_exp_golomb(numbers, SCALE_LOW):
         put_raw(encoder, value, bits)
     if dims == 3:
         put_raw(encoder, side.turn, TURN_BITS)
-    for value, bits in signed_fields(_told(side.origin).astype(np.float64), ORIGIN_LOW):
+    for value, bits in build_exp_golomb(_told(side.origin).astype(np.float64), ORIGIN_LOW):
         put_raw(encoder, value, bits)
     put_raw(encoder, index, INDEX_BITS)
 
