@@ -47,13 +47,13 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
     joints, rotations = forward_kinematics(motion)
     rest = rest_positions(motion)
     known = bvh_rigs.match(motion.names)
-    name, scale = (unit, 1.0) if unit is not None else _guess(rest, known)
+    name, scale = (unit, 1.0) if unit is not None else _guess_unit(rest, known)
     if known is None or rig == "native":
-        points, skeleton = joints, _native(motion)
+        points, skeleton = joints, _build_native_skeleton(motion)
     else:
-        mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else _mm_by_stature(rest, known)
-        face = _face(joints, rotations, known, _rest_frame(rest, known) / mm_per_unit)
-        points, skeleton = _coco19(joints, known, face), COCO19
+        mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else _scale_by_stature(rest, known)
+        face = _place_face(joints, rotations, known, _orient_rest_pose(rest, known) / mm_per_unit)
+        points, skeleton = _map_to_coco19(joints, known, face), COCO19
     if unit is None:
         report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
     if skeleton is COCO19:
@@ -63,7 +63,7 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
         fps=motion.fps,
         skeleton=skeleton,
         unit=name,
-        up=_up(rest, known),
+        up=_name_up_axis(rest, known),
         metadata={"source_format": "bvh", "rig": known.name if known else None, "unit_guessed": unit is None},
     )
 
@@ -111,7 +111,7 @@ def rest_positions(motion: Motion) -> Array:
     return rest
 
 
-def _native(motion: Motion) -> Skeleton:
+def _build_native_skeleton(motion: Motion) -> Skeleton:
     edges = tuple((parent, j) for j, parent in enumerate(motion.parents) if parent >= 0)
     names: list[str] = []
     taken: dict[str, int] = {}
@@ -121,7 +121,7 @@ def _native(motion: Motion) -> Skeleton:
     return Skeleton("custom", tuple(names), edges, root=0)
 
 
-def _coco19(joints: Array, rig: bvh_rigs.Rig, face: dict[str, Array]) -> Array:
+def _map_to_coco19(joints: Array, rig: bvh_rigs.Rig, face: dict[str, Array]) -> Array:
     """(T, 19, 3) from the rig's joints (T, J, 3)."""
     points = {name: joints[:, j] for name, j in rig.joints.items()} | face
     points["neck"] = (points["left_shoulder"] + points["right_shoulder"]) / 2
@@ -129,16 +129,16 @@ def _coco19(joints: Array, rig: bvh_rigs.Rig, face: dict[str, Array]) -> Array:
     return np.stack([points[name] for name in COCO19.keypoints], axis=1)
 
 
-def _face(joints: Array, rotations: Array, rig: bvh_rigs.Rig, frame: Array) -> dict[str, Array]:
+def _place_face(joints: Array, rotations: Array, rig: bvh_rigs.Rig, frame: Array) -> dict[str, Array]:
     """FACE_MM on the turning head. frame: (3, 3), columns left, up, forward of the rest pose, in file units per mm."""
     head = rig.joints["head"]
     return {name: joints[:, head] + rotations[:, head] @ (frame @ np.array(mm)) for name, mm in FACE_MM.items()}
 
 
-def _rest_frame(rest: Array, rig: bvh_rigs.Rig) -> Array:
+def _orient_rest_pose(rest: Array, rig: bvh_rigs.Rig) -> Array:
     """(3, 3): orthonormal columns left, up, forward of the person in the rest pose. Facing z, y up if it is flat."""
     up = np.zeros(3)
-    axis, sign = _upright(rest, rig)
+    axis, sign = _find_up_axis(rest, rig)
     up[axis] = sign
     across = rest[rig.joints["left_hip"]] - rest[rig.joints["right_hip"]]
     left = across - up * (across @ up)
@@ -149,7 +149,7 @@ def _rest_frame(rest: Array, rig: bvh_rigs.Rig) -> Array:
     return np.stack([left, up, np.cross(left, up)], axis=1)
 
 
-def _upright(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[int, float]:
+def _find_up_axis(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[int, float]:
     """(axis, sign) nearest to the way from hips to shoulders in the rest pose; without a rig the longest extent."""
     if rig is None:
         return int(np.ptp(rest, axis=0).argmax()), 1.0
@@ -160,28 +160,28 @@ def _upright(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[int, float]:
     return axis, 1.0 if way[axis] >= 0 else -1.0
 
 
-def _up(rest: Array, rig: bvh_rigs.Rig | None) -> str:
+def _name_up_axis(rest: Array, rig: bvh_rigs.Rig | None) -> str:
     """The up axis; "unknown" where the rest pose gives no good reason for one."""
-    axis, sign = _upright(rest, rig)
+    axis, sign = _find_up_axis(rest, rig)
     if rig is None and (axis == 0 or not np.ptp(rest, axis=0)[axis] > 0):
         return "unknown"
     return ("" if sign > 0 else "-") + _AXES[axis]
 
 
-def _leg(rest: Array, rig: bvh_rigs.Rig) -> float:
+def _measure_leg(rest: Array, rig: bvh_rigs.Rig) -> float:
     """Thigh plus shin, mean of both sides."""
     spots = [[rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle")] for side in ("left", "right")]
     return float(np.linalg.norm(np.diff(np.array(spots), axis=1), axis=-1).sum() / 2)
 
 
-def _guess(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[str, float]:
+def _guess_unit(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[str, float]:
     """(unit, factor to it) by the size of the person."""
     if rig is None:
         return bvh_rigs.guess_unit(float(np.ptp(rest, axis=0).max()) * bvh_rigs.LEG_TO_STATURE, "")
-    return bvh_rigs.guess_unit(_leg(rest, rig), rig.name)
+    return bvh_rigs.guess_unit(_measure_leg(rest, rig), rig.name)
 
 
-def _mm_by_stature(rest: Array, rig: bvh_rigs.Rig) -> float:
+def _scale_by_stature(rest: Array, rig: bvh_rigs.Rig) -> float:
     """mm to a unit nobody knows, as if the person were of usual stature."""
-    leg = _leg(rest, rig)
+    leg = _measure_leg(rest, rig)
     return bvh_rigs.STATURE_MM * bvh_rigs.LEG_TO_STATURE / leg if leg > 0 else 1.0

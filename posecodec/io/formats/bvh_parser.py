@@ -65,20 +65,20 @@ def parse(text: str) -> Motion:
     start = next((i for i, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
     if start is None:
         raise InputError(f"no line MOTION among {len(lines)} lines; the file is not BVH or is cut short")
-    tree = _hierarchy(_pieces(lines[:start]))
+    tree = _parse_hierarchy(_split_statements(lines[:start]))
     filled = [(number, line) for number, line in enumerate(lines[start + 1 :], start + 2) if line.strip()]
-    frames, time = _stated(filled, 0, "Frames:"), _stated(filled, 1, "Frame Time:")
+    frames, time = _read_stated(filled, 0, "Frames:"), _read_stated(filled, 1, "Frame Time:")
     rate = frame_rate(time[1], time[0])
     _check_frames(frames, len(filled) - 2, len(tree.names), len(text))
     rows = np.empty((len(filled) - 2, tree.columns))
     for t, (number, line) in enumerate(filled[2:]):
-        rows[t] = _row(number, line.split(), tree.columns)
+        rows[t] = _parse_row(number, line.split(), tree.columns)
     offsets = np.array(tree.offsets, np.float64).reshape(-1, 3)
     channels = tuple(tuple(of_joint) for of_joint in tree.channels)
     return Motion(tuple(tree.names), tuple(tree.parents), offsets, channels, rows, rate)
 
 
-def _pieces(lines: Sequence[str]) -> Iterator[Line]:
+def _split_statements(lines: Sequence[str]) -> Iterator[Line]:
     """Line number and words of each statement; a brace is a statement of its own wherever it stands."""
     for number, line in enumerate(lines, 1):
         for piece in re.split(r"([{}])", line):
@@ -86,16 +86,16 @@ def _pieces(lines: Sequence[str]) -> Iterator[Line]:
                 yield number, piece.split()
 
 
-def _hierarchy(pieces: Iterator[Line]) -> _Tree:
+def _parse_hierarchy(pieces: Iterator[Line]) -> _Tree:
     tree, pending = _Tree(), False
     open_joints: list[int] = []
     number, words = next(pieces, (1, [""]))
     if words[0].upper() != "HIERARCHY":
-        _fail(number, words, "HIERARCHY")
+        _reject(number, words, "HIERARCHY")
     for number, words in pieces:
         key = words[0].upper()
         if pending != (key == "{"):
-            _fail(number, words, "{" if pending else "OFFSET, CHANNELS, JOINT, End Site or }")
+            _reject(number, words, "{" if pending else "OFFSET, CHANNELS, JOINT, End Site or }")
         pending = False
         if key == "{":
             open_joints.append(len(tree.names) - 1)
@@ -103,7 +103,7 @@ def _hierarchy(pieces: Iterator[Line]) -> _Tree:
             _add_joint(tree, open_joints, number, words)
             pending = True
         elif not open_joints:
-            _fail(number, words, "a ROOT around it")
+            _reject(number, words, "a ROOT around it")
         elif key == "}":
             _close_joint(tree, open_joints.pop(), number)
         else:
@@ -116,9 +116,9 @@ def _hierarchy(pieces: Iterator[Line]) -> _Tree:
 def _add_joint(tree: _Tree, open_joints: Sequence[int], number: int, words: list[str]) -> None:
     root = words[0].upper() == "ROOT"
     if root == bool(open_joints) or (root and tree.names):
-        _fail(number, words, "one ROOT, and every JOINT and End Site inside it")
+        _reject(number, words, "one ROOT, and every JOINT and End Site inside it")
     if len(words) < 2:
-        _fail(number, words, "a name")
+        _reject(number, words, "a name")
     parent = open_joints[-1] if open_joints else -1
     end = words[0].upper() == "END"
     tree.names.append(f"{tree.names[parent]}_end" if end else " ".join(words[1:]))
@@ -135,22 +135,22 @@ def _close_joint(tree: _Tree, joint: int, number: int) -> None:
 def _add_property(tree: _Tree, joint: int, number: int, words: list[str]) -> None:
     key = words[0].upper()
     if key == "OFFSET" and len(words) == 4:
-        tree.offsets[joint] = _floats(number, words[1:])
+        tree.offsets[joint] = _parse_floats(number, words[1:])
     elif key == "CHANNELS" and len(words) >= 2:
         _add_channels(tree, joint, number, words)
     else:
-        _fail(number, words, "OFFSET x y z, CHANNELS n names, JOINT, End Site or }")
+        _reject(number, words, "OFFSET x y z, CHANNELS n names, JOINT, End Site or }")
 
 
 def _add_channels(tree: _Tree, joint: int, number: int, words: list[str]) -> None:
     names = words[2:]
     if words[1] != str(len(names)) or tree.channels[joint]:
-        _fail(number, words, "CHANNELS once for a joint, its count and as many names")
+        _reject(number, words, "CHANNELS once for a joint, its count and as many names")
     first = tree.columns
     for column, name in enumerate(names, first):
         found = _CHANNEL.fullmatch(name)
         if not found:
-            _fail(number, [name], "Xposition ... Zrotation")
+            _reject(number, [name], "Xposition ... Zrotation")
         kind: Literal["position", "rotation"] = "position" if found[2].lower() == "position" else "rotation"
         tree.channels[joint].append((kind, "xyz".index(found[1].lower()), column))
 
@@ -158,14 +158,14 @@ def _add_channels(tree: _Tree, joint: int, number: int, words: list[str]) -> Non
 def _check_frames(frames: tuple[int, str], rows: int, joints: int, size: int) -> None:
     number, stated = frames
     if not (stated.isascii() and stated.isdecimal() and len(stated) < 12):
-        _fail(number, [stated], "a number of frames")
+        _reject(number, [stated], "a number of frames")
     if int(stated) != rows:
         raise InputError(f"line {number}: {stated} frames are stated, {rows} follow; the file is cut short or damaged")
     if rows * joints > size + _POSES_FREE:
         raise InputError(f"{rows} frames of {joints} joints in {size} characters; so few cannot move so many")
 
 
-def _stated(filled: Sequence[tuple[int, str]], at: int, key: str) -> tuple[int, str]:
+def _read_stated(filled: Sequence[tuple[int, str]], at: int, key: str) -> tuple[int, str]:
     """Line number and value of `key value`."""
     if at >= len(filled):
         raise InputError(f"no line {key!r} after MOTION; the file is cut short")
@@ -173,23 +173,23 @@ def _stated(filled: Sequence[tuple[int, str]], at: int, key: str) -> tuple[int, 
     pattern = key.replace(" ", r"\s+").replace(":", r"\s*:\s*") + r"(\S+)"
     found = re.fullmatch(pattern, line.strip(), re.IGNORECASE)
     if not found:
-        _fail(number, line.split(), f"{key} and a number")
+        _reject(number, line.split(), f"{key} and a number")
     return number, found[1]
 
 
-def _row(number: int, words: Sequence[str], columns: int) -> list[float]:
+def _parse_row(number: int, words: Sequence[str], columns: int) -> list[float]:
     if len(words) != columns:
         raise InputError(f"line {number}: {len(words)} values, but the joints have {columns} channels; it is damaged")
-    return _floats(number, words)
+    return _parse_floats(number, words)
 
 
-def _floats(number: int, words: Sequence[str]) -> list[float]:
+def _parse_floats(number: int, words: Sequence[str]) -> list[float]:
     try:
         values = [float(word) for word in words]
     except ValueError:
-        _fail(number, words, "numbers")
+        _reject(number, words, "numbers")
     if not all(map(math.isfinite, values)):
-        _fail(number, words, "finite numbers")
+        _reject(number, words, "finite numbers")
     return values
 
 
@@ -202,9 +202,9 @@ def frame_rate(text: str, number: int = 0) -> float:
     >>> frame_rate("0.0083333"), frame_rate("0.0125")
     (120.0, 80.0)
     """
-    seconds = _floats(number, [text])[0]
+    seconds = _parse_floats(number, [text])[0]
     if not (seconds > 0 and math.isfinite(1 / seconds)):
-        _fail(number, [text], "a frame time above 0")
+        _reject(number, [text], "a frame time above 0")
     try:
         exponent = Decimal(text).as_tuple().exponent
     except InvalidOperation:
@@ -217,6 +217,6 @@ def frame_rate(text: str, number: int = 0) -> float:
     return 1 / seconds
 
 
-def _fail(number: int, words: Sequence[str], expected: str) -> NoReturn:
+def _reject(number: int, words: Sequence[str], expected: str) -> NoReturn:
     found = " ".join(words)[:60]
     raise InputError(f"line {number}: found {found!r}, expected {expected}; the file is damaged or not BVH")

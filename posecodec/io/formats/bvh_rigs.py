@@ -54,9 +54,9 @@ def match(names: Sequence[str]) -> Rig | None:
     """
     index: dict[str, int] = {}
     for i, name in enumerate(names):
-        index.setdefault(_normalized(name), i)
+        index.setdefault(_normalize_name(name), i)
     for rig, sides, table in _TABLES:
-        joints = _lookup(index, sides, table.split())
+        joints = _find_joints(index, sides, table.split())
         if joints:
             return Rig("cmu" if rig == "mixamo" and any(n in index for n in _CMU_ONLY) else rig, joints)
     return None
@@ -78,13 +78,13 @@ def guess_unit(leg: float, rig: str) -> tuple[str, float]:
     return (unit, factor) if 0.5 < stature * size / STATURE_MM < 2 else ("unknown", 1.0)
 
 
-def _normalized(name: str) -> str:
+def _normalize_name(name: str) -> str:
     """`mixamorig:LeftUpLeg`, `Left_Up_Leg` and `left upleg` are all leftupleg."""
     plain = re.sub(r"[^0-9a-z]", "", name.rpartition(":")[2].lower())
     return _PREFIX.sub("", plain) or plain
 
 
-def _lookup(index: Mapping[str, int], sides: tuple[str, str], table: Sequence[str]) -> dict[str, int] | None:
+def _find_joints(index: Mapping[str, int], sides: tuple[str, str], table: Sequence[str]) -> dict[str, int] | None:
     found: dict[str, int] = {}
     for side, word in zip(("left", "right"), sides, strict=True):
         for part, names in zip((*LIMBS, "head"), table, strict=True):

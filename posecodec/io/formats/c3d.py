@@ -43,13 +43,13 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     Raises InputError if the file is cut short, its counts do not fit, or it has no labeled points.
     """
     content = c3d_parser.parse(read_bytes(path))
-    names = _names(content)
+    names = _read_names(content)
     gone = content.points[..., 3] < 0
     points = usable(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
     report_zeros(points)
     _report_left_out(content)
-    unit, up, facts = _labels(content)
-    rate = _rate(content.rate) if fps is None else fps
+    unit, up, facts = _read_unit_and_axes(content)
+    rate = _round_rate(content.rate) if fps is None else fps
     return PoseSequence.of(
         points,
         fps=rate,
@@ -78,15 +78,15 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     first = facts.get("first_frame") if isinstance(facts, dict) else None
     first = first if type(first) is int and 1 <= first < 1 << 31 else 1
     scale = -max(float(np.abs(values[..., :3]).max()) / 32000, 1e-30)
-    head = _header(sequence, first, scale)
+    head = _encode_header(sequence, first, scale)
     body = values.tobytes()
     write_atomic(path, head + body + bytes(-len(body) % BLOCK), force)
 
 
-def _names(content: Content) -> list[str]:
+def _read_names(content: Content) -> list[str]:
     """A label for each point. Those without are called *N, as capture software does, N counting from 1."""
-    found = [text for key in _numbered(content.parameters, "POINT:LABELS") for text in content.parameters[key].texts]
-    count = content.points.shape[1]
+    known, count = content.parameters, content.points.shape[1]
+    found = [text for key in _list_numbered(known, "POINT:LABELS") for text in known[key].texts]
     labels = (found + [""] * count)[:count]
     if all(label.startswith("*") or not label for label in labels):
         raise InputError(f"none of the {count} points has a label in POINT:LABELS; label them in the capture software")
@@ -94,10 +94,10 @@ def _names(content: Content) -> list[str]:
     if nameless:
         report_change(f"{nameless} points without a label are called *N, N counting from 1")
     names = [label or f"*{i}" for i, label in enumerate(labels, 1)]
-    return _unique(names)
+    return _make_unique(names)
 
 
-def _numbered(parameters: Parameters, name: str) -> list[str]:
+def _list_numbered(parameters: Parameters, name: str) -> list[str]:
     """NAME, NAME2, NAME3, ... as far as they are there: one list may have 255 entries."""
     keys = [name]
     while f"{name}{len(keys) + 1}" in parameters:
@@ -105,7 +105,7 @@ def _numbered(parameters: Parameters, name: str) -> list[str]:
     return [key for key in keys if key in parameters]
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def _make_unique(names: Sequence[str]) -> list[str]:
     """The names, with _2, _3 behind those that were there before."""
     taken, counts, result = set(names), Counter[str](), []
     for name in names:
@@ -122,9 +122,9 @@ def _unique(names: Sequence[str]) -> list[str]:
     return result
 
 
-def _labels(content: Content) -> tuple[str, str, dict[str, Any]]:
+def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
     """Unit, up axis, and what is needed to write the file again."""
-    text, up, across = (_text(content.parameters, f"POINT:{key}") for key in ("UNITS", "Y_SCREEN", "X_SCREEN"))
+    text, up, across = (_read_text(content.parameters, f"POINT:{key}") for key in ("UNITS", "Y_SCREEN", "X_SCREEN"))
     unit = UNITS.get(text.lower(), "unknown")
     axis = up.lower().removeprefix("+")
     axis = axis if axis in AXES else "unknown"
@@ -133,21 +133,21 @@ def _labels(content: Content) -> tuple[str, str, dict[str, Any]]:
         facts["first_frame"] = content.first
     if text and unit == "unknown":
         facts["units"] = text
-    if across and axis != "unknown" and across != _across(axis):
+    if across and axis != "unknown" and across != _pick_x_screen(axis):
         facts["x_screen"] = across
     return unit, axis, facts
 
 
-def _text(parameters: Parameters, name: str) -> str:
+def _read_text(parameters: Parameters, name: str) -> str:
     return "".join(parameters[name].texts[:1]) if name in parameters else ""
 
 
-def _across(up: str) -> str:
+def _pick_x_screen(up: str) -> str:
     """The axis to the right on a screen where `up` is up, if nothing is known of it."""
     return "+Y" if up.endswith("x") else "+X"
 
 
-def _rate(rate: float) -> float:
+def _round_rate(rate: float) -> float:
     """The usual rate that is this float32, or else its shortest decimal: 29.97, not 29.969999313354492."""
     if not (math.isfinite(rate) and rate > 0):
         raise NoRateError(NO_RATE)
@@ -186,7 +186,7 @@ def _check_fits(sequence: PoseSequence) -> None:
         stored = float(np.float32(sequence.fps))
     if not (math.isfinite(stored) and stored > 0):
         raise UsageError(f"the rate {sequence.fps} is beyond float32, which .c3d holds; save as .npz")
-    if _rate(stored) != sequence.fps:
+    if _round_rate(stored) != sequence.fps:
         report_change(f"the rate {sequence.fps} is written as {np.float32(sequence.fps)}, as precise as .c3d can be")
     names = sequence.skeleton.keypoints
     wrong = [n for n in names if n != n.strip("\0 ") or not n or len(n.encode()) > _LIST]
@@ -198,16 +198,16 @@ def _check_fits(sequence: PoseSequence) -> None:
         report_change(f".c3d has no room for the id {sequence.ids[0]!r}; it is left behind")
 
 
-def _header(sequence: PoseSequence, first: int, scale: float) -> bytes:
+def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
     """Header and parameter section, up to the data."""
     count, frames, rate = len(sequence.skeleton), sequence.frames, float(sequence.fps or 0)
     if count > COUNT_FULL:
         raise UsageError(f"{count} keypoints; .c3d holds {COUNT_FULL}, save as .npz")
-    size = len(_section(sequence, first, scale, 0))
+    size = len(_encode_parameters(sequence, first, scale, 0))
     blocks = -(-size // BLOCK)
     if blocks > _LIST:
         raise UsageError(f"{count} labels need {size} bytes, more than the {_LIST * BLOCK} of .c3d; save as .npz")
-    section = _section(sequence, first, scale, 2 + blocks)
+    section = _encode_parameters(sequence, first, scale, 2 + blocks)
     last = min(first + frames - 1, COUNT_FULL)
     words = struct.pack("<4H", count, 0, min(first, COUNT_FULL), last)
     head = bytes((2, KEY)) + words + struct.pack("<HfHHf", 0, scale, 2 + blocks, 0, rate)
@@ -216,65 +216,61 @@ def _header(sequence: PoseSequence, first: int, scale: float) -> bytes:
     return head.ljust(BLOCK, b"\0") + section.ljust(blocks * BLOCK, b"\0")
 
 
-def _section(sequence: PoseSequence, first: int, scale: float, start: int) -> bytes:
+def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: int) -> bytes:
     """The parameter section; `start` is the block of the data."""
     names = [name.encode() for name in sequence.skeleton.keypoints]
     facts = sequence.metadata.get("c3d")
     facts = facts if isinstance(facts, dict) else {}
     frames, count = sequence.frames, len(names)
     point = [
-        _integers("USED", count),
-        _integers("FRAMES", min(frames, COUNT_FULL)),
-        _integers("DATA_START", start),
-        _floats("SCALE", scale),
-        _floats("RATE", float(sequence.fps or 0)),
+        _encode_numbers("USED", "H", count),
+        _encode_numbers("FRAMES", "H", min(frames, COUNT_FULL)),
+        _encode_numbers("DATA_START", "H", start),
+        _encode_numbers("SCALE", "f", scale),
+        _encode_numbers("RATE", "f", float(sequence.fps or 0)),
     ]
     units = sequence.unit if sequence.unit != "unknown" else facts.get("units")
     if isinstance(units, str) and 0 < len(units.encode()) <= _LIST:
-        point.append(_texts("UNITS", [units.encode()]))
+        point.append(_encode_texts("UNITS", [units.encode()]))
     if sequence.up != "unknown":
         across = facts.get("x_screen")
-        across = across if isinstance(across, str) and re.fullmatch("[+-][XYZ]", across) else _across(sequence.up)
+        if not (isinstance(across, str) and re.fullmatch("[+-][XYZ]", across)):
+            across = _pick_x_screen(sequence.up)
         up = sequence.up.upper() if sequence.up.startswith("-") else f"+{sequence.up.upper()}"
-        point += [_texts("X_SCREEN", [across.encode()]), _texts("Y_SCREEN", [up.encode()])]
+        point += [_encode_texts("X_SCREEN", [across.encode()]), _encode_texts("Y_SCREEN", [up.encode()])]
     for number, at in enumerate(range(0, count, _LIST), 1):
-        point.append(_texts(f"LABELS{number if number > 1 else ''}", names[at : at + _LIST]))
+        point.append(_encode_texts(f"LABELS{number if number > 1 else ''}", names[at : at + _LIST]))
     if frames >= COUNT_FULL:
-        point.append(_floats("LONG_FRAMES", frames))
-    groups = [("POINT", point), ("ANALOG", [_integers("USED", 0)])]
+        point.append(_encode_numbers("LONG_FRAMES", "f", frames))
+    groups = [("POINT", point), ("ANALOG", [_encode_numbers("USED", "H", 0)])]
     if first + frames - 1 > COUNT_FULL:
         fields = (("ACTUAL_START_FIELD", first), ("ACTUAL_END_FIELD", first + frames - 1))
-        groups.append(("TRIAL", [_integers(name, n & 0xFFFF, n >> 16) for name, n in fields]))
-    return b"\x01\x50\x00\x54" + b"".join(_group(i, *group) for i, group in enumerate(groups, 1)) + bytes(2)
+        groups.append(("TRIAL", [_encode_numbers(name, "H", n & 0xFFFF, n >> 16) for name, n in fields]))
+    return b"\x01\x50\x00\x54" + b"".join(_encode_group(i, *group) for i, group in enumerate(groups, 1)) + bytes(2)
 
 
 Part = tuple[str, bytes]
 """A parameter's name, and its type, dimensions and data."""
 
 
-def _integers(name: str, *values: int) -> Part:
-    return name, struct.pack("<bB", 2, len(values) > 1) + _sizes(values) + struct.pack(f"<{len(values)}H", *values)
+def _encode_numbers(name: str, layout: str, *values: float) -> Part:
+    """Integers of 16 bits (layout H, kind 2) or floats (f, kind 4); one has no dimensions."""
+    sizes = bytes((len(values),)) if len(values) > 1 else b""
+    kind = struct.pack("<bB", struct.calcsize(f"<{layout}"), len(sizes))
+    return name, kind + sizes + struct.pack(f"<{len(values)}{layout}", *values)
 
 
-def _floats(name: str, *values: float) -> Part:
-    return name, struct.pack("<bB", 4, len(values) > 1) + _sizes(values) + struct.pack(f"<{len(values)}f", *values)
-
-
-def _sizes(values: Sequence[float]) -> bytes:
-    return bytes((len(values),)) if len(values) > 1 else b""
-
-
-def _texts(name: str, texts: Sequence[bytes]) -> Part:
+def _encode_texts(name: str, texts: Sequence[bytes]) -> Part:
     width = max(map(len, texts))
     return name, struct.pack("<bBBB", -1, 2, width, len(texts)) + b"".join(t.ljust(width) for t in texts)
 
 
-def _group(number: int, name: str, parts: Sequence[Part]) -> bytes:
+def _encode_group(number: int, name: str, parts: Sequence[Part]) -> bytes:
     """A group's record and those of its parameters."""
-    records = [_record(-number, name, b"")]
-    return b"".join(records + [_record(number, key, content) for key, content in parts])
+    records = [_encode_record(-number, name, b"")]
+    return b"".join(records + [_encode_record(number, key, content) for key, content in parts])
 
 
-def _record(number: int, name: str, content: bytes) -> bytes:
+def _encode_record(number: int, name: str, content: bytes) -> bytes:
     content += b"\0"  # no description
     return struct.pack("<bb", len(name), number) + name.encode() + struct.pack("<H", 2 + len(content)) + content

@@ -42,7 +42,7 @@ class Parameter:
             return []
         width = self.sizes[0] if self.sizes else 1
         parts = [self.data[i : i + width] for i in range(0, len(self.data), max(width, 1))]
-        return [_decoded(part).rstrip("\0 ").lstrip(" ") for part in parts]
+        return [_decode_text(part).rstrip("\0 ").lstrip(" ") for part in parts]
 
     @property
     def numbers(self) -> list[float]:
@@ -54,6 +54,7 @@ class Parameter:
         return list(self.data) if self.kind == 1 else []
 
 
+Points = NDArray[np.float32]
 Parameters = Mapping[str, Parameter]
 """By name such as "POINT:RATE", in capitals."""
 
@@ -62,7 +63,7 @@ Parameters = Mapping[str, Parameter]
 class Content:
     """points: (T, K, 4) float32, x, y, z and the fourth value; first: number of the first frame; events: how many."""
 
-    points: NDArray[np.float32]
+    points: Points
     parameters: Parameters
     rate: float
     first: int
@@ -93,11 +94,11 @@ def parse(data: bytes) -> Content:
     if processor not in PROCESSORS:
         known = ", ".join(f"{number} {name}" for number, name in PROCESSORS.items())
         raise InputError(f"processor type {processor} at byte {section + 3}, expected one of {known}; it is damaged")
-    header = _header(data, processor)
-    parameters = _parameters(data, section, processor, header.start)
-    first, frames = _frames(header, parameters)
-    points = _points(data, header, parameters, processor, frames)
-    rate = _number(parameters, "POINT:RATE", header.rate)
+    header = _read_header(data, processor)
+    parameters = _read_parameters(data, section, processor, header.start)
+    first, frames = _count_frames(header, parameters)
+    points = _read_points(data, header, parameters, processor, frames)
+    rate = _read_number(parameters, "POINT:RATE", header.rate)
     return Content(points, parameters, rate, first, header.events)
 
 
@@ -106,7 +107,7 @@ def words(processor: int) -> str:
     return ">u2" if processor == 86 else "<u2"
 
 
-def floats(data: bytes, processor: int) -> NDArray[np.float32]:
+def floats(data: bytes, processor: int) -> Points:
     """The floats in bytes: IEEE of either byte order, or DEC's, which have no infinity."""
     if processor != 85:
         return np.frombuffer(data, ">f4" if processor == 86 else "<f4").astype(np.float32)
@@ -119,14 +120,14 @@ def floats(data: bytes, processor: int) -> NDArray[np.float32]:
         return np.where(bits >> 31, -value, value).astype(np.float32)
 
 
-def _decoded(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _header(data: bytes, processor: int) -> _Header:
+def _read_header(data: bytes, processor: int) -> _Header:
     word = np.frombuffer(data, words(processor), BLOCK // 2)
     scale, rate = (float(floats(data[at : at + 4], processor)[0]) for at in (12, 20))
     events = int(word[150]) if word[149] == _EVENTS_KEY else 0
@@ -134,21 +135,21 @@ def _header(data: bytes, processor: int) -> _Header:
     return _Header(points, analog, first, last, scale, int(word[8]), rate, events)
 
 
-def _parameters(data: bytes, section: int, processor: int, start: int) -> Parameters:
+def _read_parameters(data: bytes, section: int, processor: int, start: int) -> Parameters:
     """All parameters of the section by group and name."""
     blocks = data[section + 2]
     end = section + blocks * BLOCK if blocks else (start - 1) * BLOCK
     groups: dict[int, str] = {}
     found: list[tuple[int, str, Parameter]] = []
-    for at, number, name in _records(data, section + 4, min(end, len(data)), processor):
+    for at, number, name in _walk_records(data, section + 4, min(end, len(data)), processor):
         if number < 0:
             groups[-number] = name
         else:
-            found.append((number, name, _parameter(data, at, name, processor)))
+            found.append((number, name, _read_parameter(data, at, name, processor)))
     return {f"{groups[number]}:{name}": parameter for number, name, parameter in found if number in groups}
 
 
-def _records(data: bytes, at: int, end: int, processor: int) -> Iterator[tuple[int, int, str]]:
+def _walk_records(data: bytes, at: int, end: int, processor: int) -> Iterator[tuple[int, int, str]]:
     """Of each record where its content begins, its number (below 0: a group) and its name in capitals."""
     while at + 2 <= end and data[at]:
         length = abs(int.from_bytes(data[at : at + 1], "little", signed=True))
@@ -156,7 +157,7 @@ def _records(data: bytes, at: int, end: int, processor: int) -> Iterator[tuple[i
         link = at + 2 + length
         if link + 3 > end:
             raise InputError(f"a parameter's name of {length} at byte {at} passes the section's end, {end}; damaged")
-        yield link + 2, number, _decoded(data[at + 2 : link]).strip("\0 ").upper()
+        yield link + 2, number, _decode_text(data[at + 2 : link]).strip("\0 ").upper()
         step = int(np.frombuffer(data, words(processor), 1, link)[0])
         if step == 0:
             return
@@ -165,7 +166,7 @@ def _records(data: bytes, at: int, end: int, processor: int) -> Iterator[tuple[i
         at = link + step
 
 
-def _parameter(data: bytes, at: int, name: str, processor: int) -> Parameter:
+def _read_parameter(data: bytes, at: int, name: str, processor: int) -> Parameter:
     kind = int.from_bytes(data[at : at + 1], "little", signed=True)
     dimensions = data[at + 1] if at + 1 < len(data) else 0
     sizes = tuple(data[at + 2 : at + 2 + dimensions])
@@ -177,7 +178,7 @@ def _parameter(data: bytes, at: int, name: str, processor: int) -> Parameter:
     return Parameter(kind, sizes, data[begin : begin + size], processor)
 
 
-def _number(parameters: Parameters, name: str, default: float) -> float:
+def _read_number(parameters: Parameters, name: str, default: float) -> float:
     """The first number of a parameter, `default` if it is not there."""
     values = parameters[name].numbers if name in parameters else []
     return values[0] if values else default
@@ -185,22 +186,22 @@ def _number(parameters: Parameters, name: str, default: float) -> float:
 
 def count(parameters: Parameters, name: str, default: int) -> int:
     """A parameter that counts something, `default` if it is not there. Raises InputError if it is no whole number."""
-    value = _number(parameters, name, default)
+    value = _read_number(parameters, name, default)
     if not (0 <= value < 1 << 31 and value == int(value)):
         raise InputError(f"{name} is {value:g}, a whole number was expected; the file is damaged")
     return int(value)
 
 
-def _field(parameters: Parameters, name: str) -> int:
+def _read_long(parameters: Parameters, name: str) -> int:
     """A frame number of 32 bits, stored as its low and its high 16; 0 if it is not there."""
     values = parameters[name].numbers if name in parameters else []
     whole = len(values) == 2 and all(v == int(v) for v in values if math.isfinite(v))
     return int(values[0]) + (int(values[1]) << 16) if whole and all(map(math.isfinite, values)) else 0
 
 
-def _frames(header: _Header, parameters: Parameters) -> tuple[int, int]:
+def _count_frames(header: _Header, parameters: Parameters) -> tuple[int, int]:
     """Number of the first frame and how many there are; TRIAL counts what 16 bits cannot."""
-    first, last = _field(parameters, "TRIAL:ACTUAL_START_FIELD"), _field(parameters, "TRIAL:ACTUAL_END_FIELD")
+    first, last = _read_long(parameters, "TRIAL:ACTUAL_START_FIELD"), _read_long(parameters, "TRIAL:ACTUAL_END_FIELD")
     frames = count(parameters, "POINT:FRAMES", header.last - header.first + 1 if header.last >= header.first else 0)
     frames = count(parameters, "POINT:LONG_FRAMES", frames) or frames
     if frames == COUNT_FULL and last - first >= COUNT_FULL:
@@ -208,22 +209,22 @@ def _frames(header: _Header, parameters: Parameters) -> tuple[int, int]:
     return first or header.first, frames
 
 
-def _analog(header: _Header, parameters: Parameters) -> int:
+def _count_analog(header: _Header, parameters: Parameters) -> int:
     """Analog values in a frame: channels times samples, as the parameters say, else the header."""
     channels = count(parameters, "ANALOG:USED", 0)
-    rates = _number(parameters, "ANALOG:RATE", 0), _number(parameters, "POINT:RATE", header.rate)
+    rates = _read_number(parameters, "ANALOG:RATE", 0), _read_number(parameters, "POINT:RATE", header.rate)
     ratio = rates[0] / rates[1] if rates[1] else 0.0
     if "ANALOG:USED" not in parameters or (channels and not 1 <= ratio < COUNT_FULL):
         return header.analog
     return channels * round(ratio) if channels else 0
 
 
-def _points(data: bytes, header: _Header, parameters: Parameters, processor: int, frames: int) -> NDArray[np.float32]:
+def _read_points(data: bytes, header: _Header, parameters: Parameters, processor: int, frames: int) -> Points:
     """(T, K, 4), scaled."""
     used = count(parameters, "POINT:USED", header.points)
-    scale = _number(parameters, "POINT:SCALE", header.scale)
+    scale = _read_number(parameters, "POINT:SCALE", header.scale)
     start = count(parameters, "POINT:DATA_START", header.start) or header.start
-    analog = _analog(header, parameters)
+    analog = _count_analog(header, parameters)
     if not used:
         raise InputError(f"no points in it, only {analog} analog values a frame; give a recording of markers")
     if not (math.isfinite(scale) and scale):
@@ -232,7 +233,7 @@ def _points(data: bytes, header: _Header, parameters: Parameters, processor: int
     size = 2 if scale > 0 else 4
     width, begin = (4 * used + analog) * size, (start - 1) * BLOCK
     left = len(data) - begin if begin > 0 else 0
-    frames = _counted(frames, left, width)
+    frames = _correct_count(frames, left, width)
     if not frames or begin <= 0 or frames * width > left:
         what = f"{frames} frames of {used} points and {analog} analog values need {frames * width} bytes"
         raise InputError(f"{what} from block {start}, {max(left, 0)} are left; the file is cut short or damaged")
@@ -240,10 +241,10 @@ def _points(data: bytes, header: _Header, parameters: Parameters, processor: int
     raw = rows.tobytes()
     if size == 4:
         return floats(raw, processor).reshape(frames, used, 4)
-    return _scaled(np.frombuffer(raw, words(processor).replace("u", "i")), scale).reshape(frames, used, 4)
+    return _scale(np.frombuffer(raw, words(processor).replace("u", "i")), scale).reshape(frames, used, 4)
 
 
-def _scaled(values: NDArray[Any], scale: float) -> NDArray[np.float32]:
+def _scale(values: NDArray[Any], scale: float) -> Points:
     """Integers in units of length; the fourth of each point stays what it is."""
     points = values.astype(np.float32).reshape(-1, 4)
     with np.errstate(over="ignore"):
@@ -251,7 +252,7 @@ def _scaled(values: NDArray[Any], scale: float) -> NDArray[np.float32]:
     return points
 
 
-def _counted(frames: int, left: int, width: int) -> int:
+def _correct_count(frames: int, left: int, width: int) -> int:
     """The frames as stated, or as the file's size says where the statement is as large as 16 bits can hold."""
     if frames != COUNT_FULL or left - frames * width < max(BLOCK, width):
         return frames

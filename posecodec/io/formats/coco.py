@@ -77,9 +77,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     content, size = load_json(path)
     if isinstance(content, list):
-        return _results(content, fps, size)
+        return _read_results(content, fps, size)
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
-        return _annotated(content, fps, size)
+        return _read_annotations(content, fps, size)
     found = f"an object of {sorted(content)[:5]}" if isinstance(content, dict) else type(content).__name__
     raise InputError(f'this is {found}; a list of results or an object with a list "annotations" was expected')
 
@@ -93,7 +93,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """
     check_flat(sequence, "COCO")
     facts = facts_of(sequence, "coco")
-    content = _results_of(sequence, facts) if facts.get("results") is True else _annotations_of(sequence, facts)
+    content = _build_results(sequence, facts) if facts.get("results") is True else _build_annotations(sequence, facts)
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
 
 
@@ -186,20 +186,20 @@ def common_category(entries: Sequence[Entry]) -> dict[str, Any]:
     return {} if only in (None, 1) else {"category_id": only}
 
 
-def _results(content: list[Any], fps: float | None, size: int) -> PoseSequence:
+def _read_results(content: list[Any], fps: float | None, size: int) -> PoseSequence:
     entries = entries_of(content, "result")
     if not entries:
         raise InputError("the list holds no keypoints; check that these are results of keypoint detection")
     listed: dict[int, list[tuple[str | None, Body]]] = {}
     for entry in entries:
-        listed.setdefault(_image_number(entry), []).append((entry.key, entry.body))
+        listed.setdefault(_read_image_number(entry), []).append((entry.key, entry.body))
     facts = {"results": True} | ({"first": min(listed)} if min(listed) else {}) | common_category(entries)
     return sequence_of(
         listed, implied(len(entries[0].body), *BUILT_INS), 2, fps=fps, size=size, source="coco", facts=facts
     )
 
 
-def _image_number(entry: Entry) -> int:
+def _read_image_number(entry: Entry) -> int:
     number = whole(entry.image)
     if number is None or number < 0:
         hint = "pass --from alphapose" if isinstance(entry.image, str) else "export it again"
@@ -207,24 +207,24 @@ def _image_number(entry: Entry) -> int:
     return number
 
 
-def _annotated(content: dict[str, Any], fps: float | None, size: int) -> PoseSequence:
-    entries = _labeled(entries_of(content["annotations"], "annotation"))
-    frames, facts = _images(content, entries)
+def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> PoseSequence:
+    entries = _drop_unlabeled(entries_of(content["annotations"], "annotation"))
+    frames, facts = _read_images(content, entries)
     listed: dict[int, list[tuple[str | None, Body]]] = {frame: [] for frame in frames.values()}
     for entry in entries:
-        number = _image_number(entry)
+        number = _read_image_number(entry)
         if number not in frames:
             raise InputError(f'{entry.place}: image_id {number} is not in "images"; export it again')
         listed[frames[number]].append((entry.key, entry.body))
     if not listed:
         raise InputError("neither images nor annotations with keypoints; check that the export is whole")
     facts |= common_category(entries)
-    skeleton, name = _category(content, entries)
+    skeleton, name = _read_category(content, entries)
     facts |= {"category": name} if name != "person" else {}
     return sequence_of(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
 
 
-def _labeled(entries: list[Entry]) -> list[Entry]:
+def _drop_unlabeled(entries: list[Entry]) -> list[Entry]:
     """Annotations with those keypoints missing that v = 0 says are not labeled."""
     count = 0
     for entry in entries:
@@ -236,11 +236,11 @@ def _labeled(entries: list[Entry]) -> list[Entry]:
     return entries
 
 
-def _images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[dict[int, int], dict[str, Any]]:
+def _read_images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[dict[int, int], dict[str, Any]]:
     """Image id -> frame by the order of `images` (without them the ids are the frames), and facts for the writer."""
     images = content.get("images")
     if not isinstance(images, list) or not images:
-        used = sorted({_image_number(entry) for entry in entries})
+        used = sorted({_read_image_number(entry) for entry in entries})
         return {number: number for number in used}, {"first": used[0]} if used and used[0] else {}
     frames: dict[int, int] = {}
     for i, image in enumerate(images):
@@ -256,10 +256,10 @@ def _images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[dict[
     if not regular:
         report_change("image ids are not consecutive and are not kept; writing numbers them anew")
     facts = {"first": first} if regular and first else {}
-    return frames, facts | _names(images) | _size(images)
+    return frames, facts | _read_file_names(images) | _read_image_size(images)
 
 
-def _names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Facts of file names, if they number the frames one by one."""
     names = [image.get("file_name") for image in images]
     if names == [None] * len(names):
@@ -274,7 +274,7 @@ def _names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {}
 
 
-def _size(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _read_image_size(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     sizes = {(whole(image.get("width")), whole(image.get("height"))) for image in images}
     if len(sizes) > 1:
         report_change("images have several sizes, which are not kept")
@@ -282,7 +282,7 @@ def _size(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"size": [width, height]} if not sizes and width and height else {}
 
 
-def _category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[Skeleton, str]:
+def _read_category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[Skeleton, str]:
     """The skeleton of the first entry's category (or the first that has keypoints), and the category's name."""
     categories = content.get("categories")
     known = [c for c in categories if isinstance(c, dict)] if isinstance(categories, list) else []
@@ -298,10 +298,10 @@ def _category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[Ske
         raise InputError(f"category {title!r} names {len(names)} keypoints, annotations have {count}; export it again")
     plain = tuple(unicode_text(n) for n in names)
     skeleton = Skeleton.custom(plain)
-    return skeleton if skeleton.name in BUILT_IN else _custom(plain, found.get("skeleton")), title
+    return skeleton if skeleton.name in BUILT_IN else _build_custom(plain, found.get("skeleton")), title
 
 
-def _custom(names: tuple[str, ...], links: Any) -> Skeleton:
+def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
     """A skeleton with the category's limbs, which count keypoints from 1."""
     edges: dict[tuple[int, int], None] = {}
     for link in links if isinstance(links, list) else []:
@@ -312,7 +312,7 @@ def _custom(names: tuple[str, ...], links: Any) -> Skeleton:
     return Skeleton("custom", names, tuple(edges), side_pairs(names))
 
 
-def _results_of(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     title = "a COCO results list"
     check_nameless(sequence, title)
     check_seen(sequence, title)
@@ -321,7 +321,7 @@ def _results_of(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[s
     return [{"image_id": first + t} | entry | {"score": score} for t, entry, score, _ in found]
 
 
-def _annotations_of(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[str, Any]:
     _check_visible(sequence)
     first = number_fact(facts, "first", 0)
     annotations: list[dict[str, Any]] = []
@@ -338,7 +338,7 @@ def _annotations_of(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[st
         "keypoints": list(sequence.skeleton.keypoints),
         "skeleton": [[a + 1, b + 1] for a, b in sequence.skeleton.edges],
     }
-    images = [{"id": first + t} | made for t, made in enumerate(_image_facts(sequence, facts))]
+    images = [{"id": first + t} | made for t, made in enumerate(_describe_images(sequence, facts))]
     return {"images": images, "annotations": annotations, "categories": [category]}
 
 
@@ -351,7 +351,7 @@ def _check_visible(sequence: PoseSequence) -> None:
         report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
 
 
-def _image_facts(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """File name and size of each frame's image, as far as they are known."""
     size, names = facts.get("size"), facts.get("names")
     known: dict[str, Any] = {}

@@ -75,7 +75,7 @@ def columns_of(header: Sequence[str], ours: bool) -> Columns:
     if twice:
         raise InputError(f"the column {twice[0]!r:.60} is in the header twice; rename one")
     lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells))) if cell}
-    style, wide = _style(cells, ours)
+    style, wide = _choose_style(cells, ours)
     part = keypoint = None
     if {"x", "y"} <= lower.keys() and len(wide) < 2:
         keypoint = next((lower[name] for name in KEYPOINT if name in lower), None)
@@ -85,10 +85,10 @@ def columns_of(header: Sequence[str], ours: bool) -> Columns:
         if keypoint is None:
             report_change("the columns x and y are of no named keypoint; there is one, called 0")
     else:
-        confidence = _confidences(cells, wide, style)
-    axes = _axes(wide, cells)
+        confidence = _find_confidences(cells, wide, style)
+    axes = _list_axes(wide, cells)
     used = {i for places in (*axes, confidence, (part, keypoint)) for i in places if i is not None}
-    frame, time, person = _roles(cells, used, lower)
+    frame, time, person = _find_roles(cells, used, lower)
     used |= {i for i in (frame, time, person) if i is not None}
     unused = [cell for i, cell in enumerate(cells) if i not in used and cell]
     if unused:
@@ -97,7 +97,7 @@ def columns_of(header: Sequence[str], ours: bool) -> Columns:
     return Columns(tuple(wide), axes, confidence, frame, time, second, person, part, keypoint)
 
 
-def _roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> tuple[int | None, int | None, int | None]:
+def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> Places:
     """Places of frame, time and person, none of which is in `used`."""
 
     def first(names: Sequence[str]) -> int | None:
@@ -116,19 +116,19 @@ def _roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> tu
     return frame, time, person
 
 
-def _style(cells: Sequence[str], ours: bool) -> tuple[Style, Wide]:
+def _choose_style(cells: Sequence[str], ours: bool) -> tuple[Style, Wide]:
     """The style that makes the most keypoints of the cells, and these."""
-    style, found = OUR_STYLE, _keypoints(cells, OUR_STYLE)
+    style, found = OUR_STYLE, _find_keypoints(cells, OUR_STYLE)
     if ours and found:
         return style, found
-    for other in dict.fromkeys(style for cell in cells for style, _, _ in _readings(cell)):
-        others = _keypoints(cells, other)
+    for other in dict.fromkeys(style for cell in cells for style, _, _ in _list_readings(cell)):
+        others = _find_keypoints(cells, other)
         if len(others) > len(found):
             style, found = other, others
     return style, found
 
 
-def _axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+def _list_axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """(K, D) places of the coordinates."""
     if not wide:
         raise InputError(
@@ -142,32 +142,32 @@ def _axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(axes[axis] for axis in ("xyz" if solid else "xy")) for axes in wide.values())
 
 
-def _readings(cell: str) -> list[tuple[Style, str, str]]:
+def _list_readings(cell: str) -> list[tuple[Style, str, str]]:
     """The ways to read a cell as a coordinate: style, keypoint, axis."""
     readings = []
     suffix, prefix = _SUFFIX.fullmatch(cell), _PREFIX.fullmatch(cell)
     if suffix and (suffix[2] or (suffix[3].isupper() and not suffix[1].isupper())):
-        readings.append((("suffix", suffix[2], _case(suffix[3])), suffix[1], suffix[3].lower()))
+        readings.append((("suffix", suffix[2], _tell_case(suffix[3])), suffix[1], suffix[3].lower()))
     if prefix and (prefix[2] or prefix[3].isdecimal()):
-        readings.append((("prefix", prefix[2], _case(prefix[1])), prefix[3], prefix[1].lower()))
+        readings.append((("prefix", prefix[2], _tell_case(prefix[1])), prefix[3], prefix[1].lower()))
     return readings
 
 
-def _case(axis: str) -> str:
+def _tell_case(axis: str) -> str:
     return "X" if axis.isupper() else "x"
 
 
-def _keypoints(cells: Sequence[str], style: Style) -> Wide:
+def _find_keypoints(cells: Sequence[str], style: Style) -> Wide:
     """Those that have x and y in this style."""
     found: Wide = {}
     for i, cell in enumerate(cells):
-        for own, name, axis in _readings(cell):
+        for own, name, axis in _list_readings(cell):
             if own == style:
                 found.setdefault(name, {})[axis] = i
     return {name: axes for name, axes in found.items() if {"x", "y"} <= axes.keys()}
 
 
-def _confidences(cells: Sequence[str], names: Mapping[str, object], style: Style) -> Places:
+def _find_confidences(cells: Sequence[str], names: Mapping[str, object], style: Style) -> Places:
     kind, between, _ = style
     places = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
     exact = {cell: i for i, cell in enumerate(cells)}

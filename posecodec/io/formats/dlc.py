@@ -65,13 +65,13 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     table = _read_h5(path) if binary else _read_csv(read_bytes(path))
     if not table.rows:
         raise InputError("a header but no rows; analyze the video again")
-    return _sequence(table, fps, binary)
+    return _build_sequence(table, fps, binary)
 
 
-def _sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequence:
-    scorer, ids, keypoints, dims = _names(table.columns)
-    numbers = _frame_numbers(table.rows)
-    values = _placed(table, numbers, ids, keypoints)
+def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequence:
+    scorer, ids, keypoints, dims = _read_names(table.columns)
+    numbers = _parse_frame_numbers(table.rows)
+    values = _place_values(table, numbers, ids, keypoints)
     positions = usable(values[..., :dims])
     given = any(column[-1] == "likelihood" for column in table.columns)
     confidence = scored(positions, values[..., 3], "likelihood") if given else None
@@ -91,13 +91,13 @@ def _sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequence:
     )
 
 
-def _names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], int]:
+def _read_names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], int]:
     """Scorer, individuals (none in single-animal files), bodyparts in order of appearance, and 2 or 3."""
     wrong = next((c for c in columns if c[-1] not in COORDS), None)
     if wrong is not None:
         raise InputError(f"the column {'/'.join(wrong)} is none of {', '.join(COORDS)}; export the file again")
     if len(set(columns)) != len(columns):
-        raise InputError(f"the column {'/'.join(_repeated(columns))} is there twice; keep one")
+        raise InputError(f"the column {'/'.join(_find_repeated(columns))} is there twice; keep one")
     scorers = list(dict.fromkeys(c[0] for c in columns))
     if len(scorers) != 1:
         raise InputError(f"{len(scorers)} scorers ({', '.join(scorers[:3])}), one was expected; keep one to a file")
@@ -111,11 +111,11 @@ def _names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], int]:
     return scorers[0], ids, list(dict.fromkeys(c[-2] for c in columns)), dims
 
 
-def _repeated(columns: Sequence[Column]) -> Column:
+def _find_repeated(columns: Sequence[Column]) -> Column:
     return Counter(columns).most_common(1)[0][0]
 
 
-def _frame_numbers(rows: Sequence[str]) -> list[int]:
+def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
     """The frame number of each row: the row's own, or that at the end of the image's name."""
     folders, numbers, seen = set[str](), [], set[int]()
     for place, row in enumerate(rows):
@@ -134,7 +134,7 @@ def _frame_numbers(rows: Sequence[str]) -> list[int]:
     return numbers
 
 
-def _placed(table: _Table, numbers: Sequence[int], ids: Sequence[str], keypoints: Sequence[str]) -> NDArray[Any]:
+def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], keypoints: Sequence[str]) -> NDArray[Any]:
     """(T, P, K, 4): x, y, z, likelihood, NaN where the file has nothing."""
     first, count = min(numbers), max(numbers) - min(numbers) + 1
     shape = (count, max(len(ids), 1), len(keypoints), len(COORDS))
@@ -159,7 +159,7 @@ def _placed(table: _Table, numbers: Sequence[int], ids: Sequence[str], keypoints
 
 def _read_csv(data: bytes) -> _Table:
     """Header lines, each named in its first cell, then a row a frame."""
-    lines = _csv_rows(data)
+    lines = _read_csv_rows(data)
     header: list[list[str]] = []
     for _, cells in lines:
         header.append(cells)
@@ -175,11 +175,11 @@ def _read_csv(data: bytes) -> _Table:
     if any(len(cells) != width for cells in header) or start == width:
         raise InputError(f"the header lines have {[len(c) for c in header]} cells; equally many were expected")
     columns = list(zip(*(cells[start:] for cells in header), strict=True))
-    rows, values = _csv_values(lines, width, start)
+    rows, values = _read_csv_values(lines, width, start)
     return _Table(columns, rows, values)
 
 
-def _csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+def _read_csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of the lines that hold anything."""
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
     try:
@@ -192,7 +192,7 @@ def _csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"line {lines.line_num} is no CSV ({error}); export it again") from error
 
 
-def _csv_values(
+def _read_csv_values(
     lines: Iterator[tuple[int, list[str]]], width: int, start: int
 ) -> tuple[list[str], NDArray[np.float32]]:
     """Names and (T, W) values of the rows; a name is the cells before the values, put together as a path."""
@@ -204,11 +204,11 @@ def _csv_values(
             )
         rows.append("/".join(cells[:start]))
         with np.errstate(over="ignore"):
-            values.append(np.array([_number(cell, line) for cell in cells[start:]], np.float32))
+            values.append(np.array([_parse_number(cell, line) for cell in cells[start:]], np.float32))
     return rows, np.array(values, np.float32)
 
 
-def _number(cell: str, line: int) -> float:
+def _parse_number(cell: str, line: int) -> float:
     if cell in _EMPTY:
         return np.nan
     try:
@@ -223,7 +223,7 @@ def _read_h5(path: Path) -> _Table:
         if len(names) != 1:
             raise InputError(f"no group {_GROUP!r}, only {names[:10]}; give DeepLabCut's own .h5")
         frame = hdf5.group(file, names[0])
-        kind = _attribute(frame, "pandas_type")
+        kind = _read_attribute(frame, "pandas_type")
         if kind == "frame_table":
             return _read_table(frame)
         if kind == "frame":
@@ -238,39 +238,39 @@ def _read_table(frame: Any) -> _Table:
     blocks = [name for name in fields if name.startswith("values_block_")]
     if table.ndim != 1 or "index" not in fields or not blocks or table.dtype.hasobject:
         raise InputError(f"the table has the fields {fields!r:.80}; index and values_block_0 were expected")
-    axes = _unpickled(frame, "non_index_axes")
-    order = _columns(axes[0][1] if len(axes) == 1 and len(axes[0]) == 2 else None)
+    axes = _unpickle_attribute(frame, "non_index_axes")
+    order = _check_columns(axes[0][1] if len(axes) == 1 and len(axes[0]) == 2 else None)
     found: dict[Column, NDArray[Any]] = {}
     for name in blocks:
-        block = _float_block(table[name], name)
-        columns = order if len(blocks) == 1 else _columns(_unpickled(table, f"{name}_kind"))
-        found.update(zip(_fitting(columns, block, name), block.T, strict=True))
+        block = _check_block(table[name], name)
+        columns = order if len(blocks) == 1 else _check_columns(_unpickle_attribute(table, f"{name}_kind"))
+        found.update(zip(_check_width(columns, block, name), block.T, strict=True))
     if found.keys() != set(order):
         raise InputError(f"values for {len(found)} columns, but {len(order)} are named; the file is damaged")
     values = np.stack([found[column] for column in order], axis=1)
-    return _Table(order, _row_names(table["index"]), values)
+    return _Table(order, _name_rows(table["index"]), values)
 
 
 def _read_fixed(frame: Any) -> _Table:
     """pandas' fixed format: the columns as levels and codes, the values in one block or several."""
-    order = _multi_index(frame, "axis0")
-    many = _attribute(frame, "axis1_variety") == "multi"
-    rows = ["/".join(row) for row in _multi_index(frame, "axis1")] if many else _row_names(_index(frame, "axis1"))
+    order = _read_multi_index(frame, "axis0")
+    many = _read_attribute(frame, "axis1_variety") == "multi"
+    rows = ["/".join(row) for row in _read_multi_index(frame, "axis1")] if many else _read_index(frame, "axis1")
     values = np.full((len(rows), len(order)), np.nan)
     place = {column: w for w, column in enumerate(order)}
     for name in sorted(key for key in frame if re.fullmatch(r"block\d+_values", key)):
-        block = _float_block(hdf5.numbers(frame, name, 2), name)
-        block = block if _attribute(frame[name], "transposed") else block.T
-        columns = _fitting(_multi_index(frame, name.replace("values", "items")), block, name)
+        block = _check_block(hdf5.numbers(frame, name, 2), name)
+        block = block if _read_attribute(frame[name], "transposed") else block.T
+        columns = _check_width(_read_multi_index(frame, name.replace("values", "items")), block, name)
         if len(block) != len(rows) or not place.keys() >= set(columns):
             raise InputError(f"{name} is {block.shape}, for {len(rows)} rows of other columns; the file is damaged")
         values[:, [place[column] for column in columns]] = block
     return _Table(order, rows, values)
 
 
-def _multi_index(frame: Any, name: str) -> list[Column]:
+def _read_multi_index(frame: Any, name: str) -> list[Column]:
     """The tuples of a MultiIndex, from its levels and codes."""
-    count = _attribute(frame, f"{name}_nlevels")
+    count = _read_attribute(frame, f"{name}_nlevels")
     if count not in (1, 2, 3, 4):
         raise InputError(f"{name} has {count!r:.20} levels; those of {LEVELS_MULTI} were expected")
     parts = []
@@ -281,23 +281,23 @@ def _multi_index(frame: Any, name: str) -> list[Column]:
             raise InputError(f"{name}_label{level} points outside the {len(names)} names; the file is damaged")
         parts.append([names[code] for code in codes.tolist()])
     columns = list(zip(*parts, strict=True))
-    return _columns(columns) if name == "axis0" else columns
+    return _check_columns(columns) if name == "axis0" else columns
 
 
-def _index(frame: Any, name: str) -> NDArray[Any]:
+def _read_index(frame: Any, name: str) -> list[str]:
     found = hdf5.dataset(frame, name)
     if found.ndim != 1 or found.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {found.dtype} {found.shape}; frame numbers or image paths were expected")
-    return np.asarray(found[()])
+    return _name_rows(np.asarray(found[()]))
 
 
-def _row_names(index: NDArray[Any]) -> list[str]:
+def _name_rows(index: NDArray[Any]) -> list[str]:
     if index.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {index.dtype}; frame numbers or image paths were expected")
     return [str(row) if isinstance(row, int) else hdf5.text(row, "the rows' names") for row in index.tolist()]
 
 
-def _columns(names: Any) -> list[Column]:
+def _check_columns(names: Any) -> list[Column]:
     """Names of columns from a file. Raises InputError unless they are texts in 3 or 4 levels."""
     names = names if isinstance(names, list) else []
     columns = [tuple(hdf5.text(part, "a column's name") for part in name) for name in names if isinstance(name, tuple)]
@@ -307,20 +307,20 @@ def _columns(names: Any) -> list[Column]:
     return columns
 
 
-def _fitting(columns: list[Column], block: NDArray[Any], name: str) -> list[Column]:
+def _check_width(columns: list[Column], block: NDArray[Any], name: str) -> list[Column]:
     if block.shape[1] != len(columns):
         raise InputError(f"{name} has {block.shape[1]} columns, but {len(columns)} are named; the file is damaged")
     return columns
 
 
-def _float_block(block: NDArray[Any], name: str) -> NDArray[Any]:
+def _check_block(block: NDArray[Any], name: str) -> NDArray[Any]:
     """(T, W) numbers. Raises InputError where they are something else."""
     if block.dtype.kind not in "iuf" or block.ndim != 2:
         raise InputError(f"{name} is {block.dtype} {block.shape}; numbers in rows and columns were expected")
     return block.astype(np.float64, copy=False)
 
 
-def _unpickled(owner: Any, name: str) -> Any:
+def _unpickle_attribute(owner: Any, name: str) -> Any:
     """A list in a pickled attribute, by the unpickler that runs nothing."""
     data = hdf5.attribute(owner, name)
     value = unpickle(bytes(data), f"attribute {name!r}") if isinstance(data, bytes) else None
@@ -329,7 +329,7 @@ def _unpickled(owner: Any, name: str) -> Any:
     return value
 
 
-def _attribute(owner: Any, name: str) -> Any:
+def _read_attribute(owner: Any, name: str) -> Any:
     """An attribute, bytes as text."""
     value = hdf5.attribute(owner, name)
     return value.decode("latin1") if isinstance(value, bytes) else value

@@ -97,7 +97,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         raise InputError(f"version {version:.6g}; 0.1 and 0.2 are read, convert it with pose-format")
     header = _read_header(cursor)
     rate, points, confidence = _read_body(cursor, header, np.float32(version) == np.float32(0.1))
-    skeleton = _skeleton(header)
+    skeleton = _build_skeleton(header)
     points = np.where(confidence[..., None] == 0, np.float32(np.nan), points)
     return PoseSequence.of(
         points,
@@ -106,7 +106,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         skeleton=skeleton,
         unit="px",
         up="-y",
-        metadata={"source_format": "pose", _KEY: _to_metadata(header, skeleton)},
+        metadata={"source_format": "pose", _KEY: _describe_header(header, skeleton)},
     )
 
 
@@ -122,9 +122,9 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         raise UsageError("a keypoint has a position but confidence 0, which .pose reads as missing; save as .npz")
     if not sequence.people:
         raise UsageError("the sequence has no people, and .pose cannot say so; save as .npz")
-    header = _from_metadata(sequence) or _fresh_header(sequence)
+    header = _restore_header(sequence) or _make_header(sequence)
     try:
-        head = _header_bytes(header) + struct.pack("<fIH", sequence.fps, sequence.frames, sequence.people)
+        head = _encode_header(header) + struct.pack("<fIH", sequence.fps, sequence.frames, sequence.people)
     except (struct.error, OverflowError, UnicodeError) as error:
         raise UsageError(f"too much for .pose, whose counts and names are 16 bits ({error}); save as .npz") from error
     points = np.nan_to_num(sequence.positions, nan=0.0).astype("<f4")
@@ -164,18 +164,18 @@ def _read_body(cursor: _Cursor, header: _Header, old: bool) -> tuple[float, NDAr
     values = np.frombuffer(cursor.take(cursor.left, "the body"), "<f4")
     shape = (frames, people, header.keypoints)
     split = frames * people * header.keypoints * header.dims
-    return _shortest(rate), values[:split].reshape(*shape, header.dims), values[split:].reshape(shape)
+    return _shorten_rate(rate), values[:split].reshape(*shape, header.dims), values[split:].reshape(shape)
 
 
-def _shortest(rate: float) -> float:
+def _shorten_rate(rate: float) -> float:
     """The shortest decimal that is this float32: 29.97, not 29.969999313354492."""
     return float(str(np.float32(rate)))
 
 
-def _skeleton(header: _Header) -> Skeleton:
+def _build_skeleton(header: _Header) -> Skeleton:
     only = header.components[0]
     if len(header.components) == 1:
-        plain = tuple(_plain(name) for name in only.points)
+        plain = tuple(_simplify_name(name) for name in only.points)
         known = next((s for s in BUILT_IN.values() if s.keypoints == plain), None)
         if known:
             return known
@@ -187,7 +187,7 @@ def _skeleton(header: _Header) -> Skeleton:
     return Skeleton("custom", tuple(names), tuple(edges))
 
 
-def _plain(name: str) -> str:
+def _simplify_name(name: str) -> str:
     """A point's name as built-in skeletons spell it: NOSE -> nose, RShoulder -> right_shoulder, MidHip -> mid_hip."""
     if name.isupper():
         return name.lower()
@@ -195,7 +195,7 @@ def _plain(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _to_metadata(header: _Header, skeleton: Skeleton) -> dict[str, Any]:
+def _describe_header(header: _Header, skeleton: Skeleton) -> dict[str, Any]:
     """The header as JSON values; names and limbs only where the skeleton does not hold them already."""
     known = skeleton.name in BUILT_IN
     components = [
@@ -211,51 +211,51 @@ def _to_metadata(header: _Header, skeleton: Skeleton) -> dict[str, Any]:
     return {"size": list(header.size), "components": components}
 
 
-def _from_metadata(sequence: PoseSequence) -> _Header | None:
+def _restore_header(sequence: PoseSequence) -> _Header | None:
     """The header a file was read with, or None if there is none or it no longer fits the skeleton."""
     try:
         values = sequence.metadata[_KEY]
         width, height, depth = values["size"]
         components, first = [], 0
         for entry in values["components"]:
-            components.append(_component(entry, sequence.skeleton, first))
+            components.append(_restore_component(entry, sequence.skeleton, first))
             first += len(components[-1].points)
         header = _Header((width, height, depth), tuple(components))
-        fits = header.dims == sequence.dims and _skeleton(header).keypoints == sequence.skeleton.keypoints
-        _header_bytes(header)
+        fits = header.dims == sequence.dims and _build_skeleton(header).keypoints == sequence.skeleton.keypoints
+        _encode_header(header)
         return header if fits else None
     except (LookupError, TypeError, ValueError, AttributeError, struct.error, InputError):
         return None
 
 
-def _component(entry: Mapping[str, Any], skeleton: Skeleton, first: int) -> _Component:
+def _restore_component(entry: Mapping[str, Any], skeleton: Skeleton, first: int) -> _Component:
     points, colors = entry["points"], tuple(tuple(color) for color in entry["colors"])
     if not isinstance(points, int):
         limbs = tuple((a, b) for a, b in entry["limbs"])
         return _Component(entry["name"], entry["format"], tuple(points), limbs, colors)
     last, skip = first + points, len(entry["name"]) + 1
     names = tuple(name[skip:] for name in skeleton.keypoints[first:last])
-    return _Component(entry["name"], entry["format"], names, _edges_within(skeleton, first, last), colors)
+    return _Component(entry["name"], entry["format"], names, _cut_edges(skeleton, first, last), colors)
 
 
-def _edges_within(skeleton: Skeleton, first: int, last: int) -> Pairs:
+def _cut_edges(skeleton: Skeleton, first: int, last: int) -> Pairs:
     return tuple((a - first, b - first) for a, b in skeleton.edges if first <= a < last and first <= b < last)
 
 
-def _fresh_header(sequence: PoseSequence) -> _Header:
+def _make_header(sequence: PoseSequence) -> _Header:
     """A header for a sequence from elsewhere: a component for each run of names with one prefix before "/"."""
     skeleton, components, first = sequence.skeleton, [], 0
     layout = "XYC" if sequence.dims == 2 else "XYZC"
     split = [name.rpartition("/") for name in skeleton.keypoints]
     for prefix, group in groupby(split, key=lambda parts: parts[0]):
         names = tuple(parts[2] for parts in group)
-        limbs = _edges_within(skeleton, first, first + len(names))
+        limbs = _cut_edges(skeleton, first, first + len(names))
         components.append(_Component(prefix or skeleton.name, layout, names, limbs, ((255, 0, 0),)))
         first += len(names)
-    return _Header(_extent(sequence.positions), tuple(components))
+    return _Header(_measure_extent(sequence.positions), tuple(components))
 
 
-def _extent(positions: NDArray[np.float32]) -> tuple[int, int, int]:
+def _measure_extent(positions: NDArray[np.float32]) -> tuple[int, int, int]:
     """Width, height and depth that hold every position, within 16 bits."""
     seen = positions[~np.isnan(positions[..., 0])].reshape(-1, positions.shape[-1])
     most = np.zeros(3) if not len(seen) else np.pad(seen.max(axis=0), (0, 3 - seen.shape[1]))
@@ -263,19 +263,19 @@ def _extent(positions: NDArray[np.float32]) -> tuple[int, int, int]:
     return width, height, depth
 
 
-def _header_bytes(header: _Header) -> bytes:
+def _encode_header(header: _Header) -> bytes:
     parts = [struct.pack("<f4H", 0.2, *header.size, len(header.components))]
     for c in header.components:
-        parts += [_text(c.name), _text(c.format), struct.pack("<3H", len(c.points), len(c.limbs), len(c.colors))]
-        parts += [_text(point) for point in c.points]
-        parts += [_u16(c.limbs), _u16(c.colors)]
+        counts = struct.pack("<3H", len(c.points), len(c.limbs), len(c.colors))
+        parts += [_encode_text(c.name), _encode_text(c.format), counts, *map(_encode_text, c.points)]
+        parts += [_encode_u16(c.limbs), _encode_u16(c.colors)]
     return b"".join(parts)
 
 
-def _u16(rows: Sequence[Sequence[int]]) -> bytes:
+def _encode_u16(rows: Sequence[Sequence[int]]) -> bytes:
     return b"".join(struct.pack(f"<{len(row)}H", *row) for row in rows)
 
 
-def _text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     data = text.encode("utf-8")
     return struct.pack("<H", len(data)) + data

@@ -39,10 +39,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. Raises InputError if there is no such file or the files do not fit each other,
     NoRateError without fps.
     """
-    parts = {part: _part(file, part) for part, file in _files(path).items()}
+    parts = {part: _read_part(file, part) for part, file in _find_files(path).items()}
     _check_frames(parts)
     points = usable(np.concatenate(list(parts.values()), axis=1))
-    skeleton = _skeleton({part: array.shape[1] for part, array in parts.items()})
+    skeleton = _build_skeleton({part: array.shape[1] for part, array in parts.items()})
     report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
     if fps is None:
         raise NoRateError(NO_RATE)
@@ -51,7 +51,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     )
 
 
-def _files(path: Path) -> dict[str, Path]:
+def _find_files(path: Path) -> dict[str, Path]:
     """part -> file, in the order of PARTS."""
     if not path.is_dir():
         match = _NAME.fullmatch(path.name)
@@ -66,7 +66,7 @@ def _files(path: Path) -> dict[str, Path]:
     raise InputError("no mediapipe_*_3d_xyz.npy in this folder; give the folder output_data of a processed recording")
 
 
-def _part(file: Path, part: str) -> NDArray[Any]:
+def _read_part(file: Path, part: str) -> NDArray[Any]:
     """(T, K, 3) of one file."""
     try:
         points = decode_array(read_bytes(file), "the array")
@@ -93,7 +93,7 @@ def _check_frames(parts: dict[str, NDArray[Any]]) -> None:
             )
 
 
-def _skeleton(counts: dict[str, int]) -> Skeleton:
+def _build_skeleton(counts: dict[str, int]) -> Skeleton:
     """The keypoints of the parts that are there, with the edges of body and hands."""
     if list(counts) == ["body"]:
         return MEDIAPIPE33
@@ -101,20 +101,20 @@ def _skeleton(counts: dict[str, int]) -> Skeleton:
     edges: list[tuple[int, int]] = []
     for part, count in counts.items():
         start = len(names)
-        names += _names(part, count)
-        edges += [(start + a, start + b) for a, b in _edges(part)]
+        names += _name_points(part, count)
+        edges += [(start + a, start + b) for a, b in _connect_points(part)]
     sides = {name: name.replace("left", "right", 1) for name in names if "left" in re.split(r"[_/]", name)}
     pairs = tuple((names.index(a), names.index(b)) for a, b in sides.items() if b in names)
     return Skeleton("custom", tuple(names), tuple(edges), pairs)
 
 
-def _names(part: str, count: int) -> list[str]:
+def _name_points(part: str, count: int) -> list[str]:
     if part == "body":
         return list(MEDIAPIPE33.keypoints)
     return [f"{part}/{name}" for name in (HAND if part.endswith("hand") else range(count))]
 
 
-def _edges(part: str) -> tuple[tuple[int, int], ...]:
+def _connect_points(part: str) -> tuple[tuple[int, int], ...]:
     if part == "body":
         return MEDIAPIPE33.edges
     if part == "face":

@@ -55,7 +55,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
     item: SUBJECT/ACTION, such as "S1/Directions 1"; the error without it lists what there is. fps: instead of 50.
     Raises InputError if there is no such item, the file is no `data_3d_h36m.npz`, or asks for more than plain data.
     """
-    recordings = _recordings(path)
+    recordings = _read_recordings(path)
     if item is None or item not in recordings:
         wrong = "" if item is None else f"no item {item!r}; "
         listed = ", ".join(list(recordings)[:5])
@@ -63,7 +63,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
             f"{wrong}the file holds {len(recordings)} recordings: {listed} ...; pass item= (--item) with one"
         )
     return PoseSequence.of(
-        usable(_checked(recordings[item], item)),
+        usable(_check_points(recordings[item], item)),
         fps=FPS if fps is None else fps,
         skeleton=SKELETON,
         unit="m",
@@ -73,10 +73,10 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
     )
 
 
-def _recordings(path: Path) -> dict[str, Any]:
+def _read_recordings(path: Path) -> dict[str, Any]:
     """SUBJECT/ACTION -> what the file holds under it."""
     check_file(path)
-    value = unpickle(_pickle(path), MEMBER)
+    value = unpickle(_read_pickle(path), MEMBER)
     subjects = value[0] if isinstance(value, list) and len(value) == 1 else None
     if not isinstance(subjects, dict) or not all(isinstance(actions, dict) for actions in subjects.values()):
         raise InputError(f"{MEMBER} is no dict of subjects and actions; is it VideoPose3D's data_3d_h36m.npz?")
@@ -86,9 +86,9 @@ def _recordings(path: Path) -> dict[str, Any]:
     return found
 
 
-def _pickle(path: Path) -> bytes:
+def _read_pickle(path: Path) -> bytes:
     """The bytes after the `.npy` header of the file's one member."""
-    data = _member(path)
+    data = _read_member(path)
     stream = io.BytesIO(data)
     version = layout.read_magic(stream)
     header = layout.read_array_header_1_0 if version == (1, 0) else layout.read_array_header_2_0
@@ -98,7 +98,7 @@ def _pickle(path: Path) -> bytes:
     return data[stream.tell() :]
 
 
-def _member(path: Path) -> bytes:
+def _read_member(path: Path) -> bytes:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         if MEMBER not in archive.namelist():
@@ -111,7 +111,7 @@ def _member(path: Path) -> bytes:
         return archive.read(info)
 
 
-def _checked(points: Any, item: str) -> NDArray[Any]:
+def _check_points(points: Any, item: str) -> NDArray[Any]:
     """(T, 32, 3) float."""
     if not isinstance(points, np.ndarray) or points.dtype.kind != "f" or points.shape[1:] != (len(KEYPOINTS), 3):
         found = f"{points.dtype} {points.shape}" if isinstance(points, np.ndarray) else type(points).__name__

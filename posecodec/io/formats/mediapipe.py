@@ -68,20 +68,20 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     or the number of landmarks changes, NoRateError if no rate is known.
     """
     content, size = load_json(path)
-    values, rate = _frames_and_rate(content)
+    values, rate = _split_content(content)
     left: Counter[str] = Counter()
     frames: list[_Frame] = []
     for i, value in enumerate(values):
         values[i] = None
-        frames.append(_frame(value, f"frame {i}", left))
-    parts = _parts(frames)
-    samples = {part: _same(frames, part) for part in parts}
+        frames.append(_read_frame(value, f"frame {i}", left))
+    parts = _choose_parts(frames)
+    samples = {part: _find_sample(frames, part) for part in parts}
     solid = _has_depth(frames, parts)
-    listed = {i: [(None, body) for body in _bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
+    listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
     _report(frames, parts, left, solid)
     return sequence_of(
         listed,
-        _skeleton(samples),
+        _build_skeleton(samples),
         3 if solid else 2,
         fps=rate if fps is None else fps,
         size=size,
@@ -91,7 +91,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     )
 
 
-def _frames_and_rate(content: Any) -> tuple[list[Any], float | None]:
+def _split_content(content: Any) -> tuple[list[Any], float | None]:
     if isinstance(content, dict) and isinstance(content.get("frames"), list):
         others = sorted(content.keys() - {"frames", "fps"})
         if others:
@@ -114,26 +114,26 @@ def _is_landmarks(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(one, dict) and {"x", "y"} <= one.keys() for one in value)
 
 
-def _frame(value: Any, place: str, left: Counter[str]) -> _Frame:
+def _read_frame(value: Any, place: str, left: Counter[str]) -> _Frame:
     if value is None:
         return {}
     if isinstance(value, list):
-        return {"pose": _people(value, place, left)}
+        return {"pose": _read_people(value, place, left)}
     if not isinstance(value, dict):
         raise InputError(f"{place} is {type(value).__name__}; landmarks, an object of them or null were expected")
     if isinstance(value.get("landmark"), list):
-        return {"pose": _people(value, place, left)}
+        return {"pose": _read_people(value, place, left)}
     found: _Frame = {}
     for name, landmarks in value.items():
         part = _KEYS.get(re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower())
         if part is None:
             left[name] += 1
         else:
-            found[part] = _people(landmarks, f"{place}: {name}", left) if landmarks else []
+            found[part] = _read_people(landmarks, f"{place}: {name}", left) if landmarks else []
     return found
 
 
-def _people(value: Any, place: str, left: Counter[str]) -> list[_Landmarks | None]:
+def _read_people(value: Any, place: str, left: Counter[str]) -> list[_Landmarks | None]:
     """One person's landmarks, or those of several."""
     if isinstance(value, dict):  # protobuf's own JSON wraps the list
         value = value.get("landmark")
@@ -141,11 +141,11 @@ def _people(value: Any, place: str, left: Counter[str]) -> list[_Landmarks | Non
         raise InputError(f"{place} is {type(value).__name__}; a list of landmarks was expected")
     if any(isinstance(one, list) or (isinstance(one, dict) and "landmark" in one) for one in value):
         inner = [one.get("landmark") if isinstance(one, dict) else one for one in value]
-        return [_landmarks(one, f"{place}, person {p}", left) if one else None for p, one in enumerate(inner)]
-    return [_landmarks(value, place, left)] if value else []
+        return [_read_landmarks(one, f"{place}, person {p}", left) if one else None for p, one in enumerate(inner)]
+    return [_read_landmarks(value, place, left)] if value else []
 
 
-def _landmarks(value: Any, place: str, left: Counter[str]) -> _Landmarks:
+def _read_landmarks(value: Any, place: str, left: Counter[str]) -> _Landmarks:
     """(K, 5) of a list of landmarks; null, or one without x or y, is missing."""
     if not isinstance(value, list) or not all(one is None or isinstance(one, dict) for one in value):
         raise InputError(f"{place} is no list of landmarks {{x, y, z, visibility}}; export it again")
@@ -159,7 +159,7 @@ def _landmarks(value: Any, place: str, left: Counter[str]) -> _Landmarks:
     return _Landmarks(place, values, tuple(unicode_text(str(name)) for name in names) if named else ())
 
 
-def _parts(frames: Sequence[_Frame]) -> list[str]:
+def _choose_parts(frames: Sequence[_Frame]) -> list[str]:
     """Which parts are read: world landmarks alone, unless hands or a face are there as well."""
     there = {part for frame in frames for part, people in frame.items() if any(p is not None for p in people)}
     if _WORLD in there and not there & {"left_hand", "right_hand", "face"}:
@@ -167,7 +167,7 @@ def _parts(frames: Sequence[_Frame]) -> list[str]:
     return [part for part in PARTS if part in there] or (["pose"] if _WORLD not in there else [_WORLD])
 
 
-def _same(frames: Sequence[_Frame], part: str) -> _Landmarks | None:
+def _find_sample(frames: Sequence[_Frame], part: str) -> _Landmarks | None:
     """The first landmarks of a part. Raises InputError if others are of another number; None if there are none."""
     first: _Landmarks | None = None
     for frame in frames:
@@ -186,7 +186,7 @@ def _has_depth(frames: Sequence[_Frame], parts: Sequence[str]) -> bool:
     return all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
 
 
-def _bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool) -> list[Body]:
+def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool) -> list[Body]:
     people = max((len(frame.get(part, [])) for part in samples), default=0)
     found = []
     for p in range(people):
@@ -196,17 +196,17 @@ def _bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool
             one = listed[p] if p < len(listed) else None
             count = len(sample.values) if sample is not None else len(MEDIAPIPE33)
             parts.append(np.full((count, len(_NUMBERS)), np.nan, np.float32) if one is None else one.values)
-        found.append(_body(np.concatenate(parts), solid))
+        found.append(_build_body(np.concatenate(parts), solid))
     return found
 
 
-def _body(values: NDArray[np.float32], solid: bool) -> Body:
+def _build_body(values: NDArray[np.float32], solid: bool) -> Body:
     weights = np.where(np.isnan(values[:, 3]), values[:, 4], values[:, 3])
     weights = np.where(np.isnan(weights), np.float32(1), weights)
     return np.concatenate([values[:, : 3 if solid else 2], weights[:, None]], axis=1)
 
 
-def _skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
+def _build_skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
     if set(samples) in ({"pose"}, {_WORLD}):
         sample = next(iter(samples.values()))
         if sample is None or (not sample.names and len(sample.values) == len(MEDIAPIPE33)):
@@ -214,12 +214,12 @@ def _skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
         if sample.names:
             return match(sample.names) or Skeleton("custom", sample.names, (), side_pairs(sample.names))
         return Skeleton("custom", tuple(str(k) for k in range(len(sample.values))))
-    names = [PARTS[part] + name for part, one in samples.items() if one is not None for name in _points(part, one)]
+    names = [PARTS[part] + name for part, one in samples.items() if one is not None for name in _name_points(part, one)]
     known = Skeleton.custom(names)
-    return known if known.name in BUILT_IN else _within_holistic(tuple(names))
+    return known if known.name in BUILT_IN else _cut_holistic(tuple(names))
 
 
-def _points(part: str, sample: _Landmarks) -> tuple[str, ...]:
+def _name_points(part: str, sample: _Landmarks) -> tuple[str, ...]:
     """The names within a part: MediaPipe's where the number is, else numbers."""
     count = len(sample.values)
     if part == "pose" and count == len(MEDIAPIPE33):
@@ -229,7 +229,7 @@ def _points(part: str, sample: _Landmarks) -> tuple[str, ...]:
     return tuple(str(k) for k in range(count))
 
 
-def _within_holistic(names: tuple[str, ...]) -> Skeleton:
+def _cut_holistic(names: tuple[str, ...]) -> Skeleton:
     """A skeleton of some of holistic543's keypoints (and perhaps others), with its edges and pairs among them."""
     whole, index = BUILT_IN["holistic543"], {name: k for k, name in enumerate(names)}
 

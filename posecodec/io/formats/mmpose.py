@@ -48,17 +48,17 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     content, size = load_json(path)
     meta = content.get("meta_info") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
-    frames = _frames(content)
+    frames = _list_frames(content)
     left: Counter[str] = Counter()
     listed: dict[int, list[_Instance]] = {}
     for i, frame in enumerate(frames):
-        number, frames[i] = _number(frame, i), None
+        number, frames[i] = _read_number(frame, i), None
         if number in listed:
             raise InputError(f"frame {i}: frame_id {number} is there twice; keep one recording to a file")
-        listed[number] = _instances(frame["instances"], f"frame {number}", left)
+        listed[number] = _read_instances(frame["instances"], f"frame {number}", left)
     if left:
         report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
-    skeleton, dims = _same([one for found in listed.values() for one in found], meta)
+    skeleton, dims = _infer_skeleton([one for found in listed.values() for one in found], meta)
     return sequence_of(
         {number: [(one.key, one.body) for one in found] for number, found in listed.items()},
         skeleton,
@@ -72,7 +72,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     )
 
 
-def _frames(content: Any) -> list[Any]:
+def _list_frames(content: Any) -> list[Any]:
     """Frames with their instances, of each of the three forms."""
     found = content.get("instance_info") if isinstance(content, dict) else content
     if not isinstance(found, list):
@@ -85,7 +85,7 @@ def _frames(content: Any) -> list[Any]:
     return [{"instances": found}] if bare else found
 
 
-def _number(frame: Any, i: int) -> int:
+def _read_number(frame: Any, i: int) -> int:
     if not isinstance(frame, dict) or not isinstance(frame.get("instances"), list):
         raise InputError(f'frame {i} has no list "instances"; expected {{"frame_id": ..., "instances": [...]}}')
     number = whole(frame.get("frame_id", i))
@@ -94,7 +94,7 @@ def _number(frame: Any, i: int) -> int:
     return number
 
 
-def _instances(found: list[Any], place: str, left: Counter[str]) -> list[_Instance]:
+def _read_instances(found: list[Any], place: str, left: Counter[str]) -> list[_Instance]:
     instances = []
     for i, value in enumerate(found):
         where = f"{place}, instance {i}"
@@ -102,40 +102,38 @@ def _instances(found: list[Any], place: str, left: Counter[str]) -> list[_Instan
             raise InputError(f"{where} has no keypoints; export it again")
         left.update(value.keys() - _KNOWN)
         key = next((key_of(value[name]) for name in _ID_KEYS if name in value), None)
-        instances.append(_Instance(where, key, _body(value["keypoints"], value.get("keypoint_scores"), where)))
+        instances.append(_Instance(where, key, _read_body(value["keypoints"], value.get("keypoint_scores"), where)))
     return instances
 
 
-def _body(rows: Any, scores: Any, place: str) -> Body:
+def _read_body(rows: Any, scores: Any, place: str) -> Body:
     """(K, D + 1) of a list of points and one of scores, each perhaps in a list of one."""
-    rows = _unwrapped(rows)
+    rows = _unwrap_points(rows)
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise InputError(f"{place}: keypoints are not a list of points [x, y] or [x, y, z]; export it again")
     dims = len(rows[0]) if rows else 0
     if dims not in (2, 3) or any(len(row) != dims for row in rows):
         raise InputError(f"{place}: keypoints do not have 2 or 3 coordinates each; export it again")
     points = numbers([value for row in rows for value in row], f"{place}: keypoints").reshape(-1, dims)
-    weights = (
-        np.ones(len(points)) if scores is None else numbers(_unwrapped_scores(scores), f"{place}: keypoint_scores")
-    )
+    weights = np.ones(len(points)) if scores is None else numbers(_unwrap_scores(scores), f"{place}: keypoint_scores")
     if len(weights) != len(points):
         raise InputError(f"{place}: {len(weights)} scores for {len(points)} keypoints; export it again")
     with np.errstate(over="ignore", under="ignore"):
         return np.concatenate([points, weights[:, None]], axis=1).astype(np.float32)
 
 
-def _unwrapped(rows: Any) -> Any:
+def _unwrap_points(rows: Any) -> Any:
     """Points out of a list of one list of points."""
     nested = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], list) and rows[0]
     return rows[0] if nested and isinstance(rows[0][0], list) else rows
 
 
-def _unwrapped_scores(scores: Any) -> Any:
+def _unwrap_scores(scores: Any) -> Any:
     nested = isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list)
     return scores[0] if nested else scores
 
 
-def _same(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:
+def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:
     """The skeleton and dimensions of all instances."""
     odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
     if odd is not None:
@@ -143,20 +141,20 @@ def _same(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skel
             f"{odd.place} has keypoints of shape {odd.body[:, 1:].shape}, {instances[0].place} of "
             f"{instances[0].body[:, 1:].shape}; split the file"
         )
-    names = _names(meta)
+    names = _read_names(meta)
     count = len(instances[0].body) if instances else len(names) or 17
     dims = instances[0].body.shape[1] - 1 if instances else 2
     if names and len(names) != count:
         raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
     if names:
-        return match(names) or Skeleton("custom", names, _links(meta, count), side_pairs(names)), dims
+        return match(names) or Skeleton("custom", names, _read_links(meta, count), side_pairs(names)), dims
     skeleton = implied(count, *(BUILT_INS if dims == 2 else ()))
     if skeleton.name in BUILT_IN:
         report_change(f"the file does not name its keypoints; {count} in 2D are taken as {skeleton.name}")
     return skeleton, dims
 
 
-def _names(meta: Mapping[str, Any]) -> tuple[str, ...]:
+def _read_names(meta: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of `keypoint_id2name` {"0": name, ...}, or none."""
     table = meta.get("keypoint_id2name")
     if not isinstance(table, dict):
@@ -167,7 +165,7 @@ def _names(meta: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(unicode_text(str(name)) for name in names)
 
 
-def _links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], ...]:
+def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], ...]:
     """The limbs of `skeleton_links`, which count keypoints from 0; those that are no such pair are left out."""
     links = meta.get("skeleton_links")
     edges: dict[tuple[int, int], None] = {}

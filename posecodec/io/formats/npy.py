@@ -31,7 +31,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     points = unflattened(array, skeleton)
     skeleton = skeleton or guessed(points)
     sequence = PoseSequence.of(
-        points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_facts(array)
+        points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_describe_shape(array)
     )
     if fps is None:
         raise NoRateError(NO_RATE)
@@ -53,7 +53,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     write_atomic(path, encode_array(points), force)
 
 
-def _facts(array: NDArray[Any]) -> dict[str, Any]:
+def _describe_shape(array: NDArray[Any]) -> dict[str, Any]:
     """What says that a sequence was a `.npy`, and in which shape where that is not (T, P, K, D)."""
     shape = {2: "flat", 3: "TKD"}.get(array.ndim)
     return {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})

@@ -39,25 +39,25 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     fps: instead of the file's rate or timestamps, or where it has none. skeleton: instead of the file's.
     Raises InputError if an array is missing, of the wrong type, or larger than the file can hold.
     """
-    arrays = _members(read_bytes(path))
+    arrays = _read_members(read_bytes(path))
     if "positions" not in arrays:
         raise InputError(f"no array 'positions', only {sorted(arrays)}; rename the one that holds them")
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
         raise NoRateError(NO_RATE)
-    skeleton = skeleton or _skeleton(arrays)
+    skeleton = skeleton or _read_skeleton(arrays)
     points = unflattened(arrays["positions"], skeleton)
     if skeleton is None:
         skeleton = guessed(points)
     return PoseSequence.of(
         points,
-        fps=_fps(arrays) if fps is None else fps,
+        fps=_read_fps(arrays) if fps is None else fps,
         timestamps=arrays.get("timestamps") if fps is None else None,
         confidence=arrays.get("confidence"),
         skeleton=skeleton,
-        unit=_text(arrays, "unit", "unknown"),
-        up=_text(arrays, "up", "unknown"),
-        ids=_texts(arrays, "ids") if "ids" in arrays else None,
-        metadata=_metadata(arrays),
+        unit=_read_text(arrays, "unit", "unknown"),
+        up=_read_text(arrays, "up", "unknown"),
+        ids=_read_texts(arrays, "ids") if "ids" in arrays else None,
+        metadata=_read_metadata(arrays),
         exact=True,
     )
 
@@ -70,20 +70,20 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     arrays: dict[str, Any] = {
         "positions": sequence.positions,
         "confidence": sequence.confidence.astype("<f4"),
-        "unit": _as_text(sequence.unit),
-        "up": _as_text(sequence.up),
-        **_skeleton_arrays(sequence.skeleton),
-        "ids": _as_text(sequence.ids),
-        "metadata": _as_text(_json(sequence.metadata)),
+        "unit": _encode_text(sequence.unit),
+        "up": _encode_text(sequence.up),
+        **_encode_skeleton(sequence.skeleton),
+        "ids": _encode_text(sequence.ids),
+        "metadata": _encode_text(_encode_json(sequence.metadata)),
     }
     if sequence.fps is not None:
         arrays["fps"] = np.float64(sequence.fps)
     if sequence.timestamps is not None:
         arrays["timestamps"] = sequence.timestamps.astype("<f8")
-    write_atomic(path, _archive(arrays), force)
+    write_atomic(path, _encode_archive(arrays), force)
 
 
-def _archive(arrays: Mapping[str, Any]) -> bytes:
+def _encode_archive(arrays: Mapping[str, Any]) -> bytes:
     """An uncompressed zip whose entries carry no date, so that it depends on the arrays alone."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
@@ -92,7 +92,7 @@ def _archive(arrays: Mapping[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def _members(data: bytes) -> dict[str, NDArray[Any]]:
+def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that we know, by key; others are not read."""
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -114,21 +114,21 @@ def _check_member(info: zipfile.ZipInfo, available: int) -> None:
         raise InputError(f"{info.filename} states {info.file_size} bytes in a file of {available}; the file is damaged")
 
 
-def _skeleton(arrays: Arrays) -> Skeleton | None:
+def _read_skeleton(arrays: Arrays) -> Skeleton | None:
     """The skeleton the arrays describe, None where they name no keypoints (then the count decides)."""
-    name = _text(arrays, "skeleton", "")
+    name = _read_text(arrays, "skeleton", "")
     if "keypoints" not in arrays:
         return BUILT_IN.get(name)
-    known = Skeleton.custom(_texts(arrays, "keypoints"))
+    known = Skeleton.custom(_read_texts(arrays, "keypoints"))
     if known.name in BUILT_IN:
         return known
-    root = int(_numbers(arrays, "root").item()) if "root" in arrays else -1
-    edges, pairs = _index_pairs(arrays, "edges"), _index_pairs(arrays, "pairs")
+    root = int(_read_numbers(arrays, "root").item()) if "root" in arrays else -1
+    edges, pairs = _read_pairs(arrays, "edges"), _read_pairs(arrays, "pairs")
     return Skeleton(name or "custom", known.keypoints, edges, pairs, None if root < 0 else root)
 
 
-def _skeleton_arrays(skeleton: Skeleton) -> dict[str, Any]:
-    arrays: dict[str, Any] = {"keypoints": _as_text(skeleton.keypoints), "skeleton": _as_text(skeleton.name)}
+def _encode_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    arrays: dict[str, Any] = {"keypoints": _encode_text(skeleton.keypoints), "skeleton": _encode_text(skeleton.name)}
     if skeleton.keypoints == getattr(BUILT_IN.get(skeleton.name), "keypoints", None):
         return arrays
     arrays["edges"] = np.array(skeleton.edges, "<i8").reshape(-1, 2)
@@ -137,34 +137,34 @@ def _skeleton_arrays(skeleton: Skeleton) -> dict[str, Any]:
     return arrays
 
 
-def _fps(arrays: Arrays) -> float | None:
-    return float(_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays else None
+def _read_fps(arrays: Arrays) -> float | None:
+    return float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays else None
 
 
-def _index_pairs(arrays: Arrays, key: str) -> tuple[tuple[int, int], ...]:
+def _read_pairs(arrays: Arrays, key: str) -> tuple[tuple[int, int], ...]:
     if key not in arrays:
         return ()
-    rows = _numbers(arrays, key)
+    rows = _read_numbers(arrays, key)
     if rows.ndim != 2 or rows.shape[1] != 2:
         raise InputError(f"array {key!r} has shape {rows.shape}; (n, 2) keypoint indices are needed")
     return tuple((int(a), int(b)) for a, b in rows)
 
 
-def _numbers(arrays: Arrays, key: str, kinds: str = "iu") -> NDArray[Any]:
+def _read_numbers(arrays: Arrays, key: str, kinds: str = "iu") -> NDArray[Any]:
     array = arrays[key]
     if array.dtype.kind not in kinds:
         raise InputError(f"array {key!r} is of type {array.dtype}; numbers are needed")
     return array
 
 
-def _metadata(arrays: Arrays) -> dict[str, Any]:
-    values = json.loads(_text(arrays, "metadata", "{}"))
+def _read_metadata(arrays: Arrays) -> dict[str, Any]:
+    values = json.loads(_read_text(arrays, "metadata", "{}"))
     if not isinstance(values, dict):
         raise InputError(f"array 'metadata' holds a JSON {type(values).__name__}; an object {{...}} is needed")
     return values
 
 
-def _text(arrays: Arrays, key: str, default: str) -> str:
+def _read_text(arrays: Arrays, key: str, default: str) -> str:
     if key not in arrays:
         return default
     if arrays[key].dtype.kind != "U" or arrays[key].size != 1:
@@ -172,13 +172,13 @@ def _text(arrays: Arrays, key: str, default: str) -> str:
     return str(arrays[key].item())
 
 
-def _texts(arrays: Arrays, key: str) -> list[str]:
+def _read_texts(arrays: Arrays, key: str) -> list[str]:
     if arrays[key].dtype.kind not in "Uiu" or arrays[key].ndim != 1:
         raise InputError(f"array {key!r} is {arrays[key].dtype} {arrays[key].shape}; a list of unicode texts is needed")
     return [str(value) for value in arrays[key].tolist()]
 
 
-def _as_text(value: str | Sequence[str]) -> NDArray[Any]:
+def _encode_text(value: str | Sequence[str]) -> NDArray[Any]:
     plain = value if isinstance(value, str) else list(value)
     array = np.array(plain, np.str_)
     if array.tolist() != plain:
@@ -186,7 +186,7 @@ def _as_text(value: str | Sequence[str]) -> NDArray[Any]:
     return array
 
 
-def _json(metadata: Mapping[str, Any]) -> str:
+def _encode_json(metadata: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(metadata))
     except (TypeError, ValueError) as error:

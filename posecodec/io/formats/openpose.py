@@ -55,6 +55,7 @@ _NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
 _MAX_JSON, _MOST_RUNS = 1 << 24, 64
 
+_Bodies = list[tuple[str | None, Body]]
 _Person = dict[str, Any]
 """Key of a section in `_KEYS` -> its flat numbers, of those that are not empty; "person_id" -> its id or None."""
 
@@ -79,13 +80,13 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `openpose`: file names, and what else differs from OpenPose's defaults.
     Raises InputError if there is no such file or all are malformed, NoRateError without fps.
     """
-    files, naming = _folder_files(path) if path.is_dir() else _single_file(path)
+    files, naming = _list_folder(path) if path.is_dir() else _list_file(path)
     recording, size = _Recording(), 0
     for number, file in files.items():
         size += min(file.stat().st_size, _MAX_JSON) if file.exists() else 0
         _add_frame(recording, number, file)
-    sizes, dims = _sections(recording)
-    listed = {number: _bodies(recording, number, sizes, dims) for number in sorted(files)}
+    sizes, dims = _choose_sections(recording)
+    listed = {number: _build_bodies(recording, number, sizes, dims) for number in sorted(files)}
     _report(recording, files, dims)
     return sequence_of(
         listed,
@@ -94,7 +95,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         fps=fps,
         size=size,
         source="openpose",
-        facts=_facts(naming, sorted(files), recording.style),
+        facts=_collect_facts(naming, sorted(files), recording.style),
         unit="px" if dims == 2 else "unknown",
     )
 
@@ -106,11 +107,11 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     behind, and so are ids that are no numbers. Raises UsageError if the keypoints are not OpenPose's sections, the
     sequence has timestamps, or a keypoint at 0, 0 has confidence 0, which means missing.
     """
-    sizes = _sizes_of(sequence)
+    sizes = _count_sections(sequence)
     check_flat(sequence, "OpenPose", (2, 3))
     facts = facts_of(sequence, "openpose")
-    naming, first = _naming(facts), number_fact(facts, "first", 0)
-    frame = _frame_writer(sequence, facts, sizes)
+    naming, first = _choose_naming(facts), number_fact(facts, "first", 0)
+    frame = _make_frame_writer(sequence, facts, sizes)
     if Path(path).suffix.lower() == ".json":
         if sequence.frames != 1:
             raise UsageError(f"{path}: {sequence.frames} frames, and OpenPose has one to a file; name a folder")
@@ -135,8 +136,8 @@ def skeleton_of(sections: Mapping[str, int]) -> Skeleton:
     index = {name: k for k, name in enumerate(names)}
     whole = BUILT_IN["openpose137"]
     body = BUILT_IN[_BODIES.get(sections.get("pose", 0), "coco18")]
-    edges = dict.fromkeys([*_named(whole, whole.edges), *_named(body, body.edges)])
-    pairs = dict.fromkeys([*_named(whole, whole.pairs), *((names[a], names[b]) for a, b in side_pairs(names))])
+    edges = dict.fromkeys([*_name_pairs(whole, whole.edges), *_name_pairs(body, body.edges)])
+    pairs = dict.fromkeys([*_name_pairs(whole, whole.pairs), *((names[a], names[b]) for a, b in side_pairs(names))])
     return Skeleton(
         "custom",
         names,
@@ -158,11 +159,11 @@ def names_of(sections: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _named(skeleton: Skeleton, pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+def _name_pairs(skeleton: Skeleton, pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
     return [(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in pairs]
 
 
-def _folder_files(path: Path) -> tuple[dict[int, Path], Naming]:
+def _list_folder(path: Path) -> tuple[dict[int, Path], Naming]:
     names = sorted(p.name for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file())
     if not names:
         raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
@@ -170,7 +171,7 @@ def _folder_files(path: Path) -> tuple[dict[int, Path], Naming]:
     return {number: path / name for number, name in zip(frames, names, strict=True)}, naming
 
 
-def _single_file(path: Path) -> tuple[dict[int, Path], Naming]:
+def _list_file(path: Path) -> tuple[dict[int, Path], Naming]:
     if not _NAME.fullmatch(path.name):
         return {0: path}, _USUAL
     naming, frames = numbered([path.name], _NAME)
@@ -183,23 +184,23 @@ def _add_frame(recording: _Recording, number: int, file: Path) -> None:
         data = read_bytes(file)
         if len(data) > _MAX_JSON:
             raise InputError(f"has {len(data) >> 20} MB, too much for one frame; export it again")
-        recording.people[number] = _people(parse_json(data), recording)
+        recording.people[number] = _read_people(parse_json(data), recording)
     except (InputError, ValueError) as error:
         recording.malformed[number] = str(error)
 
 
-def _people(content: Any, recording: _Recording) -> list[_Person]:
+def _read_people(content: Any, recording: _Recording) -> list[_Person]:
     if not isinstance(content, dict) or not isinstance(content.get("people"), list):
         raise InputError(
             'holds no list "people"; expected an object {"version": ..., "people": [...]}, export it again'
         )
-    found = [_person(person, i, recording) for i, person in enumerate(content["people"])]
+    found = [_read_person(person, i, recording) for i, person in enumerate(content["people"])]
     recording.style.setdefault("version", content.get("version"))
     recording.left.update(content.keys() - {"version", "people"})
     return found
 
 
-def _person(person: Any, i: int, recording: _Recording) -> _Person:
+def _read_person(person: Any, i: int, recording: _Recording) -> _Person:
     if not isinstance(person, dict):
         raise InputError(f"person {i} is {type(person).__name__}, an object of sections was expected; export it again")
     recording.style.setdefault("keys", [_ALL_KEYS.index(key) for key in person if key in _ALL_KEYS])
@@ -214,32 +215,33 @@ def _person(person: Any, i: int, recording: _Recording) -> _Person:
     return found
 
 
-def _sections(recording: _Recording) -> tuple[dict[str, int], int]:
+def _choose_sections(recording: _Recording) -> tuple[dict[str, int], int]:
     """How many keypoints each section has (what most people have), and in how many dimensions."""
     counts: dict[str, Counter[int]] = {key: Counter() for key in _KEYS}
     for people in recording.people.values():
         for person in people:
             for key in person.keys() - {"person_id"}:
                 counts[key][len(person[key])] += 1
-    dims = 3 if any(counts[_key(s, 3)] for s in SECTIONS) and not any(counts[_key(s, 2)] for s in SECTIONS) else 2
-    found = {s: counts[_key(s, dims)].most_common(1)[0][0] for s in SECTIONS if counts[_key(s, dims)]}
+    flat, solid = (any(counts[_spell_key(s, d)] for s in SECTIONS) for d in (2, 3))
+    dims = 3 if solid and not flat else 2
+    found = {s: counts[_spell_key(s, dims)].most_common(1)[0][0] for s in SECTIONS if counts[_spell_key(s, dims)]}
     return found or {"pose": 25}, dims
 
 
-def _key(section: str, dims: int) -> str:
+def _spell_key(section: str, dims: int) -> str:
     return f"{section}_keypoints_{dims}d"
 
 
-def _bodies(recording: _Recording, number: int, sizes: Mapping[str, int], dims: int) -> list[tuple[str | None, Body]]:
+def _build_bodies(recording: _Recording, number: int, sizes: Mapping[str, int], dims: int) -> _Bodies:
     """A frame's people with their ids; none if one of them has another number of keypoints than most."""
-    found: list[tuple[str | None, Body]] = []
+    found: _Bodies = []
     for person in recording.people.get(number, []):
         parts: list[NDArray[Any]] = []
         for section, size in sizes.items():
-            part = person.get(_key(section, dims))
+            part = person.get(_spell_key(section, dims))
             if part is not None and len(part) != size:
                 recording.malformed[number] = (
-                    f"{_key(section, dims)} has {len(part)} keypoints where most have {size}; export it again"
+                    f"{_spell_key(section, dims)} has {len(part)} keypoints where most have {size}; export it again"
                 )
                 return []
             parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
@@ -263,7 +265,7 @@ def _report(recording: _Recording, files: Mapping[int, Path], dims: int) -> None
         report_change(f"not kept: {', '.join(left[:9])}")
 
 
-def _facts(naming: Naming, frames: Sequence[int], style: Mapping[str, Any]) -> dict[str, Any]:
+def _collect_facts(naming: Naming, frames: Sequence[int], style: Mapping[str, Any]) -> dict[str, Any]:
     facts = naming.facts(_USUAL)
     if frames[0]:
         facts["first"] = frames[0]
@@ -286,7 +288,7 @@ def _is_version(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < 1000
 
 
-def _sizes_of(sequence: PoseSequence) -> dict[str, int]:
+def _count_sections(sequence: PoseSequence) -> dict[str, int]:
     """How many keypoints each section of a sequence has. Raises UsageError if they are not named as OpenPose's."""
     sizes = dict.fromkeys(SECTIONS, 0)
     for name in sequence.skeleton.keypoints:
@@ -299,7 +301,7 @@ def _sizes_of(sequence: PoseSequence) -> dict[str, int]:
     return sizes
 
 
-def _naming(facts: Mapping[str, Any]) -> Naming:
+def _choose_naming(facts: Mapping[str, Any]) -> Naming:
     """As the files were named, if that makes file names that number frames."""
     naming = Naming.of_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
     name = naming.name(12)
@@ -311,9 +313,9 @@ def _naming(facts: Mapping[str, Any]) -> Naming:
     return naming if fits and match is not None and match[1] == naming.prefix else _USUAL
 
 
-def _frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
     """A function from frame index to the bytes of its file."""
-    keys, version, width = _written_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
+    keys, version, width = _choose_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
     named = writes_ids(sequence, facts)
     people = [id_value(key) for key in sequence.ids]
     if named and not all(isinstance(key, int) for key in people):
@@ -328,7 +330,7 @@ def _frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mappi
             filled: dict[str, list[Any]] = {}
             start = 0
             for section, size in sizes.items():
-                filled[_key(section, sequence.dims)] = row[start : start + size * width]
+                filled[_spell_key(section, sequence.dims)] = row[start : start + size * width]
                 start += size * width
             filled["person_id"] = [people[p] if named else -1]
             listed.append({key: filled.get(_OLD_KEYS.get(key, key), []) for key in keys})
@@ -338,12 +340,12 @@ def _frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mappi
     return frame
 
 
-def _written_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) -> list[str]:
+def _choose_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) -> list[str]:
     """The keys of a person: those of the file if they have room for every section, else those of version 1.3."""
     try:
         keys = [_ALL_KEYS[i] for i in facts["keys"] if i >= 0]
     except (KeyError, IndexError, TypeError):
         return list(_KEYS)
-    needed = {_key(section, dims) for section, size in sizes.items() if size}
+    needed = {_spell_key(section, dims) for section, size in sizes.items() if size}
     meant = {_OLD_KEYS.get(key, key) for key in keys}
     return keys if needed <= meant and len(meant) == len(keys) else list(_KEYS)

@@ -54,13 +54,13 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     Raises InputError if there are no such files, all are malformed, they hold `joints15`, or the rate is unknown.
     """
     scene = _Scene()
-    for number, data in _folder_files(path) if path.is_dir() else _tar_files(path):
+    for number, data in _read_folder(path) if path.is_dir() else _read_tar(path):
         _add_frame(scene, number, data)
     if not scene.bodies:
         raise InputError("no body3DScene_*.json in it; give the folder or tar that holds them")
     if len(scene.unreadable) == len(scene.bodies):
         raise InputError(f"all {len(scene.bodies)} files are malformed; check that they are Panoptic body3DScene JSON")
-    return _sequence(scene, _rate(scene.fps_types) if fps is None else fps, tar=not path.is_dir())
+    return _build_sequence(scene, _find_rate(scene.fps_types) if fps is None else fps, tar=not path.is_dir())
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -70,14 +70,14 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     need fps= to be read. People who are missing throughout leave no trace. Raises UsageError if the sequence is not
     3D coco19 with a known unit, y up or down, and a constant rate.
     """
-    points = _panoptic_positions(sequence)
+    points = _convert_positions(sequence)
     first = sequence.metadata.get("first_frame", 0)
     first = first if isinstance(first, int) and first >= 0 else 0
     files = {
-        f"body3DScene_{first + t:08d}.json": _frame_json(sequence, points, t, first) for t in range(sequence.frames)
+        f"body3DScene_{first + t:08d}.json": _encode_frame(sequence, points, t, first) for t in range(sequence.frames)
     }
     if Path(path).suffix.lower() == ".tar":
-        write_atomic(path, _tar(files), force)
+        write_atomic(path, _encode_tar(files), force)
     else:
         write_folder(path, files, force, lambda name: _NAME.fullmatch(name) is not None)
 
@@ -85,20 +85,20 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 def is_scene(folder: Path, deep: bool = True) -> bool:
     """Whether the folder, or the Studio's folder in it, or with `deep` any folder in it, holds `body3DScene_*.json`."""
     try:
-        found = _scene_folder(folder)
+        found = _find_scene(folder)
         return found is not None and (deep or found in (folder, folder / INNER_FOLDER))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
 
 
-def _scene_folder(folder: Path) -> Path | None:
+def _find_scene(folder: Path) -> Path | None:
     inner = sorted(p for p in folder.iterdir() if p.is_dir())
     first = [folder, folder / INNER_FOLDER, *inner]
     return next((f for f in first if f.is_dir() and any(_NAME.fullmatch(p.name) for p in f.iterdir())), None)
 
 
-def _folder_files(path: Path) -> Iterator[tuple[int, bytes]]:
-    folder = _scene_folder(path)
+def _read_folder(path: Path) -> Iterator[tuple[int, bytes]]:
+    folder = _find_scene(path)
     if folder is None:
         raise InputError("no file body3DScene_*.json in this folder; give the one that holds them")
     for file in sorted(folder.iterdir()):
@@ -107,7 +107,7 @@ def _folder_files(path: Path) -> Iterator[tuple[int, bytes]]:
             yield int(match[1]), file.read_bytes() if file.stat().st_size <= _MAX_JSON else b""
 
 
-def _tar_files(path: Path) -> Iterator[tuple[int, bytes]]:
+def _read_tar(path: Path) -> Iterator[tuple[int, bytes]]:
     check_file(path)
     with tarfile.open(path, mode="r|*") as archive:
         for member in archive:
@@ -122,18 +122,18 @@ def _add_frame(scene: _Scene, number: int, data: bytes) -> None:
         raise InputError(f"frame {number} is there twice; keep one recording to a folder or tar")
     scene.bodies[number] = {}
     try:
-        content = json.loads(data, parse_constant=_refuse_constant)
+        content = json.loads(data, parse_constant=_reject_constant)
         bodies = content["bodies"]
         if any("joints15" in body for body in bodies):
             raise InputError(f"frame {number} holds joints15 (the older format); only joints19 is read")
-        scene.bodies[number] = _bodies(bodies)
+        scene.bodies[number] = _read_bodies(bodies)
         if "fpsType" in content:
             scene.fps_types.add(str(content["fpsType"]))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, AttributeError):
         scene.unreadable.append(number)
 
 
-def _bodies(bodies: list[dict[str, Any]]) -> dict[str, Floats]:
+def _read_bodies(bodies: list[dict[str, Any]]) -> dict[str, Floats]:
     """id -> (19, 4). Raises ValueError, KeyError or TypeError if they are not what the format says."""
     found: dict[str, Floats] = {}
     for body in bodies:
@@ -144,11 +144,11 @@ def _bodies(bodies: list[dict[str, Any]]) -> dict[str, Floats]:
     return found
 
 
-def _refuse_constant(text: str) -> NoReturn:
+def _reject_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
 
 
-def _rate(fps_types: set[str]) -> float:
+def _find_rate(fps_types: set[str]) -> float:
     if len(fps_types) != 1 or not fps_types <= FPS.keys():
         raise NoRateError(
             f"the fpsType is {sorted(fps_types) or 'absent'}, expected one of {list(FPS)}; "
@@ -157,7 +157,7 @@ def _rate(fps_types: set[str]) -> float:
     return FPS[fps_types.pop()]
 
 
-def _sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
+def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
     people = together(scene.bodies, (19, 4))
     values = people.values
     values[~(values[..., 3] > 0)] = np.nan
@@ -180,7 +180,7 @@ def _sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
     )
 
 
-def _panoptic_positions(sequence: PoseSequence) -> NDArray[np.float32]:
+def _convert_positions(sequence: PoseSequence) -> NDArray[np.float32]:
     """(T, P, 19, 3) in centimeters, y down."""
     if sequence.skeleton.keypoints != COCO19.keypoints or sequence.dims != 3:
         found = f"{sequence.dims}D {sequence.skeleton.name!r}"
@@ -198,11 +198,11 @@ def _panoptic_positions(sequence: PoseSequence) -> NDArray[np.float32]:
     return points if sequence.up == "-y" else points * np.array([1, -1, -1], np.float32)
 
 
-def _frame_json(sequence: PoseSequence, points: NDArray[np.float32], t: int, first: int) -> bytes:
+def _encode_frame(sequence: PoseSequence, points: NDArray[np.float32], t: int, first: int) -> bytes:
     rate = sequence.rate
     kind = next((k for k, fps in FPS.items() if math.isclose(rate, fps, rel_tol=1e-9)), None)
     bodies = [
-        {"id": _body_id(key), "joints19": _joints19(points[t, p], weights)}
+        {"id": _body_id(key), "joints19": _encode_joints(points[t, p], weights)}
         for p, (key, weights) in enumerate(zip(sequence.ids, sequence.confidence[t], strict=True))
         if sequence.valid[t, p].any()
     ]
@@ -218,7 +218,7 @@ def _body_id(key: str) -> int | str:
     return number if str(number) == key else key
 
 
-def _joints19(points: NDArray[np.float32], confidence: NDArray[np.float32]) -> list[float]:
+def _encode_joints(points: NDArray[np.float32], confidence: NDArray[np.float32]) -> list[float]:
     """76 numbers, as short as float32 allows; 0, 0, 0, -1 where missing."""
     if (confidence[~np.isnan(points[:, 0])] <= 0).any():
         raise UsageError("a keypoint has a position but confidence <= 0, which means missing here; save as .npz")
@@ -227,7 +227,7 @@ def _joints19(points: NDArray[np.float32], confidence: NDArray[np.float32]) -> l
     return [float(str(value)) for value in rows.ravel()]
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
+def _encode_tar(files: dict[str, bytes]) -> bytes:
     """The files in a folder as the Studio names it, without dates or owners."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:

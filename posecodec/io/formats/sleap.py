@@ -43,13 +43,13 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     with hdf5.opened(path) as file:
         nodes = hdf5.texts(file, "node_names")
         names = hdf5.texts(file, "track_names") if "track_names" in file else []
-        positions, order = _tracks(file, len(nodes), len(names))
-        confidence = _scores(file, positions, order)
-        skeleton = _skeleton(file, nodes)
+        positions, order = _read_tracks(file, len(nodes), len(names))
+        confidence = _read_scores(file, positions, order)
+        skeleton = _read_skeleton(file, nodes)
         left = sorted(key for key in file if key not in _USED)
     if left:
         report_change(f"not kept: {', '.join(left[:10])}")
-    ids = _ids(names, positions.shape[1])
+    ids = _choose_ids(names, positions.shape[1])
     if fps is None:
         raise NoRateError(NO_RATE)
     return PoseSequence.of(
@@ -65,19 +65,19 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     )
 
 
-def _tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _read_tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Positions (T, P, K, 2), and the order of axes in the file."""
     stored = hdf5.numbers(file, "tracks", 4)
-    order = _order(file, stored.shape, nodes, names)
+    order = _find_order(file, stored.shape, nodes, names)
     positions = stored.transpose([order.index(axis) for axis in AXES])
     if not len(positions):
         raise InputError("data set /tracks has no frames; export it again")
     return usable(positions), order
 
 
-def _order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
+def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
     """The order of axes that the file states, or that fits the shape."""
-    stated = _stated(file)
+    stated = _read_stated_order(file)
     for order in [stated] if stated else ORDERS:
         sizes = dict(zip(order, shape, strict=True))
         if sizes["xy"] == 2 and sizes["node"] == nodes and names in (0, sizes["track"]):
@@ -89,7 +89,7 @@ def _order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[s
     )
 
 
-def _stated(file: Any) -> tuple[str, ...] | None:
+def _read_stated_order(file: Any) -> tuple[str, ...] | None:
     """The order in the attribute `dims`, None where there is none.
 
     It is JSON text of variable length, on which HDF5 can hang where a file is damaged: it is looked for in the bytes.
@@ -103,7 +103,7 @@ def _stated(file: Any) -> tuple[str, ...] | None:
     return orders[0]
 
 
-def _scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> NDArray[np.float32]:
+def _read_scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> NDArray[np.float32]:
     """Confidences (T, P, K): the point scores, 1 where a node has none (labeled by hand)."""
     axes = [axis for axis in order if axis != "xy"]
     if "point_scores" not in file:
@@ -116,7 +116,7 @@ def _scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> NDArr
     return scored(positions, scores, "score")
 
 
-def _skeleton(file: Any, nodes: list[str]) -> Skeleton:
+def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
     known = Skeleton.custom(nodes)
     if known.name != "custom" or "edge_inds" not in file or not hdf5.dataset(file, "edge_inds").size:
         return known
@@ -127,7 +127,7 @@ def _skeleton(file: Any, nodes: list[str]) -> Skeleton:
     return Skeleton("custom", known.keypoints, tuple((int(a), int(b)) for a, b in rows))
 
 
-def _ids(names: list[str], people: int) -> list[str]:
+def _choose_ids(names: list[str], people: int) -> list[str]:
     if not names:
         return [str(p) for p in range(people)]
     if len(set(names)) == len(names) and all(names):

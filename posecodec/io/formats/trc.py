@@ -67,11 +67,11 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: instead of DataRate. Raises InputError where counts and rows differ or a cell is no number, and says where.
     """
     table = _parse(read_bytes(path))
-    step, gaps = _steps(table.numbers)
-    points = usable(_placed(table, step))
+    step, gaps = _find_steps(table.numbers)
+    points = usable(_place_points(table, step))
     report_zeros(points)
-    rate = _rate(table.header) if fps is None else fps
-    facts = _facts(table, path.name, rate, step, gaps)
+    rate = _read_rate(table.header) if fps is None else fps
+    facts = _collect_facts(table, path.name, rate, step, gaps)
     unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
     _report_times(table, rate, step)
     return PoseSequence.of(
@@ -92,13 +92,13 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     _check_fits(sequence)
     found = sequence.metadata.get("trc")
     facts: Mapping[str, Any] = found if isinstance(found, dict) else {}
-    first, step = _fact(facts, "first_frame", 1), max(_fact(facts, "step", 1), 1)
-    kept = _kept_rows(sequence, facts, first, step)
+    first, step = _read_fact(facts, "first_frame", 1), max(_read_fact(facts, "step", 1), 1)
+    kept = _choose_rows(sequence, facts, first, step)
     rate, given = float(sequence.fps or 0), facts.get("start")
     start = float(given) if isinstance(given, int | float) and abs(given) < 1e12 else 0.0
     name = facts.get("name")
-    title = name if isinstance(name, str) and _fits(name) else Path(path).name
-    lines = [f"PathFileType\t4\t(X/Y/Z)\t{title}", *_header(sequence, facts, first, len(kept))]
+    title = name if isinstance(name, str) and _is_cell_text(name) else Path(path).name
+    lines = [f"PathFileType\t4\t(X/Y/Z)\t{title}", *_encode_header(sequence, facts, first, len(kept))]
     lines.append("Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in sequence.skeleton.keypoints))
     lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)))
     lines.append("")
@@ -117,11 +117,11 @@ def _parse(data: bytes) -> _Table:
     if cells[0].strip() != "PathFileType":
         raise InputError(f"line 1 begins with {cells[0]!r:.40}, PathFileType was expected; the file is not TRC")
     header = _read_header(lines)
-    names = _marker_names(lines, header)
-    return _rows(lines, header, "\t".join(cells[3:]).strip(), names)
+    names = _read_names(lines, header)
+    return _read_rows(lines, header, "\t".join(cells[3:]).strip(), names)
 
 
-def _next(lines: Lines, what: str) -> tuple[int, str]:
+def _take_line(lines: Lines, what: str) -> tuple[int, str]:
     for place, line in lines:
         if line.strip():
             return place, line.rstrip("\r\n")
@@ -130,9 +130,9 @@ def _next(lines: Lines, what: str) -> tuple[int, str]:
 
 def _read_header(lines: Lines) -> dict[str, str]:
     """The values of lines 2 and 3 by key, spelled as in KEYS."""
-    place, text = _next(lines, "the line of keys (DataRate ...)")
+    place, text = _take_line(lines, "the line of keys (DataRate ...)")
     keys = text.split()
-    _, text = _next(lines, "the values of DataRate and the other keys")
+    _, text = _take_line(lines, "the values of DataRate and the other keys")
     values = [cell.strip() for cell in text.rstrip("\t ").split("\t")]
     values = values if len(values) == len(keys) else text.split()
     if "DataRate" not in keys or len(values) != len(keys):
@@ -143,13 +143,13 @@ def _read_header(lines: Lines) -> dict[str, str]:
     return dict(zip(keys, values, strict=True))
 
 
-def _marker_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
-    place, text = _next(lines, "the names of the markers")
+def _read_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
+    place, text = _take_line(lines, "the names of the markers")
     cells = [cell.strip() for cell in text.split("\t")]
     if len(cells) < 3 or cells[0].lower() not in ("frame#", "frame"):
         raise InputError(f"line {place} is {text!r:.60}; Frame#, Time and the names between tabs were expected")
     names = [cell for cell in cells[2:] if cell]
-    stated = _stated(header, "NumMarkers")
+    stated = _read_count(header, "NumMarkers")
     if stated not in (None, len(names)) or not names:
         raise InputError(f"NumMarkers is {stated}, line {place} names {len(names)}; correct one of them")
     repeated = next((name for name, count in Counter(names).items() if count > 1), None)
@@ -158,11 +158,11 @@ def _marker_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
     return names
 
 
-def _stated(header: Mapping[str, str], key: str) -> int | None:
+def _read_count(header: Mapping[str, str], key: str) -> int | None:
     return whole(header[key], 3, f"{key}, a whole number,") if key in header else None
 
 
-def _rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
+def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
     width = 2 + 3 * len(names)
     numbers, times, values = array("q"), array("d"), array("f")
     places = short = 0
@@ -170,13 +170,13 @@ def _rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) ->
         cells = line.rstrip("\r\n").split("\t")
         if not line.strip() or (not numbers and not cells[0].strip()):
             continue  # a blank line, or that of the axes
-        full = _fitted(cells, width, place, line.endswith("\n"))
+        full = _fit_cells(cells, width, place, line.endswith("\n"))
         short += len(cells) < width
         numbers.append(whole(full[0], place, "the frame's number"))
         times.append(number(full[1], place, "the time"))
         places = max(places, decimals(full[1]))
         values.extend([number(cell, place) for cell in full[2:]])
-    stated = _stated(header, "NumFrames")
+    stated = _read_count(header, "NumFrames")
     if stated not in (None, len(numbers)) or not numbers:
         raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
     if short:
@@ -185,7 +185,7 @@ def _rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) ->
     return _Table(header, title, names, np.array(numbers), np.array(times), places, points)
 
 
-def _fitted(cells: Sequence[str], width: int, place: int, ended: bool) -> Sequence[str]:
+def _fit_cells(cells: Sequence[str], width: int, place: int, ended: bool) -> Sequence[str]:
     """The cells of a row, filled up where whole markers at its end are left out, without empty ones beyond."""
     lacking = width - len(cells)
     if lacking > 0 and lacking % 3 == 0 and ended and len(cells) > 2:
@@ -195,7 +195,7 @@ def _fitted(cells: Sequence[str], width: int, place: int, ended: bool) -> Sequen
     return cells[:width]
 
 
-def _steps(numbers: Ints) -> tuple[int, list[list[int]]]:
+def _find_steps(numbers: Ints) -> tuple[int, list[list[int]]]:
     """The difference of frame numbers, and the runs [first, last] of those without a row."""
     steps = np.diff(numbers)
     if (steps <= 0).any():
@@ -205,7 +205,7 @@ def _steps(numbers: Ints) -> tuple[int, list[list[int]]]:
     return step, [[int(numbers[i]) + 1, int(numbers[i + 1]) - 1] for i in np.flatnonzero(steps != step)]
 
 
-def _placed(table: _Table, step: int) -> NDArray[np.float32]:
+def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
     """(T, 1, K, 3) from the first number to the last."""
     places = (table.numbers - table.numbers[0]) // step
     count, rows, width = int(places[-1]) + 1, len(places), table.points[0].size
@@ -218,7 +218,7 @@ def _placed(table: _Table, step: int) -> NDArray[np.float32]:
     return points
 
 
-def _rate(header: Mapping[str, str]) -> float:
+def _read_rate(header: Mapping[str, str]) -> float:
     rate = number(header["DataRate"], 3, "DataRate, a number,")
     if not (math.isfinite(rate) and rate > 0):
         raise NoRateError(NO_RATE)
@@ -238,14 +238,14 @@ def _report_times(table: _Table, rate: float, step: int) -> None:
         )
 
 
-def _facts(table: _Table, name: str, rate: float, step: int, gaps: list[list[int]]) -> dict[str, Any]:
+def _collect_facts(table: _Table, name: str, rate: float, step: int, gaps: list[list[int]]) -> dict[str, Any]:
     """What is needed to write the file again and does not follow from the sequence."""
     first, start = int(table.numbers[0]), float(table.times[0])
-    defaults = _defaults(rate, first, len(table.numbers))
+    defaults = _describe_original(rate, first, len(table.numbers))
     extra = {
         key: value
         for key, value in table.header.items()
-        if key not in _OURS and not (key in defaults and _same(value, defaults[key]))
+        if key not in _OURS and not (key in defaults and _is_same(value, defaults[key]))
     }
     if table.header.get("Units", "") and table.header["Units"].lower() not in UNITS:
         extra["Units"] = table.header["Units"]
@@ -262,13 +262,13 @@ def _facts(table: _Table, name: str, rate: float, step: int, gaps: list[list[int
     return found | ({"header": extra} if extra else {})
 
 
-def _defaults(rate: float, first: int, frames: int) -> dict[str, str]:
+def _describe_original(rate: float, first: int, frames: int) -> dict[str, str]:
     """What the header says of the original data where nothing else is known."""
     same = plain(rate)
     return {"CameraRate": same, "OrigDataRate": same, "OrigDataStartFrame": str(first), "OrigNumFrames": str(frames)}
 
 
-def _same(a: str, b: str) -> bool:
+def _is_same(a: str, b: str) -> bool:
     try:
         return float(a) == float(b)
     except ValueError:
@@ -281,7 +281,7 @@ def _check_fits(sequence: PoseSequence) -> None:
         raise UsageError(f".trc holds one person in 3D, this is {found}; save as .npz or .csv")
     if sequence.fps is None:
         raise UsageError(".trc holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
-    wrong = next((n for n in sequence.skeleton.keypoints if not _fits(n)), None)
+    wrong = next((n for n in sequence.skeleton.keypoints if not _is_cell_text(n)), None)
     if wrong is not None:
         raise UsageError(f"the keypoint name {wrong!r:.60} does not fit in a cell; rename it or save as .npz")
     if (sequence.confidence[sequence.valid] != 1).any():
@@ -293,17 +293,17 @@ def _check_fits(sequence: PoseSequence) -> None:
         report_change(f".trc has no room for {' and '.join(left)}")
 
 
-def _fits(text: str) -> bool:
+def _is_cell_text(text: str) -> bool:
     """Whether a cell can hold the text and give it back."""
     return text == text.strip() and bool(text) and len(text.splitlines()) == 1 and "\t" not in text
 
 
-def _fact(facts: Mapping[str, Any], key: str, default: int) -> int:
+def _read_fact(facts: Mapping[str, Any], key: str, default: int) -> int:
     value = facts.get(key)
     return value if type(value) is int and abs(value) < 1 << 40 else default
 
 
-def _kept_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, step: int) -> list[int]:
+def _choose_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, step: int) -> list[int]:
     """The frames to write: all but those that had no row, if nothing is there still."""
     gaps = facts.get("gaps")
     gone: set[int] = set()
@@ -315,7 +315,7 @@ def _kept_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, ste
     return [t for t in range(sequence.frames) if t not in gone]
 
 
-def _header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: int) -> list[str]:
+def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: int) -> list[str]:
     """The lines of keys and values."""
     rate = float(sequence.fps or 0)
     extra = facts.get("header")
@@ -325,10 +325,14 @@ def _header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: 
         "NumFrames": str(rows),
         "NumMarkers": str(len(sequence.skeleton)),
         "Units": sequence.unit,
-    } | _defaults(rate, first, rows)
+    } | _describe_original(rate, first, rows)
     for key, value in extra.items():
         usable_value = (
-            isinstance(value, str) and _fits(value) and isinstance(key, str) and _fits(key) and " " not in key
+            isinstance(value, str)
+            and _is_cell_text(value)
+            and isinstance(key, str)
+            and _is_cell_text(key)
+            and " " not in key
         )
         if usable_value and (key not in _OURS or (key == "Units" and sequence.unit == "unknown")):
             values[key] = value

@@ -51,13 +51,13 @@ def sequence_of(
     source, facts: the format's name, and what its writer needs. most: the largest usual confidence.
     Raises InputError if frame numbers and ids are out of all proportion to what there is.
     """
-    frames, tracked = _identified(listed)
+    frames, tracked = _identify_bodies(listed)
     _check_memory(frames, len(skeleton) * (dims + 1), size)
     people = together(frames, (len(skeleton), dims + 1))
-    positions, confidence = _usable(people.values, most)
+    positions, confidence = _clean_values(people.values, most)
     known = {
         **facts,
-        **({"tracked": True} if tracked and not _ids_tell(~np.isnan(positions[..., 0]), people.ids) else {}),
+        **({"tracked": True} if tracked and not _is_telling(~np.isnan(positions[..., 0]), people.ids) else {}),
     }
     sequence = PoseSequence(
         positions,
@@ -119,10 +119,10 @@ def id_value(key: str) -> int | str:
 
 def writes_ids(sequence: PoseSequence, facts: Mapping[str, Any]) -> bool:
     """Whether to write ids: where they say more than list order does, or the file had them."""
-    return facts.get("tracked") is True or _ids_tell(sequence.valid, sequence.ids)
+    return facts.get("tracked") is True or _is_telling(sequence.valid, sequence.ids)
 
 
-def _ids_tell(valid: Bools, ids: Sequence[str]) -> bool:
+def _is_telling(valid: Bools, ids: Sequence[str]) -> bool:
     """Whether ids say more than the list order of those seen in each frame."""
     seen = np.asarray(valid.any(axis=2))
     gaps = bool((~seen[:, :-1] & seen[:, 1:]).any())
@@ -273,7 +273,7 @@ def implied(count: int, *names: str) -> Skeleton:
     return next((s for s in known if len(s) == count), None) or Skeleton("custom", tuple(str(k) for k in range(count)))
 
 
-def _identified(listed: Listed) -> tuple[Frames, bool]:
+def _identify_bodies(listed: Listed) -> tuple[Frames, bool]:
     """Each frame's bodies by id, and whether that is the file's own: else it is the list order, and that is reported."""
     keys = [[key for key, _ in bodies] for bodies in listed.values()]
     total = sum(len(frame) for frame in keys)
@@ -301,7 +301,7 @@ def _check_memory(frames: Frames, width: int, size: int) -> None:
         )
 
 
-def _usable(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _clean_values(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Positions and confidence of (..., D + 1), never to be written again; reports what no pose can have."""
     positions = np.ascontiguousarray(values[..., :-1])
     infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)

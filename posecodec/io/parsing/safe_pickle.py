@@ -128,7 +128,7 @@ class _Machine:
         target = self.stack[-1]
         if type(target) is not dict:
             raise TypeError(f"entries for a {type(target).__name__}, not a dict")
-        target.update(_dict(items))
+        target.update(_build_dict(items))
 
     def put(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
@@ -157,7 +157,7 @@ class _Machine:
         if not isinstance(unbuilt, _Unbuilt) or type(state) is not tuple:
             raise TypeError(f"a state for a {type(unbuilt).__name__}")
         self._spend(state)
-        value = _array(*state[-4:]) if unbuilt.text is None else _dtype(unbuilt.text, *state[1:5])
+        value = _build_array(*state[-4:]) if unbuilt.text is None else _build_dtype(unbuilt.text, *state[1:5])
         self.stack.append(value)
         self.memo.update(dict.fromkeys(unbuilt.slots, value))
 
@@ -168,19 +168,19 @@ class _Machine:
             raise InputError(f"{self.what} makes more data than it holds; it is no pose data")
 
 
-def _dict(items: list[Any]) -> dict[Any, Any]:
+def _build_dict(items: list[Any]) -> dict[Any, Any]:
     keys = items[::2]
     if len(items) % 2 or not all(type(key) in _KEYS for key in keys):
         raise TypeError("a dict has a key that is neither text nor a number")
     return dict(zip(keys, items[1::2], strict=True))
 
 
-def _bytes(value: Any) -> Any:
+def _encode_bytes(value: Any) -> Any:
     """Python 2 wrote bytes as text of the same codes."""
     return value.encode("latin1") if isinstance(value, str) else value
 
 
-def _no_bytes() -> bytes:
+def _make_empty_bytes() -> bytes:
     """Old protocols write empty bytes as a call without arguments."""
     return b""
 
@@ -191,27 +191,27 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def _announced_array(kind: Any, shape: Any, code: Any) -> _Unbuilt:
+def _announce_array(kind: Any, shape: Any, code: Any) -> _Unbuilt:
     if not isinstance(kind, _Name) or kind.call != "ndarray":
         raise TypeError("an array that is no plain ndarray")
     return _Unbuilt()
 
 
-def _announced_dtype(text: Any, *_: Any) -> _Unbuilt:
+def _announce_dtype(text: Any, *_: Any) -> _Unbuilt:
     text = text.decode("latin1") if isinstance(text, bytes) else text
     if not isinstance(text, str) or not _DTYPE.fullmatch(text):
         raise TypeError(f"values of type {text!r:.40}")
     return _Unbuilt(text)
 
 
-def _dtype(text: str, order: Any, *parts: Any) -> np.dtype[Any]:
+def _build_dtype(text: str, order: Any, *parts: Any) -> np.dtype[Any]:
     order = order.decode("latin1") if isinstance(order, bytes) else order
     if order not in ("<", ">", "|", "=") or any(part is not None for part in parts):
         raise TypeError(f"values of a structured {text}")
     return np.dtype(text if text[0] == "O" else order + text)
 
 
-def _array(shape: Any, dtype: Any, fortran: Any, data: Any) -> NDArray[Any] | list[Any]:
+def _build_array(shape: Any, dtype: Any, fortran: Any, data: Any) -> NDArray[Any] | list[Any]:
     """An array from its state. Sizes are those of the data that are there."""
     if not isinstance(dtype, np.dtype):
         raise TypeError("an array without a dtype")
@@ -220,7 +220,7 @@ def _array(shape: Any, dtype: Any, fortran: Any, data: Any) -> NDArray[Any] | li
         if type(data) is not list or len(data) != count:
             raise ValueError(f"an array of shape {shape!r:.80} with other items than that")
         return data
-    return _view(_bytes(data), dtype, shape, "F" if fortran else "C")
+    return _view(_encode_bytes(data), dtype, shape, "F" if fortran else "C")
 
 
 def _count(shape: Any) -> int:
@@ -239,25 +239,25 @@ def _view(data: Any, dtype: np.dtype[Any], shape: Any, order: Any) -> NDArray[An
     return array
 
 
-def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
+def _read_buffer(data: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
     if not isinstance(dtype, np.dtype) or dtype.hasobject or axes is not None:
         raise TypeError("an array of no plain layout")
     return _view(data, dtype, shape, order)
 
 
-def _scalar(dtype: Any, data: Any = b"") -> Any:
+def _build_scalar(dtype: Any, data: Any = b"") -> Any:
     if not isinstance(dtype, np.dtype) or dtype.hasobject:
         raise TypeError("a number without a dtype")
-    return _view(_bytes(data), dtype, (), "C").item()
+    return _view(_encode_bytes(data), dtype, (), "C").item()
 
 
 _REDUCE: dict[str, Callable[..., Any]] = {
     "encode": _encode,
-    "bytes": _no_bytes,
-    "_reconstruct": _announced_array,
-    "dtype": _announced_dtype,
-    "scalar": _scalar,
-    "_frombuffer": _from_buffer,
+    "bytes": _make_empty_bytes,
+    "_reconstruct": _announce_array,
+    "dtype": _announce_dtype,
+    "scalar": _build_scalar,
+    "_frombuffer": _read_buffer,
 }
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": lambda m, _: m.stack.append(_MARK),
@@ -266,7 +266,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "EMPTY_DICT": lambda m, _: m.stack.append({}),
     "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
     "LIST": lambda m, _: m.stack.append(m._above_mark()),
-    "DICT": lambda m, _: m.stack.append(_dict(m._above_mark())),
+    "DICT": lambda m, _: m.stack.append(_build_dict(m._above_mark())),
     "TUPLE": lambda m, _: m.stack.append(tuple(m._above_mark())),
     "TUPLE1": lambda m, _: m.stack.append(tuple(m._last(1))),
     "TUPLE2": lambda m, _: m.stack.append(tuple(m._last(2))),
