@@ -24,7 +24,8 @@ from posecodec.bitstream import presence as payload
 from posecodec.coders import chunk as chunks
 from posecodec.coders.body_parts import plain_name
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, COCO19, MEDIAPIPE33, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
 
 GOALS = {
     3: tuple({"max_error": v} for v in (1.0, 5.0, 20.0)) + tuple({"mean_error": v} for v in (10.0, 25.0, 50.0)),

@@ -27,7 +27,7 @@ from posecodec.bench.data import load_split
 from posecodec.bitstream import container
 from posecodec.coders.windows.bitplanes import index_of
 from posecodec.coders.windows.frequency_bands import spans
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.train.cameras import load_cameras, project
 from posecodec.train.data import load_clips
 

@@ -37,7 +37,8 @@ from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.io.filesystem import read_file, write_atomic
 from posecodec.pose.orientation import guess_up
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton, missing_for
+from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.tracks import find_tracks
 from posecodec.ratecontrol.search import cheapest, largest_within
 from posecodec.ratecontrol.target import Goal

@@ -12,7 +12,7 @@ from posecodec.coders.windows.stream import Tables
 from posecodec.coders.windows.tokenizer import MOST_LEVELS, tensors_of
 from posecodec.networks.refiner import Refiner, RefinerConfig
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train.latents import empty_prior, fit_bands, fit_body, usual_of
 

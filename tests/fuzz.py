@@ -178,7 +178,7 @@ def seeds() -> dict[str, list[Callable[[], bytes]]]:
 
 
 def body25():  # noqa: ANN201
-    from posecodec.pose.skeleton import BODY25
+    from posecodec.pose.skeletons.builtin import BODY25
 
     return BODY25
 

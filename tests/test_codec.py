@@ -25,7 +25,7 @@ from posecodec.coders.windows.tokenizer import Tokenizer
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, UsageError, WeightsError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, COCO17, COCO19, Skeleton
+from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.pose.tracks import LONGEST_GAP, find_tracks
 from posecodec.ratecontrol.target import Goal
@@ -517,7 +517,7 @@ def test_an_unsupported_skeleton_says_what_to_pass(tiny_codec):
 
 
 @pytest.mark.parametrize("goal", GOALS[1:], ids=lambda goal: next(iter(goal), "quality"))
-@pytest.mark.parametrize("skeleton", [BODY25, COCO17, Skeleton.custom(1), Skeleton.custom(40)], ids=lambda s: s.name)
+@pytest.mark.parametrize("skeleton", [BODY25, COCO17, build_skeleton(1), build_skeleton(40)], ids=lambda s: s.name)
 @pytest.mark.parametrize("dims", [2, 3])
 def test_without_tokens_any_skeleton_is_coded(goal, skeleton, dims):
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from posecodec.analysis.metrics import jerk
 from posecodec.errors import InputError
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Bools, Floats
 
 Points = NDArray[np.floating]

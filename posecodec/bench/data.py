@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from posecodec import io
 from posecodec.errors import InputError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 
 Points = NDArray[np.float32]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.typing import Floats
 
@@ -83,7 +84,7 @@ def markers(frames: int = 2000, seed: int = 0) -> PoseSequence:
     for _ in range(frames // 40):
         start, marker = int(rng.integers(0, frames)), int(rng.integers(0, 42))
         points[start : start + int(rng.integers(5, 60)), marker] = np.nan
-    return PoseSequence.of(points, fps=200, skeleton=Skeleton.custom(42), unit="mm", up="y")
+    return PoseSequence.of(points, fps=200, skeleton=build_skeleton(42), unit="mm", up="y")
 
 
 def confidences(rng: np.random.Generator, frames: int, keypoints: int, rate: float) -> Floats:
@@ -121,7 +122,7 @@ def signer(frames: int = 500, seed: int = 0) -> PoseSequence:
     face = face + np.einsum("tm,mkd->tkd", 2.0 * smooth(rng, frames, 6, 25.0, 2.0), modes)
     points = np.concatenate([arms, *hands, face], axis=1) + [640, 360]
     points += rng.normal(scale=0.33, size=points.shape)
-    return PoseSequence.of(points, fps=25, skeleton=Skeleton.custom(178), unit="px", up="-y")
+    return PoseSequence.of(points, fps=25, skeleton=build_skeleton(178), unit="px", up="-y")
 
 
 def _centered(points: Floats) -> Floats:

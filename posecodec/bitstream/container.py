@@ -19,7 +19,8 @@ import zstandard
 
 from posecodec.errors import CorruptError, InputError, PosecodecError
 from posecodec.pose.sequence import AXES, UNITS, mean_rate
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
 MAGIC, VERSION = b"PSC", 2

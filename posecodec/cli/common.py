@@ -177,8 +177,8 @@ def _named_as(sequence: PoseSequence, name: str) -> PoseSequence:
     """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
     from dataclasses import replace
 
-    from posecodec.pose.skeletons.files import named
+    from posecodec.pose.skeletons.files import resolve_skeleton
 
-    skeleton = named(name)
+    skeleton = resolve_skeleton(name)
     unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))
     return replace(sequence, skeleton=skeleton) if unnamed else sequence.mapped_to(skeleton)

@@ -59,11 +59,11 @@ def convert(
 def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool) -> None:
     """Write a procedurally generated walk, for trying things out."""
     from posecodec import io
-    from posecodec.pose.skeletons.files import named
+    from posecodec.pose.skeletons.files import resolve_skeleton
     from posecodec.pose.synthetic import filmed as seen
     from posecodec.pose.synthetic import walk
 
     made = walk(frames=frames, people=people)
     made = seen(made) if filmed else made
-    io.save(made.mapped_to(named(skeleton)), file, format=to, force=force)
+    io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
     click.echo(f"{file}: {frames} frames, {how_many(people)}")

@@ -180,7 +180,8 @@ def _promise_of(settings: Settings, unit: str) -> tuple[str, float]:
 
 def _weights_of(sequence: PoseSequence, levels: int | None) -> str | None:
     """Token weights for a recording: those of its dimensions if they can code its keypoints, or if tokens are asked for."""
-    from posecodec.pose.skeleton import COCO19, missing_for
+    from posecodec.pose.skeleton import missing_for
+    from posecodec.pose.skeletons.builtin import COCO19
 
     return f"body{sequence.dims}d" if levels is not None or not missing_for(sequence.skeleton, COCO19) else None
 

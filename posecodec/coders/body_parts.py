@@ -31,7 +31,8 @@ from posecodec.coders.transform.stream import (
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.kinematics.bones import Polar
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
 from posecodec.signal.quantization import qp_of_step, step_of_qp
 from posecodec.typing import Floats

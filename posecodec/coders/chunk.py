@@ -30,7 +30,8 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.bones import Polar
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.quantization import qp_of_step
 from posecodec.typing import Floats
 

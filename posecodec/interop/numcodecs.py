@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.pose.sequence import AXES, UNITS, PoseSequence
-from posecodec.pose.skeleton import Skeleton, by_name
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton, get_builtin
 from posecodec.ratecontrol.target import Goal
 
 try:
@@ -129,7 +130,7 @@ class PoseArray(Codec):  # type: ignore[misc]
     def _skeleton(self) -> Skeleton | None:
         if self.skeleton is None:
             return None
-        return by_name(self.skeleton) if isinstance(self.skeleton, str) else Skeleton.custom(self.skeleton)
+        return get_builtin(self.skeleton) if isinstance(self.skeleton, str) else build_skeleton(self.skeleton)
 
     def _seen(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array as (T, K, D) or (T, P, K, D). Raises InputError where it is neither."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.pose.sequence import AXES, UNITS, PoseSequence
 from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Floats
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ def _attrs(sequence: PoseSequence, kept: Mapping[str, Any]) -> dict[str, Any]:
     attrs |= {} if sequence.fps is None else {"fps": sequence.fps}
     skeleton, others = sequence.skeleton, {k: v for k, v in sequence.metadata.items() if k != WHOLE}
     ours: dict[str, Any] = {"unit": sequence.unit, "up": sequence.up}
-    if skeleton != Skeleton.custom(skeleton.keypoints):
+    if skeleton != build_skeleton(skeleton.keypoints):
         ours["skeleton"] = {name: getattr(skeleton, name) for name in ("name", "edges", "pairs", "root")}
     ours |= {"metadata": others} if others else {}
     ours |= {"timed": True} if sequence.timestamps is not None else {}
@@ -347,8 +348,8 @@ def _report_others(ds: Any) -> None:
 def _skeleton(names: list[str] | None, count: int, told: Any) -> Skeleton:
     """The skeleton of the names, with what the attributes tell of it where that fits."""
     if names is None:
-        return Skeleton.custom(count)
-    plain = Skeleton.custom(names)
+        return build_skeleton(count)
+    plain = build_skeleton(names)
     told = _mapping(told)
     if not told:
         return plain

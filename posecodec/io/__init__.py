@@ -17,7 +17,7 @@ from posecodec.io.detect import Guess, detect
 from posecodec.io.filesystem import AnyPath, write_atomic
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.files import named
+from posecodec.pose.skeletons.files import resolve_skeleton
 
 __all__ = ["FORMATS", "Format", "Guess", "detect", "format_of", "load", "origin", "save", "write_atomic"]
 
@@ -101,7 +101,7 @@ def load(
     """
     name = format_of(path, format)
     native = skeleton == "native" and name == "bvh"
-    wanted = named(skeleton) if isinstance(skeleton, str) and not native else skeleton
+    wanted = resolve_skeleton(skeleton) if isinstance(skeleton, str) and not native else skeleton
     options: dict[str, Any] = {
         "fps": fps, "unit": unit, "skeleton": wanted, "rig": "native" if native else None, "item": item,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from torch import Tensor
 from posecodec.networks import heatmap
 from posecodec.networks.config import ModelConfig, Volume
 from posecodec.networks.vqgan import VQGAN
-from posecodec.pose.skeleton import BUILT_IN
+from posecodec.pose.skeletons.builtin import BUILT_IN
 
 
 def volume_of(points: Tensor, there: Tensor, config: ModelConfig, volume: Volume) -> Tensor:

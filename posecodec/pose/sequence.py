@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.typing import Bools, Floats
 
 UNITS = ("unknown", "mm", "cm", "m", "px", "in")
@@ -96,7 +97,7 @@ class PoseSequence:
         if weights.shape != missing.shape:
             raise InputError(f"confidence has shape {given}; positions {points.shape} need {missing.shape}")
         if skeleton is None:
-            skeleton = COCO19 if count == len(COCO19) else Skeleton.custom(count)
+            skeleton = COCO19 if count == len(COCO19) else build_skeleton(count)
         return PoseSequence(
             points,
             np.where(missing, np.float32(0), weights).astype(np.float32),

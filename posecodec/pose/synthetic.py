@@ -12,7 +12,7 @@ import numpy as np
 
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
 # The figure in mm: 1.7 m tall, segments in proportion to stature after Winter 2009, figure 4.1.

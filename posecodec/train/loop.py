@@ -21,7 +21,7 @@ from torch import Tensor, distributed
 from posecodec.networks.heatmap_io import encode_points, volume_of
 from posecodec.networks.vqgan import VQGAN
 from posecodec.pose.orientation import RADIUS_SHARE
-from posecodec.pose.skeleton import by_name
+from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import checkpoint, data, losses, views
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
@@ -40,7 +40,7 @@ class Trainer:
         self.config, self.device = config, torch.device(device)
         self.rank = int(os.environ.get("RANK", "0"))
         self.ranks = int(os.environ.get("WORLD_SIZE", "1"))
-        self.skeleton = by_name(config.data.skeleton)
+        self.skeleton = get_builtin(config.data.skeleton)
         clips = data.load_clips(config.data.train, self.skeleton)
         self.bones = data.bone_shares(clips, self.skeleton)
         self.motion = data.canonicalize(clips, self.skeleton, self.bones)

@@ -45,7 +45,7 @@ from posecodec.kinematics.bones import (
     turned,
     world_bones,
 )
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
 from posecodec.train.commit import commit
 from posecodec.train.data import load_clips
@@ -244,7 +244,7 @@ def others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sa
             points = points @ np.linalg.qr(rng.normal(size=(3, 3)))[0][:, :2]
         if rng.random() < 0.5:
             points = points + rng.normal(size=points.shape) * 10 ** rng.uniform(-1, 1)
-        plan = plan_graph(points, Skeleton.custom(points.shape[1]))
+        plan = plan_graph(points, build_skeleton(points.shape[1]))
         size = plan.scale * float(np.abs(points - points.mean(axis=(0, 1))).mean())
         index = int(16 * np.log2(size * 10 ** rng.uniform(-3.3, -0.6)))
         samples.append(Sample(plan.channels, plan.prior, plan.pinned, index, False, True))

@@ -20,7 +20,8 @@ from posecodec.errors import InputError
 from posecodec.kinematics.bones import Tree
 from posecodec.networks.config import from_dict
 from posecodec.networks.refiner import RefinerConfig
-from posecodec.pose.skeleton import Skeleton, by_name
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import data, views
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.commit import commit
@@ -70,7 +71,7 @@ class Source:
     """Draws augmented windows (B, LENGTH, K, D) of usual size: in mm, or as cameras see them."""
 
     def __init__(self, config: TokenTraining) -> None:
-        self.config, self.skeleton = config, by_name(config.data.skeleton)
+        self.config, self.skeleton = config, get_builtin(config.data.skeleton)
         clips = data.load_clips(config.data.train, self.skeleton)
         self.motion = data.canonicalize(clips, self.skeleton, data.bone_shares(clips, self.skeleton))
         self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None

@@ -14,7 +14,8 @@ from posecodec.analysis.diagnostics import findings
 from posecodec.analysis.repair import zeros_missing
 from posecodec.errors import DataWarning
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
 FACTS = {"fps": 30.0, "unit": "mm", "up": "y"}
@@ -310,7 +311,7 @@ def test_names_out_of_the_file_stay_in_one_line():
 @pytest.mark.parametrize(("frames", "people", "keypoints"), [(1, 1, 1), (1, 3, 19), (2, 2, 1), (3, 1, 1), (200, 3, 1)])
 def test_small_recordings(frames, people, keypoints, dims):
     x = points(frames, people)[:, :, :keypoints, :dims]
-    skeleton = COCO19 if keypoints == 19 else Skeleton.custom(keypoints)
+    skeleton = COCO19 if keypoints == 19 else build_skeleton(keypoints)
     unit = "mm" if dims == 3 else "px"
     assert findings(PoseSequence.of(x, fps=30, skeleton=skeleton, unit=unit)) == []
 

@@ -13,7 +13,8 @@ from posecodec.analysis import metrics
 from posecodec.analysis.metrics import compare, error_per_keypoint
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO17, COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19
 
 LINE = Skeleton("line", ("a", "b", "c"), edges=((0, 1), (1, 2)), root=0)
 

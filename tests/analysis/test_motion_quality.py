@@ -21,7 +21,7 @@ from posecodec.analysis.motion_quality import (
     spectrum_distance,
 )
 from posecodec.errors import InputError
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 
 FPS = 30.0

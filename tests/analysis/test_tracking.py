@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from posecodec.analysis.tracking import assign, follow
 from posecodec.errors import DataWarning, InputError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
 
@@ -139,7 +139,7 @@ def test_everything_else_is_kept():
 
 def test_single_keypoints_can_be_followed():
     x = crossing()[:, :, :1]
-    sequence = PoseSequence.of(x[:, ::-1], fps=30, skeleton=Skeleton.custom(1))
+    sequence = PoseSequence.of(x[:, ::-1], fps=30, skeleton=build_skeleton(1))
     assert same_people(followed(sequence), x)
 
 

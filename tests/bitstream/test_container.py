@@ -29,7 +29,8 @@ from posecodec.bitstream.container import (
 )
 from posecodec.errors import CorruptError, InputError
 from posecodec.pose.sequence import AXES, UNITS
-from posecodec.pose.skeleton import BUILT_IN, COCO17, COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19, build_skeleton
 
 PLAIN = Header(
     b"\x01\x02\x03\x04", b"", 3, "mm", "y", "y", COCO19, 30.0, None, 300, ("0",), (Track(0, 0, 300),)
@@ -107,7 +108,7 @@ def varint(value):
 
 
 def test_more_keypoints_than_fit_are_refused_both_ways():
-    many = Skeleton.custom(container.MOST_KEYPOINTS + 1)
+    many = build_skeleton(container.MOST_KEYPOINTS + 1)
     with pytest.raises(InputError, match="2049 keypoints"):
         write(variant(skeleton=many), [Chunk(b"")])
     head = container._packed(container._skeleton_json(many))

@@ -22,7 +22,8 @@ from posecodec.coders.windows import stream
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, COCO19, MEDIAPIPE33, SMPL22, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol.target import Goal
 
@@ -256,7 +257,7 @@ def test_forged_anchors(runs):
 def test_parts_of_a_skeleton_that_has_none():
     encoded = CODEC.encode(SOLID, max_error=20.0)
     data = container.read(encoded.data)[1][0].base
-    for skeleton in (Skeleton.custom(K), Skeleton("x", tuple(f"x{i}" for i in range(K)))):
+    for skeleton in (build_skeleton(K), Skeleton("x", tuple(f"x{i}" for i in range(K)))):
         refused(forged(encoded, data, skeleton=skeleton))
     refused(forged(CODEC.encode(walk(T), max_error=20.0), data))
 

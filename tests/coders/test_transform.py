@@ -36,7 +36,8 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.kinematics.bones import Polar, Tree, bones_of, heading, logs, turned
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO17, COCO19, SMPL22, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.signal.dct import LONGEST, SIZES, choose_sizes, dct, dst, options
 from posecodec.signal.quantization import step_of_qp
@@ -157,7 +158,7 @@ def spans(count, edges):
     return group == set(range(count))
 
 
-ANY_SKELETONS = [Skeleton.custom(n) for n in (1, 2, 19, 178)] + [COCO17, COCO19, SMPL22, CIRCLE, LOOSE]
+ANY_SKELETONS = [build_skeleton(n) for n in (1, 2, 19, 178)] + [COCO17, COCO19, SMPL22, CIRCLE, LOOSE]
 
 
 @pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
@@ -439,7 +440,7 @@ RECORDINGS = {
     "any": sequence_of(wander(60, 21).reshape(60, 7, 3), LOOSE),
     "any with gaps": sequence_of(with_gaps(wander(60, 21).reshape(60, 7, 3)), LOOSE),
     "one frame": sequence_of(BODY[:1]),
-    "one keypoint": sequence_of(BODY[:, :1], Skeleton.custom(1)),
+    "one keypoint": sequence_of(BODY[:, :1], build_skeleton(1)),
 }
 
 

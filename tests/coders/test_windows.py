@@ -31,7 +31,7 @@ from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.body_frame import boxed, unboxed
 from posecodec.kinematics.body_model import Motion, State
 from posecodec.pose.orientation import turn
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
 
@@ -645,7 +645,7 @@ import numpy as np
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.coders.windows import stream
 from posecodec import zoo
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.coders.windows.tokenizer import tables_from
 folder, found = sys.argv[1], []
 for dims, unit in ((2, "px"), (3, "mm")):

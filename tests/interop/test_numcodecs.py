@@ -22,7 +22,7 @@ from posecodec.codec import PoseCodec  # noqa: E402
 from posecodec.errors import CorruptError, InputError, PosecodecError, UsageError  # noqa: E402
 from posecodec.interop.numcodecs import PoseArray  # noqa: E402
 from posecodec.pose.sequence import PoseSequence  # noqa: E402
-from posecodec.pose.skeleton import COCO19  # noqa: E402
+from posecodec.pose.skeletons.builtin import COCO19  # noqa: E402
 from posecodec.pose.synthetic import walk  # noqa: E402
 
 WALK = walk(120, people=2).positions

@@ -15,7 +15,8 @@ import pytest
 from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.interop.xarray import from_dataset, to_dataset
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
 POINTS = np.arange(4 * 2 * 3 * 2, dtype=np.float64).reshape(4, 2, 3, 2)  # T, P, K, D
@@ -266,7 +267,7 @@ def test_metadata_are_not_trusted(junk: Any) -> None:
         warnings.simplefilter("ignore", DataWarning)
         from_dataset(ds)
         ds.attrs["posecodec"] = json.dumps({"skeleton": {"name": 1, "edges": [[0, 99]], "pairs": [], "root": None}})
-        assert from_dataset(ds).skeleton == Skeleton.custom(3)
+        assert from_dataset(ds).skeleton == build_skeleton(3)
         ds.attrs["posecodec"] = "{"
         assert from_dataset(ds).unit == "unknown"
 

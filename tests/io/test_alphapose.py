@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats.alphapose import read, write
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO17, H36M17
+from posecodec.pose.skeletons.builtin import COCO17, H36M17
 
 
 def result(image: Any = "0.jpg", start: float = 1.0, count: int = 17, **extra: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io import load, save
 from posecodec.io.formats import bvh, bvh_rigs
 from posecodec.io.formats.bvh_parser import frame_rate, parse
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 
 ARM = """HIERARCHY
 ROOT Upper {{

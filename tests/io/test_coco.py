@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats.coco import read, write
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, COCO17, COCO19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19
 
 
 def keypoints(start: float = 1.0, count: int = 17, v: float = 2) -> list[float]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats import csv
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO17, COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
 PLAIN = {"source_format": "csv"}
@@ -221,7 +222,7 @@ def test_numbers_with_a_skeleton_and_pandas_header(tmp_path: Path) -> None:
     values = np.ones((2, 6), np.float32)
     for index in (True, False):
         pandas.DataFrame(values).to_csv(tmp_path / "a.csv", index=index)
-        found = quiet(tmp_path / "a.csv", fps=30, skeleton=Skeleton.custom(2))
+        found = quiet(tmp_path / "a.csv", fps=30, skeleton=build_skeleton(2))
         np.testing.assert_array_equal(found.positions, values.reshape(2, 1, 2, 3))
     with pytest.raises(InputError, match="pass --skeleton"):
         quiet(tmp_path / "a.csv", fps=30)

@@ -17,7 +17,7 @@ import posecodec
 from posecodec.cli import cli
 from posecodec.errors import PosecodecError
 from posecodec.io import FORMATS, detect
-from posecodec.pose.skeleton import by_name
+from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.pose.synthetic import filmed, walk
 
 NEEDS = {"sleap": "h5py", "dlc": "tables"}
@@ -113,7 +113,7 @@ WRITTEN = ["npz", "csv", "pose", "openpose", "panoptic", "coco", "trc", "c3d"]
 def test_convert_between_any_two(name: str, tmp_path: Path) -> None:
     flat = name in ("openpose", "coco")
     sequence = filmed(walk(5)) if flat else walk(5)
-    sequence = sequence.mapped_to(by_name("body25")) if name == "openpose" else sequence
+    sequence = sequence.mapped_to(get_builtin("body25")) if name == "openpose" else sequence
     source = tmp_path / f"a{FORMATS[name].suffixes[0]}"
     posecodec.save(sequence, source, format=name)
     labels = [] if flat else ["--unit", "cm", "--up", "-y"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
 from posecodec.io.formats import freemocap
-from posecodec.pose.skeleton import MEDIAPIPE33
+from posecodec.pose.skeletons.builtin import MEDIAPIPE33
 
 COUNTS = {"body": 33, "right_hand": 21, "left_hand": 21, "face": 478}
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from posecodec.errors import DataWarning, InputError, PosecodecError
 from posecodec.io.formats import h36m
 from posecodec.io.parsing.safe_pickle import unpickle
-from posecodec.pose.skeleton import H36M17
+from posecodec.pose.skeletons.builtin import H36M17
 
 POINTS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
 CONTENT = {

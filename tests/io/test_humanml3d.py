@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from posecodec.errors import DataWarning, InputError, PosecodecError, UsageError
 from posecodec.io.formats import humanml3d
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, SMPL22
+from posecodec.pose.skeletons.builtin import COCO19, SMPL22
 
 POINTS = np.random.default_rng(0).normal(size=(7, 22, 3)).astype(np.float32)
 

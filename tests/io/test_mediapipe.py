@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
 from posecodec.io.formats.mediapipe import read
-from posecodec.pose.skeleton import BUILT_IN, MEDIAPIPE33
+from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33
 
 
 def marks(start: float = 0.5, count: int = 33, **extra: Any) -> list[dict[str, Any]]:

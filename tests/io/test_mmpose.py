@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
 from posecodec.io.formats.mmpose import read
-from posecodec.pose.skeleton import COCO17, H36M17
+from posecodec.pose.skeletons.builtin import COCO17, H36M17
 
 
 def instance(start: float = 1.0, count: int = 17, dims: int = 2, **extra: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 
 from posecodec.errors import InputError
 from posecodec.io import load, save
-from posecodec.pose.skeleton import BODY25, COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BODY25, COCO19
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io import load, save
 from posecodec.io.formats import npz
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BODY25, COCO19, build_skeleton
 
 
 def assert_same(a: PoseSequence, b: PoseSequence) -> None:
@@ -71,7 +72,7 @@ def test_any_sequence_comes_back(
     points[rng.random(shape[:3]) < 0.3] = np.nan
     names = [f"{i}{texts[i % 3]}" for i in range(shape[2])]
     sequence = PoseSequence.of(
-        points, fps=fps, skeleton=Skeleton.custom(names), ids=texts[: shape[1]], metadata={t: t for t in texts}
+        points, fps=fps, skeleton=build_skeleton(names), ids=texts[: shape[1]], metadata={t: t for t in texts}
     )
     path = tmp_path_factory.mktemp("npz") / "a.npz"
     save(sequence, path)

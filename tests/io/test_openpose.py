@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats.openpose import FULL, read, skeleton_of, write
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, BUILT_IN, COCO19
+from posecodec.pose.skeletons.builtin import BODY25, BUILT_IN, COCO19
 
 KEYS = [f"{s}_keypoints_{d}d" for d in (2, 3) for s in ("pose", "face", "hand_left", "hand_right")]
 

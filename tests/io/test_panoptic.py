@@ -13,7 +13,7 @@ import pytest
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io import load, save
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, COCO19
+from posecodec.pose.skeletons.builtin import BODY25, COCO19
 
 
 def body(key: Any, value: float = 1.0, confidence: float = 0.5) -> dict[str, Any]:

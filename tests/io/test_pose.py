@@ -14,7 +14,7 @@ import pytest
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io import load, save
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BODY25, COCO19, MEDIAPIPE33
+from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
 
 
 def text(value: str) -> bytes:

@@ -15,7 +15,7 @@ import pytest
 from posecodec.errors import InputError, UsageError
 from posecodec.io import FORMATS, detect, filesystem, format_of, load, origin, save, write_atomic
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import H36M17, Skeleton
+from posecodec.pose.skeletons.builtin import H36M17, build_skeleton
 
 CLIP = PoseSequence.of(np.ones((3, 17, 3)), fps=30, unit="mm")
 
@@ -71,7 +71,7 @@ def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
     sequence = load(tmp_path / "a.npz", fps=59.94, unit="cm", skeleton="h36m17", up="-z")
     assert (sequence.fps, sequence.unit, sequence.up, sequence.skeleton) == (59.94, "cm", "-z", H36M17)
     np.testing.assert_array_equal(sequence.positions, CLIP.positions)
-    own = Skeleton.custom([f"k{i}" for i in range(17)])
+    own = build_skeleton([f"k{i}" for i in range(17)])
     assert load(tmp_path / "a.npz", skeleton=own).skeleton == own
     for wrong in ({"unit": "furlong"}, {"up": "w"}, {"fps": -1}, {"skeleton": "coco19"}, {"skeleton": "nobody"}):
         with pytest.raises(InputError):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats import sleap
-from posecodec.pose.skeleton import COCO17
+from posecodec.pose.skeletons.builtin import COCO17
 
 h5py = pytest.importorskip("h5py")
 

@@ -10,7 +10,7 @@ import posecodec
 from posecodec import zoo
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.networks import heatmap
-from posecodec.pose.skeleton import BODY25, COCO17
+from posecodec.pose.skeletons.builtin import BODY25, COCO17
 from posecodec.pose.synthetic import walk
 
 BOTH = {"body2d", "body3d"} <= set(zoo.list_weights())

@@ -16,7 +16,7 @@ from posecodec.pose.orientation import (
     turn,
     upright,
 )
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
@@ -61,7 +61,7 @@ def test_up_is_guessed(up):
 def test_up_is_guessed_in_images_and_where_nothing_tells():
     assert guess_up(WALK[..., :2] * np.float32([1, -1]), COCO19) == "-y"
     assert guess_up(np.full((2, 19, 3), np.nan, np.float32), COCO19) == "y"
-    assert guess_up(np.zeros((2, 4, 2), np.float32), Skeleton.custom(4)) == "-y"
+    assert guess_up(np.zeros((2, 4, 2), np.float32), build_skeleton(4)) == "-y"
 
 
 def test_a_turning_walker_faces_forward_once_turned_back():

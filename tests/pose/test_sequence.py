@@ -9,7 +9,17 @@ import pytest
 
 from posecodec.errors import InputError, PosecodecError
 from posecodec.pose.sequence import AXES, UNIT_MM, UNITS, PoseSequence
-from posecodec.pose.skeleton import BODY25, BUILT_IN, COCO17, COCO19, H36M17, SMPL22, Skeleton, by_name, missing_for
+from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.pose.skeletons.builtin import (
+    BODY25,
+    BUILT_IN,
+    COCO17,
+    COCO19,
+    H36M17,
+    SMPL22,
+    build_skeleton,
+    get_builtin,
+)
 
 PAIR = Skeleton("pair", ("left_a", "right_a"), edges=((0, 1),), pairs=((0, 1),))
 
@@ -121,8 +131,8 @@ def test_skeletons_that_cannot_be(arguments, message):
 
 def test_an_unknown_skeleton_lists_the_known_ones():
     with pytest.raises(InputError, match="'coco20'.*coco19, coco17, body25"):
-        by_name("coco20")
-    assert by_name("coco19") is COCO19
+        get_builtin("coco20")
+    assert get_builtin("coco19") is COCO19
 
 
 def test_input_errors_are_posecodec_errors_with_an_exit_code():
@@ -204,7 +214,7 @@ class TestBuiltIn:
             assert mirrored == set(skeleton.to_coco19[opposite])
 
     def test_custom_recognizes_it_by_its_names(self, skeleton):
-        assert Skeleton.custom(skeleton.keypoints) is skeleton
+        assert build_skeleton(skeleton.keypoints) is skeleton
 
 
 def numbered(skeleton, **options):

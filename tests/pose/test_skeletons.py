@@ -15,12 +15,22 @@ from hypothesis import strategies as st
 
 from posecodec.bitstream import container
 from posecodec.errors import InputError, PosecodecError, UsageError
-from posecodec.pose.skeleton import BODY25, BUILT_IN, COCO17, COCO19, H36M17, MEDIAPIPE33, SMPL22, Skeleton
-from posecodec.pose.skeletons.builtin import TABLES
-from posecodec.pose.skeletons.files import from_file, named
-from posecodec.pose.skeletons.inference import guess
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import (
+    BODY25,
+    BUILT_IN,
+    COCO17,
+    COCO19,
+    H36M17,
+    MEDIAPIPE33,
+    SMPL22,
+    TABLES,
+    build_skeleton,
+)
+from posecodec.pose.skeletons.files import read_skeleton, resolve_skeleton
+from posecodec.pose.skeletons.inference import infer_skeleton
 from posecodec.pose.skeletons.listing import lines
-from posecodec.pose.skeletons.naming import body_part, canonical, match, sides, sources19
+from posecodec.pose.skeletons.naming import body_part, canonical, match_names, sides, sources19
 from posecodec.pose.synthetic import walk
 
 COUNTS = {
@@ -156,16 +166,16 @@ def test_what_is_not_known_stays() -> None:
     assert canonical(["nose", "tentacle"]) is None
     assert canonical(["nose", "Nose"]) is None, "two names would become one"
     assert canonical(["", "左肩"]) is None and canonical([]) == ()
-    assert match(["0", "1"]) is None and match([str(i) for i in range(17)]) is None
+    assert match_names(["0", "1"]) is None and match_names([str(i) for i in range(17)]) is None
 
 
 @pytest.mark.parametrize("skeleton", ALL)
 def test_a_skeleton_matches_itself_in_other_spellings(skeleton: Skeleton) -> None:
-    assert match(skeleton.keypoints) is skeleton
+    assert match_names(skeleton.keypoints) is skeleton
     for spell in (str.upper, lambda n: n.replace("_", "-"), lambda n: n.replace("_", " ").title(), camel):
-        assert match([spell(name) for name in skeleton.keypoints]) is skeleton
+        assert match_names([spell(name) for name in skeleton.keypoints]) is skeleton
     assert canonical([name.upper() for name in skeleton.keypoints]) == skeleton.keypoints
-    assert match([*skeleton.keypoints[1:], skeleton.keypoints[0]]) is None, "another order is another skeleton"
+    assert match_names([*skeleton.keypoints[1:], skeleton.keypoints[0]]) is None, "another order is another skeleton"
 
 
 def camel(name: str) -> str:
@@ -186,19 +196,19 @@ def test_libraries_own_names() -> None:
         for finger in ("THUMB", "INDEX_FINGER", "MIDDLE_FINGER", "RING_FINGER", "PINKY")
         for joint in (("CMC", "MCP", "IP", "TIP") if finger == "THUMB" else ("MCP", "PIP", "DIP", "TIP"))
     ]
-    assert match(["WRIST", *fingers]) is BUILT_IN["hand21"]
+    assert match_names(["WRIST", *fingers]) is BUILT_IN["hand21"]
     hands = [f"{side}_HAND/{name}" for side in ("LEFT", "RIGHT") for name in ["WRIST", *fingers]]
-    assert match([name.upper() for name in MEDIAPIPE33.keypoints] + hands) is BUILT_IN["mediapipe75"]
+    assert match_names([name.upper() for name in MEDIAPIPE33.keypoints] + hands) is BUILT_IN["mediapipe75"]
     h36m = ["Hip", *sided("RL", "Hip Knee Foot"), "Spine", "Thorax", "Neck/Nose", "Head", *sided("LR", ARM)]
-    assert match(h36m) is H36M17
+    assert match_names(h36m) is H36M17
     legs = sided("RL", "Hip Knee Ankle")
     openpose = ["Nose", "Neck", *sided("RL", ARM), *legs, "REye", "LEye", "REar", "LEar"]
-    assert match(openpose) is BUILT_IN["coco18"]
+    assert match_names(openpose) is BUILT_IN["coco18"]
     panoptic = ["Neck", "Nose", "BodyCenter", *sided("lr", f"{ARM} Hip Knee Ankle"), *sided("lr", "Eye Ear")]
-    assert match(panoptic) is COCO19
+    assert match_names(panoptic) is COCO19
     fore, hind = sided("LR", "_Shoulder _Elbow _F_Paw"), sided("LR", "_Hip _Knee _B_Paw")
     animal = ["L_Eye", "R_Eye", "Nose", "Neck", "Root of tail", *fore, *hind]
-    assert match(animal) is BUILT_IN["ap10k17"]
+    assert match_names(animal) is BUILT_IN["ap10k17"]
     whole = [f"face-{i}" for i in range(68)]
     for side in ("left", "right"):
         whole.append(f"{side}_hand_root")
@@ -207,7 +217,7 @@ def test_libraries_own_names() -> None:
             for finger in ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
             for i in (1, 2, 3, 4)
         ]
-    assert match([*BUILT_IN["coco133"].keypoints[:23], *whole]) is BUILT_IN["coco133"]
+    assert match_names([*BUILT_IN["coco133"].keypoints[:23], *whole]) is BUILT_IN["coco133"]
 
 
 @settings(max_examples=200, deadline=None)
@@ -225,7 +235,7 @@ def test_body_parts() -> None:
     assert coco17["neck"] is None and coco17["nose"] == 0 and coco17["right_ankle"] == 16
     h36m = dict(zip(COCO19.keypoints, body_part(H36M17), strict=True))
     assert h36m["neck"] == 8 and h36m["mid_hip"] == 0 and h36m["left_eye"] is None
-    own = Skeleton.custom(["tail", "RKnee", "LKnee", "Nose"])
+    own = build_skeleton(["tail", "RKnee", "LKnee", "Nose"])
     found = {name: k for name, k in zip(COCO19.keypoints, body_part(own), strict=True) if k is not None}
     assert found == {"right_knee": 1, "left_knee": 2, "nose": 3}
     assert body_part(BUILT_IN["hand21"]) == body_part(BUILT_IN["ap10k17"]) == (None,) * 19
@@ -245,44 +255,44 @@ def test_body_parts_follow_from_what_a_file_keeps() -> None:
 @pytest.mark.parametrize("skeleton", [COCO19, COCO17, H36M17, BODY25, BUILT_IN["coco18"]], ids=lambda s: s.name)
 def test_a_walk_is_recognized(skeleton: Skeleton, dims: int) -> None:
     positions = walk(60, people=2).mapped_to(skeleton).positions[..., :dims]
-    assert guess(len(skeleton), dims, positions) is skeleton
-    assert guess(len(skeleton), dims, positions[:, 0]) is skeleton, "(T, K, D)"
-    assert guess(len(skeleton), dims, positions[:1]) is skeleton, "one frame"
+    assert infer_skeleton(len(skeleton), dims, positions) is skeleton
+    assert infer_skeleton(len(skeleton), dims, positions[:, 0]) is skeleton, "(T, K, D)"
+    assert infer_skeleton(len(skeleton), dims, positions[:1]) is skeleton, "one frame"
 
 
 def test_no_guess() -> None:
     shuffled = np.random.default_rng(1).permutation(17)
     positions = walk(60).mapped_to(COCO17).positions
-    assert guess(17, 3, positions[:, :, shuffled]) is None, "edges everywhere"
-    assert guess(17, 2, positions[:, :, shuffled, 1:]) is None
-    assert guess(17, 3) is None, "three have 17"
-    assert guess(33, 2) is MEDIAPIPE33 and guess(23, 2) is None
-    assert guess(17, 3, np.full((4, 1, 17, 3), np.nan)) is None
-    assert guess(17, 3, np.full((4, 1, 17, 3), np.inf)) is None
-    assert guess(17, 3, np.zeros((4, 17, 3))) is None
-    assert guess(17, 3, np.zeros((0, 17, 3))) is None
-    assert guess(23, 3, np.ones((4, 23, 3))) is None
+    assert infer_skeleton(17, 3, positions[:, :, shuffled]) is None, "edges everywhere"
+    assert infer_skeleton(17, 2, positions[:, :, shuffled, 1:]) is None
+    assert infer_skeleton(17, 3) is None, "three have 17"
+    assert infer_skeleton(33, 2) is MEDIAPIPE33 and infer_skeleton(23, 2) is None
+    assert infer_skeleton(17, 3, np.full((4, 1, 17, 3), np.nan)) is None
+    assert infer_skeleton(17, 3, np.full((4, 1, 17, 3), np.inf)) is None
+    assert infer_skeleton(17, 3, np.zeros((4, 17, 3))) is None
+    assert infer_skeleton(17, 3, np.zeros((0, 17, 3))) is None
+    assert infer_skeleton(23, 3, np.ones((4, 23, 3))) is None
 
 
 def test_a_guess_from_the_side() -> None:
     """Where shoulders and hips of the two sides lie on each other."""
     for skeleton in (COCO17, H36M17, BODY25):
         side = walk(30).mapped_to(skeleton).positions[..., 1:]
-        assert guess(len(skeleton), 2, side) is skeleton
+        assert infer_skeleton(len(skeleton), 2, side) is skeleton
 
 
 def test_a_guess_without_legs() -> None:
     positions = np.array(walk(30).mapped_to(BODY25).positions[..., :2])
     positions[:, :, 9:15] = np.nan
     positions[:, :, 19:] = np.nan
-    assert guess(25, 2, positions) is BODY25
+    assert infer_skeleton(25, 2, positions) is BODY25
 
 
 def test_a_guess_bears_gaps_and_leaves_positions_alone() -> None:
     positions = np.array(walk(400).mapped_to(COCO17).positions)
     positions[::3, :, 5] = np.nan
     before = positions.copy()
-    assert guess(17, 3, positions) is COCO17
+    assert infer_skeleton(17, 3, positions) is COCO17
     assert np.array_equal(before, positions, equal_nan=True)
 
 
@@ -304,10 +314,10 @@ def as_json(tmp_path: Path, values: Any, name: str = "some.json") -> Path:
 
 
 def test_a_json_file(tmp_path: Path) -> None:
-    found = from_file(as_json(tmp_path, RIG))
+    found = read_skeleton(as_json(tmp_path, RIG))
     assert found == EXPECTED
     assert found.to_coco19 == {"mid_hip": ("hip",), "left_knee": ("LKnee",), "right_knee": ("RKnee",)}
-    assert named(str(tmp_path / "some.json")) == EXPECTED
+    assert resolve_skeleton(str(tmp_path / "some.json")) == EXPECTED
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML needs Python 3.11")
@@ -318,7 +328,7 @@ def test_a_toml_file(tmp_path: Path) -> None:
         '[coco19]\nneck = ["a", "b"]\nmid_hip = "hip"\n',
         encoding="utf-8",
     )
-    found = from_file(path)
+    found = read_skeleton(path)
     assert found == Skeleton("rig", ("hip", "a", "b"), ((0, 1), (0, 2)), ((1, 2),), 0)
     assert found.to_coco19 == {"neck": ("a", "b"), "mid_hip": ("hip",)}
 
@@ -328,13 +338,13 @@ def test_toml_where_python_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path.write_text('keypoints = ["a"]', encoding="utf-8")
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     with pytest.raises(UsageError, match=r"rig\.toml.*3\.11.*JSON"):
-        from_file(path)
+        read_skeleton(path)
 
 
 def test_the_least_file(tmp_path: Path) -> None:
-    assert from_file(as_json(tmp_path, {"keypoints": ["a"]}, "least.json")) == Skeleton("least", ("a",))
+    assert read_skeleton(as_json(tmp_path, {"keypoints": ["a"]}, "least.json")) == Skeleton("least", ("a",))
     empty = {**RIG, "pairs": [], "root": None, "coco19": {}}
-    found = from_file(as_json(tmp_path, empty))
+    found = read_skeleton(as_json(tmp_path, empty))
     assert found.pairs == () and found.root is None and found.to_coco19 == {}
 
 
@@ -342,7 +352,7 @@ def test_a_built_in_skeleton_written_down(tmp_path: Path) -> None:
     values = {
         "name": "coco17", "keypoints": COCO17.keypoints, "edges": COCO17.edges, "pairs": COCO17.pairs,
     }  # fmt: skip
-    assert from_file(as_json(tmp_path, values)) is COCO17
+    assert read_skeleton(as_json(tmp_path, values)) is COCO17
 
 
 @pytest.mark.parametrize(
@@ -379,7 +389,7 @@ def test_a_built_in_skeleton_written_down(tmp_path: Path) -> None:
 def test_files_that_describe_no_skeleton(tmp_path: Path, values: Any, message: str) -> None:
     path = as_json(tmp_path, values)
     with pytest.raises(InputError, match=f"(?s)some.json: .*{message}"):
-        from_file(path)
+        read_skeleton(path)
 
 
 @pytest.mark.parametrize(
@@ -400,16 +410,16 @@ def test_files_that_cannot_be_parsed(tmp_path: Path, name: str, content: bytes, 
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError, match=f"{name}: .*{message}" if message != name else name):
-        from_file(path)
+        read_skeleton(path)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(InputError, match="check the path|ends in"):
-            from_file(path)
+            read_skeleton(path)
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(InputError, match="folder.json: cannot be read"):
-        from_file(tmp_path / "folder.json")
+        read_skeleton(tmp_path / "folder.json")
 
 
 @settings(max_examples=150, deadline=None)
@@ -420,15 +430,15 @@ def test_damaged_files_raise_nothing_else(tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.getbasetemp() / "damaged.json"
     path.write_bytes(bytes(data))
     try:
-        from_file(path)
+        read_skeleton(path)
     except PosecodecError as error:
         assert "damaged.json" in str(error)
 
 
 def test_names_and_paths() -> None:
-    assert named("smpl22") is SMPL22
+    assert resolve_skeleton("smpl22") is SMPL22
     with pytest.raises(InputError, match=r"'coco20'.*coco19, coco17.*\.toml or \.json"):
-        named("coco20")
+        resolve_skeleton("coco20")
 
 
 # -- the list -----------------------------------------------------------------------------------------------------------

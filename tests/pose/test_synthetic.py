@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posecodec.errors import InputError
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 
 LIMBS = [(a, b) for a, b in COCO19.edges if {COCO19.keypoints[a], COCO19.keypoints[b]} != {"neck", "nose"}]

@@ -29,7 +29,8 @@ from posecodec.coders import chunk as chunks
 from posecodec.coders.windows.bitplanes import index_of
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
-from posecodec.pose.skeleton import COCO17, COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol.target import length
 

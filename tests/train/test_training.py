@@ -24,7 +24,7 @@ from posecodec.networks.heatmap_io import decode_points, encode_points, volume_o
 from posecodec.networks.quantizer import ResidualQuantizer
 from posecodec.networks.refiner import RefinerConfig
 from posecodec.networks.vqgan import VQGAN
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train import checkpoint
 from posecodec.train.config import STILL, Augmentation, Data, Losses, TrainConfig

@@ -21,7 +21,7 @@ import pytest
 from posecodec.analysis.metrics import compare, error_per_keypoint
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO17
+from posecodec.pose.skeletons.builtin import COCO17
 from posecodec.pose.synthetic import walk
 from posecodec.view import scene as scenes
 from posecodec.view import write

@@ -9,7 +9,8 @@ import numpy as np
 from posecodec.bitstream.exp_golomb import Field
 from posecodec.coders.transform.graph_fourier import Graph
 from posecodec.kinematics.bones import Polar
-from posecodec.pose.skeleton import COCO19, Skeleton, missing_for
+from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
 from posecodec.typing import Bools, Floats, Ints
 

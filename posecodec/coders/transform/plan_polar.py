@@ -12,7 +12,8 @@ from posecodec.coders.transform.coefficient_model import BINS
 from posecodec.entropy.range_coder import RangeDecoder
 from posecodec.kinematics.bones import HEADING_STEPS, Polar, PolarTables, Tree, bones_of, heading, world_bones
 from posecodec.pose.orientation import upright
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Bools, Floats, Ints
 
 SCALE_STEPS = 32

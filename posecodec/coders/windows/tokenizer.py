@@ -25,7 +25,8 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError, WeightsError
 from posecodec.kinematics.body_frame import boxed, unboxed
 from posecodec.kinematics.body_model import Body
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Floats
 from posecodec.zoo import Weights

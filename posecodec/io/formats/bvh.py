@@ -17,7 +17,8 @@ from posecodec.io.filesystem import read_bytes, reader
 from posecodec.io.formats import bvh_rigs
 from posecodec.io.formats.bvh_parser import Motion, parse
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
 FACE_MM = {

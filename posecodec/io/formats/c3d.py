@@ -24,7 +24,7 @@ from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, KEY, Content, Par
 from posecodec.io.parsing.missing import report_zeros, usable
 from posecodec.io.parsing.rates import NO_RATE, USUAL_RATES
 from posecodec.pose.sequence import AXES, PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton
 
 UNITS = {
     "mm": "mm", "millimeters": "mm", "cm": "cm", "centimeters": "cm", "m": "m", "meters": "m", "in": "in", "inches": "in",
@@ -53,7 +53,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     return PoseSequence.of(
         points,
         fps=rate,
-        skeleton=Skeleton.custom(names),
+        skeleton=build_skeleton(names),
         unit=unit,
         up=up,
         metadata={"source_format": "c3d"} | ({"c3d": facts} if facts else {}),

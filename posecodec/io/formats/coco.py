@@ -41,7 +41,8 @@ from posecodec.io.parsing.detections import (
 )
 from posecodec.io.parsing.per_frame import numbers
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, Skeleton, side_pairs
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, side_pairs
 
 ID_KEYS = ("track_id", "instance_id", "idx")
 BUILT_INS = ("coco17", "halpe26", "coco133")
@@ -297,7 +298,7 @@ def _read_category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tupl
     if len(names) != count or not all(isinstance(n, str) for n in names):
         raise InputError(f"category {title!r} names {len(names)} keypoints, annotations have {count}; export it again")
     plain = tuple(unicode_text(n) for n in names)
-    skeleton = Skeleton.custom(plain)
+    skeleton = build_skeleton(plain)
     return skeleton if skeleton.name in BUILT_IN else _build_custom(plain, found.get("skeleton")), title
 
 

@@ -30,6 +30,7 @@ from posecodec.io.parsing.rates import NO_RATE, regular_rate
 from posecodec.io.parsing.text_tables import EMPTY, decimals, lines_of, number, plain, texts, whole
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Bools, Floats, Ints
 
 KEYS = ("fps", "unit", "up", "skeleton", "ids", "metadata")
@@ -124,7 +125,7 @@ def _comments(sequence: PoseSequence, names: Sequence[str], cells: Sequence[str]
     if sequence.up != "unknown":
         found["up"] = sequence.up
     renamed = tuple(names) != skeleton.keypoints
-    if renamed or skeleton != Skeleton.custom(skeleton.keypoints):
+    if renamed or skeleton != build_skeleton(skeleton.keypoints):
         found["skeleton"] = {"name": skeleton.name} | ({"keypoints": skeleton.keypoints} if renamed else {})
         parts = {"edges": skeleton.edges, "pairs": skeleton.pairs, "root": skeleton.root}
         found["skeleton"] |= {key: value for key, value in parts.items() if value not in ((), None)}
@@ -353,7 +354,7 @@ def _sequence(
     points, weights = usable(values[..., :-1]), values[..., -1]
     given = any(place is not None for place in columns.confidence)
     confidence = scored(points, weights, "confidence") if given else None
-    made = _stated_skeleton(comments, names) or Skeleton.custom(names)
+    made = _stated_skeleton(comments, names) or build_skeleton(names)
     if skeleton is not None and skeleton.keypoints != made.keypoints and set(skeleton.keypoints) == set(made.keypoints):
         order = [made.keypoints.index(name) for name in skeleton.keypoints]
         points, confidence = points[:, :, order], confidence[:, :, order] if confidence is not None else None

@@ -29,7 +29,7 @@ from posecodec.io.parsing.missing import scored, usable
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton
 
 LEVELS = ("scorer", "bodyparts", "coords")
 LEVELS_MULTI = ("scorer", "individuals", "bodyparts", "coords")
@@ -82,7 +82,7 @@ def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequen
         positions,
         fps=fps,
         confidence=confidence,
-        skeleton=Skeleton.custom(keypoints),
+        skeleton=build_skeleton(keypoints),
         unit="px" if dims == 2 else "unknown",
         up="-y" if dims == 2 else "unknown",
         ids=ids or None,

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, UsageError
 from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
 
 Pairs = tuple[tuple[int, int], ...]
 _KEY = "pose_header"

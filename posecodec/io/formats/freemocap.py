@@ -21,7 +21,8 @@ from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.numpy_arrays import decode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import MEDIAPIPE33, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import MEDIAPIPE33
 
 PARTS = {"body": (33,), "left_hand": (21,), "right_hand": (21,), "face": (478, 468)}
 """Parts in the order of the keypoints, and how many points each can have (a face without irises has 468)."""

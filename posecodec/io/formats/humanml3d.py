@@ -17,7 +17,7 @@ from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
 from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
-from posecodec.pose.skeleton import SMPL22
+from posecodec.pose.skeletons.builtin import SMPL22
 
 FPS = 20.0
 FEATURES = 263

@@ -24,8 +24,9 @@ from posecodec.io.filesystem import reader
 from posecodec.io.parsing.detections import Body, load_json, sequence_of, unicode_text
 from posecodec.io.parsing.per_frame import numbers
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, MEDIAPIPE33, Skeleton, side_pairs
-from posecodec.pose.skeletons.naming import match
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, side_pairs
+from posecodec.pose.skeletons.naming import match_names
 
 PARTS = {"pose": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "face": "face/"}
 """Parts in the order of the keypoints, with the prefix of their keypoints' names."""
@@ -212,10 +213,10 @@ def _build_skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
         if sample is None or (not sample.names and len(sample.values) == len(MEDIAPIPE33)):
             return MEDIAPIPE33
         if sample.names:
-            return match(sample.names) or Skeleton("custom", sample.names, (), side_pairs(sample.names))
+            return match_names(sample.names) or Skeleton("custom", sample.names, (), side_pairs(sample.names))
         return Skeleton("custom", tuple(str(k) for k in range(len(sample.values))))
     names = [PARTS[part] + name for part, one in samples.items() if one is not None for name in _name_points(part, one)]
-    known = Skeleton.custom(names)
+    known = build_skeleton(names)
     return known if known.name in BUILT_IN else _cut_holistic(tuple(names))
 
 

@@ -21,8 +21,9 @@ from posecodec.io.formats.coco import BUILT_INS
 from posecodec.io.parsing.detections import Body, implied, key_of, load_json, sequence_of, unicode_text, whole
 from posecodec.io.parsing.per_frame import numbers
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, Skeleton, side_pairs
-from posecodec.pose.skeletons.naming import match
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, side_pairs
+from posecodec.pose.skeletons.naming import match_names
 
 _ID_KEYS = ("track_id", "instance_id")
 _KNOWN = {"keypoints", "keypoint_scores", *_ID_KEYS}
@@ -147,7 +148,7 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
     if names and len(names) != count:
         raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
     if names:
-        return match(names) or Skeleton("custom", names, _read_links(meta, count), side_pairs(names)), dims
+        return match_names(names) or Skeleton("custom", names, _read_links(meta, count), side_pairs(names)), dims
     skeleton = implied(count, *(BUILT_INS if dims == 2 else ()))
     if skeleton.name in BUILT_IN:
         report_change(f"the file does not name its keypoints; {count} in 2D are taken as {skeleton.name}")

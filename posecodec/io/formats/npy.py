@@ -16,8 +16,9 @@ from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import COCO19, Skeleton
-from posecodec.pose.skeletons.inference import guess
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.skeletons.inference import infer_skeleton
 
 
 @reader
@@ -66,7 +67,7 @@ def guessed(points: NDArray[Any]) -> Skeleton | None:
     """
     if points.ndim not in (3, 4) or points.dtype.kind not in "fiu" or points.shape[-2] == len(COCO19):
         return None
-    found = guess(points.shape[-2], points.shape[-1], points) if points.shape[-1] in (2, 3) else None
+    found = infer_skeleton(points.shape[-2], points.shape[-1], points) if points.shape[-1] in (2, 3) else None
     if found is not None:
         report_change(
             f"{len(found)} keypoints without names are taken for {found.name}, which they look like; pass --skeleton"

@@ -23,7 +23,8 @@ from posecodec.io.formats.npy import guessed, unflattened
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -119,7 +120,7 @@ def _read_skeleton(arrays: Arrays) -> Skeleton | None:
     name = _read_text(arrays, "skeleton", "")
     if "keypoints" not in arrays:
         return BUILT_IN.get(name)
-    known = Skeleton.custom(_read_texts(arrays, "keypoints"))
+    known = build_skeleton(_read_texts(arrays, "keypoints"))
     if known.name in BUILT_IN:
         return known
     root = int(_read_numbers(arrays, "root").item()) if "root" in arrays else -1

@@ -40,7 +40,8 @@ from posecodec.io.parsing.detections import (
 )
 from posecodec.io.parsing.per_frame import numbers, parse_json
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, Skeleton, side_pairs
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, side_pairs
 
 SECTIONS = {"pose": "", "face": "face/", "hand_left": "left_hand/", "hand_right": "right_hand/"}
 """Sections in the order of the keypoints, with the prefix of their keypoints' names."""
@@ -130,7 +131,7 @@ def skeleton_of(sections: Mapping[str, int]) -> Skeleton:
     'openpose137'
     """
     names = names_of(sections)
-    known = Skeleton.custom(names)
+    known = build_skeleton(names)
     if known.name in BUILT_IN:
         return known
     index = {name: k for k, name in enumerate(names)}

@@ -25,7 +25,7 @@ from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, check_file, reader, write_atomic, write_folder
 from posecodec.io.parsing.per_frame import together
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
-from posecodec.pose.skeleton import COCO19
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
 FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}

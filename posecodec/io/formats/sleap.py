@@ -21,6 +21,7 @@ from posecodec.io.parsing.missing import scored, usable
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton
 
 ORDERS = (
     ("track", "xy", "node", "frame"),
@@ -117,7 +118,7 @@ def _read_scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> 
 
 
 def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
-    known = Skeleton.custom(nodes)
+    known = build_skeleton(nodes)
     if known.name != "custom" or "edge_inds" not in file or not hdf5.dataset(file, "edge_inds").size:
         return known
     stored = hdf5.numbers(file, "edge_inds", 2)

@@ -25,7 +25,7 @@ from posecodec.io.parsing.missing import report_zeros, usable
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.text_tables import decimals, lines_of, number, plain, texts, whole
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Bools, Floats, Ints
 
 KEYS = (
@@ -77,7 +77,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     return PoseSequence.of(
         points,
         fps=rate,
-        skeleton=Skeleton.custom(table.names),
+        skeleton=build_skeleton(table.names),
         unit=unit,
         metadata={"source_format": "trc"} | ({"trc": facts} if facts else {}),
     )

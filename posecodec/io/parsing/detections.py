@@ -20,7 +20,8 @@ from posecodec.io.filesystem import read_bytes
 from posecodec.io.parsing.per_frame import Frames, parse_json, together
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Bools
 
 Body = NDArray[np.float32]

@@ -1,8 +1,8 @@
-"""The built-in skeletons as plain text: what `posecodec.pose.skeleton` builds its values from.
+"""The built-in skeletons: tables of plain text, the values made of them, and their mappings to `coco19`.
 
 Orders are those of who defined them (OpenPose, COCO, MPII, SMPL, MediaPipe, MMPose's dataset files, Kinect SDKs);
 Human3.6M numbers its points, so that their names are ours. Keypoints of a face or a
-hand are named PART/POINT. Leaves out the checks: those are `skeleton`'s.
+hand are named PART/POINT. Leaves out the checks, which are `Skeleton`'s, and other spellings (`naming`).
 
 The tables are part of the bitstream: their order is the skeleton's number, and edges are the tree that coordinates are
 coded along. Append new ones, at most 31 in all, and never change one.
@@ -10,8 +10,11 @@ coded along. Append new ones, at most 31 in all, and never change one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from posecodec.errors import InputError
+from posecodec.pose.skeleton import Mapping19, Skeleton
 
 
 @dataclass(frozen=True)
@@ -113,34 +116,7 @@ _FACE68_PAIRS = _prefixed(
 
 # MediaPipe's face mesh of 468 points. The points of the right half come first, and in the order of those of the left.
 _MIDLINE = {
-    0,
-    1,
-    2,
-    4,
-    5,
-    6,
-    8,
-    9,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-    16,
-    17,
-    18,
-    19,
-    94,
-    151,
-    152,
-    164,
-    168,
-    175,
-    195,
-    197,
-    199,
-    200,
+    int(i) for i in "0 1 2 4 5 6 8 9 10 11 12 13 14 15 16 17 18 19 94 151 152 164 168 175 195 197 199 200".split()
 }
 _RIGHT_HALF = [i for i in range(248) if i not in _MIDLINE]
 _OTHER_SIDE = {right: 248 + i for i, right in enumerate(_RIGHT_HALF)}
@@ -370,3 +346,76 @@ TABLES: tuple[Table, ...] = (
         human=False,
     ),
 )
+
+
+def _build(table: Table) -> Skeleton:
+    names = tuple(table.keypoints.split())
+    index = {n: i for i, n in enumerate(names)}
+    links = _indices(table.edges, index)
+    pairs = (*side_pairs(names), *_indices(table.pairs, index))
+    mapping = map19(names, table.stands_for) if table.human else {}
+    return Skeleton(table.name, names, links, pairs, None if table.root is None else index[table.root], mapping)
+
+
+def _indices(pairs: str, index: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
+    """Of names as `a-b`, separated by spaces."""
+    return tuple((index[a], index[b]) for a, b in (pair.split("-") for pair in pairs.split()))
+
+
+def side_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(left, right) indices of the names that differ by one word between underscores, left and right.
+
+    >>> side_pairs(["nose", "right_eye", "left_eye"])
+    ((2, 1),)
+    """
+    index = {n: i for i, n in enumerate(names)}
+    partners = {n: n.replace("left", "right") for n in names if "left" in n.split("_")}
+    return tuple((index[n], index[other]) for n, other in partners.items() if other in index)
+
+
+_COCO19 = TABLES[0].keypoints.split()
+_MIDPOINTS = {"neck": "left_shoulder right_shoulder", "mid_hip": "left_hip right_hip"}
+
+
+def map19(names: Sequence[str], stands_for: Mapping[str, str]) -> Mapping19:
+    """coco19 keypoint -> the source keypoints whose mean stands for it.
+
+    A name both have maps to itself; neck and mid-hip may be midpoints; `stands_for` names what only nearly coincides
+    (names separated by spaces). A keypoint that nothing stands for is left out and comes out missing.
+    """
+    mapping: dict[str, tuple[str, ...]] = {}
+    for target in _COCO19:
+        midpoint = tuple(_MIDPOINTS.get(target, "?").split())
+        if target in stands_for:
+            mapping[target] = tuple(stands_for[target].split())
+        elif target in names:
+            mapping[target] = (target,)
+        elif all(n in names for n in midpoint):
+            mapping[target] = midpoint
+    return mapping
+
+
+BUILT_IN: Mapping[str, Skeleton] = {table.name: _build(table) for table in TABLES}
+"""Built-in skeletons by name. The order is part of the bitstream (docs/bitstream.md): append, never reorder."""
+assert len(BUILT_IN) == len(TABLES) <= 31
+
+COCO19 = BUILT_IN["coco19"]
+COCO17 = BUILT_IN["coco17"]
+BODY25 = BUILT_IN["body25"]
+H36M17 = BUILT_IN["h36m17"]
+SMPL22 = BUILT_IN["smpl22"]
+MEDIAPIPE33 = BUILT_IN["mediapipe33"]
+
+
+def get_builtin(name: str) -> Skeleton:
+    """The built-in skeleton of that name. Raises InputError naming those that exist."""
+    if name not in BUILT_IN:
+        raise InputError(f"no built-in skeleton {name!r}; there are {', '.join(BUILT_IN)}")
+    return BUILT_IN[name]
+
+
+def build_skeleton(keypoints: Sequence[str] | int) -> Skeleton:
+    """The built-in skeleton of exactly these K names, else one without edges; a count stands for the names "0", "1", ..."""
+    names = tuple(map(str, range(keypoints) if isinstance(keypoints, int) else keypoints))
+    known = next((s for s in BUILT_IN.values() if s.keypoints == names), None)
+    return known or Skeleton("custom", names)

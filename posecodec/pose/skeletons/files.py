@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from posecodec.errors import InputError, PosecodecError, UsageError
-from posecodec.pose.skeleton import BUILT_IN, COCO19, Mapping19, Skeleton
+from posecodec.pose.skeleton import Mapping19, Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19
 from posecodec.pose.skeletons.naming import sides, sources19
 
 KEYS = ("name", "keypoints", "edges", "pairs", "root", "coco19")
@@ -31,25 +32,25 @@ _MOST_KEYPOINTS = 2048
 Pairs = tuple[tuple[int, int], ...]
 
 
-def named(name_or_path: str) -> Skeleton:
+def resolve_skeleton(name_or_path: str) -> Skeleton:
     """The built-in skeleton of that name, or the one in the `.toml` or `.json` file of that path.
 
     Raises InputError if it is neither, or the file does not describe a skeleton.
 
-    >>> named("coco17").root is None
+    >>> resolve_skeleton("coco17").root is None
     True
     """
     if name_or_path in BUILT_IN:
         return BUILT_IN[name_or_path]
     if Path(name_or_path).suffix.lower() in SUFFIXES:
-        return from_file(name_or_path)
+        return read_skeleton(name_or_path)
     built_in = ", ".join(BUILT_IN)
     raise InputError(
         f"no built-in skeleton {name_or_path!r}; there are {built_in}, or give a .toml or .json file of one"
     )
 
 
-def from_file(path: str | os.PathLike[str]) -> Skeleton:
+def read_skeleton(path: str | os.PathLike[str]) -> Skeleton:
     """The skeleton that a `.toml` or `.json` file describes.
 
     Raises InputError that names the file, the key and what to do; UsageError for TOML before Python 3.11.

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
 _SEEN_POSES = 256
@@ -23,13 +24,13 @@ _FEWEST_SEEN = 1 / 3
 """Share of the edges that must be seen: who sits at a desk has no legs."""
 
 
-def guess(count: int, dims: int, positions: Any = None) -> Skeleton | None:
+def infer_skeleton(count: int, dims: int, positions: Any = None) -> Skeleton | None:
     """The built-in skeleton that K unnamed keypoints look like, or None if there is none or nothing tells which.
 
     count: K. dims: D, 2 or 3. positions: (T, K, D) or (T, P, K, D), NaN where missing. Without positions only a number
     of keypoints that one skeleton alone has gives a guess; with them the edges must be like limbs.
 
-    >>> guess(33, 3).name
+    >>> infer_skeleton(33, 3).name
     'mediapipe33'
     """
     candidates = [skeleton for skeleton in BUILT_IN.values() if len(skeleton) == count]

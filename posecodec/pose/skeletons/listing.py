@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from posecodec.pose.skeleton import BUILT_IN, Skeleton
-from posecodec.pose.skeletons.builtin import TABLES
-from posecodec.pose.skeletons.files import named
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
+from posecodec.pose.skeletons.files import resolve_skeleton
 
 
 def lines(details: str | None = None) -> list[str]:
     """The built-in skeletons, one a line; or the keypoints of one, by name or path of a `.toml` or `.json` file.
 
-    Raises InputError as `skeleton_file.named` does.
+    Raises InputError as `files.resolve_skeleton` does.
 
     >>> lines()[0].split()[:2]
     ['coco19', '19']
     """
-    return _overview() if details is None else _details(named(details))
+    return _overview() if details is None else _details(resolve_skeleton(details))
 
 
 def _overview() -> list[str]:

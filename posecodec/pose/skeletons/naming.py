@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from posecodec.pose.skeleton import BUILT_IN, COCO19, Mapping19, Skeleton, map19
+from posecodec.pose.skeleton import Mapping19, Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, map19
 
 Key = tuple[str, tuple[str, ...]]
 """Side ("left", "right" or "") and words of a name."""
@@ -51,12 +52,12 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 def canonical(names: Sequence[str]) -> tuple[str, ...] | None:
     """The names as built-in skeletons spell them; None where one is not known or two become the same.
 
-    The skeleton that `match` finds lends its spelling; otherwise the first that knows a name does.
+    The skeleton that `match_names` finds lends its spelling; otherwise the first that knows a name does.
 
     >>> canonical(["Nose", "LEFT-EYE", "r_eye"])
     ('nose', 'left_eye', 'right_eye')
     """
-    whole = match(names)
+    whole = match_names(names)
     if whole is not None:
         return whole.keypoints
     found = [_spelled(name) for name in names]
@@ -64,10 +65,11 @@ def canonical(names: Sequence[str]) -> tuple[str, ...] | None:
     return known if len(set(known)) == len(names) else None
 
 
-def match(names: Sequence[str]) -> Skeleton | None:
+def match_names(names: Sequence[str]) -> Skeleton | None:
     """The built-in skeleton with these keypoints in this order, however they are spelled; None if there is none.
 
-    >>> match(["WRIST", *(f"{f}_{i}" for f in ("Thumb", "Index", "Middle", "Ring", "Pinky") for i in (1, 2, 3, 4))]).name
+    >>> fingers = ("Thumb", "Index", "Middle", "Ring", "Pinky")
+    >>> match_names(["WRIST", *(f"{f}_{i}" for f in fingers for i in (1, 2, 3, 4))]).name
     'hand21'
     """
     exact = next((s for s in BUILT_IN.values() if s.keypoints == tuple(names)), None)
@@ -98,7 +100,7 @@ def body_part(skeleton: Skeleton) -> tuple[int | None, ...]:
 
 def sources19(names: Sequence[str]) -> Mapping19:
     """coco19 keypoint -> which of these keypoints stand for it, by their names in any spelling (see `skeleton.map19`)."""
-    whole = match(names)
+    whole = match_names(names)
     if whole is not None:
         own = dict(zip(whole.keypoints, names, strict=True))
         return {target: tuple(own[n] for n in several) for target, several in whole.to_coco19.items()}
