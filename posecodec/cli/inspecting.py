@@ -14,6 +14,7 @@ from posecodec.errors import CorruptError
 if TYPE_CHECKING:
     from posecodec.bitstream.container import Header
     from posecodec.pose.sequence import PoseSequence
+    from posecodec.pose.skeleton import Skeleton
 
 LONGEST_LIST = 12
 
@@ -126,9 +127,37 @@ def formats(as_json: bool) -> None:
 @click.argument("name", required=False)
 def skeletons(name: str | None) -> None:
     """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""
-    from posecodec.pose.skeletons.listing import lines
+    from posecodec.pose.skeletons.files import resolve_skeleton
 
-    click.echo("\n".join(lines(name)))
+    click.echo("\n".join(_list_skeletons() if name is None else _describe_skeleton(resolve_skeleton(name))))
+
+
+def _list_skeletons() -> list[str]:
+    from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
+
+    return [
+        f"{table.name:12} {len(skeleton):3} keypoints, {len(skeleton.edges):3} edges  {table.title}"
+        for table, skeleton in zip(TABLES, BUILT_IN.values(), strict=True)
+    ]
+
+
+def _describe_skeleton(skeleton: Skeleton) -> list[str]:
+    """A headline, then a line a keypoint: its index and name, its partner on the other side, what it is joined to."""
+    from posecodec.pose.skeletons.builtin import TABLES
+
+    title = next((table.title for table in TABLES if table.name == skeleton.name), "of your own")
+    width = max(len(name) for name in skeleton.keypoints)
+    rows = [f"{skeleton.name}: {len(skeleton)} keypoints, {title}"]
+    for k, name in enumerate(skeleton.keypoints):
+        partner = skeleton.mirror[k]
+        joined = sorted({a + b - k for a, b in skeleton.edges if k in (a, b)})
+        facts = (
+            "root" if k == skeleton.root else "",
+            f"mirrors {partner}" if partner != k else "",
+            f"joined to {', '.join(map(str, joined))}" if joined else "",
+        )
+        rows.append(f"{k:4} {name:{width}}  {'; '.join(filter(None, facts))}".rstrip())
+    return rows
 
 
 @click.command()

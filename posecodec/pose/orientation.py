@@ -1,4 +1,4 @@
-"""Which way is up, which way a body faces and how large it is."""
+"""Which way is up: how coordinates are turned upright, and a guess where a recording does not say."""
 
 from __future__ import annotations
 
@@ -7,46 +7,6 @@ from numpy.typing import NDArray
 
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
-
-RADIUS_SHARE = 0.135
-"""Root mean square distance of a standing body's keypoints from its root, as a share of its summed bone lengths."""
-
-
-def knot_count(frames: int, spacing: int) -> int:
-    """Control points of a spline over that many frames; 1 where it is a constant."""
-    return 1 if spacing == 0 else (frames - 1) // spacing + 4
-
-
-def spline_basis(frames: int, spacing: int) -> Floats:
-    """(frames, knot_count) weights of the uniform cubic B-spline (de Boor, "A Practical Guide to Splines", ch. IX)."""
-    basis = np.zeros((frames, knot_count(frames, spacing)))
-    if spacing == 0:
-        basis[:, 0] = 1
-        return basis
-    time = np.arange(frames) / spacing
-    first = time.astype(np.int64)
-    u = time - first
-    weights = ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3)
-    for offset, weight in enumerate(weights):
-        basis[np.arange(frames), first + offset] = weight / 6
-    return basis
-
-
-def fit_spline(values: Floats, weights: Floats, spacing: int, stiffness: float = 1e-2) -> Floats:
-    """Control points (n, C) of the smooth curve nearest to values (T, C), weighted least squares.
-
-    weights: (T,) >= 0; where all are 0 the curve is 0. `stiffness` penalizes second differences, which also fills gaps.
-    """
-    basis = spline_basis(len(values), spacing)
-    normal = _normal_matrix(basis, weights, stiffness)
-    target = (basis * weights[:, None]).T @ np.where(weights[:, None] > 0, values, 0.0)
-    return np.asarray(np.linalg.solve(normal, target), np.float64)
-
-
-def _normal_matrix(basis: Floats, weights: Floats, stiffness: float) -> Floats:
-    count = basis.shape[1]
-    bend = np.diff(np.eye(count), 2, axis=0) if count > 2 else np.zeros((0, count))
-    return (basis * weights[:, None]).T @ basis + stiffness * bend.T @ bend + 1e-9 * np.eye(count)
 
 
 def upright(dims: int, up: str) -> Floats:
@@ -81,55 +41,3 @@ def _mean_of(points: NDArray[np.float32], skeleton: Skeleton, part: str) -> Floa
     if not all(n in skeleton.keypoints for n in names):
         return np.full((len(points), points.shape[-1]), np.nan)
     return points[:, [skeleton.keypoints.index(n) for n in names]].astype(np.float64).mean(axis=1)
-
-
-def headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats]:
-    """Which way the body faces: angle about y in radians, 0 facing +z, unwrapped over time, and how sure it is.
-
-    points: (T, K, 3), y up. The angle is that of the line from right to left, of hips and shoulders together.
-    Returns (T,) angles and (T,) weights in [0, 1], 0 where a keypoint is missing or the line is upright.
-    """
-    lateral = np.zeros((len(points), 3))
-    for part in ("hip", "shoulder"):
-        left, right = (skeleton.keypoints.index(f"{side}_{part}") for side in ("left", "right"))
-        lateral += points[:, left] - points[:, right]
-    known = ~np.isnan(lateral).any(axis=-1)
-    flat = np.where(known, np.hypot(lateral[:, 0], lateral[:, 2]), 0.0)
-    weights = flat / max(flat.max(initial=0.0), 1e-9)
-    known = weights > 1e-3
-    angles = np.zeros(len(points))
-    angles[known] = np.unwrap(np.arctan2(-lateral[known, 2], lateral[known, 0]))
-    return angles, np.where(known, weights**2, 0.0)
-
-
-def turn(points: Floats, angles: Floats) -> Floats:
-    """Rotate (T, K, 3) about y by angles (T,): a body facing +z then faces the heading `angles`."""
-    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    x, y, z = np.moveaxis(points, -1, 0)
-    return np.stack([cos * x + sin * z, y, cos * z - sin * x], axis=-1)
-
-
-def sizes(body: Floats, bones: tuple[tuple[int, int, float], ...]) -> tuple[Floats, Floats]:
-    """log2 of the body's size in each frame, and its weight, 0 where it cannot be told.
-
-    body: (T, K, D) relative to the root. In 3D, the summed length of the bones (missing ones made up for by their usual
-    share), one value for all frames; in 2D, and where no bone is seen, from the keypoints' distances from the root.
-    """
-    squares = np.square(body).sum(axis=-1)
-    count = (~np.isnan(squares)).sum(axis=-1)
-    size: Floats = np.sqrt(np.nansum(squares, axis=-1) / np.maximum(count, 1))
-    if body.shape[-1] == 3:
-        size = np.full(len(body), _summed_bones(body, bones) or size.max(initial=0.0) / RADIUS_SHARE)
-    known = size > 1e-20
-    return np.where(known, np.log2(np.where(known, size, 1.0)), 0.0), np.asarray(known, np.float64)
-
-
-def _summed_bones(body: Floats, bones: tuple[tuple[int, int, float], ...]) -> float:
-    """Median length of all bones together; 0 where none is ever seen whole."""
-    total, share = 0.0, 0.0
-    for start, end, part in bones:
-        length = np.linalg.norm(body[:, start] - body[:, end], axis=-1)
-        length = length[~np.isnan(length)]
-        if len(length):
-            total, share = total + float(np.median(length)), share + part
-    return total / share if share else 0.0

@@ -1,13 +1,11 @@
-"""Which frames of which person are coded together: tracks from entering to leaving, and whole latent steps of frames.
+"""Which frames of which person are coded together: tracks, from entering to leaving.
 
-Cutting tracks into chunks is part of the bitstream (`container.Track.chunks`). The network sees a chunk at once: its
-convolutions were trained on windows of 64 frames and have no seams between them.
+Cutting tracks into chunks is part of the bitstream (`bitstream.container`).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.typing import Bools
 
@@ -27,9 +25,3 @@ def find_tracks(valid: Bools, longest_gap: int = LONGEST_GAP) -> list[tuple[int,
         for run in np.split(seen, breaks + 1) if len(seen) else []:
             tracks.append((person, int(run[0]), int(run[-1] - run[0] + 1)))
     return tracks
-
-
-def pad_steps(frames: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    """(T, ...) lengthened to a multiple of that many frames by repeating the last."""
-    spare = -len(frames) % multiple
-    return np.concatenate([frames, np.repeat(frames[-1:], spare, axis=0)]) if spare else frames

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from posecodec import io
 from posecodec.errors import InputError
-from posecodec.pose.orientation import fit_spline, headings, sizes, spline_basis, turn, upright
+from posecodec.pose.orientation import upright
 from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeleton import Skeleton
+from posecodec.train.canonicalize import Bones, canonicalize_body
 from posecodec.train.config import Augmentation
 
-Bones = tuple[tuple[int, int, float], ...]
 SHORTEST = 16
 """Clips of fewer frames are left out."""
 
@@ -106,21 +106,10 @@ def bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
     return tuple((a, b, round(float(s), 5)) for (a, b), s in zip(skeleton.edges, shares, strict=True))
 
 
-def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones, heading_knots: int = 16) -> Motion:
+def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones) -> Motion:
     """The clips as one `Motion`."""
-    assert skeleton.root is not None
-    bodies, roots, angles, body_sizes = [], [], [], []
-    for clip in clips:
-        world = clip.points.astype(np.float64)
-        root = world[:, skeleton.root]
-        angle, sure = headings(world, skeleton)
-        angle = spline_basis(len(world), heading_knots) @ fit_spline(angle[:, None], sure, heading_knots)[:, 0]
-        body = world - root[:, None]
-        size = 2.0 ** sizes(body, bones)[0].mean()
-        bodies.append(turn(body, -angle) / size)
-        roots.append(root)
-        angles.append(angle)
-        body_sizes.append(size)
+    made = (canonicalize_body(clip.points.astype(np.float64), skeleton, bones) for clip in clips)
+    bodies, roots, angles, body_sizes = zip(*made, strict=True)
     length = np.array([len(b) for b in bodies])
     tensors = [np.concatenate(part) for part in (bodies, roots, angles)]
     body_t, root_t, angle_t = (torch.tensor(x, dtype=torch.float32) for x in tensors)

@@ -20,10 +20,10 @@ from torch import Tensor, distributed
 
 from posecodec.networks.heatmap_io import encode_points, volume_of
 from posecodec.networks.vqgan import VQGAN
-from posecodec.pose.orientation import RADIUS_SHARE
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import checkpoint, data, losses, views
 from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.canonicalize import RADIUS_SHARE
 from posecodec.train.checkpoint import State
 from posecodec.train.config import STILL, TrainConfig
 from posecodec.train.discriminator import PatchDiscriminator

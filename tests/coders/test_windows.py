@@ -30,9 +30,9 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.body_frame import boxed, unboxed
 from posecodec.kinematics.body_model import Motion, State
-from posecodec.pose.orientation import turn
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
+from posecodec.train.canonicalize import turn
 from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
 
 DIMS = (2, 3)

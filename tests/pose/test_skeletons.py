@@ -24,12 +24,10 @@ from posecodec.pose.skeletons.builtin import (
     H36M17,
     MEDIAPIPE33,
     SMPL22,
-    TABLES,
     build_skeleton,
 )
 from posecodec.pose.skeletons.files import read_skeleton, resolve_skeleton
 from posecodec.pose.skeletons.inference import infer_skeleton
-from posecodec.pose.skeletons.listing import lines
 from posecodec.pose.skeletons.naming import body_part, canonical, match_names, sides, sources19
 from posecodec.pose.synthetic import walk
 
@@ -439,23 +437,3 @@ def test_names_and_paths() -> None:
     assert resolve_skeleton("smpl22") is SMPL22
     with pytest.raises(InputError, match=r"'coco20'.*coco19, coco17.*\.toml or \.json"):
         resolve_skeleton("coco20")
-
-
-# -- the list -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_list() -> None:
-    rows = lines()
-    assert [row.split()[0] for row in rows] == list(BUILT_IN) == [table.name for table in TABLES]
-    assert rows[1].split()[1] == "17" and "COCO" in rows[1] and all(len(row) < 110 for row in rows)
-
-
-def test_details(tmp_path: Path) -> None:
-    rows = lines("coco19")
-    assert rows[0].startswith("coco19: 19 keypoints") and len(rows) == 20
-    assert rows[3].split() == "2 mid_hip root; joined to 0, 6, 12".split()
-    assert "mirrors 9" in rows[4]
-    own = lines(str(as_json(tmp_path, RIG)))
-    assert own[0].startswith("rig: 3 keypoints") and "mirrors 2" in own[2]
-    with pytest.raises(InputError, match="coco20"):
-        lines("coco20")

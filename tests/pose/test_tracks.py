@@ -1,11 +1,11 @@
-"""Tracks and whole latent steps, by hand."""
+"""Tracks, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from posecodec.pose.tracks import LONGEST_GAP, find_tracks, pad_steps
+from posecodec.pose.tracks import LONGEST_GAP, find_tracks
 
 
 def seen(frames: int, *people: tuple[int, ...]) -> np.ndarray:
@@ -41,12 +41,3 @@ def test_everything_seen_lies_in_exactly_one_track():
     for person, start, length in find_tracks(valid, 10):
         covered[start : start + length, person] += 1
     assert covered.max() == 1 and (covered[valid.any(-1)] == 1).all()
-
-
-@pytest.mark.parametrize("frames, padded", [(1, 4), (3, 4), (4, 4), (5, 8)])
-def test_padding_repeats_the_last_frame(frames, padded):
-    array = np.arange(frames * 2, dtype=np.float32).reshape(frames, 2)
-    out = pad_steps(array, 4)
-    assert out.shape == (padded, 2) and out.dtype == np.float32
-    np.testing.assert_array_equal(out[:frames], array)
-    assert (out[frames:] == array[-1]).all()

@@ -1,0 +1,102 @@
+"""Which way a body faces and how large it is, on walks whose answer is known; splines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.synthetic import walk
+from posecodec.train.canonicalize import (
+    RADIUS_SHARE,
+    fit_spline,
+    knot_count,
+    measure_headings,
+    measure_sizes,
+    spline_basis,
+    turn,
+)
+
+WALK = walk(200).positions[:, 0]
+WIDE = WALK.astype(np.float64)
+LENGTHS = [float(np.linalg.norm(WALK[0, a] - WALK[0, b])) for a, b in COCO19.edges]
+BONES = tuple((a, b, n / sum(LENGTHS)) for (a, b), n in zip(COCO19.edges, LENGTHS, strict=True))
+ROOT = COCO19.root
+
+
+def relative(points):
+    return points - points[:, ROOT : ROOT + 1]
+
+
+def test_a_turning_walker_faces_forward_once_turned_back():
+    world = walk(900).positions[:, 0].astype(np.float64)
+    angles, sure = measure_headings(world, COCO19)
+    assert np.ptp(angles) > 1 and np.abs(np.diff(angles)).max() < 0.2 and (sure > 0.5).all()
+    body = turn(relative(world), -angles)
+    np.testing.assert_allclose(measure_headings(body, COCO19)[0], 0, atol=1e-9)
+    np.testing.assert_allclose(turn(body, angles), relative(world), atol=1e-9)
+    assert (body[:, COCO19.keypoints.index("left_hip"), 0] > 0).all()
+
+
+@pytest.mark.parametrize("angle", [-3.0, -1.0, 0.5, 2.0, 3.1])
+def test_the_heading_turns_with_the_body(angle):
+    before, after = (measure_headings(x, COCO19)[0] for x in (WIDE, turn(WIDE, np.full(len(WIDE), angle))))
+    off = after - before - angle
+    np.testing.assert_allclose(off - 2 * np.pi * np.rint(off / (2 * np.pi)), 0, atol=1e-9)
+
+
+def test_the_heading_does_not_jump_and_is_unsure_where_nothing_tells():
+    around = turn(WIDE[:1].repeat(100, axis=0), np.linspace(0, 4 * np.pi, 100))
+    np.testing.assert_allclose(np.diff(measure_headings(around, COCO19)[0]), 4 * np.pi / 99, atol=1e-9)
+    gone = WIDE.copy()
+    gone[50:60, COCO19.keypoints.index("left_hip")] = np.nan
+    angles, sure = measure_headings(gone, COCO19)
+    assert (sure[50:60] == 0).all() and (angles[50:60] == 0).all() and (np.delete(sure, range(50, 60)) > 0).all()
+    lying = WIDE @ np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]).T  # left is up
+    assert measure_headings(lying[:1], COCO19)[1].max() <= 1 and not measure_headings(WIDE * np.nan, COCO19)[1].any()
+
+
+def test_the_size_is_that_of_the_bones_in_3d():
+    size, known = measure_sizes(relative(WIDE), BONES)
+    assert (known == 1).all() and (size == size[0]).all()
+    assert 2.0 ** size[0] == pytest.approx(sum(LENGTHS), rel=1e-3)
+    assert measure_sizes(2 * relative(WIDE), BONES)[0][0] == pytest.approx(size[0] + 1)
+    some = relative(WIDE).copy()
+    some[:, COCO19.keypoints.index("left_wrist")] = np.nan
+    assert measure_sizes(some, BONES)[0][0] == pytest.approx(size[0], abs=1e-3)
+
+
+def test_a_body_without_bones_has_a_size_of_its_own():
+    body = relative(WIDE)
+    radius = np.sqrt(np.square(body).sum(-1).mean(-1)).max()
+    size, known = measure_sizes(body, ())
+    assert (known == 1).all() and 2.0 ** size[0] == pytest.approx(radius / RADIUS_SHARE)
+    lone = np.full_like(body, np.nan)
+    lone[:, ROOT] = 0
+    assert not any(part.any() for part in measure_sizes(lone, BONES))
+
+
+def test_the_size_in_2d_is_what_keypoints_spread_in_each_frame():
+    flat = relative(WIDE)[..., :2] * np.linspace(1, 2, len(WIDE))[:, None, None]
+    size, known = measure_sizes(flat, BONES)
+    np.testing.assert_allclose(2.0**size, np.sqrt(np.square(flat).sum(-1).mean(-1)))
+    assert (known == 1).all()
+    flat[7] = np.nan
+    size, known = measure_sizes(flat, BONES)
+    assert size[7] == known[7] == 0 and known.sum() == len(flat) - 1
+
+
+@pytest.mark.parametrize("frames, spacing", [(1, 16), (16, 16), (17, 16), (33, 16), (7, 3), (5, 1), (9, 0)])
+def test_the_spline_basis_is_a_partition_of_unity(frames, spacing):
+    basis = spline_basis(frames, spacing)
+    assert basis.shape == (frames, knot_count(frames, spacing))
+    np.testing.assert_allclose(basis.sum(axis=1), 1)
+    assert (basis >= 0).all()
+
+
+def test_a_straight_line_is_fitted_exactly_over_gaps():
+    line = np.arange(40.0)[:, None] * [1, -2]
+    weights = np.ones(40)
+    weights[10:25] = 0
+    broken = np.where(weights[:, None] > 0, line, np.nan)
+    np.testing.assert_allclose(spline_basis(40, 8) @ fit_spline(broken, weights, 8), line, atol=1e-4)
