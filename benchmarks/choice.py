@@ -18,7 +18,7 @@ import torch
 import posecodec
 from posecodec.bench.data import Take, load_split
 from posecodec.bitstream import container
-from posecodec.bitstream import presence as payload
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.codec import TOKEN_LEVELS
 from posecodec.coders.windows.bitplanes import index_of
 
@@ -53,7 +53,7 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
         for take in load_split(data, "val")[:limit]:
             ours = codec.encode(take.sequence(), **goal)
             alone = plain.encode(take.sequence(), **goal)
-            kinds[payload.name_of(container.read(ours.data)[1][0].base)] += 1
+            kinds[ChunkKind.read_from(container.read(ours.data)[1][0].base).label] += 1
             chose += len(ours.data)
             sizes[0] += len(alone.data)
             allowed = goal.get("mean_error") or error_of(plain, alone.data, take)

@@ -20,7 +20,7 @@ import posecodec
 from posecodec.bench.data import Take, load_split
 from posecodec.bench.untrained_skeletons import hand_pose, smooth
 from posecodec.bitstream import container
-from posecodec.bitstream import presence as payload
+from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
 from posecodec.coders import chunk as chunks
 from posecodec.coders.body_parts import plain_name
 from posecodec.pose.sequence import PoseSequence
@@ -123,8 +123,8 @@ def measure(codec: posecodec.PoseCodec, name: str, sequences: list[PoseSequence]
         for sequence in sequences:
             whole, data = whole_alone(codec, sequence, goal), codec.encode(sequence, **goal).data
             bases = [chunk.base for chunk in container.read(data)[1]]
-            parts += any(payload.kind_of(base) == payload.PARTS for base in bases)
-            by_tokens += any(payload.has_tokens(base) for base in bases)
+            parts += any(ChunkKind.read_from(base) == ChunkKind.PARTS for base in bases)
+            by_tokens += any(needs_token_weights(base) for base in bases)
             alone, ours = alone + len(whole), ours + len(data)
             wrong += len(data) > len(whole) or not kept(codec, sequence, data, goal)
         told = " ".join(f"{kind.replace('_', '-')} {value:g}" for kind, value in goal.items())

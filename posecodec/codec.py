@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from posecodec import zoo
 from posecodec.analysis.verification import checksum
-from posecodec.bitstream import container
-from posecodec.bitstream import presence as payload
-from posecodec.bitstream.container import Chunk, Header, Promise, Track
+from posecodec.bitstream import container, presence
+from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
+from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.header import ID_BYTES, Guarantee, Header, Track
 from posecodec.coders import chunk as chunks
 from posecodec.coders.body_parts import Parts
 from posecodec.coders.chunk import Job, Made
@@ -136,7 +137,7 @@ class PoseCodec:
         if goal.kind == "levels":
             return self._encode_tokens(sequence, jobs, int(goal.value))
         if goal.kind == "lossless":
-            crc = Promise("lossless", checksum(sequence), 0.0)
+            crc = Guarantee("lossless", checksum(sequence), 0.0)
             return self._pack(sequence, jobs, [Chunk(chunks.exact(job)) for job in jobs], crc)
         if goal.kind == "max-error":
             return self._encode_bounded(sequence, jobs, float(np.float32(goal.value)))
@@ -182,7 +183,7 @@ class PoseCodec:
                 f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
                 "use --lossless"
             )
-        return self._pack(sequence, jobs, made, Promise("max-error", bound, min(worst / bound, 1.0)))
+        return self._pack(sequence, jobs, made, Guarantee("max-error", bound, min(worst / bound, 1.0)))
 
     def _bounded_size(self, job: Job, bound: float, index: int) -> float:
         """Bytes of a chunk that keeps the bound as far as float32 can; infinite where the step is too fine."""
@@ -217,7 +218,7 @@ class PoseCodec:
         gain = goal.value / max(self._mean_error(jobs, level), 1e-300)
         made = [self._smallest(job, job.index_at(level, self.tables), gain) for job in jobs]
         reached = sum(error for _, error in made) / max(sum(int(job.presence.mask.sum()) for job in jobs), 1)
-        promise = Promise("mean-error", goal.value, min(reached / goal.value, 1.0))
+        promise = Guarantee("mean-error", goal.value, min(reached / goal.value, 1.0))
         return self._pack(sequence, jobs, [chunk for chunk, _ in made], promise)
 
     def _quality(self, job: Job) -> int:
@@ -238,7 +239,7 @@ class PoseCodec:
 
     def _at_bitrate(self, sequence: PoseSequence, jobs: list[Job], limit: float) -> Encoded:
         def coded(level: int, share: float = 0.0) -> Encoded:
-            promise = Promise("bitrate", limit, share)
+            promise = Guarantee("bitrate", limit, share)
             return self._at(sequence, jobs, lambda job: job.index_at(level, self.tables), promise)
 
         def rate(level: int) -> float:
@@ -262,7 +263,7 @@ class PoseCodec:
         return sum(chunk.total for chunk in made) / max(sum(int(job.presence.mask.sum()) for job in jobs), 1)
 
     def _at(
-        self, sequence: PoseSequence, jobs: list[Job], index: Callable[[Job], int], promise: Promise | None = None
+        self, sequence: PoseSequence, jobs: list[Job], index: Callable[[Job], int], promise: Guarantee | None = None
     ) -> Encoded:
         """Every chunk at a step of its own, in the way that takes fewer bytes."""
         return self._pack(sequence, jobs, [self._smallest(job, index(job))[0] for job in jobs], promise)
@@ -327,7 +328,7 @@ class PoseCodec:
         for near in range(level, level - 3, -1):
             tried = chunks.in_parts(job, near, self.tables, write_body=write)
             if tried.total <= allowed:
-                smaller = len(tried.data) + container.ID_BYTES < len(made.data)
+                smaller = len(tried.data) + ID_BYTES < len(made.data)
                 return [(Chunk(tried.data), tried.total)] if smaller else []
         return []
 
@@ -388,14 +389,14 @@ class PoseCodec:
             spans = [Track(*track) for track in find_tracks(sequence.valid)]
         return [Job.of(sequence, body, up, track, start, length) for track in spans for start, length in track.chunks]
 
-    def _pack(self, sequence: PoseSequence, jobs: list[Job], made: list[Chunk], promise: Promise | None) -> Encoded:
+    def _pack(self, sequence: PoseSequence, jobs: list[Job], made: list[Chunk], promise: Guarantee | None) -> Encoded:
         tracks = tuple(dict.fromkeys(job.track for job in jobs))
-        kinds = {payload.kind_of(chunk.base) for chunk in made}
+        kinds = {chunk.kind for chunk in made}
         up = jobs[0].up if jobs else sequence.up if sequence.up != "unknown" else "y"
         header = Header(
-            self.weights.id if self.weights and any(payload.has_tokens(chunk.base) for chunk in made) else b"",
+            self.weights.id if self.weights and any(chunk.needs_token_weights for chunk in made) else b"",
             self.transform_weights.id
-            if kinds & {payload.TRANSFORM, payload.PARTS} or any(chunk.refinement for chunk in made)
+            if kinds & {ChunkKind.TRANSFORM, ChunkKind.PARTS} or any(chunk.refinement for chunk in made)
             else b"",
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tracks, dict(sequence.metadata), promise,
@@ -403,7 +404,7 @@ class PoseCodec:
         grids = tuple(
             self._grid_of(chunk.base, len(job.points), len(sequence.skeleton), sequence.unit)
             for job, chunk in zip(jobs, made, strict=True)
-            if payload.kind_of(chunk.base) == payload.TOKENS
+            if chunk.kind == ChunkKind.TOKENS
         )
         return Encoded(container.write(header, made), header, grids)
 
@@ -415,7 +416,7 @@ class PoseCodec:
         header, parts = self._opened(source)
         shape = (header.frames, len(header.ids), len(header.skeleton))
         places = [(track, *chunk) for track in header.tracks for chunk in track.chunks]
-        exact = [part.base for part in parts if payload.kind_of(part.base) == payload.LOSSLESS]
+        exact = [part.base for part in parts if part.kind == ChunkKind.LOSSLESS]
         dtype = chunks.exact_dtype(exact[0]) if exact else np.dtype(np.float32)
         positions = np.full((*shape, header.dims), np.nan, dtype)
         confidence = np.zeros(shape, np.float32)
@@ -473,7 +474,7 @@ class PoseCodec:
         return tuple(
             self._grid_of(part.base, length, len(header.skeleton), header.unit)
             for length, part in zip(lengths, parts, strict=True)
-            if payload.kind_of(part.base) == payload.TOKENS
+            if part.kind == ChunkKind.TOKENS
         )
 
     def _grid_of(self, data: bytes, frames: int, keypoints: int, unit: str) -> TokenGrid:
@@ -482,14 +483,14 @@ class PoseCodec:
 
     def _decoded(self, header: Header, part: Chunk, length: int) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
         """Positions (T, K, D), NaN where missing, and confidences (T, K) of one chunk."""
-        kind = payload.kind_of(part.base)
-        if kind == payload.LOSSLESS:
+        kind = part.kind
+        if kind == ChunkKind.LOSSLESS:
             return chunks.inexact(part.base, header, length)
-        if kind == payload.TRANSFORM:
+        if kind == ChunkKind.TRANSFORM:
             self._check_named(header.transform)
             points, presence = chunks.untransformed(part.base, header, length, self.tables)
             assert presence is not None
-        elif kind == payload.PARTS:
+        elif kind == ChunkKind.PARTS:
             points, presence = self._decoded_parts(header, part.base, length)
         else:
             self._check_named(header.weights)
@@ -505,7 +506,7 @@ class PoseCodec:
         with np.errstate(over="ignore"):
             return np.where(presence.mask[..., None], points, np.nan).astype(np.float32), presence.confidences()
 
-    def _decoded_parts(self, header: Header, data: bytes, length: int) -> tuple[Floats, payload.Presence]:
+    def _decoded_parts(self, header: Header, data: bytes, length: int) -> tuple[Floats, presence.Presence]:
         """Keypoints (T, K, D), none missing, and what is there, of a chunk in parts."""
 
         def read(decoder: RangeDecoder, skeleton: Skeleton) -> Floats:
@@ -513,7 +514,7 @@ class PoseCodec:
             return chunks.recorded(self.tokenizer.decode(latents, header.coded_up).astype(np.float64), skeleton)
 
         self._check_named(header.transform)
-        if not payload.has_tokens(data):
+        if not needs_token_weights(data):
             return chunks.from_parts(data, header, length, self.tables)
         self._check_named(header.weights)
         return chunks.from_parts(data, header, length, self.tables, read)

@@ -1,4 +1,4 @@
-"""Counts what a reader of the code meets: `python tests/structure.py [FOLDER ...]` prints it, tests/test_structure.py holds it.
+"""Counts what a reader of the code meets: `python tests/structure.py [FOLDER ...]` prints it, test_structure.py holds it.
 
 A function's name should be a verb, a question or, of a property, a value. One-word names that are none of these are counted,
 those of properties, commands and tests are not; a verb that is not in VERBS yet is added to it.
@@ -19,23 +19,25 @@ PASSAGE = 8
 """Lines that make a passage."""
 VERBS = frozenset(
     """
-    abort accept accumulate adapt add advance align allow analyze append apply approximate ask assemble assert assign attach average
-    balance begin bind bisect blend bound bridge broadcast build cache call canonicalize check choose classify clean clear clip close
-    code collapse collect combine compare complete compose compress compute concatenate confirm convert copy correct count cover
-    create crop cut decode decompress deduplicate define delete dequantize describe detect detokenize diagnose diff discard distribute
-    divide download draw drop dump echo embed emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain
-    export extend extract feed fetch fill filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather
-    generate get give group guess halve handle hash hold import improve include infer initialize insert inspect interpolate intersect
-    invert join judge keep label launch lay learn lift limit list load locate lock log look lower main make map mark mask match measure
-    merge mirror mix move multiply name narrow normalize note number offer omit open order pack pad pair parse partition pass peek
-    perturb pick place plan play plot pop predict prefer prepare price print process project promise propagate prune pull push put
-    quantize query raise rank reach read reconstruct record recover reduce refine register reject relabel release remove rename render
-    reorder repair repeat replace report request require rescale reserve reset reshape resolve resume retry return reverse revive rotate
-    round run sample save say scale scan score search seek select send separate serialize set settle shift show shrink shuffle sign
-    simplify skip smooth sniff solve sort spell split spread stack start state step stop store strip subtract suggest sum swap
-    synthesize take tell test time tokenize touch trace track train transform translate transpose trim truncate try turn undo unflatten
-    unfold unify unite unpack unpickle unquote unwrap update upgrade use validate verify view visit wait walk warn watch weigh widen
-    widths wrap write
+    abort accept accumulate adapt add advance align allow analyze append apply approximate ask assemble assert assign
+    attach average balance begin bind bisect blend bound bridge broadcast build cache call canonicalize check choose
+    classify clean clear clip close code collapse collect combine compare complete compose compress compute
+    concatenate confirm convert copy correct count cover create crop cut decode decompress deduplicate define delete
+    dequantize describe detect detokenize diagnose diff discard distribute divide download draw drop dump echo embed
+    emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract feed
+    fetch fill filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate
+    get give group guess halve handle hash hold import improve include infer initialize insert inspect interpolate
+    intersect invert join judge keep label launch lay learn lift limit list load locate lock log look lower main make
+    map mark mask match measure merge mirror mix move multiply name narrow normalize note number offer omit open order
+    pack pad pair parse partition pass peek perturb pick place plan play plot pop predict prefer prepare price print
+    process project promise propagate prune pull push put quantize query raise rank reach read reconstruct record
+    recover reduce refine register reject relabel release remove rename render reorder repair repeat replace report
+    request require rescale reserve reset reshape resolve resume retry return reverse revive rotate round run sample
+    save say scale scan score search seek select send separate serialize set settle shift show shrink shuffle sign
+    simplify skip smooth sniff solve sort spell split spread stack start state step stop store strip subtract suggest
+    sum swap synthesize take tell test time tokenize touch trace track train transform translate transpose trim
+    truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade use validate
+    verify view visit wait walk warn watch weigh widen wrap write
     """.split()
 )
 

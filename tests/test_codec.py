@@ -14,8 +14,9 @@ from posecodec import zoo
 from posecodec.analysis.metrics import compare
 from posecodec.analysis.verification import verify
 from posecodec.bitstream import container
-from posecodec.bitstream import presence as payload
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.presence import Presence, write_presence
 from posecodec.codec import PoseCodec
 from posecodec.coders import chunk as chunks
 from posecodec.coders.tokens.grid import TokenGrid, are_lengths
@@ -321,7 +322,7 @@ def test_a_file_names_the_weights_that_it_needs(tiny_codec, goal):
     encoded = tiny_codec.encode(walk(16), **goal)
     assert encoded.tokens or goal != TOKENS
     assert encoded.header.weights == (tiny_codec.weights.id if encoded.tokens else b"")
-    needs = any(payload.kind_of(c.base) == payload.TRANSFORM or c.refinement for c in container.read(encoded.data)[1])
+    needs = any(c.kind == ChunkKind.TRANSFORM or c.refinement for c in container.read(encoded.data)[1])
     assert encoded.header.transform == (tiny_codec.transform_weights.id if needs else b"")
 
 
@@ -335,7 +336,7 @@ def test_promises_are_kept(goal, dims, people):
     sequence = hidden(sequence, gone)
     encoded = codec.encode(sequence, **goal)
     header = container.read_header(encoded.data)
-    assert header.promise.kind.replace("-", "_") in goal and 0 <= header.promise.reached <= 1
+    assert header.guarantee.kind.replace("-", "_") in goal and 0 <= header.guarantee.reached <= 1
     back = codec.decode(encoded.data)
     assert_kept(sequence, back)
     assert verify(header, back, len(encoded.data), sequence).kept
@@ -384,14 +385,14 @@ def test_a_mean_error_is_kept_where_people_differ(tiny_codec, name, wanted):
     encoded = codec.encode(sequence, mean_error=wanted)
     found = compare(sequence, codec.decode(encoded)).mpjpe
     assert found <= wanted * (1 + 1e-6)
-    assert container.read_header(encoded.data).promise.reached == pytest.approx(found / wanted, abs=1 / 255 + 1e-4)
+    assert container.read_header(encoded.data).guarantee.reached == pytest.approx(found / wanted, abs=1 / 255 + 1e-4)
     assert len(encoded.data) <= len(PoseCodec(None).encode(sequence, mean_error=wanted).data) + 4
 
 
 def test_the_default_quality_is_a_hundredth_of_a_body():
     for sequence, height in ((walk(300), 1700), (flat_walk(300), 425)):
         encoded = PoseCodec(None).encode(sequence)
-        assert encoded.header.promise is None and encoded.tokens == ()
+        assert encoded.header.guarantee is None and encoded.tokens == ()
         assert 0.003 < compare(sequence, PoseCodec(None).decode(encoded)).mpjpe / height < 0.03
 
 
@@ -482,7 +483,7 @@ def layered(codec, sequence, index=0):
 def test_a_layered_file_is_refined_and_may_be_cut(tiny_codec, frames, people):
     sequence = walk(frames, people=people)
     fine = layered(tiny_codec, sequence)
-    coarse = container.without_refinement(fine)
+    coarse = container.drop_refinements(fine)
     tokens = tiny_codec.encode(sequence, **TOKENS)
     assert len(coarse) < len(fine)
     assert tiny_codec.decode(coarse).positions.tobytes() == tiny_codec.decode(tokens).positions.tobytes()
@@ -678,7 +679,7 @@ def rewritten(codec, sequence, change):
     header, parts = container.read(codec.encode(sequence, **TOKENS).data)
     presence, latents = change(*codec.tokenizer.read(parts[0].base, 20, 19, header.unit))
     encoder = RangeEncoder()
-    payload.write_presence(encoder, payload.TOKENS, presence)
+    write_presence(encoder, ChunkKind.TOKENS, presence)
     stream.write(encoder, latents, codec.tokenizer.tables, header.unit)
     return container.write(header, [Chunk(encoder.finish())])
 
@@ -722,7 +723,7 @@ def test_forged_values_are_corrupt_or_finite(tiny_codec, tiny_codec_2d, dims, si
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_forged_confidences_are_corrupt(tiny_codec):
     def change(presence, latents):
-        return payload.Presence(presence.mask, np.full((20, 19), 10**6, np.int32), 3e38), latents
+        return Presence(presence.mask, np.full((20, 19), 10**6, np.int32), 3e38), latents
 
     with pytest.raises(CorruptError):
         tiny_codec.decode(rewritten(tiny_codec, walk(20), change))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from posecodec.analysis.metrics import compare
-from posecodec.bitstream.container import Header
+from posecodec.bitstream.header import Header
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
 ROUNDING = 1 + 1e-6
@@ -52,30 +52,30 @@ def verify(header: Header, decoded: PoseSequence, size: int, original: PoseSeque
 
     Raises InputError where the original is another recording.
     """
-    promise = header.promise
+    guarantee = header.guarantee
     if original is not None:
         compare(original, decoded)
-    if promise is None:
+    if guarantee is None:
         return Verdict("none", None, None, "", True)
-    if promise.kind == "lossless":
-        same = checksum(decoded) == int(promise.value)
+    if guarantee.kind == "lossless":
+        same = checksum(decoded) == int(guarantee.value)
         if original is not None:
             same = same and checksum(original) == checksum(decoded)
         return Verdict("lossless", None, None, "", same)
-    if promise.kind == "bitrate":
+    if guarantee.kind == "bitrate":
         reached = 8e-3 * size * decoded.rate / max(decoded.frames, 1)
-        return Verdict("bitrate", promise.value, reached, "kbit/s", reached <= promise.value * ROUNDING)
+        return Verdict("bitrate", guarantee.value, reached, "kbit/s", reached <= guarantee.value * ROUNDING)
     return _verdict_on_error(header, decoded, original)
 
 
 def _verdict_on_error(header: Header, decoded: PoseSequence, original: PoseSequence | None) -> Verdict:
-    promise = header.promise
-    assert promise is not None
+    guarantee = header.guarantee
+    assert guarantee is not None
     unit = header.unit if header.unit != "unknown" else ""
     if original is None:
-        return Verdict(promise.kind, promise.value, promise.value * promise.reached, unit, None)
+        return Verdict(guarantee.kind, guarantee.value, guarantee.value * guarantee.reached, unit, None)
     found = compare(original, decoded)
-    error = found.max if promise.kind == "max-error" else found.mpjpe
+    error = found.max if guarantee.kind == "max-error" else found.mpjpe
     reached = 0.0 if math.isnan(error) else error / UNIT_MM.get(header.unit, 1.0)
-    kept = not reached > promise.value * ROUNDING
-    return Verdict(promise.kind, promise.value, reached, unit, kept)
+    kept = not reached > guarantee.value * ROUNDING
+    return Verdict(guarantee.kind, guarantee.value, reached, unit, kept)

@@ -6,11 +6,11 @@ What follows is the coders' (`posecodec.coders`). docs/bitstream.md specifies it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.bitstream.chunk_kind import KIND_BITS, ChunkKind
 from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.entropy.adaptive_models import decode_mask, encode_mask
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
@@ -18,20 +18,8 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.typing import Bools
 
-KIND_BITS = 2
-
-
-class ChunkKind(IntEnum):
-    """How a chunk is coded: its first KIND_BITS bits."""
-
-    TOKENS = 0
-    TRANSFORM = 1
-    LOSSLESS = 2
-    PARTS = 3
-
-
-TOKENS, TRANSFORM, LOSSLESS, PARTS = ChunkKind
 CONFIDENCE_STEPS = 255
+"""In which confidences are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,26 +50,10 @@ class Presence:
         return (self.confidence * (self.scale / CONFIDENCE_STEPS)).astype(np.float32)
 
 
-def kind_of(data: bytes) -> ChunkKind:
-    """The kind of a chunk: its first bits, which are zeros where it is empty."""
-    return ChunkKind(data[0] >> 8 - KIND_BITS if data else 0)
-
-
-def name_of(data: bytes) -> str:
-    """The kind of a chunk in a word."""
-    return kind_of(data).name.lower()
-
-
-def has_tokens(data: bytes) -> bool:
-    """Whether a chunk needs token weights: for all of it, or for the body in it."""
-    kind = kind_of(data)
-    return kind == TOKENS or kind == PARTS and bool(data[0] >> 7 - KIND_BITS & 1)
-
-
 def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, tokens: bool = False) -> None:
     """How every chunk but a lossless one begins. tokens: whether those of parts have a body of tokens."""
     encoder.put_bits(kind, KIND_BITS)
-    if kind == PARTS:
+    if kind == ChunkKind.PARTS:
         encoder.put_bits(int(tokens), 1)
     encode_mask(encoder, presence.mask)
     encoder.put_bits(int(presence.confidence is not None), 1)
@@ -93,7 +65,7 @@ def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, t
 
 def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:
     """The mirror of `write_presence`, whose kind is known. Raises CorruptError."""
-    if decoder.get_bits(KIND_BITS) == PARTS:
+    if decoder.get_bits(KIND_BITS) == ChunkKind.PARTS:
         decoder.get_bits(1)
     mask = decode_mask(decoder, frames, keypoints)
     if not decoder.get_bits(1):

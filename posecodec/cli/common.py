@@ -18,7 +18,7 @@ import click
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
 
 if TYPE_CHECKING:
-    from posecodec.bitstream.container import Header
+    from posecodec.bitstream.header import Header
     from posecodec.codec import PoseCodec
     from posecodec.pose.sequence import PoseSequence
 

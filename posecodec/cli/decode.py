@@ -155,7 +155,7 @@ def cut(file: Path, output: Path, force: bool) -> None:
 
     data = read_file(file)
     with about(file):
-        coarse = container.without_refinement(data)
+        coarse = container.drop_refinements(data)
     write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (nothing refines its tokens)"
     click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")

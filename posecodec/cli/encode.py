@@ -143,6 +143,7 @@ def _is_done(source: Path, target: Path, settings: Settings) -> bool:
     """Whether a target is whole, not older than its source, and of the same goal. Raises UsageError where only the goal
     is another."""
     from posecodec.bitstream import container
+    from posecodec.bitstream.chunk_kind import ChunkKind
     from posecodec.errors import CorruptError, UsageError
     from posecodec.io.filesystem import read_file
 
@@ -153,9 +154,13 @@ def _is_done(source: Path, target: Path, settings: Settings) -> bool:
     if target.stat().st_mtime < source.stat().st_mtime:
         return False
     asked = _promise_of(settings, header.unit)
-    promise = header.promise
-    found = ("none", 0.0) if promise is None else (promise.kind, 0.0 if promise.kind == "lossless" else promise.value)
-    tokens = all(container.is_tokens(chunk.base) for chunk in chunks)
+    guarantee = header.guarantee
+    found = (
+        ("none", 0.0)
+        if guarantee is None
+        else (guarantee.kind, 0.0 if guarantee.kind == "lossless" else guarantee.value)
+    )
+    tokens = all(chunk.kind == ChunkKind.TOKENS for chunk in chunks)
     if (
         found[0] != asked[0]
         or abs(found[1] - asked[1]) > 1e-6 * asked[1]

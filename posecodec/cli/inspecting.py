@@ -12,7 +12,7 @@ from posecodec.cli.options import fps_option, json_option, model_option, reading
 from posecodec.errors import CorruptError
 
 if TYPE_CHECKING:
-    from posecodec.bitstream.container import Header
+    from posecodec.bitstream.header import Header
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
 
@@ -181,7 +181,7 @@ def models(as_json: bool) -> None:
 
 
 def _posec_facts(file: Path) -> dict[str, Any]:
-    from posecodec.bitstream import container, presence
+    from posecodec.bitstream import container
     from posecodec.io.filesystem import read_file
 
     data = read_file(file)
@@ -193,7 +193,7 @@ def _posec_facts(file: Path) -> dict[str, Any]:
         "bytes": len(data),
         "overhead": len(data) - sum(len(c.base) + len(c.refinement) for c in chunks),
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
-        "coded as": ", ".join(sorted({presence.name_of(c.base) + " + residual" * bool(c.refinement) for c in chunks})),
+        "coded as": ", ".join(sorted({c.kind.label + " + residual" * bool(c.refinement) for c in chunks})),
         "promise": _promise_text(header),
         **_header_facts(header),
         "tracks": len(header.tracks),
@@ -202,11 +202,11 @@ def _posec_facts(file: Path) -> dict[str, Any]:
 
 
 def _promise_text(header: Header) -> str:
-    promise = header.promise
-    if promise is None or promise.kind == "lossless":
-        return "none" if promise is None else "lossless"
-    unit = "kbit/s" if promise.kind == "bitrate" else header.unit
-    return f"{promise.kind} {promise.value:g} {unit}"
+    guarantee = header.guarantee
+    if guarantee is None or guarantee.kind == "lossless":
+        return "none" if guarantee is None else "lossless"
+    unit = "kbit/s" if guarantee.kind == "bitrate" else header.unit
+    return f"{guarantee.kind} {guarantee.value:g} {unit}"
 
 
 def _header_facts(header: Header) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.bitstream.container import Header, Track
-from posecodec.bitstream.presence import KIND_BITS, LOSSLESS, PARTS, TRANSFORM, Presence, read_presence, write_presence
+from posecodec.bitstream.chunk_kind import KIND_BITS, ChunkKind
+from posecodec.bitstream.header import Header, Track
+from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.body_parts import PartsPlan, read_parts, write_parts
 from posecodec.coders.transform.basis_choice import Plan
 from posecodec.coders.transform.error_bound import grid, needed, read_corrections, write_corrections
@@ -170,7 +171,7 @@ def transformed(
     """A chunk by the transform, corrected to a bound; with a guide, what refines it (see `write_motion`)."""
     encoder = RangeEncoder()
     if guide is None:
-        write_presence(encoder, TRANSFORM, job.presence)
+        write_presence(encoder, ChunkKind.TRANSFORM, job.presence)
     plan = job.plan(tables)
     return _made(encoder, job, write_motion(encoder, plan, index, tables.model, guide), bound)
 
@@ -188,7 +189,7 @@ def in_parts(
     """
     plan, encoder = job.parts_plan(tables), RangeEncoder()
     assert plan is not None
-    write_presence(encoder, PARTS, job.presence, write_body is not None)
+    write_presence(encoder, ChunkKind.PARTS, job.presence, write_body is not None)
     return _made(encoder, job, write_parts(encoder, plan, level, tables.model, write_body), bound)
 
 
@@ -280,7 +281,7 @@ def exact(job: Job) -> bytes:
     wide = job.points.dtype == np.float64
     surely = job.confidence.tobytes() == job.presence.mask.astype(np.float32).tobytes()
     positions = pack_floats(np.ascontiguousarray(job.points))
-    head = LOSSLESS << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if surely else UNSURE)
+    head = ChunkKind.LOSSLESS << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if surely else UNSURE)
     confidence = b"" if surely else pack_floats(np.ascontiguousarray(job.confidence))
     return bytes([head]) + len(positions).to_bytes(LENGTH_BYTES, "little") + positions + confidence
 
@@ -294,7 +295,7 @@ def inexact(data: bytes, header: Header, frames: int) -> tuple[NDArray[np.floati
     """The mirror of `exact`: positions (T, K, D) and confidences (T, K). Raises CorruptError."""
     shape = (frames, len(header.skeleton), header.dims)
     end = 1 + LENGTH_BYTES + int.from_bytes(data[1 : 1 + LENGTH_BYTES], "little")
-    if end > len(data) or data[0] & ~(WIDE | UNSURE) != LOSSLESS << 8 - KIND_BITS:
+    if end > len(data) or data[0] & ~(WIDE | UNSURE) != ChunkKind.LOSSLESS << 8 - KIND_BITS:
         raise CorruptError("an exact chunk that is cut short; get the file again")
     positions = unpack_floats(data[1 + LENGTH_BYTES : end], shape, exact_dtype(data))
     if data[0] & UNSURE:

@@ -13,19 +13,17 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.bitstream import container
-from posecodec.bitstream.container import (
+from posecodec.bitstream.container import Chunk, drop_refinements, read, read_header, write
+from posecodec.bitstream.fields import RATES, encode_packed, encode_varint, rate_fraction
+from posecodec.bitstream.header import (
     CHUNK_FRAMES,
-    PROMISES,
-    Chunk,
+    GUARANTEES,
+    MAX_KEYPOINTS,
+    MAX_POSES,
+    Guarantee,
     Header,
-    Promise,
     Track,
-    rate_fraction,
-    read,
-    read_header,
-    without_refinement,
-    write,
+    _encode_skeleton,
 )
 from posecodec.errors import CorruptError, InputError
 from posecodec.pose.sequence import AXES, UNITS
@@ -37,7 +35,7 @@ PLAIN = Header(
 )  # fmt: skip
 CROWD = Header(
     b"\xff\x00\x80\x7f", b"\x05\x06\x07\x08", 2, "px", "-y", "-y", COCO17, 29.97002997, None, 1500, ("Ægir", "x"),
-    (Track(0, 0, 1100), Track(1, 200, 16)), promise=Promise("bitrate", 1.5, 0.6),
+    (Track(0, 0, 1100), Track(1, 200, 16)), guarantee=Guarantee("bitrate", 1.5, 0.6),
 )  # fmt: skip
 """Everything that a header may have but packed fields, whose bytes are zstandard's affair."""
 
@@ -52,7 +50,7 @@ def rich():
     header = Header(
         b"\xff\x00\x80\x7f", b"\x05\x06\x07\x08", 2, "px", "-y", "-x", skeleton, None,
         np.array([0.0, 0.1, 0.25, 7.5e3, 1e9]), 5, ("Ægir", "", "三"), (Track(0, 0, 5), Track(2, 1, 2), Track(2, 4, 1)),
-        {"note": "naïve", "list": [1, 2.5, None, True], "nested": {"a": {}}}, Promise("max-error", 0.5, 0.2),
+        {"note": "naïve", "list": [1, 2.5, None, True], "nested": {"a": {}}}, Guarantee("max-error", 0.5, 0.2),
     )  # fmt: skip
     return header, [Chunk(b"\x00\x01"), Chunk(b"", b"fine"), Chunk(b"payload", b"more")]
 
@@ -103,17 +101,13 @@ def forged(flags, rest, shape=0x40, labels=0x11, layout=1):
     return sealed(b"PSC" + bytes([2 | layout << 4]) + ids + bytes([flags, labels, shape]) + rest, bool(layout & 8))
 
 
-def varint(value):
-    return container._varint(value)
-
-
 def test_more_keypoints_than_fit_are_refused_both_ways():
-    many = build_skeleton(container.MOST_KEYPOINTS + 1)
+    many = build_skeleton(MAX_KEYPOINTS + 1)
     with pytest.raises(InputError, match="2049 keypoints"):
         write(variant(skeleton=many), [Chunk(b"")])
-    head = container._packed(container._skeleton_json(many))
+    head = encode_packed(_encode_skeleton(many))
     with pytest.raises(CorruptError, match="2049 keypoints"):
-        read(forged(0b10010, varint(3) + varint(0) + head, shape=0x5F))
+        read(forged(0b10010, encode_varint(3) + encode_varint(0) + head, shape=0x5F))
 
 
 def test_a_header_of_everything_round_trips():
@@ -145,13 +139,13 @@ def test_a_single_chunk_has_one_checksum_and_no_index(base):
     assert len(data) == len(base) + 18
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PROMISES if kind != "lossless"])
+@pytest.mark.parametrize("kind", [kind for kind in GUARANTEES if kind != "lossless"])
 @pytest.mark.parametrize("value", [2.0**-126, 0.1, 1.0, 12.5, 3e38])
 @pytest.mark.parametrize("reached", [0.0, 1e-9, 0.5, 1.0])
 def test_promises(kind, value, reached):
     for header, chunks in ((PLAIN, [Chunk(b"abc")]), rich()):
-        data = write(dataclasses.replace(header, promise=Promise(kind, value, reached)), chunks)
-        found = read(data)[0].promise
+        data = write(dataclasses.replace(header, guarantee=Guarantee(kind, value, reached)), chunks)
+        found = read(data)[0].guarantee
         assert found.kind == kind and found.value == np.float32(value)
         assert reached <= found.reached <= reached + 1 / 255
         assert write(read(data)[0], chunks) == data
@@ -159,23 +153,23 @@ def test_promises(kind, value, reached):
 
 @pytest.mark.parametrize("checksum", [0, 1, 0xDEADBEEF, 2**32 - 1])
 def test_the_promise_of_a_lossless_file_is_a_checksum(checksum):
-    round_trip(variant(promise=Promise("lossless", checksum, 0.0)))
+    round_trip(variant(guarantee=Guarantee("lossless", checksum, 0.0)))
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_without_refinement_is_the_file_as_if_it_had_never_had_one(name):
+def test_drop_refinements_is_the_file_as_if_it_had_never_had_one(name):
     data = whole(name)
     header, chunks = read(data)
-    coarse = without_refinement(data)
-    assert coarse == write(dataclasses.replace(header, promise=None), [Chunk(chunk.base) for chunk in chunks])
+    coarse = drop_refinements(data)
+    assert coarse == write(dataclasses.replace(header, guarantee=None), [Chunk(chunk.base) for chunk in chunks])
     found, bare = read(coarse)
-    assert_same(dataclasses.replace(header, promise=None), found)
+    assert_same(dataclasses.replace(header, guarantee=None), found)
     assert [c.base for c in bare] == [c.base for c in chunks] and not any(c.refinement for c in bare)
-    assert without_refinement(coarse) == coarse
+    assert drop_refinements(coarse) == coarse
     assert (len(coarse) < len(data)) == (name in ("layered", "rich"))
     for damaged in (data[:-1], data + b"\0", data[:-1] + bytes([data[-1] ^ 1])):
         with pytest.raises(CorruptError):
-            without_refinement(damaged)
+            drop_refinements(damaged)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +205,7 @@ def test_rate_fraction_examples():
 
 
 def test_a_rate_of_the_table_takes_one_byte():
-    lengths = {len(write(variant(fps=float(rate)), [Chunk(b"")])) for rate in container.RATES}
+    lengths = {len(write(variant(fps=float(rate)), [Chunk(b"")])) for rate in RATES}
     assert len(lengths) == 1
     assert len(write(variant(fps=29.97002997), [Chunk(b"")])) > lengths.pop()
 
@@ -437,11 +431,13 @@ SIMPLE, NAMED, TIMED, SPELLED, NOTED, PROMISED = 2, 4, 8, 16, 32, 64
 )
 def test_hostile_numbers_are_refused_quickly(flags, numbers):
     shape = 0x5F if flags & SPELLED else 0x40
-    refused(forged(flags, b"".join(map(varint, numbers)), shape))
+    refused(forged(flags, b"".join(map(encode_varint, numbers)), shape))
 
 
 def noted(frame, raw):
-    return forged(SIMPLE | NOTED, varint(5) + varint(0) + varint(len(frame)) + varint(raw) + frame)
+    return forged(
+        SIMPLE | NOTED, encode_varint(5) + encode_varint(0) + encode_varint(len(frame)) + encode_varint(raw) + frame
+    )
 
 
 def test_packed_fields_that_lie_are_refused_quickly():
@@ -481,12 +477,12 @@ def test_metadata_that_are_no_object_are_refused(text):
 )
 def test_skeletons_that_make_no_sense_are_refused(text):
     frame = zstandard.ZstdCompressor().compress(text)
-    rest = varint(5) + varint(0) + varint(len(frame)) + varint(len(text)) + frame
+    rest = encode_varint(5) + encode_varint(0) + encode_varint(len(frame)) + encode_varint(len(text)) + frame
     refused(forged(SIMPLE | SPELLED, rest, 0x5F))
 
 
 def test_reserved_bits_and_impossible_labels_are_refused():
-    sound = varint(5) + varint(0)
+    sound = encode_varint(5) + encode_varint(0)
     assert read(forged(SIMPLE, sound))[0].frames == 0
     refused(forged(SIMPLE | PROMISED, sound))
     refused(forged(SIMPLE | 128, sound))
@@ -500,7 +496,7 @@ def test_reserved_bits_and_impossible_labels_are_refused():
 
 @pytest.mark.parametrize("layout", range(16))
 def test_layouts_of_no_chunks(layout):
-    sound = varint(5) + varint(0)
+    sound = encode_varint(5) + encode_varint(0)
     if layout & 8:
         refused(forged(SIMPLE, sound, layout=layout))
     else:
@@ -510,12 +506,12 @@ def test_layouts_of_no_chunks(layout):
 
 @pytest.mark.parametrize("frames", [1, 1024, 1025, 2048])
 def test_a_single_file_is_of_one_chunk(frames):
-    data = forged(SIMPLE, varint(5) + varint(frames), layout=9)
+    data = forged(SIMPLE, encode_varint(5) + encode_varint(frames), layout=9)
     if frames > CHUNK_FRAMES:
         refused(data)
     else:
         assert read(data)[1] == [Chunk(b"")]
-    refused(forged(SIMPLE, varint(5) + varint(frames), layout=13))
+    refused(forged(SIMPLE, encode_varint(5) + encode_varint(frames), layout=13))
 
 
 @pytest.mark.parametrize(
@@ -529,18 +525,18 @@ def test_a_single_file_is_of_one_chunk(frames):
     ids=bytes.hex,
 )
 def test_promises_that_make_no_sense_are_refused(promise):
-    sound = varint(5) + varint(0)
-    assert read(forged(SIMPLE | PROMISED, sound + b"\x01" + np.float32(5).tobytes() + b"\x80"))[0].promise.value == 5
+    sound = encode_varint(5) + encode_varint(0)
+    assert read(forged(SIMPLE | PROMISED, sound + b"\x01" + np.float32(5).tobytes() + b"\x80"))[0].guarantee.value == 5
     refused(forged(SIMPLE | PROMISED, sound + promise))
 
 
 def test_numbers_have_one_form_only():
-    refused(forged(SIMPLE, b"\x85\x00" + varint(0)))
-    refused(forged(SIMPLE, varint(5) + b"\x80\x80\x80\x80\x80\x00"))
+    refused(forged(SIMPLE, b"\x85\x00" + encode_varint(0)))
+    refused(forged(SIMPLE, encode_varint(5) + b"\x80\x80\x80\x80\x80\x00"))
 
 
 def test_more_frames_than_a_reader_takes_are_not_written():
-    most = container.MOST_POSES
+    most = MAX_POSES
     assert read(write(variant(frames=most, tracks=()), []))[0].frames == most
     for ids, frames in ((("0",), most + 1), (("a", "b"), most // 2 + 1), ((), most + 1)):
         with pytest.raises(InputError, match="cut the recording"):

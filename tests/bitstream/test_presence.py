@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.bitstream import presence as payload
-from posecodec.bitstream.presence import LOSSLESS, TOKENS, TRANSFORM, Presence, read_presence, write_presence
+from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
@@ -34,13 +34,13 @@ def assert_same(presence, found):
         assert found.confidence.dtype == np.int32 and (found.confidence == presence.confidence).all()
 
 
-@pytest.mark.parametrize("kind", [TOKENS, TRANSFORM, LOSSLESS])
+@pytest.mark.parametrize("kind", [ChunkKind.TOKENS, ChunkKind.TRANSFORM, ChunkKind.LOSSLESS])
 @pytest.mark.parametrize("confident", [False, True])
 @pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
 def test_presence_round_trips(kind, confident, missing):
     presence = presence_of(0, 50, 19, missing, confident)
     data = written(kind, presence)
-    assert payload.kind_of(data) == kind
+    assert ChunkKind.read_from(data) == kind
     decoder = RangeDecoder(data)
     assert_same(presence, read_presence(decoder, 50, 19))
     assert decoder.get_bits(3) == 5
@@ -57,8 +57,8 @@ def test_presence_round_trips(kind, confident, missing):
 @settings(max_examples=80, deadline=None)
 def test_presence_of_any_shape_round_trips(seed, frames, keypoints, missing, confident):
     presence = presence_of(seed, frames, keypoints, missing, confident)
-    data = written(TOKENS, presence)
-    assert written(TOKENS, presence) == data
+    data = written(ChunkKind.TOKENS, presence)
+    assert written(ChunkKind.TOKENS, presence) == data
     decoder = RangeDecoder(data)
     assert_same(presence, read_presence(decoder, frames, keypoints))
     assert decoder.get_bits(3) == 5
@@ -67,9 +67,14 @@ def test_presence_of_any_shape_round_trips(seed, frames, keypoints, missing, con
 
 def test_kinds_have_names():
     first = [bytes([kind << 6 | 7]) for kind in range(4)]
-    assert [payload.kind_of(data) for data in first] == [TOKENS, TRANSFORM, LOSSLESS, 3]
-    assert [payload.name_of(data) for data in first] == ["tokens", "transform", "lossless", "parts"]
-    assert payload.kind_of(b"") == TOKENS and payload.name_of(b"") == "tokens"
+    assert [ChunkKind.read_from(data) for data in first] == [
+        ChunkKind.TOKENS,
+        ChunkKind.TRANSFORM,
+        ChunkKind.LOSSLESS,
+        3,
+    ]
+    assert [ChunkKind.read_from(data).label for data in first] == ["tokens", "transform", "lossless", "parts"]
+    assert ChunkKind.read_from(b"") == ChunkKind.TOKENS and ChunkKind.read_from(b"").label == "tokens"
 
 
 @pytest.mark.parametrize("low, high", [(0, 1), (0, 30), (-2, 2), (0, 1e-3), (0, 1e30)])
@@ -95,7 +100,7 @@ def test_confidences_of_one_are_not_written(share):
 @pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan])
 def test_a_confidence_scale_that_is_no_number_is_refused(scale):
     presence = presence_of(0, 16, 3, 0.0, False)
-    data = written(TOKENS, Presence(presence.mask, presence.confidence, scale))
+    data = written(ChunkKind.TOKENS, Presence(presence.mask, presence.confidence, scale))
     with pytest.raises(CorruptError, match="confidence scale"):
         read_presence(RangeDecoder(data), 16, 3)
 
@@ -116,7 +121,7 @@ def harmless(data, frames, keypoints):
 
 def test_damaged_presence_gives_presence_or_a_corrupt_error():
     frames, keypoints = 60, 5
-    data = written(TOKENS, presence_of(3, frames, keypoints, 0.2, False))
+    data = written(ChunkKind.TOKENS, presence_of(3, frames, keypoints, 0.2, False))
     assert harmless(data, frames, keypoints)
     outcomes = []
     for place in range(len(data)):

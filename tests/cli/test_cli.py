@@ -12,6 +12,7 @@ import pytest
 import posecodec
 from posecodec import zoo
 from posecodec.bitstream import container
+from posecodec.bitstream.header import Guarantee
 from posecodec.pose.synthetic import walk
 
 pytestmark = pytest.mark.skipif(
@@ -191,7 +192,7 @@ def test_verify_what_promises_nothing_or_is_damaged(folder, tmp_path):
 
 def test_cut(folder, tmp_path):
     header, parts = container.read((folder / "tokens.posec").read_bytes())
-    fine = dataclasses.replace(header, promise=container.Promise("max-error", 5.0, 1.0))
+    fine = dataclasses.replace(header, guarantee=Guarantee("max-error", 5.0, 1.0))
     layered = container.write(fine, [container.Chunk(part.base, b"a refinement") for part in parts])
     (tmp_path / "fine.posec").write_bytes(layered)
     assert json.loads(run("info", tmp_path / "fine.posec", "--json").stdout)["coded as"] == "tokens + residual"

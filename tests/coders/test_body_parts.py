@@ -10,9 +10,9 @@ from conftest import GOLDEN, flat_walk
 
 from posecodec.bench.untrained_skeletons import hand_pose
 from posecodec.bitstream import container
-from posecodec.bitstream import presence as payload
+from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.presence import PARTS
+from posecodec.bitstream.presence import write_presence
 from posecodec.codec import PoseCodec
 from posecodec.coders import chunk as chunks
 from posecodec.coders.body_parts import Parts, PartsPlan, plain_name
@@ -53,7 +53,7 @@ def hidden(sequence, gone):
 
 
 def kinds(encoded):
-    return [payload.kind_of(chunk.base) for chunk in container.read(encoded.data)[1]]
+    return [chunk.kind for chunk in container.read(encoded.data)[1]]
 
 
 def whole_only(monkeypatch):
@@ -133,7 +133,10 @@ def test_targets_are_kept_and_parts_are_never_larger(sequence, goal, monkeypatch
 @pytest.mark.parametrize("goal", GOALS, ids=str)
 def test_parts_pay_where_bones_keep_their_length(goal):
     encoded = CODEC.encode(SOLID, **goal)
-    assert kinds(encoded) == [PARTS] and payload.name_of(container.read(encoded.data)[1][0].base) == "parts"
+    assert (
+        kinds(encoded) == [ChunkKind.PARTS]
+        and ChunkKind.read_from(container.read(encoded.data)[1][0].base).label == "parts"
+    )
     back = CODEC.decode(encoded)
     errors(SOLID, back)
     if "bitrate" in goal:
@@ -155,7 +158,7 @@ def test_without_one_part_the_other_is_coded_as_a_whole(gone):
     places = np.arange(K) < 19
     sequence = hidden(SOLID, np.broadcast_to(places if gone == "body" else ~places, (T, K)))
     encoded = CODEC.encode(sequence, max_error=5.0)
-    assert kinds(encoded) == [payload.TRANSFORM]
+    assert kinds(encoded) == [ChunkKind.TRANSFORM]
     assert errors(sequence, CODEC.decode(encoded)).max() <= 5
 
 
@@ -170,7 +173,7 @@ def test_confidences_and_lossless_are_as_ever():
     sure = np.rint(255 * RNG.uniform(0.2, 1, SOLID.valid.shape)) / 255
     sequence = SOLID.with_positions(SOLID.positions, sure.astype(np.float32))
     encoded = CODEC.encode(sequence, max_error=5.0)
-    assert kinds(encoded) == [PARTS]
+    assert kinds(encoded) == [ChunkKind.PARTS]
     np.testing.assert_allclose(CODEC.decode(encoded).confidence, sequence.confidence, atol=1e-6)
     exact = CODEC.decode(CODEC.encode(sequence, lossless=True))
     assert exact.positions.tobytes() == sequence.positions.tobytes()
@@ -206,7 +209,7 @@ def by_tokens(codec, sequence, level=120):
 def test_a_body_of_tokens(dims, tiny_codec, tiny_codec_2d, other_codec):
     codec, sequence = (tiny_codec, SOLID) if dims == 3 else (tiny_codec_2d, FLAT)
     encoded, made = by_tokens(codec, sequence)
-    assert payload.has_tokens(made.data) and payload.kind_of(made.data) == PARTS
+    assert needs_token_weights(made.data) and ChunkKind.read_from(made.data) == ChunkKind.PARTS
     assert encoded.header.weights == codec.weights.id and not encoded.tokens and codec.tokens(encoded.data) == ()
     found = errors(sequence, codec.decode(encoded))
     assert found.sum() == pytest.approx(made.total, rel=1e-5) and found.max() == pytest.approx(made.worst, rel=1e-5)
@@ -225,7 +228,7 @@ def test_the_encoder_may_choose_tokens_for_the_body(tiny_codec):
 
 
 def forged(encoded, data, **changes):
-    header = replace(encoded.header, promise=None, **changes)
+    header = replace(encoded.header, guarantee=None, **changes)
     return container.write(header, [Chunk(data)])
 
 
@@ -238,7 +241,7 @@ def chunk_of(sequence, write, tokens=False):
     """A chunk that begins as one in parts and goes on as told."""
     job = CODEC._jobs(sequence, Goal())[0]
     encoder = RangeEncoder()
-    payload.write_presence(encoder, PARTS, job.presence, tokens)
+    write_presence(encoder, ChunkKind.PARTS, job.presence, tokens)
     write(encoder)
     return encoder.finish()
 
@@ -289,7 +292,7 @@ def test_whole_tokens_in_a_larger_skeleton(tiny_codec):
 def test_bytes_cut_short_or_changed_are_refused_or_decode(tokens, tiny_codec):
     encoded = by_tokens(tiny_codec, SOLID)[0] if tokens else CODEC.encode(LOOSE, mean_error=30.0)
     data = container.read(encoded.data)[1][0].base
-    assert payload.kind_of(data) == PARTS
+    assert ChunkKind.read_from(data) == ChunkKind.PARTS
     rng = np.random.default_rng(1)
     for trial in range(60):
         bad = bytearray(data[: int(rng.integers(1, len(data)))] if trial % 2 else data)
@@ -328,7 +331,7 @@ def decoded(data):
 def test_golden_files(name):
     known = json.loads((FOLDER / "golden.json").read_text())[name]
     data = (FOLDER / f"{name}.posec").read_bytes()
-    assert [payload.kind_of(chunk.base) for chunk in container.read(data)[1]] == [PARTS]
+    assert [chunk.kind for chunk in container.read(data)[1]] == [ChunkKind.PARTS]
     positions, checksum = decoded(data)
     assert checksum == known["coefficients"]
     np.testing.assert_allclose(positions, np.load(FOLDER / f"{name}.npy") / 100.0, rtol=0, atol=0.0151)

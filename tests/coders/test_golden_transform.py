@@ -52,7 +52,7 @@ def test_encoding_again_gives_the_golden_file(name):
     make, goal = MADE[name]
     data = (FOLDER / f"{name}.posec").read_bytes()
     again = PoseCodec().encode(make(), **goal).data
-    assert container.read(again)[0].promise == container.read(data)[0].promise
+    assert container.read(again)[0].guarantee == container.read(data)[0].guarantee
     assert again == data
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from posecodec.bitstream import exp_golomb as raw
-from posecodec.bitstream.container import Header, Track
+from posecodec.bitstream.header import Header, Track
 from posecodec.coders import chunk as chunks
 from posecodec.coders.chunk import Job, transformed, untransformed
 from posecodec.coders.transform import basis_choice, coefficient_model, plan_graph, plan_polar, stream

@@ -23,7 +23,8 @@ from posecodec import compare
 from posecodec.analysis.verification import verify
 from posecodec.bench import untrained_skeletons
 from posecodec.bitstream import container
-from posecodec.bitstream.container import Chunk, Track
+from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.header import Track
 from posecodec.codec import PoseCodec
 from posecodec.coders import chunk as chunks
 from posecodec.coders.windows.bitplanes import index_of
@@ -434,7 +435,7 @@ def test_a_broken_promise_is_told():
     header = container.read_header(data)
     assert verify(header, far, len(data), WALK).kept is False
     assert verify(header, decoded, len(data)).kept is None
-    assert header.promise.reached == pytest.approx(compare(WALK, decoded).max / 5, abs=1 / 255)
+    assert header.guarantee.reached == pytest.approx(compare(WALK, decoded).max / 5, abs=1 / 255)
 
 
 # --- Goals themselves ---

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.bitstream.presence import TOKENS, Presence, read_presence, write_presence
+from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.windows import stream
@@ -79,7 +80,7 @@ class Tokenizer:
         """
         motion, side = stream.prepare(points, self.tables, up)
         encoder = RangeEncoder()
-        write_presence(encoder, TOKENS, presence)
+        write_presence(encoder, ChunkKind.TOKENS, presence)
         latents = stream.choose(motion, side, index, self.tables, longest=longest)
         stream.write(encoder, latents, self.tables, unit)
         return encoder.finish(), latents

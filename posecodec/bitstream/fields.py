@@ -1,0 +1,159 @@
+"""Fields of a header as bytes, and back: whole numbers, texts, packed JSON, frame rates, times.
+
+Each `encode_` is mirrored by a method of `FieldReader` or a `decode_`; docs/bitstream.md specifies them.
+"""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import zstandard
+
+from posecodec.errors import InputError
+from posecodec.typing import Floats
+
+MAX_PACKED = 64 << 20
+"""Bytes of a packed field when unpacked: what a header may ask a reader to hold."""
+VARINT_BITS = 35
+"""Five groups of seven: the largest number that a header holds."""
+MAX_DENOMINATOR = 2**32
+"""Of a frame rate as a fraction."""
+RATES = tuple(
+    Fraction(n, d)
+    for n, d in (
+        (24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1), (90, 1),
+        (100, 1), (120, 1), (200, 1), (240, 1),
+    )
+)  # fmt: skip
+"""Frame rates with a code of their own, which is their place here plus 1."""
+
+
+class HeaderError(Exception):
+    """What is wrong with a header."""
+
+
+class FieldReader:
+    """Reads fields one after the other and never beyond the end."""
+
+    def __init__(self, data: bytes, place: int) -> None:
+        self.data, self.place = data, place
+
+    def require(self, count: int) -> None:
+        """Refuse a count of fields that the bytes left cannot hold."""
+        if count > len(self.data) - self.place:
+            raise HeaderError(f"{count} fields in {len(self.data) - self.place} bytes")
+
+    def read_bytes(self, count: int) -> bytes:
+        self.require(count)
+        self.place += count
+        return self.data[self.place - count : self.place]
+
+    def read_varint(self) -> int:
+        value = 0
+        for group in range(5):
+            byte = self.read_bytes(1)[0]
+            value |= (byte & 127) << 7 * group
+            if byte < 128:
+                if not byte and group:
+                    raise HeaderError("a number in a longer form than needed")
+                return value
+        raise HeaderError("a number of more than 35 bits")
+
+    def read_text(self) -> str:
+        return self.read_bytes(self.read_varint()).decode()
+
+    def read_packed(self) -> bytes:
+        size, raw = self.read_varint(), self.read_varint()
+        if raw > MAX_PACKED:
+            raise HeaderError(f"a packed field of {raw} bytes")
+        frame = self.read_bytes(size)
+        if size and zstandard.frame_content_size(frame) not in (-1, raw):
+            raise HeaderError("a packed field that states another size")
+        data = zstandard.ZstdDecompressor().decompress(frame, max_output_size=max(raw, 1))
+        if len(data) != raw:
+            raise HeaderError(f"a packed field of {len(data)} bytes, not {raw}")
+        return data
+
+
+def encode_varint(value: int) -> bytes:
+    assert 0 <= value < 2**VARINT_BITS
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def encode_text(value: str) -> bytes:
+    try:
+        data = value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the id {value!r} is no valid unicode ({error.reason}); rename it") from error
+    return encode_varint(len(data)) + data
+
+
+def encode_packed(data: bytes) -> bytes:
+    if len(data) > MAX_PACKED:
+        raise InputError(f"{len(data)} bytes of metadata; at most {MAX_PACKED} can be kept")
+    frame = zstandard.ZstdCompressor(level=19, write_checksum=False, write_content_size=False).compress(data)
+    return encode_varint(len(frame)) + encode_varint(len(data)) + frame
+
+
+def encode_json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects"
+        ) from error
+
+
+def rate_fraction(fps: float) -> Fraction:
+    """The simplest fraction whose nearest float64 is `fps`. Raises InputError beyond 32 bits.
+
+    >>> rate_fraction(30000 / 1001), rate_fraction(12.5)
+    (Fraction(30000, 1001), Fraction(25, 2))
+    """
+    limit = 1
+    while limit < MAX_DENOMINATOR:
+        ratio = Fraction(fps).limit_denominator(limit)
+        if ratio > 0 and float(ratio) == fps:
+            if ratio.numerator < 2**VARINT_BITS:
+                return ratio
+            break
+        limit *= 2
+    raise InputError(f"a frame rate of {fps} cannot be written as a fraction of 32-bit numbers; pass --fps")
+
+
+def encode_rate(fps: float) -> bytes:
+    ratio = rate_fraction(fps)
+    if ratio in RATES:
+        return encode_varint(1 + RATES.index(ratio))
+    return encode_varint(0) + encode_varint(ratio.numerator) + encode_varint(ratio.denominator)
+
+
+def decode_rate(source: FieldReader) -> float:
+    code = source.read_varint()
+    if code:
+        return float(RATES[code - 1])
+    numerator, denominator = source.read_varint(), source.read_varint()
+    if not numerator:
+        raise HeaderError("a frame rate of 0")
+    return float(Fraction(numerator, denominator))
+
+
+def encode_times(times: Floats) -> bytes:
+    from posecodec.entropy.floats import pack_floats  # numba takes a third of a second to load
+
+    data = pack_floats(times)
+    return encode_varint(len(data)) + data
+
+
+def decode_times(source: FieldReader, frames: int) -> Floats:
+    from posecodec.entropy.floats import unpack_floats
+
+    return unpack_floats(source.read_bytes(source.read_varint()), (frames,), np.float64)

@@ -1,0 +1,246 @@
+"""The header of a `.posec` file: what a recording is beside its motion, as docs/bitstream.md specifies it.
+
+The mirrored pair is `header_bytes` and `parse_header`; `container` adds checksums, `fields` codes the single fields.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from posecodec.bitstream.fields import (
+    FieldReader,
+    HeaderError,
+    decode_rate,
+    decode_times,
+    encode_json,
+    encode_packed,
+    encode_rate,
+    encode_text,
+    encode_times,
+    encode_varint,
+)
+from posecodec.pose.sequence import AXES, UNITS, mean_rate
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
+from posecodec.typing import Floats
+
+MAGIC, VERSION = b"PSC", 2
+CHUNK_FRAMES = 1024
+"""Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more."""
+ID_BYTES = 4
+"""Of the SHA-256 that weights are named by."""
+MAX_POSES = 2**24
+"""Frames times people that a file may have: 6 days of one person at 30 fps, and 5 GB of positions and confidence."""
+MAX_PEOPLE = 1 << 20
+"""That a file may name: far more than one has, and little enough to make room for."""
+MAX_KEYPOINTS = 2048
+"""Of a skeleton: four times those of a body with hands and a face mesh."""
+SPELLED_OUT = 31
+"""Number of a skeleton that is not built in and stands in the header."""
+REACHED_STEPS = 255
+"""Steps in which the used share of a guarantee is kept."""
+FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")
+"""What the flag byte says, lowest bit first."""
+LAYOUT = ("tokens", "transform", "layered", "single")
+"""What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
+there is one chunk and so neither index nor header CRC."""
+GUARANTEES = ("max-error", "mean-error", "bitrate", "lossless")
+"""Kinds of guarantees, by their number in the file."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person's frames from entering to leaving: index of the person, first frame, number of frames."""
+
+    person: int
+    start: int
+    length: int
+
+    @property
+    def chunks(self) -> list[tuple[int, int]]:
+        """(start, length) in the recording of each of the track's chunks."""
+        cuts = range(0, self.length, CHUNK_FRAMES)
+        return [(self.start + cut, min(CHUNK_FRAMES, self.length - cut)) for cut in cuts]
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What was asked of the encoder and kept. kind: one of GUARANTEES.
+
+    value: the bound in the recording's unit, kbit/s, or, of a lossless file, the CRC-32 of its positions.
+    reached: share of the bound that was used up, 0..1, rounded up to 1/255; 0 of a lossless file.
+    """
+
+    kind: str
+    value: float
+    reached: float
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """All that a file says besides its chunks.
+
+    weights, transform: first 4 bytes of the SHA-256 of the token weights and of the transform's, b"" if not needed. up
+    is what the recording states, coded_up what it was coded with. Everything else as in PoseSequence.
+    """
+
+    weights: bytes
+    transform: bytes
+    dims: int
+    unit: str
+    up: str
+    coded_up: str
+    skeleton: Skeleton
+    fps: float | None
+    timestamps: Floats | None
+    frames: int
+    ids: tuple[str, ...]
+    tracks: tuple[Track, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    guarantee: Guarantee | None = None
+
+    @property
+    def simple(self) -> bool:
+        """Whether one person is there all the time."""
+        return len(self.ids) == 1 and self.tracks == (Track(0, 0, self.frames),)
+
+    @property
+    def rate(self) -> float:
+        """Frames per second; the mean rate where timestamps are given, as in PoseSequence."""
+        return mean_rate(self.fps, self.timestamps)
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the tracks make."""
+        return sum(-(-track.length // CHUNK_FRAMES) for track in self.tracks)
+
+
+@dataclass(frozen=True)
+class ParsedHeader:
+    """What stands before the chunks: header, sizes of the parts, header CRC, and where the first part begins."""
+
+    header: Header
+    sizes: list[int]
+    check: int
+    end: int
+    layered: bool
+    single: bool
+
+
+def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
+    """A header up to the sizes of parts. Raises InputError if a rate, id or metadata cannot be written."""
+    skeleton = next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), SPELLED_OUT)
+    named = header.ids != tuple(str(i) for i in range(len(header.ids)))
+    states = {
+        "flat": header.dims == 2,
+        "simple": header.simple,
+        "named": named,
+        "timed": header.timestamps is not None,
+        "spelled": skeleton == SPELLED_OUT,
+        "noted": bool(header.metadata),
+        "promised": header.guarantee is not None,
+    }
+    layout = (bool(header.weights), bool(header.transform), layered, single)
+    version = VERSION | sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
+    out = bytearray(MAGIC + bytes([version]) + header.weights + header.transform)
+    out.append(sum(1 << bit for bit, name in enumerate(FLAGS) if states[name]))
+    out.append(UNITS.index(header.unit) | AXES.index(header.up) << 3)
+    out.append(skeleton | AXES.index(header.coded_up) << 5)
+    out += encode_rate(header.fps) if header.fps is not None else b""
+    out += encode_varint(header.frames)
+    out += b"" if header.simple else encode_varint(len(header.ids))
+    out += b"".join(encode_text(name) for name in header.ids) if named else b""
+    if not header.simple:
+        fields = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
+        out += b"".join(encode_varint(n) for n in fields)
+    out += encode_packed(_encode_skeleton(header.skeleton)) if skeleton == SPELLED_OUT else b""
+    out += encode_times(header.timestamps) if header.timestamps is not None else b""
+    out += encode_packed(encode_json(header.metadata)) if header.metadata else b""
+    out += _encode_guarantee(header.guarantee) if header.guarantee else b""
+    return bytes(out)
+
+
+def parse_header(source: FieldReader) -> ParsedHeader:
+    """The mirror of `header_bytes`, after the magic, and of the index. Raises HeaderError, or what a value raises."""
+    version = source.read_bytes(1)[0]
+    layout = {name: bool(version >> 4 + bit & 1) for bit, name in enumerate(LAYOUT)}
+    weights, transform = (source.read_bytes(ID_BYTES if layout[name] else 0) for name in ("tokens", "transform"))
+    flags, labels, shape = source.read_bytes(3)
+    if flags >> len(FLAGS) or labels >> 6:
+        raise HeaderError("reserved bits are set")
+    state = {name: bool(flags >> bit & 1) for bit, name in enumerate(FLAGS)}
+    fps = None if state["timed"] else decode_rate(source)
+    frames = source.read_varint()
+    people = 1 if state["simple"] else source.read_varint()
+    source.require(people if state["named"] else 0)
+    if people > MAX_PEOPLE or frames * max(people, 1) > MAX_POSES:
+        raise HeaderError(f"{frames} frames of {people} people")
+    ids = tuple(source.read_text() if state["named"] else str(i) for i in range(people))
+    tracks = (Track(0, 0, frames),) if state["simple"] else _decode_tracks(source, frames, people)
+    skeleton = _decode_skeleton(source, state["spelled"], shape & 31)
+    times = decode_times(source, frames) if state["timed"] else None
+    metadata = json.loads(source.read_packed()) if state["noted"] else {}
+    guarantee = _decode_guarantee(source) if state["promised"] else None
+    header = Header(
+        weights, transform, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5],
+        skeleton, fps, times, frames, ids, tracks, metadata, guarantee,
+    )  # fmt: skip
+    if header.coded_up == "unknown" or not isinstance(metadata, dict):
+        raise HeaderError("impossible axis or metadata")
+    if layout["single"]:
+        if header.chunk_count != 1 or layout["layered"]:
+            raise HeaderError("an index is missing")
+        return ParsedHeader(header, [], 0, source.place, False, True)
+    parts = header.chunk_count * (1 + layout["layered"])
+    source.require(parts)
+    sizes = [source.read_varint() for _ in range(parts)]
+    return ParsedHeader(header, sizes, 0, source.place, layout["layered"], False)
+
+
+def _encode_guarantee(guarantee: Guarantee) -> bytes:
+    kind = bytes([GUARANTEES.index(guarantee.kind)])
+    if guarantee.kind == "lossless":
+        return kind + int(guarantee.value).to_bytes(4, "little")
+    return kind + struct.pack("<f", guarantee.value) + bytes([math.ceil(REACHED_STEPS * guarantee.reached)])
+
+
+def _decode_guarantee(source: FieldReader) -> Guarantee:
+    kind = GUARANTEES[source.read_bytes(1)[0]]
+    if kind == "lossless":
+        return Guarantee(kind, int.from_bytes(source.read_bytes(4), "little"), 0.0)
+    value = struct.unpack("<f", source.read_bytes(4))[0]
+    if not (math.isfinite(value) and value > 0):
+        raise HeaderError(f"a promise of {value}")
+    return Guarantee(kind, value, source.read_bytes(1)[0] / REACHED_STEPS)
+
+
+def _encode_skeleton(skeleton: Skeleton) -> bytes:
+    fields = ("name", "keypoints", "edges", "pairs", "root")
+    return encode_json({name: getattr(skeleton, name) for name in fields})
+
+
+def _decode_skeleton(source: FieldReader, spelled: bool, number: int) -> Skeleton:
+    if not spelled:
+        return list(BUILT_IN.values())[number]
+    if number != SPELLED_OUT:
+        raise HeaderError("skeleton both built in and spelled out")
+    values = json.loads(source.read_packed())
+    if len(values["keypoints"]) > MAX_KEYPOINTS:
+        raise HeaderError(f"{len(values['keypoints'])} keypoints")
+    edges, pairs = (tuple((int(a), int(b)) for a, b in values[key]) for key in ("edges", "pairs"))
+    root = None if values["root"] is None else int(values["root"])
+    return Skeleton(str(values["name"]), tuple(str(k) for k in values["keypoints"]), edges, pairs, root)
+
+
+def _decode_tracks(source: FieldReader, frames: int, people: int) -> tuple[Track, ...]:
+    count = source.read_varint()
+    source.require(3 * count)
+    tracks = tuple(Track(source.read_varint(), source.read_varint(), source.read_varint()) for _ in range(count))
+    for track in tracks:
+        if track.person >= people or not track.length or track.start + track.length > frames:
+            raise HeaderError(f"impossible {track}")
+    return tracks
