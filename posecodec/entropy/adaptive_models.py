@@ -81,7 +81,7 @@ INT_MAX = 2**31 - 1
 MAX_INT_BYTES = MAX_PUT_BYTES * (INT_SLOTS + 2)
 
 MAX_SYMBOLS = 4096
-CHUNK = 1024  # symbols coded between two calls of `reserve`
+CHUNK = 1024  # symbols coded by one run of a kernel
 ALL_TRUE = 15  # sixteenths of the probability that nothing is missing
 
 
@@ -353,8 +353,8 @@ def encode_ints(encoder: RangeEncoder, values: ArrayLike, probs: NDArray[np.int3
     _check_int_model(probs)
     rows = _rows(contexts, numbers.size, probs)
     for i in range(0, numbers.size, CHUNK):
-        encoder.reserve(min(CHUNK, numbers.size) * MAX_INT_BYTES)
-        _put_ints(encoder.state, encoder.out, numbers[i : i + CHUNK], probs, rows[i : i + CHUNK])
+        chunk = slice(i, i + CHUNK)
+        encoder.run(_put_ints, numbers[chunk].size * MAX_INT_BYTES, numbers[chunk], probs, rows[chunk])
 
 
 def decode_ints(decoder: RangeDecoder, n: int, probs: NDArray[np.int32], contexts: ArrayLike) -> NDArray[np.int32]:
@@ -362,8 +362,7 @@ def decode_ints(decoder: RangeDecoder, n: int, probs: NDArray[np.int32], context
     _check_int_model(probs)
     rows = _rows(contexts, n, probs)
     values: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-    _get_ints(decoder.state, decoder.data, values, probs, rows)
-    decoder.check()
+    decoder.run(_get_ints, values, probs, rows)
     return values
 
 
@@ -380,9 +379,10 @@ def encode_symbols(
     assert 0 <= increment <= HALF, f"increment {increment} is not in 0 .. {HALF}"
     indices = _rows(rows, numbers.size, counts)
     for i in range(0, numbers.size, CHUNK):
-        encoder.reserve(min(CHUNK, numbers.size) * MAX_PUT_BYTES)
         chunk = slice(i, i + CHUNK)
-        _put_symbols(encoder.state, encoder.out, numbers[chunk], counts, indices[chunk], increment)
+        encoder.run(
+            _put_symbols, numbers[chunk].size * MAX_PUT_BYTES, numbers[chunk], counts, indices[chunk], increment
+        )
 
 
 def decode_symbols(
@@ -392,8 +392,7 @@ def decode_symbols(
     _check_symbol_model(counts)
     assert 0 <= increment <= HALF, f"increment {increment} is not in 0 .. {HALF}"
     symbols: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-    _get_symbols(decoder.state, decoder.data, symbols, counts, _rows(rows, n, counts), increment)
-    decoder.check()
+    decoder.run(_get_symbols, symbols, counts, _rows(rows, n, counts), increment)
     return symbols
 
 
@@ -403,10 +402,8 @@ def encode_mask(encoder: RangeEncoder, mask: Bools) -> None:
     mask = np.ascontiguousarray(mask, dtype=np.bool_)
     missing = not mask.all()
     encoder.put(ALL_TRUE if missing else 0, 1 if missing else ALL_TRUE, 4)
-    if not missing:
-        return
-    encoder.reserve(mask.size * MAX_PUT_BYTES)
-    _put_mask(encoder.state, encoder.out, mask, bit_model(4))
+    if missing:
+        encoder.run(_put_mask, mask.size * MAX_PUT_BYTES, mask, bit_model(4))
 
 
 def decode_mask(decoder: RangeDecoder, T: int, K: int) -> Bools:
@@ -415,6 +412,5 @@ def decode_mask(decoder: RangeDecoder, T: int, K: int) -> Bools:
     missing = decoder.get_target(4) == ALL_TRUE
     decoder.advance(ALL_TRUE if missing else 0, 1 if missing else ALL_TRUE, 4)
     if missing:
-        _get_mask(decoder.state, decoder.data, mask, bit_model(4))
-        decoder.check()
+        decoder.run(_get_mask, mask, bit_model(4))
     return mask

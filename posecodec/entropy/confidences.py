@@ -359,15 +359,13 @@ def _mixer() -> tuple[Ints | NDArray[np.int32], ...]:
 def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: Bools) -> None:
     """Code values (T, K) int32 where mask (T, K) is set; made for 0 .. 255, but any int32 can be coded."""
     assert values.shape == mask.shape and mask.ndim == 2, f"values {values.shape} with a mask {mask.shape}"
-    encoder.reserve(int(mask.sum()) * MOST_BYTES)
     known = np.zeros((values.shape[1], KNOWN), np.int64)
-    _put(encoder.state, encoder.out, values.astype(np.int64), mask, known, _gains(), _mixer())
+    encoder.run(_put, int(mask.sum()) * MOST_BYTES, values.astype(np.int64), mask, known, _gains(), _mixer())
 
 
 def decode_confidences(decoder: RangeDecoder, mask: Bools) -> NDArray[np.int32]:
     """The values (T, K) int32 that `encode_confidences` coded, 0 where the mask is not set. Raises CorruptError."""
     values = np.zeros(mask.shape, np.int64)
     known = np.zeros((mask.shape[1], KNOWN), np.int64)
-    _get(decoder.state, decoder.data, values, mask, known, _gains(), _mixer())
-    decoder.check()
+    decoder.run(_get, values, mask, known, _gains(), _mixer())
     return values.astype(np.int32)

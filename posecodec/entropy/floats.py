@@ -83,7 +83,7 @@ LENGTH = np.int64(1)
 MANTISSA = LENGTH + MOST_LENGTH
 SLOTS = int(MANTISSA) + 3 * (MOST_LENGTH + 1)
 MOST_BYTES = MAX_PUT_BYTES * 2 * (MOST_LENGTH + 12)  # of one value
-CHUNK = 4096  # values coded between two calls of `reserve`
+CHUNK = 4096  # values coded by one run of a kernel
 
 SCALES = 20  # classes of the magnitude to expect
 MOODS = 3
@@ -583,9 +583,8 @@ def _write_model(found: _Steps, item: int, stride: int) -> bytes:
     models, memory = _models(), _memory(found.steps.shape[1])
     for first in range(0, found.steps.size, CHUNK):
         last = min(first + CHUNK, found.steps.size)
-        encoder.reserve((last - first) * MOST_BYTES)
         arrays = (found.steps, found.rest, found.odd)
-        _put_values(encoder.state, encoder.out, first, last, *arrays, fixed, models, memory, options)
+        encoder.run(_put_values, (last - first) * MOST_BYTES, first, last, *arrays, fixed, models, memory, options)
     return encoder.finish()
 
 
@@ -604,7 +603,7 @@ def _read_model(data: bytes, table: tuple[int, int], dtype: np.dtype[Any], strid
     fixed = (stride, TAPS, chosen.order, chosen.source, chosen.weight)
     steps, rest = np.zeros((2, *table), np.int64)
     odd = np.zeros(table, np.bool_)
-    _get_values(decoder.state, decoder.data, steps, rest, odd, fixed, _models(), _memory(table[1]), options)
+    decoder.run(_get_values, steps, rest, odd, fixed, _models(), _memory(table[1]), options)
     decoder.finish()
     numbers = np.where(odd, 0, _on_grid(steps, scale, dtype)) + rest
     return _unordered(numbers, dtype)
@@ -618,7 +617,7 @@ def _write_predictors(encoder: RangeEncoder, chosen: _Predictors) -> None:
     encode_symbols(encoder, counts, model[1:, : MOST_SOURCES + 1].copy(), rows)
     for channel, count in enumerate(counts.tolist()):
         for place in range(count):
-            encoder.put_total(int(chosen.source[channel, place]), 1, channel)
+            encoder.put_uniform(int(chosen.source[channel, place]), channel)
             encoder.put_bits(int(chosen.weight[channel, place]) + 32, WEIGHT_BITS)
 
 
@@ -632,7 +631,6 @@ def _read_predictors(decoder: RangeDecoder, channels: int) -> _Predictors:
         if channel == 0 or channel > MAX_TOTAL:
             raise _corrupt(f"channel {channel} follows another")
         for place in range(counts[channel]):
-            source[channel, place] = decoder.get_target_total(channel)
-            decoder.advance_total(int(source[channel, place]), 1, channel)
+            source[channel, place] = decoder.get_uniform(channel)
             weight[channel, place] = decoder.get_bits(WEIGHT_BITS) - 32
     return _Predictors(order, source, weight)

@@ -7,9 +7,10 @@ byte. An interval [start, start + freq) of `total` becomes [range*start // total
 stay below 2**49, so nothing is lost to rounding and signed 64-bit integers are enough (numba turns int64 mixed with
 uint64 into floats, which is why nothing here is unsigned but the bytes).
 
-Kernels work on a state array and a byte array so that other kernels can call them. They never raise: a call that cannot
-be right (empty interval, full buffer, interval that does not hold the code value) changes nothing but `state[FAULT]`,
-and the classes turn that into an error. This file knows no models; see `adaptive`.
+Kernels work on a state array and a byte array so that other kernels can call them; `RangeEncoder.run` and
+`RangeDecoder.run` hand both to any of them. They never raise: a call that cannot be right (empty interval, full buffer,
+interval that does not hold the code value) changes nothing but `state[FAULT]`, and the classes turn that into an error.
+This file knows no models; see `adaptive_models`.
 
 >>> encoder = RangeEncoder(); encoder.put(3, 1, 2); encoder.finish()
 b'\\xc0'
@@ -216,36 +217,36 @@ def is_sound(state: Ints, data: NDArray[np.uint8]) -> bool:
 
 
 class RangeEncoder:
-    """Grows a byte buffer for the kernels and ends the stream.
-
-    `state` (int64) and `out` (uint8) are what the kernels take. Call `reserve` before handing them to a kernel and read
-    `out` after it, since growing replaces the array.
-    """
+    """Grows a byte buffer for the kernels and ends the stream."""
 
     def __init__(self) -> None:
-        self.state: Ints = np.array([0, FULL, 0, 0], dtype=np.int64)
-        self.out: NDArray[np.uint8] = np.zeros(256, dtype=np.uint8)
+        self._state: Ints = np.array([0, FULL, 0, 0], dtype=np.int64)
+        self._out: NDArray[np.uint8] = np.zeros(256, dtype=np.uint8)
 
-    def reserve(self, n_bytes: int) -> None:
-        """Make room for `n_bytes` more; MAX_PUT_BYTES a put are always enough."""
-        needed = int(self.state[POS]) + n_bytes + MAX_PUT_BYTES
-        if needed > self.out.size:
-            self.out = np.concatenate([self.out, np.zeros(max(needed, 2 * self.out.size) - self.out.size, np.uint8)])
+    def run(self, function: Callable[..., Any], max_bytes: int, *args: Any) -> Any:
+        """What a kernel returns of (state, out, *args), where it writes at most `max_bytes`: MAX_PUT_BYTES a put."""
+        needed = int(self._state[POS]) + max_bytes + MAX_PUT_BYTES
+        if needed > self._out.size:
+            self._out = np.concatenate(
+                [self._out, np.zeros(max(needed, 2 * self._out.size) - self._out.size, np.uint8)]
+            )
+        return function(self._state, self._out, *args)
 
     def put(self, start: int, freq: int, bits: int) -> None:
         """Code the interval [start, start + freq) of 2**bits; freq >= 1, bits <= 16."""
-        self.reserve(MAX_PUT_BYTES)
-        put(self.state, self.out, start, freq, bits)
+        self.run(put, MAX_PUT_BYTES, start, freq, bits)
 
     def put_total(self, start: int, freq: int, total: int) -> None:
         """Code the interval [start, start + freq) of any total in 1 .. 2**16."""
-        self.reserve(MAX_PUT_BYTES)
-        put_total(self.state, self.out, start, freq, total)
+        self.run(put_total, MAX_PUT_BYTES, start, freq, total)
+
+    def put_uniform(self, value: int, total: int) -> None:
+        """Code 0 <= value < total, all of them alike; total is 1 .. 2**16."""
+        self.run(put_total, MAX_PUT_BYTES, value, 1, total)
 
     def put_bits(self, value: int, bits: int) -> None:
         """Code 0 <= value < 2**bits at exactly `bits` bits, bits <= 16."""
-        self.reserve(MAX_PUT_BYTES)
-        put_bits(self.state, self.out, value, bits)
+        self.run(put_bits, MAX_PUT_BYTES, value, bits)
 
     def finish(self) -> bytes:
         """The shortest bytes that decode to what was put, b"" if that was nothing. The encoder is left as it was.
@@ -253,9 +254,9 @@ class RangeEncoder:
         The decoder reads zeros past the end, so the code value with the most trailing zero bytes in [low, low + range)
         is taken and they are dropped, but never so many that a decoder would read more than MAX_OVERRUN of them.
         """
-        assert self.state[FAULT] == 0, "an empty interval was coded, or a kernel was called without reserve"
-        low, width, pos = (int(self.state[i]) for i in (LOW, RANGE, POS))
-        low += int.from_bytes(self.out[:pos].tobytes(), "big") * FULL
+        assert self._state[FAULT] == 0, "an empty interval was coded, or a kernel wrote more than it was run with"
+        low, width, pos = (int(self._state[i]) for i in (LOW, RANGE, POS))
+        low += int.from_bytes(self._out[:pos].tobytes(), "big") * FULL
         for length in (pos, pos + 1):  # range >= 2**24 always holds a multiple of 2**24, so one more byte is enough
             step = 1 << (8 * (pos + CODE_BYTES - length))
             code = -(-low // step)
@@ -266,61 +267,68 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Reads what `RangeEncoder.finish` returned; `state` (int64) and `data` (uint8) are what the kernels take.
-
-    Kernels do not raise: whoever calls them calls `check` afterwards, and in long loops asks `is_sound`.
-    """
+    """Reads what `RangeEncoder.finish` returned. Kernels do not raise: in long loops they ask `is_sound`."""
 
     def __init__(self, data: bytes) -> None:
-        self.data: NDArray[np.uint8] = np.frombuffer(data, dtype=np.uint8).copy()
+        self._data: NDArray[np.uint8] = np.frombuffer(data, dtype=np.uint8).copy()
         code = int.from_bytes(data[:CODE_BYTES].ljust(CODE_BYTES, b"\0"), "big")
-        self.state: Ints = np.array([code, FULL, CODE_BYTES, 0], dtype=np.int64)
+        self._state: Ints = np.array([code, FULL, CODE_BYTES, 0], dtype=np.int64)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What a kernel returns of (state, data, *args): the mirror of `RangeEncoder.run`. Raises CorruptError."""
+        found = function(self._state, self._data, *args)
+        self.check()
+        return found
 
     @property
     def overrun(self) -> int:
         """Bytes read past the end, all of them zero; 3 or 4 are usual, MAX_OVERRUN the most a sound stream causes."""
-        return max(0, int(self.state[POS]) - self.data.size)
+        return max(0, int(self._state[POS]) - self._data.size)
 
     def check(self) -> None:
         """Raises CorruptError if what was read so far cannot have been written by `RangeEncoder`."""
-        if is_sound(self.state, self.data):
+        if is_sound(self._state, self._data):
             return
-        found = "holds a symbol its model lacks" if self.state[FAULT] else f"was read {self.overrun} bytes past its end"
+        found = (
+            "holds a symbol its model lacks" if self._state[FAULT] else f"was read {self.overrun} bytes past its end"
+        )
         raise CorruptError(
-            f"range-coded stream of {self.data.size} bytes {found}, where a sound one is read at most {MAX_OVERRUN} "
+            f"range-coded stream of {self._data.size} bytes {found}, where a sound one is read at most {MAX_OVERRUN} "
             "bytes past its end: the file is damaged or cut short, get it again"
         )
+
+    def get_target(self, bits: int) -> int:
+        """The value in 0 .. 2**bits - 1 that lies in the interval coded next."""
+        return int(get_target(self._state, bits))
+
+    def advance(self, start: int, freq: int, bits: int) -> None:
+        """Step over the interval that `get_target` pointed into. Raises CorruptError."""
+        self.run(advance, start, freq, bits)
+
+    def get_target_total(self, total: int) -> int:
+        """As `get_target`, of any total in 1 .. 2**16."""
+        return int(get_target_total(self._state, total))
+
+    def advance_total(self, start: int, freq: int, total: int) -> None:
+        """As `advance`, of any total in 1 .. 2**16. Raises CorruptError."""
+        self.run(advance_total, start, freq, total)
+
+    def get_uniform(self, total: int) -> int:
+        """The mirror of `RangeEncoder.put_uniform`. Raises CorruptError."""
+        value = self.get_target_total(total)
+        self.advance_total(value, 1, total)
+        return value
+
+    def get_bits(self, bits: int) -> int:
+        """The mirror of `RangeEncoder.put_bits`. Raises CorruptError."""
+        return int(self.run(get_bits, bits))
 
     def finish(self) -> None:
         """Raises CorruptError as `check` does, or if bytes are left that no symbol needed."""
         self.check()
-        used = int(self.state[POS]) - CODE_BYTES + 1
-        if self.data.size > used:
+        used = int(self._state[POS]) - CODE_BYTES + 1
+        if self._data.size > used:
             raise CorruptError(
-                f"range-coded stream has {self.data.size} bytes where at most {used} were expected: the file is "
+                f"range-coded stream has {self._data.size} bytes where at most {used} were expected: the file is "
                 "damaged, get it again"
             )
-
-    def get_target(self, bits: int) -> int:
-        """The value in 0 .. 2**bits - 1 that lies in the interval coded next."""
-        return int(get_target(self.state, bits))
-
-    def advance(self, start: int, freq: int, bits: int) -> None:
-        """Step over the interval that `get_target` pointed into. Raises CorruptError."""
-        advance(self.state, self.data, start, freq, bits)
-        self.check()
-
-    def get_target_total(self, total: int) -> int:
-        """As `get_target`, of any total in 1 .. 2**16."""
-        return int(get_target_total(self.state, total))
-
-    def advance_total(self, start: int, freq: int, total: int) -> None:
-        """As `advance`, of any total in 1 .. 2**16. Raises CorruptError."""
-        advance_total(self.state, self.data, start, freq, total)
-        self.check()
-
-    def get_bits(self, bits: int) -> int:
-        """The mirror of `RangeEncoder.put_bits`. Raises CorruptError."""
-        value = int(get_bits(self.state, self.data, bits))
-        self.check()
-        return value

@@ -52,8 +52,7 @@ def coded_ints(values: NDArray[np.int64], probs: NDArray[np.int32]) -> bytes:
 
 def coded_bits(bits: NDArray[np.int64]) -> bytes:
     encoder = RangeEncoder()
-    encoder.reserve(2 * bits.size)
-    put_bit_run(encoder.state, encoder.out, adaptive_models.bit_model(1), bits)
+    encoder.run(put_bit_run, 2 * bits.size, adaptive_models.bit_model(1), bits)
     return encoder.finish()
 
 
@@ -223,7 +222,7 @@ def test_bits_are_learned_quickly(p: float, n: int, overhead: float) -> None:
     data = coded_bits(bits)
     assert 8 * len(data) <= (1 + overhead) * entropy_bits(bits) + 16
     decoder, back = RangeDecoder(data), np.empty_like(bits)
-    get_bit_run(decoder.state, decoder.data, adaptive_models.bit_model(1), back)
+    decoder.run(get_bit_run, adaptive_models.bit_model(1), back)
     decoder.finish()
     assert np.array_equal(back, bits)
 
@@ -314,8 +313,7 @@ def test_any_bytes_decode_or_are_corrupt(data: bytes, parts: list[str]) -> None:
 def test_int_beyond_int32_is_corrupt() -> None:
     """The longest escape can name 2**31 + 13, which no int32 is."""
     encoder, probs = RangeEncoder(), adaptive_models.int_model(1)
-    encoder.reserve(adaptive_models.MAX_INT_BYTES)
-    adaptive_models.put_int(encoder.state, encoder.out, probs, np.int64(0), np.int64(2**31))
+    encoder.run(adaptive_models.put_int, adaptive_models.MAX_INT_BYTES, probs, np.int64(0), np.int64(2**31))
     with pytest.raises(CorruptError, match="symbol"):
         adaptive_models.decode_ints(RangeDecoder(encoder.finish()), 1, adaptive_models.int_model(1), [0])
 

@@ -78,17 +78,17 @@ class Coder:
         mags = np.zeros((frames + PAD, count + 2 * PAD), np.int32)
         bins = frequency_bins(frames)
         positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
-        encoding = isinstance(stream, RangeEncoder)
-        if isinstance(stream, RangeEncoder):
-            stream.reserve(limit * count * kernels.MAX_COEFFICIENT_BYTES)
-        buffer = stream.out if isinstance(stream, RangeEncoder) else stream.data
         m, expected = self.model, self.expected[0 if kind == FIRST else 1]
-        kernels.code_block(
-            stream.state, buffer, encoding, values, THRIFT, quantized, places, mags,
+        args = (
+            values, THRIFT, quantized, places, mags,
             self._before(frames, count), expected, bins, np.zeros(count, np.int64), positions,
             kind + (4 if self.generic else 0),
             m.w1, m.b1, m.w2, m.b2, m.w3, m.b3, self.rows, limit,
         )  # fmt: skip
+        if isinstance(stream, RangeEncoder):
+            stream.run(kernels.code_block, limit * count * kernels.MAX_COEFFICIENT_BYTES, True, *args)
+        else:
+            stream.run(kernels.code_block, False, *args)
         kernels.update_expected(self.expected[1], bins, quantized, self.seen)
         self.last = quantized
         self.seen += 1
@@ -126,14 +126,14 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Fl
     start = 0
     for size in choose_sizes(channels, step, coder.residual):
         choice = options(len(channels) - start)
-        encoder.put_total(choice.index(size), 1, len(choice))
+        encoder.put_uniform(choice.index(size), len(choice))
         kind = coder.kind(start)
         before = decoded[start - 1]
         values = coder.forward(channels[start : start + size], before, kind) / step
         if not np.abs(values).max(initial=0.0) < LARGEST - 1:
             raise TooFineError("too fine an error for coordinates that reach so far; allow more, or use --lossless")
         limit = _limit(values)
-        encoder.put_total(limit, 1, size + 1)
+        encoder.put_uniform(limit, size + 1)
         quantized, places = coder.run(encoder, kind, limit, values)
         block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
         decoded[start : start + size] = block
@@ -148,22 +148,15 @@ def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Coder
     start = 0
     while start < frames:
         choice = options(frames - start)
-        size = choice[_get_uniform(decoder, len(choice))]
+        size = choice[decoder.get_uniform(len(choice))]
         kind = coder.kind(start)
         before = decoded[start - 1]
-        limit = _get_uniform(decoder, size + 1)
+        limit = decoder.get_uniform(size + 1)
         quantized, places = coder.run(decoder, kind, limit, np.zeros((size, count)))
-        decoder.check()
         block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
         decoded[start : start + size] = block
         start += size
     return decoded
-
-
-def _get_uniform(decoder: RangeDecoder, total: int) -> int:
-    value = decoder.get_target_total(total)
-    decoder.advance_total(value, 1, total)
-    return value
 
 
 def _limit(values: Floats) -> int:

@@ -75,13 +75,12 @@ def _get(state, data, moves, marks, probs, ints):  # type: ignore[no-untyped-def
 def write_corrections(encoder: RangeEncoder, moves: NDArray[np.int32]) -> None:
     """Code whole steps (T, K, D)."""
     marks = moves.any(axis=-1).astype(np.int64)
-    encoder.reserve(marks.size * MAX_PUT_BYTES + int(marks.sum()) * moves.shape[2] * MAX_INT_BYTES)
-    _put(encoder.state, encoder.out, moves, marks, bit_model(8), int_model(moves.shape[2]))
+    max_bytes = marks.size * MAX_PUT_BYTES + int(marks.sum()) * moves.shape[2] * MAX_INT_BYTES
+    encoder.run(_put, max_bytes, moves, marks, bit_model(8), int_model(moves.shape[2]))
 
 
 def read_corrections(decoder: RangeDecoder, frames: int, keypoints: int, dims: int) -> NDArray[np.int32]:
     """The mirror of `write_corrections`. Raises CorruptError."""
     moves = np.zeros((frames, keypoints, dims), np.int32)
-    _get(decoder.state, decoder.data, moves, np.zeros((frames, keypoints), np.int64), bit_model(8), int_model(dims))
-    decoder.check()
+    decoder.run(_get, moves, np.zeros((frames, keypoints), np.int64), bit_model(8), int_model(dims))
     return moves

@@ -10,7 +10,10 @@ Units: features in sixteenths (of an octave, of a step), weights in 1/256, logit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -342,11 +345,11 @@ class Coder:
         limit = _limit_of(np.abs(targets) > 0.6)
         for _ in range(2):
             coded = limit
-            places = self._run(_NO_STATE, _NO_BYTES, CHOOSE, targets, values, frames, later, coded, thrift)
+            places = self._run(_CODE_NOTHING, CHOOSE, targets, values, frames, later, coded, thrift)
             values[coded:] = 0
             limit = _limit_of(values != 0)
         if limit < coded:
-            places = self._run(_NO_STATE, _NO_BYTES, READ, targets, values, frames, later, limit, thrift)
+            places = self._run(_CODE_NOTHING, READ, targets, values, frames, later, limit)
         self.before = values
         return values, places
 
@@ -355,8 +358,8 @@ class Coder:
         limit = _limit_of(values != 0)
         start, freq = self._limit_span(later, limit)
         encoder.put(start, freq, LIMIT_BITS)
-        encoder.reserve(limit * values.shape[1] * MAX_VALUE_BYTES)
-        places = self._run(encoder.state, encoder.out, ENCODE, _NO_TARGETS, values, frames, later, limit, 0.0)
+        run = partial(encoder.run, code_window, limit * values.shape[1] * MAX_VALUE_BYTES)
+        places = self._run(run, ENCODE, _NO_TARGETS, values, frames, later, limit)
         self.before = values
         return places
 
@@ -364,15 +367,14 @@ class Coder:
         """The mirror of `encode`: values and what they stand for. Raises CorruptError."""
         limit = self._get_limit(decoder, later)
         values = np.zeros(self.before.shape, np.int32)
-        places = self._run(decoder.state, decoder.data, DECODE, _NO_TARGETS, values, frames, later, limit, 0.0)
-        decoder.check()
+        places = self._run(partial(decoder.run, code_window), DECODE, _NO_TARGETS, values, frames, later, limit)
         self.before = values
         return values, places
 
     def stands_for(self, values: NDArray[np.int32], frames: int, later: bool) -> Floats:
         """What values stand for, in steps, without coding them."""
         limit = _limit_of(values != 0)
-        places = self._run(_NO_STATE, _NO_BYTES, READ, _NO_TARGETS, values, frames, later, limit, 0.0)
+        places = self._run(_CODE_NOTHING, READ, _NO_TARGETS, values, frames, later, limit)
         self.before = values
         return places
 
@@ -386,12 +388,16 @@ class Coder:
         """(ROWS, C) usual magnitudes in sixteenths of an octave above a step."""
         return np.asarray(np.clip(self.prior.usual[int(later)][likes(frames)] - self.index, -160, 400), np.int32)
 
-    def _run(self, state, stream, mode, targets, values, frames, later, limit, thrift):  # type: ignore[no-untyped-def]
+    def _run(
+        self, run: Callable[..., Any], mode: int, targets: Floats, values: NDArray[np.int32], frames: int, later: bool,
+        limit: int, thrift: float = 0.0,
+    ) -> Floats:  # fmt: skip
+        """Run `code_window`, a range coder's if it codes; returns what the values stand for."""
         places = np.zeros(values.shape)
         p = self.prior
-        code_window(
-            state, stream, mode, targets, thrift, values, places, self.before, self.usual(frames, later),
-            self.fixed(frames, later), limit, p.by_channel[int(later)], p.by_row[int(later)], *p.network,
+        run(
+            mode, targets, thrift, values, places, self.before, self.usual(frames, later), self.fixed(frames, later),
+            limit, p.by_channel[int(later)], p.by_row[int(later)], *p.network,
         )  # fmt: skip
         return places
 
@@ -410,7 +416,8 @@ class Coder:
         return limit
 
 
-_NO_STATE, _NO_BYTES, _NO_TARGETS = np.zeros(4, np.int64), np.zeros(0, np.uint8), np.zeros((1, 1))
+_CODE_NOTHING = partial(code_window, np.zeros(4, np.int64), np.zeros(0, np.uint8))
+_NO_TARGETS = np.zeros((1, 1))
 _LOGS = np.array([int(log16(1 + v)) for v in range(4096)], np.int64)
 
 

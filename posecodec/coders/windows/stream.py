@@ -192,7 +192,7 @@ def write(encoder: RangeEncoder, latents: Latents, tables: Tables, unit: str) ->
     frames = sum(latents.lengths)
     for (start, length), values in zip(spans(latents.lengths), latents.values, strict=True):
         choice = options(frames - start)
-        encoder.put_total(choice.index(length), 1, len(choice))
+        encoder.put_uniform(choice.index(length), len(choice))
         coder.encode(encoder, values, length, start > 0)
 
 
@@ -203,8 +203,7 @@ def read(decoder: RangeDecoder, frames: int, tables: Tables, unit: str) -> Laten
     lengths, found = [], []
     while start < frames:
         choice = options(frames - start)
-        place = decoder.get_target_total(len(choice))
-        decoder.advance_total(place, 1, len(choice))
+        place = decoder.get_uniform(len(choice))
         lengths.append(choice[place])
         found.append(coder.decode(decoder, choice[place], start > 0))
         start += choice[place]
