@@ -1,6 +1,7 @@
 """Bytes to and from disk for the readers and writers: whole files, written aside and moved into place.
 
-`reader` turns whatever a hostile file provokes into an InputError that names the file. Nothing here knows a format.
+`guard_reader` turns whatever a hostile file provokes into an InputError that names the file; within `expose_bugs`, as the
+fuzzer runs it, what only a mistake of ours can raise stays as it is. Nothing here knows a format.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
@@ -24,24 +26,33 @@ from posecodec.pose.sequence import PoseSequence
 Options = ParamSpec("Options")
 AnyPath = str | os.PathLike[str]
 
-_BAD_CONTENT = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_DAMAGE = (EOFError, OSError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+"""What libraries raise where content is damaged."""
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What a reader raises that did not check enough, whatever the file holds."""
+_exposes_bugs = ContextVar("exposes_bugs", default=False)
 
 
-def reader(
+@contextlib.contextmanager
+def expose_bugs() -> Iterator[None]:
+    """Within it, readers let exceptions through that are mistakes of theirs instead of blaming the file for them.
+
+    >>> @guard_reader
+    ... def read(path):
+    ...     return {}["frames"]
+    >>> with expose_bugs():
+    ...     read("a.json")
+    Traceback (most recent call last):
+    KeyError: 'frames'
+    """
+    token = _exposes_bugs.set(True)
+    try:
+        yield
+    finally:
+        _exposes_bugs.reset(token)
+
+
+def guard_reader(
     read: Callable[Concatenate[Path, Options], PoseSequence],
 ) -> Callable[Concatenate[AnyPath, Options], PoseSequence]:
     """Decorator of a format's `read(path, ...)`: every failure is a PosecodecError that begins with the path."""
@@ -52,7 +63,9 @@ def reader(
             return read(Path(path), *args, **options)
         except PosecodecError as error:
             raise type(error)(f"{path}: {error}") from error
-        except _BAD_CONTENT as error:
+        except (*_DAMAGE, *_MISTAKES) as error:
+            if _exposes_bugs.get() and not isinstance(error, _DAMAGE):
+                raise
             what = f"{type(error).__name__}: {error}"
             raise InputError(f"{path}: the content makes no sense ({what}); check that the file is whole") from error
 

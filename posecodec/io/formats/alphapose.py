@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from posecodec.errors import InputError
-from posecodec.io.filesystem import AnyPath, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
 from posecodec.io.formats.coco import (
     BUILT_INS,
     check_nameless,
@@ -36,7 +36,7 @@ from posecodec.pose.sequence import PoseSequence
 _USUAL = Naming("", 1, ".jpg")
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of an AlphaPose results list, in pixels.
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from posecodec.errors import report_change
-from posecodec.io.filesystem import read_bytes, reader
+from posecodec.io.filesystem import guard_reader, read_bytes
 from posecodec.io.formats import bvh_rigs
 from posecodec.io.formats.bvh_parser import Motion, parse
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
@@ -33,7 +33,7 @@ Array = Floats
 _AXES = ("x", "y", "z")
 
 
-@reader
+@guard_reader
 def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None = None) -> PoseSequence:
     """One person, positions (T, 1, K, 3) in the file's unit.
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, KEY, Content, Parameters
 from posecodec.io.parsing.missing import report_zeros, usable
@@ -34,7 +34,7 @@ _NO_POSITIONS = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
 _LIST = 255
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The points of a `.c3d`, in the unit of POINT:UNITS, float32.
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
 from posecodec.io.parsing.detections import (
     Body,
     Naming,
@@ -67,7 +67,7 @@ class Entry:
         return f"{self.what} {self.number}"
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of a COCO results list or annotation file, in pixels.
 

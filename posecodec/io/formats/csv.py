@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.csv_columns import Columns, columns_of
 from posecodec.io.formats.npy import unflattened
 from posecodec.io.parsing.missing import scored, usable
@@ -66,7 +66,7 @@ class _Found:
     places: int = 0
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
     """The people of a table. What had to be guessed is reported.
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
-from posecodec.io.filesystem import check_file, read_bytes, reader
+from posecodec.io.filesystem import check_file, guard_reader, read_bytes
 from posecodec.io.parsing import hdf5
 from posecodec.io.parsing.missing import scored, usable
 from posecodec.io.parsing.rates import NO_RATE
@@ -51,7 +51,7 @@ class _Table:
     values: NDArray[Any]
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The individuals of a DeepLabCut `.csv` or `.h5`; the likelihood is the confidence, as it is (1 in files of labels).
 

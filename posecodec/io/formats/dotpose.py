@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -83,7 +83,7 @@ class _Cursor:
         return len(self.data) - self.at
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of a `.pose` file, in pixels.
 

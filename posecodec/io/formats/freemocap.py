@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
-from posecodec.io.filesystem import read_bytes, reader
+from posecodec.io.filesystem import guard_reader, read_bytes
 from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.numpy_arrays import decode_array
 from posecodec.io.parsing.rates import NO_RATE
@@ -32,7 +32,7 @@ FOLDER = "output_data"
 _NAME = re.compile(r"mediapipe_(body|face|left_hand|right_hand)_3d_xyz\.npy")
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The person of a recording: its folder, the folder `output_data` in it, or one of the files.
 

@@ -18,7 +18,7 @@ from numpy.lib import format as layout
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
-from posecodec.io.filesystem import check_file, reader
+from posecodec.io.filesystem import check_file, guard_reader
 from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.pose.sequence import PoseSequence
@@ -48,7 +48,7 @@ SKELETON = Skeleton(
 _TIMES, _SPARE = 2, 50 << 20
 
 
-@reader
+@guard_reader
 def read(path: Path, *, item: str | None = None, fps: float | None = None) -> PoseSequence:
     """One recording of the file. metadata `h36m`: which.
 

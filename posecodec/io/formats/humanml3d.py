@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.missing import usable
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
@@ -23,7 +23,7 @@ FPS = 20.0
 FEATURES = 263
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The body in a `new_joints` file, in the precision of the file.
 

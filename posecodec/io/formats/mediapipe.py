@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import reader
+from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing.detections import Body, load_json, sequence_of, unicode_text
 from posecodec.io.parsing.per_frame import numbers
 from posecodec.pose.sequence import PoseSequence
@@ -57,7 +57,7 @@ _Frame = dict[str, list[_Landmarks | None]]
 """Part -> the landmarks of each person."""
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of a dump of landmarks, y down.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import reader
+from posecodec.io.filesystem import guard_reader
 from posecodec.io.formats.coco import BUILT_INS
 from posecodec.io.parsing.detections import Body, implied, key_of, load_json, sequence_of, unicode_text, whole
 from posecodec.io.parsing.per_frame import numbers
@@ -36,7 +36,7 @@ class _Instance:
     body: Body
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of an MMPose prediction file: 2D in pixels, 3D in an unknown unit with an unknown axis up.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
@@ -21,7 +21,7 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.skeletons.inference import infer_skeleton
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
     """Positions from a `.npy`; NaN marks a missing keypoint.
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.npy import guessed, unflattened
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
@@ -33,7 +33,7 @@ _MAX_RATIO = 1100
 """Deflate cannot shrink anything further than 1032 times: more is a forged size."""
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
     """A sequence from an `.npz` of ours, or one with at least `positions` (T, P, K, D) or (T, K, D).
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic, write_folder
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic, write_folder
 from posecodec.io.parsing.detections import (
     Body,
     Naming,
@@ -71,7 +71,7 @@ class _Recording:
     left: Counter[str] = field(default_factory=Counter)
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of a folder of `*_keypoints.json`, or of one such file.
 

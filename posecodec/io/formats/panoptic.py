@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, check_file, reader, write_atomic, write_folder
+from posecodec.io.filesystem import AnyPath, check_file, guard_reader, write_atomic, write_folder
 from posecodec.io.parsing.per_frame import together
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
@@ -44,7 +44,7 @@ class _Scene:
     fps_types: set[str] = field(default_factory=set)
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """A folder of `body3DScene_*.json`, one that holds the folder `hdPose3d_stage1_coco19`, or a `.tar` of them.
 

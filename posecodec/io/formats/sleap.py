@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
-from posecodec.io.filesystem import reader
+from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing import hdf5
 from posecodec.io.parsing.missing import scored, usable
 from posecodec.io.parsing.rates import NO_RATE
@@ -34,7 +34,7 @@ _DIMS = re.compile(rb'\[(?: ?"(?:frame|track|node|xy)",?){4}\]')
 _USED = {"tracks", "point_scores", "track_names", "node_names", "edge_inds", "edge_names", "track_occupancy"}
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The tracks of an analysis file, float64 as in the file; ids are the track names, or numbers where there are none.
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, read_bytes, reader, write_atomic
+from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.missing import report_zeros, usable
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.text_tables import decimals, lines_of, number, plain, texts, whole
@@ -57,7 +57,7 @@ class _Table:
 Lines = Iterator[tuple[int, str]]
 
 
-@reader
+@guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The markers of a `.trc`, in its Units.
 
