@@ -1,8 +1,9 @@
 """Fuzz the readers: `python tests/fuzz.py --seconds 300 [FORMAT ...]`; not run by pytest.
 
 Small good files of every format are damaged at random (bytes, numbers, words, lines, structure, lengths) and read. Anything
-but a PosecodecError is a failure, and so is memory beyond 10 times the file + 200 MB (peak resident set of this process,
-reset before every read). Failing files are kept in a folder that is named at the end. Linux only.
+but a PosecodecError is a failure, an exception that is a mistake of a reader's too (`expose_bugs`), and so is memory beyond
+10 times the file + 200 MB (peak resident set of this process, reset before every read). Failing files are kept in a folder
+that is named at the end, the first of each kind; all are counted. Linux only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from posecodec import load
 from posecodec.errors import PosecodecError
 from posecodec.io import FORMATS
+from posecodec.io.filesystem import expose_bugs
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
 
@@ -247,6 +249,7 @@ def fuzz(name: str, seconds: float, kept: Path, rng: random.Random) -> tuple[int
     suffix = {"openpose": ".json", "dlc": "", "freemocap": ".npy"}.get(name, FORMATS[name].suffixes[0] or ".tar")
     good = [maker() for maker in seeds()[name]]
     reads = fine = failures = 0
+    seen: set[tuple[type, str]] = set()
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < end:
@@ -259,14 +262,20 @@ def fuzz(name: str, seconds: float, kept: Path, rng: random.Random) -> tuple[int
             before = peak()
             reads += 1
             try:
-                load(path, format=name, fps=rng.choice((None, 30.0)), item="S1/Walking" if name == "h36m" else None)
+                with expose_bugs():
+                    load(path, format=name, fps=rng.choice((None, 30.0)), item="S1/Walking" if name == "h36m" else None)
                 fine += 1
             except PosecodecError:
                 pass
-            except BaseException:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 failures += 1
-                traceback.print_exc()
-                (kept / f"{name}-{reads}{kind}").write_bytes(data)
+                where = (type(error), str(traceback.extract_tb(error.__traceback__)[-1]))
+                if where not in seen:
+                    seen.add(where)
+                    traceback.print_exc()
+                    (kept / f"{name}-{reads}{kind}").write_bytes(data)
             if peak() - before > TIMES * len(data) + SPARE:
                 failures += 1
                 print(f"{name}: {peak() - before >> 20} MB for a file of {len(data)} bytes")
