@@ -50,7 +50,9 @@ def detections(file: Path) -> list[PoseSequence]:
     for start, length, fps in zip(z["start"], z["length"], z["fps"], strict=True):
         sure = z["confidence"][start : start + length]
         points = np.where(sure[..., None] > 0, z["xy_px"][start : start + length], np.nan)
-        found.append(PoseSequence.of(points, fps=float(fps), confidence=sure, skeleton=skeleton, unit="px", up="-y"))
+        found.append(
+            PoseSequence.from_arrays(points, fps=float(fps), confidence=sure, skeleton=skeleton, unit="px", up="-y")
+        )
     return found
 
 
@@ -93,7 +95,7 @@ def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
     whole = np.concatenate(parts, axis=1)
     whole[:, 19:] += rng.normal(scale=0.2, size=whole[:, 19:].shape)
     skeleton = Skeleton("grown", tuple(names), tuple(edges))
-    return PoseSequence.of(whole, fps=take.fps, skeleton=skeleton, unit="mm", up=take.up)
+    return PoseSequence.from_arrays(whole, fps=take.fps, skeleton=skeleton, unit="mm", up=take.up)
 
 
 def whole_alone(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[str, float]) -> bytes:

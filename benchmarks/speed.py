@@ -40,7 +40,7 @@ def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
     sequence = walk(frames)
     if levels is not None and codec.tokenizer.dims == 2:
         flat = sequence.positions[..., :2] * np.array([0.3, -0.3], np.float32)
-        sequence = posecodec.PoseSequence.of(flat, fps=30.0, unit="px", up="-y")
+        sequence = posecodec.PoseSequence.from_arrays(flat, fps=30.0, unit="px", up="-y")
     encoded = codec.encode(sequence, levels)
     assert codec.decode(encoded.to_bytes()).frames == frames
     lasts = frames / 30

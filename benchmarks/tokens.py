@@ -40,7 +40,7 @@ class Flat:
 
     def sequence(self) -> posecodec.PoseSequence:
         """As the codec gets it."""
-        return posecodec.PoseSequence.of(self.points, fps=30.0, skeleton=COCO19, unit="px", up="-y")
+        return posecodec.PoseSequence.from_arrays(self.points, fps=30.0, skeleton=COCO19, unit="px", up="-y")
 
 
 def flat(data: Path, split: str) -> list[Flat]:

@@ -453,7 +453,7 @@ class PoseCodec:
         for person, grid in enumerate(grids):
             latents = self.tokenizer.latents_of(grid, chosen)
             positions[: grid.frames, person] = self.tokenizer.decode(latents, up)
-        return PoseSequence.of(positions, fps=fps, skeleton=skeleton, unit=unit, up=up)
+        return PoseSequence.from_arrays(positions, fps=fps, skeleton=skeleton, unit=unit, up=up)
 
     def tokenize_batch(
         self, sequences: Sequence[PoseSequence], levels: int | None = None

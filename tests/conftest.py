@@ -25,7 +25,7 @@ def flat_walk(frames, people=1, **options):
     """The walking sample seen from the side by an image whose y points down, in pixels."""
     sequence = walk(frames, people=people)
     positions = sequence.positions[..., [2, 1]] * np.float32([0.25, -0.25]) + np.float32([640, 600])
-    return PoseSequence.of(positions, skeleton=COCO19, unit="px", up="-y", **{"fps": 30.0, **options})
+    return PoseSequence.from_arrays(positions, skeleton=COCO19, unit="px", up="-y", **{"fps": 30.0, **options})
 
 
 def small_tables(dims):

@@ -50,7 +50,7 @@ NUMBERS = (
 
 def flat(sequence: PoseSequence) -> PoseSequence:
     """The same seen from the side, in pixels."""
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         sequence.positions[..., :2], fps=30, skeleton=sequence.skeleton, unit="px", up="-y", ids=sequence.ids
     )
 
@@ -151,7 +151,7 @@ def seeds() -> dict[str, list[Callable[[], bytes]]]:
     solid, people = walk(6), walk(5, people=2)
     gap = solid.positions.copy()
     gap[2, 0, 3] = np.nan
-    broken = PoseSequence.of(gap, fps=29.97, skeleton=solid.skeleton, unit="mm", up="y")
+    broken = PoseSequence.from_arrays(gap, fps=29.97, skeleton=solid.skeleton, unit="mm", up="y")
     named = replace(flat(people), metadata={"source_format": "alphapose"})
     return {
         "npz": [lambda: written("npz", broken, ".npz")],

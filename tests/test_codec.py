@@ -91,7 +91,7 @@ def test_everything_but_positions_comes_back_exactly(tiny_codec, tmp_path, frame
     rng = np.random.default_rng(frames)
     sequence = walk(frames, people=max(people, 1))
     ids = ("Ægir", "1", "")[:people]
-    sequence = PoseSequence.of(
+    sequence = PoseSequence.from_arrays(
         sequence.positions[:, :people], fps=29.97002997, confidence=rng.random((frames, people, 19)),
         skeleton=COCO19, unit="cm", up="y", ids=ids, metadata={"note": "naïve", "n": [1, None, {"a": 0.1}]},
     )  # fmt: skip
@@ -161,7 +161,7 @@ def test_another_axis_may_point_up(tiny_codec, up, goal):
 def test_coco17_comes_back_as_coco17(tiny_codec, tmp_path):
     sequence = walk(70)
     chosen = [COCO19.keypoints.index(name) for name in COCO17.keypoints]
-    sequence = PoseSequence.of(sequence.positions[:, :, chosen], fps=30, skeleton=COCO17, unit="mm", up="y")
+    sequence = PoseSequence.from_arrays(sequence.positions[:, :, chosen], fps=30, skeleton=COCO17, unit="mm", up="y")
     back = through_files(tiny_codec, sequence, tmp_path)
     assert compare(sequence, back).mpjpe_root < 250
 
@@ -426,7 +426,7 @@ def test_lossless_keeps_every_bit(tmp_path, dtype):
     positions = walk(70, people=2).positions.astype(dtype) * (1 + rng.normal(0, 1e-9, (70, 2, 19, 3)).astype(dtype))
     positions[rng.random((70, 2, 19)) < 0.1] = np.nan
     positions[3, 0, 0], positions[4, 0, 0] = -0.0, 1e-40
-    sequence = PoseSequence.of(
+    sequence = PoseSequence.from_arrays(
         positions, fps=30, confidence=rng.normal(0, 1, (70, 2, 19)), skeleton=COCO19, unit="mm", up="y", exact=True
     )
     assert sequence.positions.dtype == dtype
@@ -512,7 +512,7 @@ def test_damage_anywhere_is_noticed(tiny_codec, name):
 
 
 def test_an_unsupported_skeleton_says_what_to_pass(tiny_codec):
-    sequence = PoseSequence.of(np.ones((10, 25, 3)), fps=30, skeleton=BODY25)
+    sequence = PoseSequence.from_arrays(np.ones((10, 25, 3)), fps=30, skeleton=BODY25)
     with pytest.raises(InputError, match="body25.*--skeleton coco19"):
         tiny_codec.encode(sequence, **TOKENS)
 
@@ -524,7 +524,7 @@ def test_without_tokens_any_skeleton_is_coded(goal, skeleton, dims):
     rng = np.random.default_rng(0)
     path = np.cumsum(rng.normal(0, 5, (50, 1, dims)), axis=0) + rng.normal(0, 300, (1, len(skeleton), dims))
     path[rng.random(path.shape[:2]) < 0.1] = np.nan
-    sequence = PoseSequence.of(path, fps=30, skeleton=skeleton)
+    sequence = PoseSequence.from_arrays(path, fps=30, skeleton=skeleton)
     encoded = PoseCodec(None).encode(sequence, **goal)
     back = PoseCodec(None).decode(encoded)
     assert_kept(sequence, back)
@@ -600,7 +600,7 @@ def test_high_up(tiny_codec, offset):
 @pytest.mark.parametrize("dims", [2, 3])
 def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value, goal, refusal):
     codec = tiny_codec if dims == 3 else tiny_codec_2d
-    sequence = PoseSequence.of(np.full((33, 19, dims), value), fps=30, skeleton=COCO19)
+    sequence = PoseSequence.from_arrays(np.full((33, 19, dims), value), fps=30, skeleton=COCO19)
     try:
         back = coded(codec, sequence, goal)
     except InputError as error:
@@ -614,17 +614,17 @@ def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value, goal
 @pytest.mark.parametrize("value", [0.0, 1e-30, 3e38])
 @pytest.mark.parametrize("dims", [2, 3])
 def test_lossless_takes_any_coordinates(dims, value):
-    sequence = PoseSequence.of(np.full((33, 19, dims), value), fps=30, skeleton=COCO19)
+    sequence = PoseSequence.from_arrays(np.full((33, 19, dims), value), fps=30, skeleton=COCO19)
     assert (coded(PoseCodec(None), sequence, {"lossless": True}).positions == sequence.positions).all()
 
 
 @any_goal
 @pytest.mark.parametrize("people", [0, 1, 3])
 def test_no_frames_at_all(tiny_codec, people, goal):
-    sequence = PoseSequence.of(np.zeros((0, people, 19, 3)), fps=30, skeleton=COCO19)
+    sequence = PoseSequence.from_arrays(np.zeros((0, people, 19, 3)), fps=30, skeleton=COCO19)
     back = coded(tiny_codec, sequence, goal)
     assert_kept(sequence, back)
-    timed = PoseSequence.of(np.zeros((0, people, 19, 3)), timestamps=np.zeros(0), skeleton=COCO19)
+    timed = PoseSequence.from_arrays(np.zeros((0, people, 19, 3)), timestamps=np.zeros(0), skeleton=COCO19)
     assert_kept(timed, coded(tiny_codec, timed, goal))
 
 

@@ -50,7 +50,7 @@ def findings(sequence: PoseSequence) -> list[Finding]:
     kinds: nobody, come-and-go, gaps, unseen, confidence, zeros, repeated, identity, left-right, jumps, jitter,
     timestamps, unit, mixed-units, far, tiny, up.
 
-    >>> findings(PoseSequence.of(np.full((2, 1, 19, 3), np.nan), fps=30))[0].kind
+    >>> findings(PoseSequence.from_arrays(np.full((2, 1, 19, 3), np.nan), fps=30))[0].kind
     'nobody'
     """
     if not sequence.valid.any():

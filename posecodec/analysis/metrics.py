@@ -91,7 +91,7 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     Raises InputError, saying what differs and what to do, where keypoints, coordinates, frame counts, ids, units or up
     axes do not agree. Units of length may differ: both are converted to mm.
 
-    >>> still = PoseSequence.of(np.zeros((5, 19, 3)), fps=30, unit="m")
+    >>> still = PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=30, unit="m")
     >>> compare(still, still.with_positions(still.positions + np.float32(0.5), still.confidence)).mpjpe_root
     0.0
     """
@@ -131,7 +131,7 @@ def error_per_keypoint(reference: PoseSequence, other: PoseSequence) -> Floats:
     Their mean is MPJPE without alignment (Ionescu et al. 2014, Human3.6M). In mm where the unit is a length.
     Raises InputError as `compare` does.
 
-    >>> still = PoseSequence.of(np.zeros((5, 19, 3)), fps=30)
+    >>> still = PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=30)
     >>> float(error_per_keypoint(still, still).max())
     0.0
     """

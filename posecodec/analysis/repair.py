@@ -16,7 +16,7 @@ def zeros_missing(sequence: PoseSequence) -> PoseSequence:
 
     For files whose program writes zeros where it found nothing. The sequence itself is returned if there are none.
 
-    >>> zeros_missing(PoseSequence.of([[[3.0, 4.0], [0.0, 5.0]]], fps=30)).valid.all()
+    >>> zeros_missing(PoseSequence.from_arrays([[[3.0, 4.0], [0.0, 5.0]]], fps=30)).valid.all()
     np.True_
     """
     zeros = (sequence.positions == 0).all(axis=-1)

@@ -34,7 +34,7 @@ def follow(sequence: PoseSequence) -> PoseSequence:
     reported. The number of people may rise (somebody back after a second is new) or fall.
     Raises InputError if bodies are so little connected that people would be out of all proportion to what there is.
 
-    >>> follow(PoseSequence.of(np.zeros((5, 1, 19, 3)), fps=30, ids=["0"])).ids
+    >>> follow(PoseSequence.from_arrays(np.zeros((5, 1, 19, 3)), fps=30, ids=["0"])).ids
     ('0',)
     """
     owner = _owners(sequence)

@@ -56,7 +56,7 @@ def read_c3d(path: Path) -> PoseSequence:
     found = points["data"]["points"][:3].transpose(2, 1, 0)
     rate = float(points["parameters"]["POINT"]["RATE"]["value"][0])
     seen = ~np.isnan(found).any(axis=(0, 2))
-    return PoseSequence.of(found[:, seen], fps=rate, unit="mm", up="z")
+    return PoseSequence.from_arrays(found[:, seen], fps=rate, unit="mm", up="z")
 
 
 def held(positions: NDArray[np.floating]) -> NDArray[np.float32]:

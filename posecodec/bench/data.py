@@ -31,7 +31,7 @@ class Take:
 
     def sequence(self) -> PoseSequence:
         """The take as the codec gets it."""
-        return PoseSequence.of(self.points, fps=self.fps, skeleton=COCO19, unit="mm", up=self.up)
+        return PoseSequence.from_arrays(self.points, fps=self.fps, skeleton=COCO19, unit="mm", up=self.up)
 
 
 def load_split(folder: Path, split: str = "val") -> list[Take]:

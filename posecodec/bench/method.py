@@ -189,7 +189,7 @@ class General:
 
     def decode(self, data: bytes) -> PoseSequence:
         """The positions in the file, at 30 fps and in mm for want of a header."""
-        return PoseSequence.of(self.baseline.decode(data), fps=30.0, unit="mm")
+        return PoseSequence.from_arrays(self.baseline.decode(data), fps=30.0, unit="mm")
 
     def bound(self, setting: float | None) -> float | None:
         """The setting itself; 0 for the lossless."""

@@ -64,7 +64,7 @@ def hand(frames: int = 600, seed: int = 0) -> PoseSequence:
     points = hand_pose(rng, frames, 30.0) + rng.normal(scale=0.2, size=(frames, 21, 3))
     edges = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(FINGERS) for j in range(4))
     skeleton = Skeleton("hand21", tuple(f"hand_{i}" for i in range(21)), edges, (), 0)
-    return PoseSequence.of(points, fps=30, skeleton=skeleton, unit="mm")
+    return PoseSequence.from_arrays(points, fps=30, skeleton=skeleton, unit="mm")
 
 
 def markers(frames: int = 2000, seed: int = 0) -> PoseSequence:
@@ -84,7 +84,7 @@ def markers(frames: int = 2000, seed: int = 0) -> PoseSequence:
     for _ in range(frames // 40):
         start, marker = int(rng.integers(0, frames)), int(rng.integers(0, 42))
         points[start : start + int(rng.integers(5, 60)), marker] = np.nan
-    return PoseSequence.of(points, fps=200, skeleton=build_skeleton(42), unit="mm", up="y")
+    return PoseSequence.from_arrays(points, fps=200, skeleton=build_skeleton(42), unit="mm", up="y")
 
 
 def confidences(rng: np.random.Generator, frames: int, keypoints: int, rate: float) -> Floats:
@@ -100,7 +100,7 @@ def pixels(frames: int = 900, seed: int = 0) -> PoseSequence:
     points += rng.normal(scale=0.5, size=points.shape)
     skeleton = Skeleton("seen17", tuple(f"point_{i}" for i in range(17)))
     surely = np.rint(255 * confidences(rng, frames, 17, 30.0)) / 255
-    return PoseSequence.of(points, fps=30000 / 1001, confidence=surely, skeleton=skeleton, unit="px", up="-y")
+    return PoseSequence.from_arrays(points, fps=30000 / 1001, confidence=surely, skeleton=skeleton, unit="px", up="-y")
 
 
 def signer(frames: int = 500, seed: int = 0) -> PoseSequence:
@@ -122,7 +122,7 @@ def signer(frames: int = 500, seed: int = 0) -> PoseSequence:
     face = face + np.einsum("tm,mkd->tkd", 2.0 * smooth(rng, frames, 6, 25.0, 2.0), modes)
     points = np.concatenate([arms, *hands, face], axis=1) + [640, 360]
     points += rng.normal(scale=0.33, size=points.shape)
-    return PoseSequence.of(points, fps=25, skeleton=build_skeleton(178), unit="px", up="-y")
+    return PoseSequence.from_arrays(points, fps=25, skeleton=build_skeleton(178), unit="px", up="-y")
 
 
 def _centered(points: Floats) -> Floats:

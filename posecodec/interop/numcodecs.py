@@ -97,7 +97,7 @@ class PoseArray(Codec):  # type: ignore[misc]
             raise InputError(f"the array is of type {array.dtype}; PoseArray takes float32 and float64")
         points = self._seen(array)
         _check_whole(points)
-        sequence = PoseSequence.of(
+        sequence = PoseSequence.from_arrays(
             points.astype(points.dtype.newbyteorder("="), copy=False),
             fps=self.fps, skeleton=self._skeleton(), unit=self.unit, up=self.up, exact=True, metadata=_facts(array, points),
         )  # fmt: skip

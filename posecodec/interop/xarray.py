@@ -7,7 +7,7 @@ movement; only `to_dataset` imports xarray. Dimensions may be in any order and h
 
 >>> import numpy as np
 >>> from posecodec.pose.sequence import PoseSequence
->>> sequence = PoseSequence.of(np.zeros((5, 19, 3)), fps=30)
+>>> sequence = PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=30)
 >>> from_dataset(to_dataset(sequence)).fps
 30.0
 """
@@ -62,7 +62,7 @@ def from_dataset(ds: Any, *, fps: float | None = None) -> PoseSequence:
     rate, first, times = _time(position, attrs, fps, len(points), ours.get("timed") is True)
     facts |= {"first": first} if first else {}
     metadata = _mapping(ours.get("metadata")) | ({WHOLE: facts} if facts else {})
-    sequence = PoseSequence.of(
+    sequence = PoseSequence.from_arrays(
         points, fps=1.0 if rate is None and times is None else rate, timestamps=times, confidence=confidence,
         skeleton=_skeleton(names, points.shape[2], ours.get("skeleton")), unit=_one_of(ours.get("unit"), UNITS),
         up=_one_of(ours.get("up"), AXES), ids=ids, metadata=metadata, exact=True,

@@ -1,12 +1,13 @@
 """PoseSequence: what every reader returns, every writer takes, and the codec gives back.
 
 A frozen, validated value. Missing keypoints are NaN positions with confidence 0. It does not know files (`io`) nor how
-people are cut into tracks (`windowing`).
+people are cut into tracks (`tracks`).
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,11 @@ from posecodec.typing import Bools, Floats
 UNITS = ("unknown", "mm", "cm", "m", "px", "in")
 """Units of length a sequence may state. The order is part of the bitstream."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+"""Coordinates beyond it would be infinite once coded; in `unit`."""
 UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
+"""Millimeters in a unit of length."""
+DEFAULT_RATE = 30.0
+"""Frames per second where nothing tells: the rate of most cameras."""
 AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
 """Which way is up. The order is part of the bitstream. Images, whose y points down, are "-y"."""
 
@@ -41,10 +46,10 @@ class PoseSequence:
     ids: P unique strings.
     metadata: JSON values, returned unchanged.
 
-    Raises InputError that says which of these does not hold, and where. Use `PoseSequence.of` to fill in defaults.
+    Raises InputError that says which of these does not hold, and where. Use `PoseSequence.from_arrays` to fill in defaults.
 
-    >>> PoseSequence.of(np.zeros((5, 19, 3)), fps=30).positions.shape
-    (5, 1, 19, 3)
+    >>> PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=29.97, unit="mm")
+    PoseSequence(5 frames, 1 person, coco19 3D, 29.97 fps, mm)
     """
 
     positions: NDArray[np.floating[Any]]
@@ -64,10 +69,10 @@ class PoseSequence:
         for name in ("positions", "confidence", "timestamps"):
             array = getattr(self, name)
             if array is not None and array.flags.writeable:
-                object.__setattr__(self, name, _frozen(array))
+                object.__setattr__(self, name, _freeze(array))
 
     @staticmethod
-    def of(
+    def from_arrays(
         positions: Any,
         *,
         fps: float | None = None,
@@ -110,25 +115,36 @@ class PoseSequence:
             dict(metadata or {}),
         )
 
+    @staticmethod
+    def of(positions: Any, **options: Any) -> PoseSequence:
+        """The old name of `from_arrays`, for one version more."""
+        warnings.warn("PoseSequence.of is now PoseSequence.from_arrays", DeprecationWarning, stacklevel=2)
+        return PoseSequence.from_arrays(positions, **options)
+
+    def __repr__(self) -> str:
+        rate = f"{self.fps:g} fps" if self.fps is not None else f"timestamps, {self.rate:.4g} fps"
+        people = f"{self.people} {'person' if self.people == 1 else 'people'}"
+        return f"PoseSequence({self.frames} frames, {people}, {self.skeleton.name} {self.dims}D, {rate}, {self.unit})"
+
     @property
     def frames(self) -> int:
         """T."""
-        return self.positions.shape[0]
+        return int(self.positions.shape[0])
 
     @property
     def people(self) -> int:
         """P."""
-        return self.positions.shape[1]
+        return int(self.positions.shape[1])
 
     @property
     def dims(self) -> int:
         """D, 2 or 3."""
-        return self.positions.shape[3]
+        return int(self.positions.shape[3])
 
     @property
     def valid(self) -> Bools:
         """(T, P, K): whether the keypoint is there."""
-        return ~np.isnan(self.positions[..., 0])
+        return np.asarray(~np.isnan(self.positions[..., 0]))
 
     @property
     def rate(self) -> float:
@@ -166,15 +182,15 @@ class PoseSequence:
 
 
 def mean_rate(fps: float | None, timestamps: Floats | None) -> float:
-    """Frames per second of a recording that states its rate or its times; 30 where neither tells."""
+    """Frames per second of a recording that states its rate or its times; DEFAULT_RATE where neither tells."""
     if fps is not None:
         return fps
     span = float(timestamps[-1] - timestamps[0]) if timestamps is not None and len(timestamps) > 1 else 0.0
     rate = (len(timestamps) - 1) / span if timestamps is not None and span > 0 else 0.0
-    return rate if rate > 0 and math.isfinite(rate) else 30.0
+    return rate if rate > 0 and math.isfinite(rate) else DEFAULT_RATE
 
 
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+def _freeze(array: NDArray[Any]) -> NDArray[Any]:
     """A copy that nobody can write to."""
     array = array.copy()
     array.setflags(write=False)

@@ -56,7 +56,7 @@ def walk(frames: int = 300, fps: float = 30.0, people: int = 1) -> PoseSequence:
         raise InputError(f"fps is {fps}; it must be a finite number above 0")
     seconds = np.arange(frames) / fps
     positions = np.stack([_walker(seconds, person) for person in range(people)], axis=1)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         positions, fps=fps, skeleton=COCO19, unit="mm", up="y", metadata={"source": "posecodec.samples.walk"}
     )
 
@@ -76,7 +76,7 @@ def filmed(sequence: PoseSequence) -> PoseSequence:
     wrists = np.isin(which, [COCO19.keypoints.index(f"{side}_wrist") for side in ("left", "right")])
     missed = np.broadcast_to(wrists & (time % 40 > 34), confidence.shape)
     points[missed] = np.nan
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points, fps=sequence.fps, confidence=confidence, skeleton=COCO19, unit="px", up="-y", ids=sequence.ids
     )
 

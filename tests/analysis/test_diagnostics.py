@@ -26,7 +26,7 @@ def dirty(positions, **facts):
     facts = FACTS | facts
     if "timestamps" in facts:
         del facts["fps"]
-    return PoseSequence.of(positions, skeleton=COCO19, **facts)
+    return PoseSequence.from_arrays(positions, skeleton=COCO19, **facts)
 
 
 def points(frames=120, people=1):
@@ -76,7 +76,7 @@ def test_nothing_is_changed():
 
 def test_nobody():
     assert the_only(dirty(np.full((5, 2, 19, 3), np.nan))).kind == "nobody"
-    assert the_only(PoseSequence.of(np.zeros((5, 0, 19, 3)), fps=30)).kind == "nobody"
+    assert the_only(PoseSequence.from_arrays(np.zeros((5, 0, 19, 3)), fps=30)).kind == "nobody"
 
 
 def test_gaps_are_counted_and_the_longest_is_placed():
@@ -149,7 +149,7 @@ def test_nothing_to_mend_is_the_same_sequence():
 
 def test_mending_keeps_double_precision():
     x = np.array([[[0.1, 0.2, 0.3], [0, 0, 0]]])
-    sequence = PoseSequence.of(x, fps=30, exact=True)
+    sequence = PoseSequence.from_arrays(x, fps=30, exact=True)
     with pytest.warns(DataWarning, match="1 keypoint at"):
         mended = zeros_missing(sequence)
     assert mended.positions.dtype == np.float64 and mended.positions[0, 0, 0, 0] == 0.1
@@ -254,7 +254,7 @@ def test_plausible_units(unit):
 
 def test_units_of_bodies_that_are_no_persons_are_not_judged():
     skeleton = Skeleton("fly", tuple(f"leg{i}" for i in range(19)))
-    assert findings(PoseSequence.of(points() * 1e-3, fps=30, unit="mm", skeleton=skeleton)) == []
+    assert findings(PoseSequence.from_arrays(points() * 1e-3, fps=30, unit="mm", skeleton=skeleton)) == []
 
 
 def test_shares_of_the_image_are_not_pixels():
@@ -313,7 +313,7 @@ def test_small_recordings(frames, people, keypoints, dims):
     x = points(frames, people)[:, :, :keypoints, :dims]
     skeleton = COCO19 if keypoints == 19 else build_skeleton(keypoints)
     unit = "mm" if dims == 3 else "px"
-    assert findings(PoseSequence.of(x, fps=30, skeleton=skeleton, unit=unit)) == []
+    assert findings(PoseSequence.from_arrays(x, fps=30, skeleton=skeleton, unit=unit)) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -325,7 +325,9 @@ def test_small_recordings(frames, people, keypoints, dims):
 def test_anything_is_looked_at_without_warnings(shape, seed, scale):
     random = np.random.default_rng(seed)
     x = random.choice([0.0, 1.0, np.nan, 3.0], shape) * scale * random.choice([1.0, 10.0, 1e6], shape)
-    sequence = PoseSequence.of(x, fps=30, confidence=random.normal(size=shape[:3]), unit="m" if shape[3] == 3 else "px")
+    sequence = PoseSequence.from_arrays(
+        x, fps=30, confidence=random.normal(size=shape[:3]), unit="m" if shape[3] == 3 else "px"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert all(f.count >= 1 and "\n" not in f.text for f in findings(sequence))
@@ -333,7 +335,7 @@ def test_anything_is_looked_at_without_warnings(shape, seed, scale):
 
 def test_long_recordings_are_quick():
     tiled = points(2000, 5)[:, :, np.arange(137) % 19]
-    for sequence, seconds in ((walk(9000), 0.1), (PoseSequence.of(tiled, fps=30, unit="mm"), 1.0)):
+    for sequence, seconds in ((walk(9000), 0.1), (PoseSequence.from_arrays(tiled, fps=30, unit="mm"), 1.0)):
         findings(sequence)
         start = time.process_time()
         findings(sequence)

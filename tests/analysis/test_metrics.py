@@ -24,7 +24,7 @@ def sequence(positions, unit="mm", **options):
     array = np.asarray(positions, np.float64)
     if array.shape[-2] == 3:
         options.setdefault("skeleton", LINE)
-    return PoseSequence.of(array, **{"fps": 10.0, "unit": unit, **options})
+    return PoseSequence.from_arrays(array, **{"fps": 10.0, "unit": unit, **options})
 
 
 def bodies(rng, frames=6, people=2, dims=3, offset=0.0):

@@ -31,7 +31,7 @@ def shuffled(x, seed=0, **facts):
     rank = np.random.default_rng(seed).random(x.shape[:2]) + 2 * np.isnan(x).all(axis=(2, 3))
     order = rank.argsort(axis=1)
     shuffled = np.take_along_axis(x, order[..., None, None], axis=1)
-    return PoseSequence.of(shuffled, skeleton=COCO19, **({"fps": 30.0} | facts))
+    return PoseSequence.from_arrays(shuffled, skeleton=COCO19, **({"fps": 30.0} | facts))
 
 
 def followed(sequence):
@@ -95,7 +95,7 @@ def test_out_of_sight_for_less_than_a_second():
 def test_back_after_more_than_a_second_is_somebody_new():
     x = walk(200).positions.copy()
     x[50:100] = np.nan
-    found = followed(PoseSequence.of(x, fps=30))
+    found = followed(PoseSequence.from_arrays(x, fps=30))
     assert found.people == 2 and found.valid.any(axis=2).sum(axis=0).tolist() == [50, 100]
 
 
@@ -103,21 +103,21 @@ def test_memory_is_in_seconds_of_the_timestamps():
     x = walk(60).positions
     times = np.arange(60) / 30
     times[30:] += 5
-    assert followed(PoseSequence.of(x, timestamps=times)).people == 2
-    assert followed(PoseSequence.of(x[::20], fps=1.5)).people == 1
+    assert followed(PoseSequence.from_arrays(x, timestamps=times)).people == 2
+    assert followed(PoseSequence.from_arrays(x[::20], fps=1.5)).people == 1
 
 
 def test_a_teleport_is_somebody_new():
     x = walk(60).positions.copy()
     x[30:, ..., 0] += 5000
-    assert followed(PoseSequence.of(x, fps=30)).people == 2
+    assert followed(PoseSequence.from_arrays(x, fps=30)).people == 2
 
 
 def test_the_change_is_reported_with_its_count():
     x = walk(100, people=2).positions.copy()
     x[50:] = x[50:, ::-1]
     with pytest.warns(DataWarning) as caught:
-        found = follow(PoseSequence.of(x, fps=30, ids=["anna", "0"]))
+        found = follow(PoseSequence.from_arrays(x, fps=30, ids=["anna", "0"]))
     assert found.ids == ("0", "1") and len(caught) == 1
     text = str(caught[0].message)
     assert text.startswith("100 of 200 bodies changed their slot") and "instead of the 2 given" in text
@@ -139,20 +139,20 @@ def test_everything_else_is_kept():
 
 def test_single_keypoints_can_be_followed():
     x = crossing()[:, :, :1]
-    sequence = PoseSequence.of(x[:, ::-1], fps=30, skeleton=build_skeleton(1))
+    sequence = PoseSequence.from_arrays(x[:, ::-1], fps=30, skeleton=build_skeleton(1))
     assert same_people(followed(sequence), x)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 5])
 def test_nobody(frames):
-    found = followed(PoseSequence.of(np.full((frames, 2, 19, 3), np.nan), fps=30))
+    found = followed(PoseSequence.from_arrays(np.full((frames, 2, 19, 3), np.nan), fps=30))
     assert found.people == 0 and found.frames == frames
 
 
 def test_bodies_that_never_connect_are_refused():
     x = walk(600).positions + np.arange(600, dtype=np.float32)[:, None, None, None] * 1e5
     with pytest.raises(InputError, match="fall apart into 600; .*no --track"):
-        follow(PoseSequence.of(x, fps=30))
+        follow(PoseSequence.from_arrays(x, fps=30))
 
 
 @settings(max_examples=60, deadline=None)
@@ -166,7 +166,7 @@ def test_no_body_is_lost_or_changed(shape, seed, scale):
     x = random.choice([0.0, 1.0, np.nan, 3.0], shape) * scale * random.choice([1.0, 10.0, 1e6], shape)
     times = np.cumsum(random.choice([1e-300, 1e-3, 1.0, 1e9], shape[0]))
     times = np.maximum.accumulate(np.nextafter(times, np.inf) + np.arange(shape[0]) * 1e-3)
-    sequence = PoseSequence.of(x, timestamps=times, confidence=random.normal(size=shape[:3]))
+    sequence = PoseSequence.from_arrays(x, timestamps=times, confidence=random.normal(size=shape[:3]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DataWarning)

@@ -38,7 +38,7 @@ class Shifted:
 
     def decode(self, file):
         points = np.frombuffer(file, np.float32).reshape(-1, 19, 3) + np.float32([3, 0, 0])
-        return posecodec.PoseSequence.of(points[self.drop :], fps=30, unit="mm")
+        return posecodec.PoseSequence.from_arrays(points[self.drop :], fps=30, unit="mm")
 
     def bound(self, setting):
         return 1.0

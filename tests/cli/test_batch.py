@@ -19,7 +19,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
 
 COMMAND = [sys.executable, "-c", "from posecodec.cli import main; main()"]
-HAND = PoseSequence.of(np.random.default_rng(0).normal(size=(20, 4, 3)).cumsum(axis=0), fps=25, unit="mm")
+HAND = PoseSequence.from_arrays(np.random.default_rng(0).normal(size=(20, 4, 3)).cumsum(axis=0), fps=25, unit="mm")
 
 
 def run(*args, **options):

@@ -43,7 +43,9 @@ def with_hands(body, scale=1.0, prefix="", joined=True, seed=0):
         names += [f"{side}_hand/{i}" for i in range(21)]
         edges += [(a + first, b + first) for a, b in HAND_EDGES] + [(wrist, first)] * joined
     skeleton = Skeleton("hands", tuple(prefix + n for n in names), (*COCO19.edges, *edges))
-    return PoseSequence.of(np.concatenate(points, 1), fps=body.fps, skeleton=skeleton, unit=body.unit, up=body.up)
+    return PoseSequence.from_arrays(
+        np.concatenate(points, 1), fps=body.fps, skeleton=skeleton, unit=body.unit, up=body.up
+    )
 
 
 def hidden(sequence, gone):
@@ -165,7 +167,7 @@ def test_without_one_part_the_other_is_coded_as_a_whole(gone):
 def test_one_frame_and_several_people():
     two, one = np.concatenate([SOLID.positions, SOLID.positions + 700], 1), SOLID.positions[:1]
     for points in (two, one):
-        sequence = PoseSequence.of(points, fps=30, skeleton=SOLID.skeleton, unit="mm", up="y")
+        sequence = PoseSequence.from_arrays(points, fps=30, skeleton=SOLID.skeleton, unit="mm", up="y")
         assert errors(sequence, CODEC.decode(CODEC.encode(sequence, max_error=6.0))).max() <= 6
 
 

@@ -420,7 +420,7 @@ def job_of(sequence):
 
 
 def sequence_of(points, skeleton=COCO19, up="y"):
-    return PoseSequence.of(points, fps=30, skeleton=skeleton, unit="mm", up=up)
+    return PoseSequence.from_arrays(points, fps=30, skeleton=skeleton, unit="mm", up=up)
 
 
 def with_gaps(points, share=0.3):

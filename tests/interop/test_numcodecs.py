@@ -176,7 +176,7 @@ def test_the_bytes_are_a_posec_file() -> None:
 
 def test_any_posec_file_is_an_array() -> None:
     plain = PoseCodec.from_pretrained(None)
-    sequence = PoseSequence.of(WALK, fps=30)
+    sequence = PoseSequence.from_arrays(WALK, fps=30)
     assert PoseArray(lossless=True).decode(plain.encode(sequence, lossless=True).data).shape == WALK.shape
 
 
@@ -188,18 +188,18 @@ def test_any_posec_file_is_an_array() -> None:
     ],
 )  # fmt: skip
 def test_metadata_that_lie(facts: dict[str, Any]) -> None:
-    sequence = PoseSequence.of(WALK[:, 0], fps=30, metadata={"array": facts})
+    sequence = PoseSequence.from_arrays(WALK[:, 0], fps=30, metadata={"array": facts})
     data = PoseCodec.from_pretrained(None).encode(sequence, lossless=True).data
     with pytest.raises(CorruptError, match="get the bytes again"):
         PoseArray(lossless=True).decode(data)
 
 
 def test_empty_shapes_that_numpy_cannot_make() -> None:
-    sequence = PoseSequence.of(WALK[:0, 0], fps=30, metadata={"array": {"shape": [0, 2**62, 2**62]}})
+    sequence = PoseSequence.from_arrays(WALK[:0, 0], fps=30, metadata={"array": {"shape": [0, 2**62, 2**62]}})
     with pytest.raises(CorruptError):
         PoseArray(lossless=True).decode(PoseCodec.from_pretrained(None).encode(sequence, lossless=True).data)
     for facts in ([], "x", 5, None, {"order": 7}):
-        sequence = PoseSequence.of(ALONE, fps=30, metadata={"array": facts})
+        sequence = PoseSequence.from_arrays(ALONE, fps=30, metadata={"array": facts})
         same(
             PoseArray(lossless=True).decode(PoseCodec.from_pretrained(None).encode(sequence, lossless=True).data),
             ALONE,

@@ -227,7 +227,7 @@ def sample() -> PoseSequence:
     points[20, 0, 4] = np.nan
     confidence = np.linspace(-1, 2, points[..., 0].size).astype(np.float32).reshape(points.shape[:3])
     confidence[np.isnan(points[..., 0])] = 0
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points, fps=29.97, confidence=confidence, skeleton=COCO19, unit="mm", up="y", ids=("Ann", "Åke"),
         metadata={"take": 3, "nested": {"a": [None, "ö"]}, "movement": {"first": 12, "attrs": {"source_software": "DLC"}}},
     )  # fmt: skip
@@ -245,23 +245,23 @@ def test_round_trip_of_edges() -> None:
     pytest.importorskip("xarray")
     tailed = Skeleton("mouse", ("snout", "left_ear", "right_ear"), ((0, 1), (0, 2)), ((1, 2),), 0)
     points = np.random.default_rng(0).normal(size=(5, 1, 3, 2))
-    round_trip(PoseSequence.of(points, fps=1000 / 3, skeleton=tailed, exact=True, up="-y"))
-    round_trip(PoseSequence.of(points, timestamps=[0.1, 0.2, 0.5, 7, 8], exact=True))
-    round_trip(PoseSequence.of(points, timestamps=np.arange(5) / 30))
-    round_trip(PoseSequence.of(points[:1], timestamps=[0.1]))
-    round_trip(PoseSequence.of(points[:1], fps=30))
-    round_trip(PoseSequence.of(points[:0], fps=30))
-    round_trip(PoseSequence.of(points[:, :0], fps=30))
-    round_trip(PoseSequence.of(points[:, :, :1] * np.nan, fps=30))
-    round_trip(PoseSequence.of(points * 1e30, fps=29.97))
+    round_trip(PoseSequence.from_arrays(points, fps=1000 / 3, skeleton=tailed, exact=True, up="-y"))
+    round_trip(PoseSequence.from_arrays(points, timestamps=[0.1, 0.2, 0.5, 7, 8], exact=True))
+    round_trip(PoseSequence.from_arrays(points, timestamps=np.arange(5) / 30))
+    round_trip(PoseSequence.from_arrays(points[:1], timestamps=[0.1]))
+    round_trip(PoseSequence.from_arrays(points[:1], fps=30))
+    round_trip(PoseSequence.from_arrays(points[:0], fps=30))
+    round_trip(PoseSequence.from_arrays(points[:, :0], fps=30))
+    round_trip(PoseSequence.from_arrays(points[:, :, :1] * np.nan, fps=30))
+    round_trip(PoseSequence.from_arrays(points * 1e30, fps=29.97))
 
 
 @pytest.mark.parametrize("junk", [3, [], {"attrs": 5, "first": "x"}, {"first": 1e9}, {"attrs": {"fps": 3}}])
 def test_metadata_are_not_trusted(junk: Any) -> None:
     pytest.importorskip("xarray")
-    sequence = PoseSequence.of(POINTS, fps=25, metadata={"movement": junk})
+    sequence = PoseSequence.from_arrays(POINTS, fps=25, metadata={"movement": junk})
     assert from_dataset(to_dataset(sequence)).fps == 25
-    ds = to_dataset(PoseSequence.of(POINTS, fps=25, unit="px"))
+    ds = to_dataset(PoseSequence.from_arrays(POINTS, fps=25, unit="px"))
     ds.attrs["posecodec"] = json.dumps({"unit": junk, "up": junk, "skeleton": junk, "metadata": junk})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
@@ -300,13 +300,13 @@ def test_netcdf(sample: PoseSequence, tmp_path: Path) -> None:
 def test_without_xarray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(UsageError, match=r"pip install 'posecodec\[xarray\]'"):
-        to_dataset(PoseSequence.of(POINTS, fps=25))
+        to_dataset(PoseSequence.from_arrays(POINTS, fps=25))
 
 
 def test_metadata_that_are_no_json() -> None:
     pytest.importorskip("xarray")
     with pytest.raises(InputError, match="metadata cannot be written as JSON"):
-        to_dataset(PoseSequence.of(POINTS, fps=25, metadata={"a": {1}}))
+        to_dataset(PoseSequence.from_arrays(POINTS, fps=25, metadata={"a": {1}}))
 
 
 # With movement
@@ -346,7 +346,7 @@ def test_movement_takes_ours(sample: PoseSequence, tmp_path: Path) -> None:
     ds = to_dataset(sample, singular="keypoint" in datasets.ValidPosesInputs.DIM_NAMES)
     datasets.ValidPosesInputs.validate(ds)
     assert kinematics.compute_velocity(ds["position"]).shape == ds["position"].shape
-    flat = PoseSequence.of(sample.positions[..., :2], fps=30, skeleton=COCO19)
+    flat = PoseSequence.from_arrays(sample.positions[..., :2], fps=30, skeleton=COCO19)
     ds = to_dataset(flat, singular="keypoint" in datasets.ValidPosesInputs.DIM_NAMES)
     save_poses.to_dlc_file(ds, tmp_path / "a.h5", split_individuals=False)
     save_poses.to_sleap_analysis_file(ds, tmp_path / "b.h5")

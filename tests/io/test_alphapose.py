@@ -97,7 +97,7 @@ def test_round_trip(tmp_path: Path, quiet: None) -> None:
     points = rng.normal(size=(6, 3, 17, 2), scale=500).astype(np.float32)
     points[1, 0] = points[2] = points[3:, 1] = points[5, 2, 3:] = np.nan
     confidence = rng.uniform(0.01, 6, points.shape[:3])
-    sequence = PoseSequence.of(points, fps=29.97, confidence=confidence, skeleton=COCO17)
+    sequence = PoseSequence.from_arrays(points, fps=29.97, confidence=confidence, skeleton=COCO17)
     write(sequence, tmp_path / "a.json")
     again = read(tmp_path / "a.json", fps=29.97)
     np.testing.assert_array_equal(again.positions, sequence.positions)
@@ -146,13 +146,13 @@ def test_no_rate_comes_last(tmp_path: Path, quiet: None) -> None:
 def test_what_alphapose_cannot_hold(changes: dict[str, Any], match: str, tmp_path: Path, quiet: None) -> None:
     values: dict[str, Any] = {"points": np.ones((1, 17, 2)), "fps": 30, "skeleton": COCO17} | changes
     with pytest.raises(UsageError, match=match):
-        write(PoseSequence.of(values.pop("points"), **values), tmp_path / "a.json")
+        write(PoseSequence.from_arrays(values.pop("points"), **values), tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("facts", [5, {"prefix": 1}, {"digits": 10**9, "first": -3, "category_id": "x", "suffix": "7"}])
 def test_hostile_metadata(facts: Any, tmp_path: Path, quiet: None) -> None:
-    sequence = PoseSequence.of(np.ones((3, 17, 2)), fps=30, skeleton=COCO17, metadata={"alphapose": facts})
+    sequence = PoseSequence.from_arrays(np.ones((3, 17, 2)), fps=30, skeleton=COCO17, metadata={"alphapose": facts})
     write(sequence, tmp_path / "a.json")
     np.testing.assert_array_equal(read(tmp_path / "a.json", fps=30).positions, sequence.positions)
 

@@ -110,7 +110,7 @@ def big(frames: int, keypoints: int, **options: Any) -> PoseSequence:
     points = np.random.default_rng(0).normal(size=(frames, 1, keypoints, 3)).astype(np.float32)
     points[0, 0, 0] = np.nan
     skeleton = Skeleton("custom", tuple(f"marker {i}" for i in range(keypoints)))
-    return PoseSequence.of(points, **{"fps": 29.97, "skeleton": skeleton, "unit": "m", "up": "y"} | options)
+    return PoseSequence.from_arrays(points, **{"fps": 29.97, "skeleton": skeleton, "unit": "m", "up": "y"} | options)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 300), (70000, 1), (65535, 2)])
@@ -125,7 +125,7 @@ def test_round_trip(tmp_path: Path, size: tuple[int, int], fps: float) -> None:
 
 
 def test_all_missing(tmp_path: Path) -> None:
-    before = PoseSequence.of(np.full((4, 19, 3), np.nan), fps=30)
+    before = PoseSequence.from_arrays(np.full((4, 19, 3), np.nan), fps=30)
     c3d.write(before, tmp_path / "a.c3d")
     assert not c3d.read(tmp_path / "a.c3d").valid.any()
 
@@ -219,14 +219,17 @@ def test_reports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sequence", "message"),
     [
-        (PoseSequence.of(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
-        (PoseSequence.of(np.ones((2, 19, 2)), fps=30), "in 2D"),
-        (PoseSequence.of(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
-        (PoseSequence.of(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
-        (PoseSequence.of(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a ",))), "'a '"),
-        (PoseSequence.of(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a" * 256,))), "label"),
-        (PoseSequence.of(np.ones((2, 19, 3)), fps=1e300), "beyond float32"),
-        (PoseSequence.of(np.ones((1, 30000, 3)), fps=30, skeleton=build_skeleton(30000)), "more than the 130560"),
+        (PoseSequence.from_arrays(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
+        (PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30), "in 2D"),
+        (PoseSequence.from_arrays(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
+        (PoseSequence.from_arrays(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
+        (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a ",))), "'a '"),
+        (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a" * 256,))), "label"),
+        (PoseSequence.from_arrays(np.ones((2, 19, 3)), fps=1e300), "beyond float32"),
+        (
+            PoseSequence.from_arrays(np.ones((1, 30000, 3)), fps=30, skeleton=build_skeleton(30000)),
+            "more than the 130560",
+        ),
     ],
 )
 def test_what_cannot_be_written(tmp_path: Path, sequence: PoseSequence, message: str) -> None:

@@ -146,7 +146,7 @@ def test_round_trip(metadata: dict[str, Any], tmp_path: Path, quiet: None) -> No
     points = rng.normal(size=(6, 3, 17, 2), scale=500).astype(np.float32)
     points[1, 0] = points[2] = points[3:, 1] = points[5, 2, 3:] = np.nan
     confidence = rng.uniform(0.01, 1, points.shape[:3])
-    sequence = PoseSequence.of(points, fps=29.97, confidence=confidence, skeleton=COCO17, metadata=metadata)
+    sequence = PoseSequence.from_arrays(points, fps=29.97, confidence=confidence, skeleton=COCO17, metadata=metadata)
     write(sequence, tmp_path / "a.json")
     again = read(tmp_path / "a.json", fps=29.97)
     np.testing.assert_array_equal(again.positions, sequence.positions)
@@ -158,7 +158,7 @@ def test_round_trip(metadata: dict[str, Any], tmp_path: Path, quiet: None) -> No
 def test_any_skeleton_as_annotations(tmp_path: Path, quiet: None) -> None:
     points = np.random.default_rng(0).normal(size=(4, 1, 19, 2)).astype(np.float32)
     points[[0, 3]] = np.nan
-    write(PoseSequence.of(points, fps=30, skeleton=COCO19), tmp_path / "a.json")
+    write(PoseSequence.from_arrays(points, fps=30, skeleton=COCO19), tmp_path / "a.json")
     again = read(tmp_path / "a.json", fps=30)
     assert again.skeleton == COCO19
     np.testing.assert_array_equal(again.positions, points)
@@ -169,11 +169,11 @@ def test_boxes_and_scores_are_around_the_keypoints(tmp_path: Path, quiet: None) 
     points[0, :2] = [[1, 10], [4, 12]]
     weights = np.zeros((1, 17))
     weights[0, :2] = 0.25, 0.75
-    sequence = PoseSequence.of(points, fps=30, confidence=weights, skeleton=COCO17)
+    sequence = PoseSequence.from_arrays(points, fps=30, confidence=weights, skeleton=COCO17)
     write(sequence, tmp_path / "a.json")
     made = json.loads((tmp_path / "a.json").read_text())["annotations"][0]
     assert (made["bbox"], made["area"], made["num_keypoints"]) == ([1, 10, 3, 2], 6, 2)
-    write(PoseSequence.of(points, fps=30, confidence=weights, skeleton=COCO17, metadata={"coco": {"results": True}}),
+    write(PoseSequence.from_arrays(points, fps=30, confidence=weights, skeleton=COCO17, metadata={"coco": {"results": True}}),
           tmp_path / "b.json")  # fmt: skip
     assert json.loads((tmp_path / "b.json").read_text())[0]["score"] == 0.5
 
@@ -186,7 +186,9 @@ def test_nobody(tmp_path: Path, quiet: None) -> None:
     assert json.loads((tmp_path / "b.json").read_text())["images"] == content["images"]
     with pytest.raises(InputError, match="holds no keypoints"):
         read(put(tmp_path, []), fps=30)
-    lonely = PoseSequence.of(np.full((2, 17, 2), np.nan), fps=30, skeleton=COCO17, metadata={"coco": {"results": True}})
+    lonely = PoseSequence.from_arrays(
+        np.full((2, 17, 2), np.nan), fps=30, skeleton=COCO17, metadata={"coco": {"results": True}}
+    )
     with pytest.raises(UsageError, match="nobody is seen"):
         write(lonely, tmp_path / "c.json")
 
@@ -285,14 +287,16 @@ def test_no_rate_comes_last(tmp_path: Path, quiet: None) -> None:
 def test_what_coco_cannot_hold(changes: dict[str, Any], match: str, tmp_path: Path) -> None:
     values: dict[str, Any] = {"points": np.ones((1, 17, 2)), "fps": 30, "skeleton": COCO17} | changes
     with pytest.raises(UsageError, match=match):
-        write(PoseSequence.of(values.pop("points"), **values), tmp_path / "a.json")
+        write(PoseSequence.from_arrays(values.pop("points"), **values), tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_left_behind_is_reported(tmp_path: Path) -> None:
     points = np.ones((4, 19, 2))
     points[[0, 2, 3]] = np.nan
-    sequence = PoseSequence.of(points, fps=29.97, skeleton=COCO19, unit="m", metadata={"coco": {"results": True}})
+    sequence = PoseSequence.from_arrays(
+        points, fps=29.97, skeleton=COCO19, unit="m", metadata={"coco": {"results": True}}
+    )
     with pytest.warns(DataWarning) as found:
         write(sequence, tmp_path / "a.json")
     text = " ".join(str(w.message) for w in found)
@@ -309,7 +313,7 @@ def test_what_is_left_behind_is_reported(tmp_path: Path) -> None:
     ],
 )
 def test_hostile_metadata(facts: Any, tmp_path: Path, quiet: None) -> None:
-    sequence = PoseSequence.of(np.ones((3, 17, 2)), fps=30, skeleton=COCO17, metadata={"coco": facts})
+    sequence = PoseSequence.from_arrays(np.ones((3, 17, 2)), fps=30, skeleton=COCO17, metadata={"coco": facts})
     write(sequence, tmp_path / "a.json")
     np.testing.assert_array_equal(read(tmp_path / "a.json", fps=30).positions, sequence.positions)
 
@@ -318,7 +322,7 @@ def test_pycocotools_reads_the_same(tmp_path: Path, quiet: None) -> None:
     coco = pytest.importorskip("pycocotools.coco")
     points = np.random.default_rng(2).uniform(1, 600, (4, 2, 17, 2)).astype(np.float32)
     points[1, 1] = points[2, 0, 3:6] = np.nan
-    sequence = PoseSequence.of(points, fps=30, skeleton=COCO17, unit="px", up="-y")
+    sequence = PoseSequence.from_arrays(points, fps=30, skeleton=COCO17, unit="px", up="-y")
     write(sequence, tmp_path / "a.json")
     truth = coco.COCO(str(tmp_path / "a.json"))
     assert truth.getImgIds() == [0, 1, 2, 3] and truth.loadCats([1])[0]["keypoints"] == list(COCO17.keypoints)

@@ -49,7 +49,7 @@ def again(sequence: PoseSequence, folder: Path, name: str = "a.csv") -> str:
 
 def test_what_is_written(tmp_path: Path) -> None:
     points = np.array([[[1, 2.5], [0.1, -3]], [[np.nan, np.nan], [1e-7, 1e20]]], np.float32)
-    before = PoseSequence.of(points, fps=29.97, skeleton=Skeleton("custom", ("nose", "tail")), metadata=PLAIN)
+    before = PoseSequence.from_arrays(points, fps=29.97, skeleton=Skeleton("custom", ("nose", "tail")), metadata=PLAIN)
     assert (
         again(before, tmp_path)
         == "# fps: 29.97\nframe,nose_x,nose_y,tail_x,tail_y\n0,1.0,2.5,0.1,-3.0\n1,,,1e-07,1e+20\n"
@@ -62,7 +62,7 @@ def strange() -> PoseSequence:
     points = rng.normal(size=(5, 3, 2, 2)).astype(np.float32)
     points[1:3, 1] = points[2] = points[:, 2] = np.nan
     confidence = np.where(np.isnan(points[..., 0]), 0, rng.random((5, 3, 2)))
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points,
         timestamps=[0, 0.1, 0.2, 0.3, 0.4],
         confidence=confidence,
@@ -84,16 +84,18 @@ def test_everything_at_once_comes_back(tmp_path: Path) -> None:
     [
         walk(7, people=3),
         walk(1),
-        PoseSequence.of(np.ones((1, 1, 1, 2)), fps=1000 / 3, metadata={}),
-        PoseSequence.of(np.full((3, 2, 4, 3), np.nan), fps=30),
-        PoseSequence.of(np.ones((3, 0, 4, 3)), fps=30),
-        PoseSequence.of(np.ones((2, 1, 17, 2)), timestamps=[5.0, 7.25], skeleton=COCO17, ids=["Anna"]),
-        PoseSequence.of(np.ones((2, 1, 2, 2)), timestamps=[0, 1], confidence=np.zeros((2, 1, 2))),
-        PoseSequence.of(np.ones((2, 2, 2, 2)), fps=30, confidence=np.full((2, 2, 2), 0.1), ids=["1", "0"]),
-        PoseSequence.of(np.ones((2, 2, 2)), fps=30, metadata={"source_format": "csv", "csv": {"first_frame": -7}}),
-        PoseSequence.of(np.ones((2, 3, 2)), fps=30, skeleton=Skeleton("custom", ("x_a", "y_a", "x_a_c"))),
-        PoseSequence.of(np.ones((2, 2, 2)), fps=30, skeleton=Skeleton("custom", ("frame", "a."))),
-        PoseSequence.of(np.full((2, 19, 3), 3.4e38, np.float32), fps=30, metadata={"csv": 4}),
+        PoseSequence.from_arrays(np.ones((1, 1, 1, 2)), fps=1000 / 3, metadata={}),
+        PoseSequence.from_arrays(np.full((3, 2, 4, 3), np.nan), fps=30),
+        PoseSequence.from_arrays(np.ones((3, 0, 4, 3)), fps=30),
+        PoseSequence.from_arrays(np.ones((2, 1, 17, 2)), timestamps=[5.0, 7.25], skeleton=COCO17, ids=["Anna"]),
+        PoseSequence.from_arrays(np.ones((2, 1, 2, 2)), timestamps=[0, 1], confidence=np.zeros((2, 1, 2))),
+        PoseSequence.from_arrays(np.ones((2, 2, 2, 2)), fps=30, confidence=np.full((2, 2, 2), 0.1), ids=["1", "0"]),
+        PoseSequence.from_arrays(
+            np.ones((2, 2, 2)), fps=30, metadata={"source_format": "csv", "csv": {"first_frame": -7}}
+        ),
+        PoseSequence.from_arrays(np.ones((2, 3, 2)), fps=30, skeleton=Skeleton("custom", ("x_a", "y_a", "x_a_c"))),
+        PoseSequence.from_arrays(np.ones((2, 2, 2)), fps=30, skeleton=Skeleton("custom", ("frame", "a."))),
+        PoseSequence.from_arrays(np.full((2, 19, 3), 3.4e38, np.float32), fps=30, metadata={"csv": 4}),
     ],
 )
 def test_round_trip(tmp_path: Path, sequence: PoseSequence) -> None:
@@ -334,9 +336,9 @@ def test_malformed(tmp_path: Path, text: str | bytes, message: str) -> None:
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no frames"):
-        csv.write(PoseSequence.of(np.ones((0, 1, 2, 2)), fps=30), tmp_path / "a.csv")
+        csv.write(PoseSequence.from_arrays(np.ones((0, 1, 2, 2)), fps=30), tmp_path / "a.csv")
     with pytest.raises(UsageError, match="not JSON"):
-        csv.write(PoseSequence.of(np.ones((1, 1, 2, 2)), fps=30, metadata={"a": b"x"}), tmp_path / "a.csv")
+        csv.write(PoseSequence.from_arrays(np.ones((1, 1, 2, 2)), fps=30, metadata={"a": b"x"}), tmp_path / "a.csv")
     put(tmp_path, "mine")
     with pytest.raises(UsageError, match="exists already"):
         csv.write(walk(1), tmp_path / "a.csv")
@@ -371,6 +373,6 @@ def test_any_names_come_back(tmp_path_factory: Any, names: list[str], weighted: 
     folder = tmp_path_factory.mktemp("names")
     confidence = np.full((2, len(names)), 0.5 if weighted else 1.0)
     made = Skeleton("custom", tuple(names))
-    before = PoseSequence.of(np.ones((2, len(names), 2)), fps=30, skeleton=made, confidence=confidence)
+    before = PoseSequence.from_arrays(np.ones((2, len(names), 2)), fps=30, skeleton=made, confidence=confidence)
     again(before, folder)
-    again(PoseSequence.of(np.ones((2, len(names), 2, 3)), fps=30, ids=names), folder, "p.csv")
+    again(PoseSequence.from_arrays(np.ones((2, len(names), 2, 3)), fps=30, ids=names), folder, "p.csv")

@@ -55,7 +55,7 @@ def test_missing_and_infinite(tmp_path: Path) -> None:
 
 
 def test_write_converts_lengths_and_reports_what_it_leaves(tmp_path: Path) -> None:
-    sequence = PoseSequence.of(
+    sequence = PoseSequence.from_arrays(
         POINTS * 1000, fps=20, skeleton=SMPL22, unit="mm", up="y", ids=["7"], confidence=np.full((7, 22), 0.5)
     )
     with pytest.warns(DataWarning) as caught:
@@ -65,7 +65,7 @@ def test_write_converts_lengths_and_reports_what_it_leaves(tmp_path: Path) -> No
     np.testing.assert_allclose(humanml3d.read(tmp_path / "a.npy").positions[:, 0], POINTS, rtol=1e-6)
 
 
-GOOD = PoseSequence.of(POINTS, fps=20, skeleton=SMPL22, unit="m", up="y")
+GOOD = PoseSequence.from_arrays(POINTS, fps=20, skeleton=SMPL22, unit="m", up="y")
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ GOOD = PoseSequence.of(POINTS, fps=20, skeleton=SMPL22, unit="m", up="y")
         (replace(GOOD, fps=None, timestamps=np.arange(7.0)), "this has timestamps"),
         (replace(GOOD, up="z"), "up 'z'"),
         (replace(GOOD, unit="unknown"), "unit is 'unknown'"),
-        (PoseSequence.of(POINTS[:, :19], fps=20, skeleton=COCO19, unit="m", up="y"), "'coco19'"),
-        (PoseSequence.of(POINTS[..., :2], fps=20, skeleton=SMPL22, unit="m", up="y"), "2D 'smpl22'"),
-        (PoseSequence.of(POINTS[:, None].repeat(2, 1), fps=20, skeleton=SMPL22, unit="m", up="y"), "2 people"),
-        (PoseSequence.of(POINTS[:0], fps=20, skeleton=SMPL22, unit="m", up="y"), "no frames"),
+        (PoseSequence.from_arrays(POINTS[:, :19], fps=20, skeleton=COCO19, unit="m", up="y"), "'coco19'"),
+        (PoseSequence.from_arrays(POINTS[..., :2], fps=20, skeleton=SMPL22, unit="m", up="y"), "2D 'smpl22'"),
+        (PoseSequence.from_arrays(POINTS[:, None].repeat(2, 1), fps=20, skeleton=SMPL22, unit="m", up="y"), "2 people"),
+        (PoseSequence.from_arrays(POINTS[:0], fps=20, skeleton=SMPL22, unit="m", up="y"), "no frames"),
     ],
 )
 def test_what_it_cannot_hold(sequence: PoseSequence, message: str, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def sample(**changes: Any) -> PoseSequence:
     points[2, 1, 4] = np.nan
     values: dict[str, Any] = {"fps": 29.97002997, "unit": "mm", "up": "y", "ids": ("a", "Ünïcode")}
     values |= {"confidence": rng.normal(size=(6, 2, 19)), "metadata": {"take": [1, {"x": None}]}}
-    return PoseSequence.of(points, **(values | changes))
+    return PoseSequence.from_arrays(points, **(values | changes))
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def sample(**changes: Any) -> PoseSequence:
         sample(),
         sample(fps=None, timestamps=np.cumsum(np.full(6, 1 / 3))),
         sample(skeleton=Skeleton("dog", tuple(f"k{i}" for i in range(19)), ((0, 1), (2, 3)), ((4, 5),), 7)),
-        PoseSequence.of(np.zeros((1, 25, 2)), fps=25, skeleton=BODY25),
-        PoseSequence.of(np.zeros((3, 0, 19, 3)), fps=25),
-        PoseSequence.of(np.random.default_rng(0).normal(size=(3, 19, 3)), fps=25, exact=True),
+        PoseSequence.from_arrays(np.zeros((1, 25, 2)), fps=25, skeleton=BODY25),
+        PoseSequence.from_arrays(np.zeros((3, 0, 19, 3)), fps=25),
+        PoseSequence.from_arrays(np.random.default_rng(0).normal(size=(3, 19, 3)), fps=25, exact=True),
     ],
 )
 def test_round_trip_is_exact(sequence: PoseSequence, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_any_sequence_comes_back(
     points = rng.normal(size=shape).astype(np.float32)
     points[rng.random(shape[:3]) < 0.3] = np.nan
     names = [f"{i}{texts[i % 3]}" for i in range(shape[2])]
-    sequence = PoseSequence.of(
+    sequence = PoseSequence.from_arrays(
         points, fps=fps, skeleton=build_skeleton(names), ids=texts[: shape[1]], metadata={t: t for t in texts}
     )
     path = tmp_path_factory.mktemp("npz") / "a.npz"

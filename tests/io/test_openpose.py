@@ -187,7 +187,7 @@ def test_people_who_come_and_go(tmp_path: Path, quiet: None) -> None:
     points = np.random.default_rng(0).normal(size=(5, 3, 25, 2), scale=300).astype(np.float32)
     points[:2, 0] = points[3:, 1] = points[2] = points[4, 2, 3:] = np.nan
     for ids, back in ((None, "012"), (("7", "3", "5"), ("7", "3", "5")), (("ann", "ben", "cleo"), "012")):
-        write(PoseSequence.of(points, fps=30, skeleton=BODY25, ids=ids), tmp_path / "a", force=True)
+        write(PoseSequence.from_arrays(points, fps=30, skeleton=BODY25, ids=ids), tmp_path / "a", force=True)
         again = read(tmp_path / "a", fps=30)
         np.testing.assert_array_equal(again.positions[:, [again.ids.index(key) for key in back]], points)
 
@@ -268,7 +268,7 @@ def test_single_file(tmp_path: Path, quiet: None) -> None:
     write(sequence, tmp_path / "b.json")
     assert json.loads((tmp_path / "b.json").read_text()) == json.loads(path.read_text())
     assert read(tmp_path / "b.json", fps=30).metadata == {"source_format": "openpose"}
-    two = PoseSequence.of(np.ones((2, 25, 2)), fps=30, skeleton=BODY25)
+    two = PoseSequence.from_arrays(np.ones((2, 25, 2)), fps=30, skeleton=BODY25)
     with pytest.raises(UsageError, match="name a folder"):
         write(two, tmp_path / "c.json")
 
@@ -291,7 +291,7 @@ def test_many_gaps_are_not_worth_their_metadata(tmp_path: Path) -> None:
 def test_what_openpose_cannot_hold(changes: dict[str, Any], match: str, tmp_path: Path) -> None:
     values: dict[str, Any] = {"points": np.ones((1, 25, 2)), "fps": 30, "skeleton": BODY25} | changes
     with pytest.raises(UsageError, match=match):
-        write(PoseSequence.of(values.pop("points"), **values), tmp_path / "a")
+        write(PoseSequence.from_arrays(values.pop("points"), **values), tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -306,13 +306,13 @@ def test_what_openpose_cannot_hold(changes: dict[str, Any], match: str, tmp_path
     ],
 )
 def test_hostile_metadata(facts: Any, tmp_path: Path, quiet: None) -> None:
-    sequence = PoseSequence.of(np.ones((3, 25, 2)), fps=30, skeleton=BODY25, metadata={"openpose": facts})
+    sequence = PoseSequence.from_arrays(np.ones((3, 25, 2)), fps=30, skeleton=BODY25, metadata={"openpose": facts})
     write(sequence, tmp_path / "a")
     np.testing.assert_array_equal(read(tmp_path / "a", fps=30).positions, sequence.positions)
 
 
 def test_folders_are_replaced_only_by_force_and_if_they_hold_nothing_else(tmp_path: Path, quiet: None) -> None:
-    sequence = PoseSequence.of(np.ones((1, 25, 2)), fps=30, skeleton=BODY25)
+    sequence = PoseSequence.from_arrays(np.ones((1, 25, 2)), fps=30, skeleton=BODY25)
     write(sequence, tmp_path / "a")
     with pytest.raises(UsageError, match="--force"):
         write(sequence, tmp_path / "a")
@@ -326,7 +326,7 @@ def test_pose_format_reads_the_same(tmp_path: Path, quiet: None) -> None:
     openpose = pytest.importorskip("pose_format.utils.openpose")
     points = np.random.default_rng(1).uniform(1, 900, (4, 1, 137, 2)).astype(np.float32)
     points[1, 0, 3] = np.nan
-    sequence = PoseSequence.of(points, fps=30, skeleton=BUILT_IN["openpose137"], unit="px", up="-y")
+    sequence = PoseSequence.from_arrays(points, fps=30, skeleton=BUILT_IN["openpose137"], unit="px", up="-y")
     write(replace(sequence, metadata={"openpose": {"prefix": "clip_"}}), tmp_path / "a")
     theirs = openpose.load_openpose_directory(str(tmp_path / "a"), fps=30)
     data = theirs.body.data.filled(np.nan)

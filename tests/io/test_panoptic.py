@@ -91,7 +91,7 @@ def random_sequence(**changes: Any) -> PoseSequence:
     points[1, 0, :4] = points[3] = np.nan
     values: dict[str, Any] = {"fps": 30000 / 1001, "unit": "cm", "up": "-y", "ids": ("3", "x")}
     values |= {"confidence": rng.uniform(0.01, 1, points.shape[:3]), "metadata": {"first_frame": 7}}
-    return PoseSequence.of(points, **(values | changes))
+    return PoseSequence.from_arrays(points, **(values | changes))
 
 
 @pytest.mark.parametrize("name", ["folder", "a.tar"])
@@ -109,7 +109,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
 
 
 def test_writing_converts_to_centimeters_with_y_down(tmp_path: Path) -> None:
-    sequence = PoseSequence.of(np.full((1, 19, 3), 10), fps=30, unit="mm", up="y")
+    sequence = PoseSequence.from_arrays(np.full((1, 19, 3), 10), fps=30, unit="mm", up="y")
     save(sequence, tmp_path / "a", format="panoptic")
     again = load(tmp_path / "a", fps=30)
     np.testing.assert_array_equal(again.positions[0, 0, 0], [1, -1, -1])
@@ -127,7 +127,7 @@ def test_writing_converts_to_centimeters_with_y_down(tmp_path: Path) -> None:
 )
 def test_what_panoptic_cannot_hold(changes: dict[str, Any], tmp_path: Path) -> None:
     if "skeleton" in changes:
-        sequence = PoseSequence.of(np.zeros((5, 25, 3)), fps=30, skeleton=BODY25, unit="cm", up="-y")
+        sequence = PoseSequence.from_arrays(np.zeros((5, 25, 3)), fps=30, skeleton=BODY25, unit="cm", up="-y")
     else:
         sequence = random_sequence(**changes)
     with pytest.raises(UsageError):

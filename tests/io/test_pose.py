@@ -80,7 +80,7 @@ def test_openpose_names_give_body25(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fps", [29.97, 30000 / 1001, 23.976, 25, 29.97003, 1 / 3])
 def test_rates_are_the_shortest_decimal_of_the_same_float32(fps: float, tmp_path: Path) -> None:
-    save(PoseSequence.of(np.ones((2, 19, 2)), fps=fps), tmp_path / "a.pose")
+    save(PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=fps), tmp_path / "a.pose")
     again = load(tmp_path / "a.pose").fps
     assert again is not None and np.float32(again) == np.float32(fps)
     assert len(repr(again)) <= 10
@@ -101,7 +101,7 @@ def test_old_version_counts_frames_by_bytes(tmp_path: Path) -> None:
 def test_fresh_header_and_missing(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(4, 2, 19, 3)).astype(np.float32)
     points[1, 1, 2] = np.nan
-    save(PoseSequence.of(points, fps=30), tmp_path / "a.pose")
+    save(PoseSequence.from_arrays(points, fps=30), tmp_path / "a.pose")
     again = load(tmp_path / "a.pose")
     assert again.skeleton == COCO19
     np.testing.assert_array_equal(again.positions, points)
@@ -110,17 +110,17 @@ def test_fresh_header_and_missing(tmp_path: Path) -> None:
 def test_header_that_no_longer_fits_is_not_used(tmp_path: Path) -> None:
     old = load(put(tmp_path, TWO))
     for metadata in (dict(old.metadata), {"pose_header": 5}, {"pose_header": {"size": [1, 2, -3], "components": []}}):
-        save(PoseSequence.of(np.ones((1, 19, 3)), fps=30, metadata=metadata), tmp_path / "b.pose", force=True)
+        save(PoseSequence.from_arrays(np.ones((1, 19, 3)), fps=30, metadata=metadata), tmp_path / "b.pose", force=True)
         assert load(tmp_path / "b.pose").skeleton == COCO19
 
 
 @pytest.mark.parametrize(
     "sequence",
     [
-        PoseSequence.of(np.ones((2, 19, 2)), timestamps=[0, 1]),
-        PoseSequence.of(np.ones((2, 19, 2)), fps=30, confidence=np.zeros((2, 19))),
-        PoseSequence.of(np.ones((2, 0, 19, 2)), fps=30),
-        PoseSequence.of(np.ones((1, 70_000, 1, 2)), fps=30),
+        PoseSequence.from_arrays(np.ones((2, 19, 2)), timestamps=[0, 1]),
+        PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30, confidence=np.zeros((2, 19))),
+        PoseSequence.from_arrays(np.ones((2, 0, 19, 2)), fps=30),
+        PoseSequence.from_arrays(np.ones((1, 70_000, 1, 2)), fps=30),
     ],
 )
 def test_what_pose_cannot_hold(sequence: PoseSequence, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_pose_format_reads_what_we_write(tmp_path: Path) -> None:
     oracle = pytest.importorskip("pose_format")
     points = np.random.default_rng(1).normal(size=(5, 2, 19, 3)).astype(np.float32)
     points[2, 1, 7] = np.nan
-    save(PoseSequence.of(points, fps=29.97), tmp_path / "a.pose")
+    save(PoseSequence.from_arrays(points, fps=29.97), tmp_path / "a.pose")
     pose = oracle.Pose.read((tmp_path / "a.pose").read_bytes())
     np.testing.assert_array_equal(pose.body.data.mask.any(-1), np.isnan(points).any(-1))
     np.testing.assert_array_equal(pose.body.data.filled(np.nan), points)

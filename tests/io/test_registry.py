@@ -17,7 +17,7 @@ from posecodec.io import FORMATS, detect, filesystem, format_of, load, origin, s
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import H36M17, build_skeleton
 
-CLIP = PoseSequence.of(np.ones((3, 17, 3)), fps=30, unit="mm")
+CLIP = PoseSequence.from_arrays(np.ones((3, 17, 3)), fps=30, unit="mm")
 
 
 def test_formats_by_suffix_content_and_name(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_times_that_are_not_the_rates(tmp_path: Path) -> None:
 def test_round_trip(tmp_path: Path, fps: float, size: tuple[int, int]) -> None:
     points = np.random.default_rng(0).normal(size=(*size, 3)).astype(np.float32) * 1000
     points[-1, -1] = np.nan
-    before = PoseSequence.of(points, fps=fps, unit="m", metadata={"source_format": "trc"})
+    before = PoseSequence.from_arrays(points, fps=fps, unit="m", metadata={"source_format": "trc"})
     trc.write(before, tmp_path / "a.trc")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -128,13 +128,13 @@ def test_round_trip(tmp_path: Path, fps: float, size: tuple[int, int]) -> None:
     [1, {"first_frame": True, "step": "x", "start": [], "gaps": [[1, 10**30], "x", [0]], "name": 3, "header": [1]}],
 )
 def test_metadata_that_does_not_fit(tmp_path: Path, facts: Any) -> None:
-    trc.write(PoseSequence.of(np.ones((3, 19, 3)), fps=30, metadata={"trc": facts}), tmp_path / "a.trc")
+    trc.write(PoseSequence.from_arrays(np.ones((3, 19, 3)), fps=30, metadata={"trc": facts}), tmp_path / "a.trc")
     assert trc.read(tmp_path / "a.trc").metadata == {"source_format": "trc"}
 
 
 def test_header_facts_cannot_break_the_file(tmp_path: Path) -> None:
     facts = {"name": "a\nb", "header": {"NumFrames": "7", "x\ty": "1", "Units": "feet", "Who": "me", "Two\n": "2"}}
-    trc.write(PoseSequence.of(np.ones((3, 19, 3)), fps=30, metadata={"trc": facts}), tmp_path / "a.trc")
+    trc.write(PoseSequence.from_arrays(np.ones((3, 19, 3)), fps=30, metadata={"trc": facts}), tmp_path / "a.trc")
     found = trc.read(tmp_path / "a.trc")
     assert found.metadata["trc"] == {"header": {"Who": "me", "Units": "feet"}} and found.frames == 3
 
@@ -180,11 +180,14 @@ def test_infinite_and_partly_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sequence", "message"),
     [
-        (PoseSequence.of(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
-        (PoseSequence.of(np.ones((2, 19, 2)), fps=30), "in 2D"),
-        (PoseSequence.of(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
-        (PoseSequence.of(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
-        (PoseSequence.of(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a\tb",))), "does not fit in a cell"),
+        (PoseSequence.from_arrays(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
+        (PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30), "in 2D"),
+        (PoseSequence.from_arrays(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
+        (PoseSequence.from_arrays(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
+        (
+            PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a\tb",))),
+            "does not fit in a cell",
+        ),
     ],
 )
 def test_what_cannot_be_written(tmp_path: Path, sequence: PoseSequence, message: str) -> None:

@@ -38,7 +38,7 @@ def test_a_sequence_comes_back_whole(codec, tmp_path, frames, people, goal):
         points[: frames // 3, 1] = np.nan  # enters late
         points[frames // 4 : frames // 2, 2] = np.nan  # leaves and comes back
     ids = [f"Ä{i}" for i in range(people)]
-    sequence = posecodec.PoseSequence.of(
+    sequence = posecodec.PoseSequence.from_arrays(
         points, fps=29.97002997, unit="cm", up="y", ids=ids, metadata={"take": [1, "ü"]}
     )
     posecodec.save(sequence, tmp_path / "a.npz")
@@ -93,7 +93,9 @@ def test_confidences_and_timestamps(codec, goal):
     rng = np.random.default_rng(0)
     confidence = np.clip(rng.normal(0.8, 0.5, sequence.confidence.shape), -0.5, 3).astype(np.float32)
     times = np.cumsum(rng.uniform(0.02, 0.05, 50))
-    given = posecodec.PoseSequence.of(sequence.positions, timestamps=times, confidence=confidence, unit="mm", up="y")
+    given = posecodec.PoseSequence.from_arrays(
+        sequence.positions, timestamps=times, confidence=confidence, unit="mm", up="y"
+    )
     back = codec.decode(codec.encode(given, **goal))
     assert (back.timestamps == times).all() and back.fps is None
     assert np.abs(back.confidence - confidence).max() <= np.abs(confidence).max() / 510 + 1e-6
@@ -110,9 +112,9 @@ def test_coco17_comes_back_as_coco17(codec, goal):
 @needs_weights
 def test_tokens_of_unknown_skeletons(codec):
     with pytest.raises(InputError, match="--skeleton coco19"):
-        codec.encode(posecodec.PoseSequence.of(np.zeros((3, 25, 3)), fps=30, skeleton=BODY25), **TOKENS)
+        codec.encode(posecodec.PoseSequence.from_arrays(np.zeros((3, 25, 3)), fps=30, skeleton=BODY25), **TOKENS)
     with pytest.raises(InputError, match="2D"):
-        codec.encode(posecodec.PoseSequence.of(np.zeros((3, 19, 2)), fps=30), **TOKENS)
+        codec.encode(posecodec.PoseSequence.from_arrays(np.zeros((3, 19, 2)), fps=30), **TOKENS)
 
 
 @needs_weights
@@ -120,7 +122,7 @@ def test_tokens_of_unknown_skeletons(codec):
 @both_ways
 def test_strange_coordinates_encode_or_are_refused(codec, value, goal):
     points = walk(20).positions + np.float32(value) if value > 1 else np.full((20, 1, 19, 3), value, np.float32)
-    sequence = posecodec.PoseSequence.of(points, fps=30)
+    sequence = posecodec.PoseSequence.from_arrays(points, fps=30)
     try:
         assert codec.decode(codec.encode(sequence, **goal)).valid.all()
     except InputError as error:
@@ -132,7 +134,7 @@ def test_strange_coordinates_encode_or_are_refused(codec, value, goal):
 def test_all_axes_give_the_same_error(codec, goal):
     upright = walk(60)
     tilted = np.stack([upright.positions[..., 0], -upright.positions[..., 2], upright.positions[..., 1]], -1)
-    zed = posecodec.PoseSequence.of(tilted, fps=30, unit="mm")
+    zed = posecodec.PoseSequence.from_arrays(tilted, fps=30, unit="mm")
     first = posecodec.compare(upright, codec.decode(codec.encode(upright, **goal))).mpjpe_root
     assert posecodec.compare(zed, codec.decode(codec.encode(zed, **goal))).mpjpe_root == pytest.approx(first, rel=0.05)
 

@@ -27,7 +27,7 @@ PAIR = Skeleton("pair", ("left_a", "right_a"), edges=((0, 1),), pairs=((0, 1),))
 def of(positions=None, **options):
     """A sequence of 3 frames, 2 people and 2 keypoints in 3D, changed as asked."""
     positions = np.zeros((3, 2, 2, 3)) if positions is None else positions
-    return PoseSequence.of(positions, **{"fps": 30, "skeleton": PAIR, **options})
+    return PoseSequence.from_arrays(positions, **{"fps": 30, "skeleton": PAIR, **options})
 
 
 def direct(**changes):
@@ -143,12 +143,18 @@ def test_of_fills_in():
     """A (T, K, D) array is one person; NaN anywhere makes the keypoint missing; integers are numbers."""
     positions = np.zeros((3, 19, 2))
     positions[1, 4, 0] = np.nan
-    sequence = PoseSequence.of(positions, fps=29.97)
+    sequence = PoseSequence.from_arrays(positions, fps=29.97)
     assert (sequence.frames, sequence.people, sequence.dims, sequence.fps) == (3, 1, 2, 29.97)
     assert sequence.skeleton is COCO19 and sequence.ids == ("0",)
     assert np.isnan(sequence.positions[1, 0, 4]).all()
     assert (sequence.confidence == sequence.valid).all() and (~sequence.valid).sum() == 1
-    assert PoseSequence.of(np.zeros((1, 5, 3), np.int16), fps=1).skeleton.keypoints == ("0", "1", "2", "3", "4")
+    assert PoseSequence.from_arrays(np.zeros((1, 5, 3), np.int16), fps=1).skeleton.keypoints == (
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+    )
 
 
 def test_of_copies_and_the_value_is_frozen():
@@ -221,7 +227,7 @@ def numbered(skeleton, **options):
     """Keypoint k of one pose at (k, 2 k, 0), with confidence 1 / (k + 1)."""
     k = np.arange(len(skeleton), dtype=float)
     positions = np.stack([k, 2 * k, 0 * k], axis=-1)[None]
-    return PoseSequence.of(positions, fps=30, skeleton=skeleton, confidence=(1 / (k + 1))[None], **options)
+    return PoseSequence.from_arrays(positions, fps=30, skeleton=skeleton, confidence=(1 / (k + 1))[None], **options)
 
 
 def test_coco17_to_coco19_by_hand():
@@ -273,4 +279,16 @@ def test_mapping_to_the_same_names_changes_the_skeleton_only():
 
 def test_nothing_to_map_is_an_error():
     with pytest.raises(InputError, match="no keypoint of 'custom' maps to 'coco19'.*name the keypoints"):
-        PoseSequence.of(np.zeros((1, 5, 3)), fps=30).mapped_to(COCO19)
+        PoseSequence.from_arrays(np.zeros((1, 5, 3)), fps=30).mapped_to(COCO19)
+
+
+def test_a_sequence_prints_in_one_line():
+    assert repr(of(unit="px")) == "PoseSequence(3 frames, 2 people, pair 3D, 30 fps, px)"
+    timed = of(fps=None, timestamps=[0, 0.5, 1])
+    assert repr(timed) == "PoseSequence(3 frames, 2 people, pair 3D, timestamps, 2 fps, unknown)"
+    assert repr(PAIR) == "Skeleton('pair', 2 keypoints)"
+
+
+def test_the_old_name_of_from_arrays_warns():
+    with pytest.deprecated_call(match="from_arrays"):
+        assert PoseSequence.of(np.zeros((3, 19, 3)), fps=30).skeleton is COCO19

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.bitstream import container
+from posecodec.bitstream.header import SPELLED_OUT
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import (
@@ -58,7 +58,7 @@ def digest(skeleton: Skeleton) -> str:
 def test_the_numbers_of_the_bitstream_stay() -> None:
     assert list(BUILT_IN) == list(COUNTS)
     assert {name: len(s) for name, s in BUILT_IN.items()} == COUNTS
-    assert len(BUILT_IN) <= container.SPELLED_OUT
+    assert len(BUILT_IN) <= SPELLED_OUT
 
 
 def test_nothing_of_a_skeleton_changes() -> None:

@@ -45,7 +45,7 @@ SLACK = 1 + 1e-6
 
 def of(points, **options):
     options = {"fps": 30, "unit": "mm", "up": "y", **options}
-    return PoseSequence.of(points, **{k: v for k, v in options.items() if v is not None})
+    return PoseSequence.from_arrays(points, **{k: v for k, v in options.items() if v is not None})
 
 
 def rng(seed=0):
@@ -124,7 +124,7 @@ SHAPES = {
     "limbs never seen": of(np.where(np.isin(np.arange(19), (2, 5, 13))[:, None], np.nan, POINTS)),
     "hips and shoulders never seen": of(np.where(np.isin(np.arange(19), (3, 6, 9, 12))[:, None], np.nan, POINTS)),
     "one limb": of(np.where(np.isin(np.arange(19), (7, 8))[:, None], POINTS, np.nan)),
-    "timestamps": PoseSequence.of(POINTS, timestamps=np.cumsum(0.01 + rng().random(80)), unit="mm", up="y"),
+    "timestamps": PoseSequence.from_arrays(POINTS, timestamps=np.cumsum(0.01 + rng().random(80)), unit="mm", up="y"),
     "1 frame": walk(1),
     "2 frames": walk(2),
     "17 frames": walk(17),
@@ -314,7 +314,7 @@ def test_bitrate_is_kept_and_used_up(wanted):
         WALK,
         untrained_skeletons.hand(80),
         walk(80, people=2),
-        PoseSequence.of(POINTS, timestamps=np.arange(80) / 29),
+        PoseSequence.from_arrays(POINTS, timestamps=np.arange(80) / 29),
     ):
         try:
             _, data, _ = coded(sequence, bitrate=wanted)

@@ -250,7 +250,7 @@ def test_windows_for_training_have_the_usual_size(folder, dims):
 def test_training_data_are_turned_upright(tmp_path):
     upright = walk(60)
     tilted = upright.positions[..., [0, 2, 1]] * [1, -1, 1]
-    posecodec.save(posecodec.PoseSequence.of(tilted, fps=30, unit="mm", up="z"), tmp_path / "z.npz")
+    posecodec.save(posecodec.PoseSequence.from_arrays(tilted, fps=30, unit="mm", up="z"), tmp_path / "z.npz")
     clip = load_clips((str(tmp_path / "z.npz"),), COCO19)[0]
     assert clip.points == pytest.approx(upright.positions[:, 0], abs=1e-2)
 

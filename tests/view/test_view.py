@@ -44,17 +44,17 @@ def coming_and_going(frames: int = 90) -> PoseSequence:
     points[5:9, 0, 3:7] = np.nan
     confidence = np.random.default_rng(2).uniform(0.1, 1, points.shape[:3]).astype(np.float32)
     confidence[np.isnan(points[..., 0])] = 0
-    return PoseSequence.of(points, fps=29.97, confidence=confidence, unit="mm", up="y", ids=HOSTILE)
+    return PoseSequence.from_arrays(points, fps=29.97, confidence=confidence, unit="mm", up="y", ids=HOSTILE)
 
 
 def flat(frames: int = 60) -> PoseSequence:
     points = walk(frames).mapped_to(COCO17).positions
     image = np.stack([900 + 0.2 * points[..., 0], 700 - 0.3 * points[..., 1]], axis=-1)
-    return PoseSequence.of(image, fps=29.97, skeleton=COCO17, unit="px", up="-y", ids=["7"])
+    return PoseSequence.from_arrays(image, fps=29.97, skeleton=COCO17, unit="px", up="-y", ids=["7"])
 
 
 def empty(frames: int, people: int) -> PoseSequence:
-    return PoseSequence.of(np.full((frames, people, 19, 3), np.nan, np.float32), fps=30)
+    return PoseSequence.from_arrays(np.full((frames, people, 19, 3), np.nan, np.float32), fps=30)
 
 
 def page_of(path: Path) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def test_errors_are_those_of_metrics(tmp_path: Path) -> None:
 
 def test_other_units_and_orders_are_laid_over(tmp_path: Path) -> None:
     sequence = coming_and_going()
-    other = PoseSequence.of(
+    other = PoseSequence.from_arrays(
         sequence.positions[:, ::-1] / 1000, fps=30, confidence=sequence.confidence[:, ::-1], unit="m", ids=HOSTILE[::-1]
     )
     scene = build(sequence, other, "a", None)
@@ -113,7 +113,7 @@ def test_other_units_and_orders_are_laid_over(tmp_path: Path) -> None:
 def test_up_is_turned_up_or_guessed() -> None:
     points = walk(30).positions[..., [0, 2, 1]] * np.float32([1, -1, 1])
     for up in ("z", "unknown"):
-        scene = build(PoseSequence.of(points, fps=30, up=up), None, "a", None)
+        scene = build(PoseSequence.from_arrays(points, fps=30, up=up), None, "a", None)
         heights = scene.layers[0].positions[..., 1]
         np.testing.assert_allclose(heights, walk(30).positions[..., 1], atol=1e-3)
         assert any("z is a guess" in note for note in scene.notes) == (up == "unknown")
@@ -125,7 +125,7 @@ def test_sizes(tmp_path: Path) -> None:
     assert (tmp_path / "a.html").stat().st_size < 300_000
     bodies = np.repeat(walk(300, people=3).positions, 8, axis=2)[:, :, :137]
     spread = np.random.default_rng(0).uniform(-40, 40, (1, 3, 137, 3)).astype(np.float32)
-    write(PoseSequence.of(bodies + spread, fps=30, unit="mm"), tmp_path / "b.html")
+    write(PoseSequence.from_arrays(bodies + spread, fps=30, unit="mm"), tmp_path / "b.html")
     assert (tmp_path / "b.html").stat().st_size < 1_500_000
 
 
@@ -140,7 +140,7 @@ def test_long_recordings_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch,
 
 def test_far_places_take_four_bytes(tmp_path: Path) -> None:
     points = walk(50).positions + np.arange(50, dtype=np.float32)[:, None, None, None] * 4000
-    write(PoseSequence.of(points, fps=30), tmp_path / "a.html")
+    write(PoseSequence.from_arrays(points, fps=30), tmp_path / "a.html")
     page = page_of(tmp_path / "a.html")
     assert page["layers"][0]["width"] == 4
     assert np.abs(unpacked(page["layers"][0], points.shape) - points).max() <= 0.0005 * page["body"]
@@ -151,7 +151,7 @@ def test_rates_and_times_are_not_rounded(tmp_path: Path) -> None:
     assert page_of(tmp_path / "a.html")["rate"] == 29.97
     assert page_of(tmp_path / "a.html")["times"] is None
     stamps = 5 + np.cumsum(np.random.default_rng(1).uniform(0.01, 0.1, 60))
-    write(PoseSequence.of(walk(60).positions, timestamps=stamps), tmp_path / "b.html")
+    write(PoseSequence.from_arrays(walk(60).positions, timestamps=stamps), tmp_path / "b.html")
     times = np.frombuffer(zlib.decompress(base64.b64decode(page_of(tmp_path / "b.html")["times"])), "<f8")
     np.testing.assert_array_equal(times, stamps - stamps[0])
 
@@ -177,9 +177,9 @@ def test_the_page_may_not_use_the_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["html", "gif", "png"])
 @pytest.mark.parametrize(
     "sequence",
-    [walk(1), empty(0, 1), empty(4, 0), empty(4, 2), PoseSequence.of(np.full((3, 1, 1, 2), 7.0), fps=30),
-     PoseSequence.of(np.array([[[0, 0, 0], [3e38, -3e38, 1]]] * 2, np.float32), fps=1e-3),
-     PoseSequence.of(np.full((3, 1, 2, 3), 1e-30), fps=1e6)],
+    [walk(1), empty(0, 1), empty(4, 0), empty(4, 2), PoseSequence.from_arrays(np.full((3, 1, 1, 2), 7.0), fps=30),
+     PoseSequence.from_arrays(np.array([[[0, 0, 0], [3e38, -3e38, 1]]] * 2, np.float32), fps=1e-3),
+     PoseSequence.from_arrays(np.full((3, 1, 2, 3), 1e-30), fps=1e6)],
     ids=["one frame", "no frames", "no people", "all missing", "one keypoint", "huge", "tiny"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("error")

@@ -59,7 +59,7 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
         report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
     if skeleton is COCO19:
         report_change(f"the {joints.shape[1]} points of the rig are mapped to coco19; --skeleton native keeps them")
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points * scale,
         fps=motion.fps,
         skeleton=skeleton,

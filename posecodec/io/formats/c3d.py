@@ -50,7 +50,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     _report_left_out(content)
     unit, up, facts = _read_unit_and_axes(content)
     rate = _round_rate(content.rate) if fps is None else fps
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points,
         fps=rate,
         skeleton=build_skeleton(names),

@@ -272,7 +272,7 @@ def _headless(text: _Text, fps: float | None, skeleton: Skeleton | None) -> Pose
     if fps is None and not _is_rate(text.comments.get("fps")):
         usable(points)
         raise NoRateError(NO_RATE)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         usable(points),
         fps=text.comments["fps"] if fps is None else fps,
         skeleton=skeleton,
@@ -359,7 +359,7 @@ def _sequence(
         order = [made.keypoints.index(name) for name in skeleton.keypoints]
         points, confidence = points[:, :, order], confidence[:, :, order] if confidence is not None else None
     rate, stamps = _timing(found, comments, frames - first, times, len(values), fps)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points,
         fps=rate,
         timestamps=stamps,

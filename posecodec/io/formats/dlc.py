@@ -78,7 +78,7 @@ def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequen
     if fps is None:
         raise NoRateError(NO_RATE)
     facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         positions,
         fps=fps,
         confidence=confidence,

@@ -100,7 +100,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     rate, points, confidence = _read_body(cursor, header, np.float32(version) == np.float32(0.1))
     skeleton = _build_skeleton(header)
     points = np.where(confidence[..., None] == 0, np.float32(np.nan), points)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points,
         fps=rate if fps is None else fps,
         confidence=confidence,

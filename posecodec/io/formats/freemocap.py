@@ -47,7 +47,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
     if fps is None:
         raise NoRateError(NO_RATE)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points, fps=fps, skeleton=skeleton, unit="mm", metadata={"source_format": "freemocap"}, exact=True
     )
 

@@ -62,7 +62,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
         raise InputError(
             f"{wrong}the file holds {len(recordings)} recordings: {listed} ...; pass item= (--item) with one"
         )
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         usable(_check_points(recordings[item], item)),
         fps=FPS if fps is None else fps,
         skeleton=SKELETON,

@@ -31,7 +31,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     points = decode_array(read_bytes(path), "the array")
     _check_shape(points)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         usable(points),
         fps=FPS if fps is None else fps,
         skeleton=SMPL22,

@@ -31,7 +31,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     array = decode_array(read_bytes(path), "the array")
     points = unflattened(array, skeleton)
     skeleton = skeleton or guessed(points)
-    sequence = PoseSequence.of(
+    sequence = PoseSequence.from_arrays(
         points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_describe_shape(array)
     )
     if fps is None:

@@ -49,7 +49,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     points = unflattened(arrays["positions"], skeleton)
     if skeleton is None:
         skeleton = guessed(points)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points,
         fps=_read_fps(arrays) if fps is None else fps,
         timestamps=arrays.get("timestamps") if fps is None else None,

@@ -168,7 +168,7 @@ def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
         metadata["unreadable_frames"] = sorted(scene.unreadable)
         first = metadata["unreadable_frames"][0]
         report_change(f"{len(scene.unreadable)} files are malformed; their frames are missing (the first is {first})")
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         values[..., :3],
         fps=fps,
         confidence=values[..., 3],

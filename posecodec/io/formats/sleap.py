@@ -53,7 +53,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     ids = _choose_ids(names, positions.shape[1])
     if fps is None:
         raise NoRateError(NO_RATE)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         positions,
         fps=fps,
         confidence=confidence,

@@ -74,7 +74,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     facts = _collect_facts(table, path.name, rate, step, gaps)
     unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
     _report_times(table, rate, step)
-    return PoseSequence.of(
+    return PoseSequence.from_arrays(
         points,
         fps=rate,
         skeleton=build_skeleton(table.names),
