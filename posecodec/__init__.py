@@ -1,25 +1,30 @@
 """posecodec: keypoint sequences to tokens and a tiny bitstream, and back.
 
 >>> import posecodec
->>> posecodec.load, posecodec.save, posecodec.PoseCodec  # doctest: +SKIP
+>>> posecodec.PoseSequence.__module__
+'posecodec.pose.sequence'
 
-Names are imported when they are used, so `import posecodec` loads neither torch nor numba.
+Names are imported when they are used, so `import posecodec` loads neither torch nor numba nor NumPy.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+from posecodec import legacy
 
 if TYPE_CHECKING:
     from posecodec.analysis.metrics import compare
     from posecodec.codec import Encoded, PoseCodec
     from posecodec.coders.tokens.grid import TokenGrid
+    from posecodec.coders.tokens.vocabulary import Vocabulary
     from posecodec.io import load, save
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
 
 __version__ = "0.4.0"
-__all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "compare", "load", "save"]
+__all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "Vocabulary", "compare", "load", "save"]
 
 _HOMES = {
     "Encoded": "codec",
@@ -27,10 +32,13 @@ _HOMES = {
     "PoseSequence": "pose.sequence",
     "Skeleton": "pose.skeleton",
     "TokenGrid": "coders.tokens.grid",
+    "Vocabulary": "coders.tokens.vocabulary",
     "compare": "analysis.metrics",
     "load": "io",
     "save": "io",
 }
+
+sys.meta_path.append(legacy)
 
 
 def __getattr__(name: str) -> Any:
@@ -39,3 +47,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"posecodec.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,25 +1,60 @@
-"""The command line: one file per group of commands; this one gathers them and turns errors into exit codes."""
+"""The command line: one file per group of commands; this one gathers them and turns errors into exit codes.
+
+A command's file is imported when that command is asked for.
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 from posecodec import __version__
-from posecodec.bench.command import bench
-from posecodec.cli import convert, decode, encode, inspecting, training, view
-from posecodec.cli.completion import completion
 from posecodec.errors import DataWarning, PosecodecError
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights missing or wrong,
 130 interrupted.
 """
+_FILES = {
+    "cli.encode": ("encode", "tokens"),
+    "cli.decode": ("decode", "cut"),
+    "cli.convert": ("convert", "sample"),
+    "cli.inspecting": ("info", "compare", "verify", "formats", "skeletons", "models"),
+    "cli.view": ("view",),
+    "cli.training": ("train", "train-tokens", "train-transform"),
+    "cli.completion": ("completion",),
+    "bench.command": ("bench",),
+}
+"""The commands of each file."""
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class _LazyGroup(click.Group):
+    """Imports the file of the command that is named; all of them where a list is shown or the name is unknown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        for file in _FILES:
+            self._import_commands(file)
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for file in [file for file, names in _FILES.items() if cmd_name in names] or _FILES:
+            self._import_commands(file)
+        return super().get_command(ctx, cmd_name)
+
+    def _import_commands(self, file: str) -> None:
+        module = import_module(f"posecodec.{file}")
+        for name in _FILES[file]:
+            self.add_command(getattr(module, name.replace("-", "_")))
+
+
+@click.group(
+    cls=_LazyGroup,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Keypoint sequences to a tiny bitstream and to tokens, and back.
@@ -31,14 +66,6 @@ def cli() -> None:
     posecodec view walk.bvh --compare walk.posec -o walk.html
     posecodec verify walk.posec walk.bvh      whether what was promised holds
     """
-
-
-for _command in (
-    encode.encode, decode.decode, convert.convert, inspecting.info, view.view, inspecting.compare, inspecting.verify,
-    decode.cut, inspecting.formats, inspecting.skeletons, inspecting.models, convert.sample, encode.tokens,
-    training.train_tokens, training.train_transform, training.train, bench, completion,
-):  # fmt: skip
-    cli.add_command(_command)
 
 
 def main() -> None:

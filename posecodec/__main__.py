@@ -1,0 +1,6 @@
+"""`python -m posecodec`: the command line."""
+
+from posecodec.cli import main
+
+if __name__ == "__main__":
+    main()
