@@ -13,7 +13,7 @@ import pytest
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io import load, save
 from posecodec.io.formats import bvh, bvh_rigs
-from posecodec.io.formats.bvh_parser import frame_rate, parse
+from posecodec.io.formats.bvh_parser import infer_frame_rate, parse
 from posecodec.pose.skeletons.builtin import COCO19
 
 ARM = """HIERARCHY
@@ -92,13 +92,13 @@ def test_position_channels_replace_their_part_of_the_offset(tmp_path: Path) -> N
     ],
 )
 def test_rates(text: str, fps: float) -> None:
-    assert frame_rate(text) == pytest.approx(fps, rel=1e-12)
+    assert infer_frame_rate(text) == pytest.approx(fps, rel=1e-12)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e-999999999", "1e999", "x", "1e-320"])
 def test_frame_times_that_are_none(text: str) -> None:
     with pytest.raises(InputError):
-        frame_rate(text)
+        infer_frame_rate(text)
 
 
 PARTS = {
@@ -215,10 +215,10 @@ def test_rig_names(names: str, rig: str) -> None:
     left = names.split()
     swapped = {"l": "r", "L": "R", "left": "right", "Left": "Right"}
     right = [re.sub("^(left|Left|l|L)", lambda m: swapped[m[1]], n) for n in left]
-    found = bvh_rigs.match(["Head", *left, *right])
+    found = bvh_rigs.find_rig(["Head", *left, *right])
     assert found is not None and found.name == rig
     assert found.joints["left_shoulder"] == 1 + (len(left) - 6)
-    assert bvh_rigs.match(["Head", *left]) is None
+    assert bvh_rigs.find_rig(["Head", *left]) is None
 
 
 GOOD = person()

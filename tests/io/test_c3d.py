@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats import c3d
-from posecodec.io.formats.c3d_parser import floats
+from posecodec.io.formats.c3d_parser import decode_floats
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -94,7 +94,7 @@ def test_hand_worked_file(tmp_path: Path, processor: int, integers: bool) -> Non
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -2.5, 3e-30, 123456.79, 1e37])
 def test_dec_floats(value: float) -> None:
-    np.testing.assert_array_equal(floats(dec(value), 85), np.float32(value))
+    np.testing.assert_array_equal(decode_floats(dec(value), 85), np.float32(value))
 
 
 def test_read_and_write_keeps_all(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
-from posecodec.io.formats.openpose import FULL, read, skeleton_of, write
+from posecodec.io.formats.openpose import FULL, combine_sections, read, write
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, BUILT_IN, COCO19
 
@@ -102,7 +102,7 @@ def test_sections_make_the_skeleton(tmp_path: Path, quiet: None) -> None:
     half = {"pose_keypoints_2d": body(9, 25), "hand_left_keypoints_2d": [0] * 63}
     before = folder(tmp_path / "a", {0: [person(**half)], 1: [person(**full), person(**half)]})
     sequence = read(before, fps=30)
-    assert sequence.skeleton == BUILT_IN["openpose137"] == skeleton_of(FULL)
+    assert sequence.skeleton == BUILT_IN["openpose137"] == combine_sections(FULL)
     assert sequence.positions.shape == (2, 2, 137, 2)
     assert sequence.valid[0, 0].sum() == 25 and sequence.valid[1, 0].all()
     assert sequence.positions[1, 0, 25, 0] == 5 and sequence.skeleton.keypoints[95] == "left_hand/wrist"
@@ -125,7 +125,7 @@ def test_sections_make_the_skeleton(tmp_path: Path, quiet: None) -> None:
     ],
 )
 def test_skeletons(sections: dict[str, int], name: str, edges: int, root: int | None) -> None:
-    skeleton = skeleton_of(sections)
+    skeleton = combine_sections(sections)
     assert (skeleton.name, len(skeleton), len(skeleton.edges), skeleton.root) == (
         name, sum(sections.values()), edges, root,
     )  # fmt: skip

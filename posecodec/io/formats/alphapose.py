@@ -16,20 +16,20 @@ from posecodec.io.formats.coco import (
     BUILT_INS,
     check_nameless,
     check_seen,
-    common_category,
-    detections_of,
-    entries_of,
+    find_category,
+    list_detections,
+    read_entries,
 )
 from posecodec.io.parsing.detections import (
     Body,
     Naming,
+    assume_skeleton,
+    build_sequence,
     check_flat,
-    facts_of,
-    implied,
     load_json,
-    number_fact,
-    numbered,
-    sequence_of,
+    parse_names,
+    read_facts,
+    read_number,
 )
 from posecodec.pose.sequence import PoseSequence
 
@@ -50,21 +50,21 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         raise InputError(
             f"this is {type(content).__name__}, a list was expected; export it with --format coco (the default)"
         )
-    entries = entries_of(content, "result")
+    entries = read_entries(content, "result")
     if not entries:
         raise InputError("the list holds no keypoints; check that AlphaPose found anybody")
     odd = next((entry for entry in entries if not isinstance(entry.image, str)), None)
     if odd is not None:
         raise InputError(f"{odd.place}: image_id is {odd.image!r:.60}, a file name was expected; pass --from coco")
     images = list(dict.fromkeys(entry.image for entry in entries))
-    naming, numbers = numbered(images)
+    naming, numbers = parse_names(images)
     frame = dict(zip(images, numbers, strict=True))
     listed: dict[int, list[tuple[str | None, Body]]] = {}
     for entry in entries:
         listed.setdefault(frame[entry.image], []).append((entry.key, entry.body))
-    facts = naming.facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | common_category(entries)
-    skeleton = implied(len(entries[0].body), *BUILT_INS)
-    return sequence_of(listed, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
+    facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | find_category(entries)
+    skeleton = assume_skeleton(len(entries[0].body), *BUILT_INS)
+    return build_sequence(listed, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -78,10 +78,10 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     check_flat(sequence, "AlphaPose")
     check_nameless(sequence, title)
     check_seen(sequence, title)
-    facts = facts_of(sequence, "alphapose")
-    naming, first = Naming.of_facts(facts, _USUAL), number_fact(facts, "first", 0)
+    facts = read_facts(sequence, "alphapose")
+    naming, first = Naming.from_facts(facts, _USUAL), read_number(facts, "first", 0)
     content = [
         {"image_id": naming.name(first + t)} | entry | {"score": score, "box": box}
-        for t, entry, score, box in detections_of(sequence, facts, "idx")
+        for t, entry, score, box in list_detections(sequence, facts, "idx")
     ]
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)

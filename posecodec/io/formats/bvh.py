@@ -46,8 +46,8 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
     """
     motion = parse(read_bytes(path).decode("utf-8-sig", errors="replace"))
     joints, rotations = forward_kinematics(motion)
-    rest = rest_positions(motion)
-    known = bvh_rigs.match(motion.names)
+    rest = compute_rest_pose(motion)
+    known = bvh_rigs.find_rig(motion.names)
     name, scale = (unit, 1.0) if unit is not None else _guess_unit(rest, known)
     if known is None or rig == "native":
         points, skeleton = joints, _build_native_skeleton(motion)
@@ -84,7 +84,7 @@ def forward_kinematics(motion: Motion) -> tuple[Array, Array]:
             if kind == "position":
                 offset[:, axis] = motion.rows[:, column]
             else:
-                turn = turn @ rotation(axis, motion.rows[:, column])
+                turn = turn @ build_rotation(axis, motion.rows[:, column])
         if parent < 0:
             positions[:, j], rotations[:, j] = offset, turn
         else:
@@ -93,7 +93,7 @@ def forward_kinematics(motion: Motion) -> tuple[Array, Array]:
     return positions, rotations
 
 
-def rotation(axis: int, degrees: Array) -> Array:
+def build_rotation(axis: int, degrees: Array) -> Array:
     """(T, 3, 3): turns about x, y or z (axis 0, 1, 2), right-handed."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     a, b = (axis + 1) % 3, (axis + 2) % 3
@@ -104,7 +104,7 @@ def rotation(axis: int, degrees: Array) -> Array:
     return matrix
 
 
-def rest_positions(motion: Motion) -> Array:
+def compute_rest_pose(motion: Motion) -> Array:
     """(J, 3): the joints where all rotations are zero, in the file's unit."""
     rest = np.zeros((len(motion.names), 3))
     for j, parent in enumerate(motion.parents):

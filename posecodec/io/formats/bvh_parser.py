@@ -68,7 +68,7 @@ def parse(text: str) -> Motion:
     tree = _parse_hierarchy(_split_statements(lines[:start]))
     filled = [(number, line) for number, line in enumerate(lines[start + 1 :], start + 2) if line.strip()]
     frames, time = _read_stated(filled, 0, "Frames:"), _read_stated(filled, 1, "Frame Time:")
-    rate = frame_rate(time[1], time[0])
+    rate = infer_frame_rate(time[1], time[0])
     _check_frames(frames, len(filled) - 2, len(tree.names), len(text))
     rows = np.empty((len(filled) - 2, tree.columns))
     for t, (number, line) in enumerate(filled[2:]):
@@ -193,13 +193,13 @@ def _parse_floats(number: int, words: Sequence[str]) -> list[float]:
     return values
 
 
-def frame_rate(text: str, number: int = 0) -> float:
+def infer_frame_rate(text: str, number: int = 0) -> float:
     """Frames per second of a frame time as printed: a usual rate that is printed so, or else the exact one.
 
     Rates that round to those digits go before those only cut off to them, and whole ones before 29.97 and such.
     Raises InputError, naming line `number`, unless it is a finite time above 0.
 
-    >>> frame_rate("0.0083333"), frame_rate("0.0125")
+    >>> infer_frame_rate("0.0083333"), infer_frame_rate("0.0125")
     (120.0, 80.0)
     """
     seconds = _parse_floats(number, [text])[0]

@@ -44,12 +44,12 @@ class Rig:
     joints: Mapping[str, int]
 
 
-def match(names: Sequence[str]) -> Rig | None:
+def find_rig(names: Sequence[str]) -> Rig | None:
     """The rig whose joints are all among `names`, or None. Of joints that look alike the first counts.
 
     "LeftShoulder" is the collar bone where "LeftArm" or "LeftUpperArm" exists, and the shoulder otherwise.
 
-    >>> match(["Hips", "Chest"]) is None
+    >>> find_rig(["Hips", "Chest"]) is None
     True
     """
     index: dict[str, int] = {}

@@ -21,7 +21,7 @@ from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, KEY, Content, Parameters
-from posecodec.io.parsing.missing import report_zeros, usable
+from posecodec.io.parsing.missing import mask_infinite, report_zeros
 from posecodec.io.parsing.rates import NO_RATE, USUAL_RATES
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -45,7 +45,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     content = c3d_parser.parse(read_bytes(path))
     names = _read_names(content)
     gone = content.points[..., 3] < 0
-    points = usable(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
+    points = mask_infinite(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
     report_zeros(points)
     _report_left_out(content)
     unit, up, facts = _read_unit_and_axes(content)
@@ -160,8 +160,8 @@ def _report_left_out(content: Content) -> None:
     residual = content.points[..., 3]
     measured = int(((residual > 0) | (residual < -1)).sum())
     parts = [
-        (c3d_parser.count(parameters, "ANALOG:USED", 0), "analog channels"),
-        (content.events or c3d_parser.count(parameters, "EVENT:USED", 0), "events"),
+        (c3d_parser.read_count(parameters, "ANALOG:USED", 0), "analog channels"),
+        (content.events or c3d_parser.read_count(parameters, "EVENT:USED", 0), "events"),
         (measured, "residuals"),
     ]
     found = [f"{count} {what}" for count, what in parts if count]

@@ -48,9 +48,9 @@ class Parameter:
     def numbers(self) -> list[float]:
         """Numbers; integers are unsigned. None if it is text."""
         if self.kind == 4:
-            return [float(v) for v in floats(self.data, self.processor)]
+            return [float(v) for v in decode_floats(self.data, self.processor)]
         if self.kind == 2:
-            return [int(v) for v in np.frombuffer(self.data, words(self.processor))]
+            return [int(v) for v in np.frombuffer(self.data, choose_word_type(self.processor))]
         return list(self.data) if self.kind == 1 else []
 
 
@@ -102,12 +102,12 @@ def parse(data: bytes) -> Content:
     return Content(points, parameters, rate, first, header.events)
 
 
-def words(processor: int) -> str:
+def choose_word_type(processor: int) -> str:
     """NumPy's type of an unsigned 16-bit integer; DEC's are Intel's."""
     return ">u2" if processor == 86 else "<u2"
 
 
-def floats(data: bytes, processor: int) -> Points:
+def decode_floats(data: bytes, processor: int) -> Points:
     """The floats in bytes: IEEE of either byte order, or DEC's, which have no infinity."""
     if processor != 85:
         return np.frombuffer(data, ">f4" if processor == 86 else "<f4").astype(np.float32)
@@ -128,8 +128,8 @@ def _decode_text(data: bytes) -> str:
 
 
 def _read_header(data: bytes, processor: int) -> _Header:
-    word = np.frombuffer(data, words(processor), BLOCK // 2)
-    scale, rate = (float(floats(data[at : at + 4], processor)[0]) for at in (12, 20))
+    word = np.frombuffer(data, choose_word_type(processor), BLOCK // 2)
+    scale, rate = (float(decode_floats(data[at : at + 4], processor)[0]) for at in (12, 20))
     events = int(word[150]) if word[149] == _EVENTS_KEY else 0
     points, analog, first, last = (int(v) for v in word[1:5])
     return _Header(points, analog, first, last, scale, int(word[8]), rate, events)
@@ -158,7 +158,7 @@ def _walk_records(data: bytes, at: int, end: int, processor: int) -> Iterator[tu
         if link + 3 > end:
             raise InputError(f"a parameter's name of {length} at byte {at} passes the section's end, {end}; damaged")
         yield link + 2, number, _decode_text(data[at + 2 : link]).strip("\0 ").upper()
-        step = int(np.frombuffer(data, words(processor), 1, link)[0])
+        step = int(np.frombuffer(data, choose_word_type(processor), 1, link)[0])
         if step == 0:
             return
         if step < 3 or link + step > end:
@@ -184,7 +184,7 @@ def _read_number(parameters: Parameters, name: str, default: float) -> float:
     return values[0] if values else default
 
 
-def count(parameters: Parameters, name: str, default: int) -> int:
+def read_count(parameters: Parameters, name: str, default: int) -> int:
     """A parameter that counts something, `default` if it is not there. Raises InputError if it is no whole number."""
     value = _read_number(parameters, name, default)
     if not (0 <= value < 1 << 31 and value == int(value)):
@@ -202,8 +202,8 @@ def _read_long(parameters: Parameters, name: str) -> int:
 def _count_frames(header: _Header, parameters: Parameters) -> tuple[int, int]:
     """Number of the first frame and how many there are; TRIAL counts what 16 bits cannot."""
     first, last = _read_long(parameters, "TRIAL:ACTUAL_START_FIELD"), _read_long(parameters, "TRIAL:ACTUAL_END_FIELD")
-    frames = count(parameters, "POINT:FRAMES", header.last - header.first + 1 if header.last >= header.first else 0)
-    frames = count(parameters, "POINT:LONG_FRAMES", frames) or frames
+    frames = read_count(parameters, "POINT:FRAMES", max(header.last - header.first + 1, 0))
+    frames = read_count(parameters, "POINT:LONG_FRAMES", frames) or frames
     if frames == COUNT_FULL and last - first >= COUNT_FULL:
         frames = last - first + 1
     return first or header.first, frames
@@ -211,7 +211,7 @@ def _count_frames(header: _Header, parameters: Parameters) -> tuple[int, int]:
 
 def _count_analog(header: _Header, parameters: Parameters) -> int:
     """Analog values in a frame: channels times samples, as the parameters say, else the header."""
-    channels = count(parameters, "ANALOG:USED", 0)
+    channels = read_count(parameters, "ANALOG:USED", 0)
     rates = _read_number(parameters, "ANALOG:RATE", 0), _read_number(parameters, "POINT:RATE", header.rate)
     ratio = rates[0] / rates[1] if rates[1] else 0.0
     if "ANALOG:USED" not in parameters or (channels and not 1 <= ratio < COUNT_FULL):
@@ -221,9 +221,9 @@ def _count_analog(header: _Header, parameters: Parameters) -> int:
 
 def _read_points(data: bytes, header: _Header, parameters: Parameters, processor: int, frames: int) -> Points:
     """(T, K, 4), scaled."""
-    used = count(parameters, "POINT:USED", header.points)
+    used = read_count(parameters, "POINT:USED", header.points)
     scale = _read_number(parameters, "POINT:SCALE", header.scale)
-    start = count(parameters, "POINT:DATA_START", header.start) or header.start
+    start = read_count(parameters, "POINT:DATA_START", header.start) or header.start
     analog = _count_analog(header, parameters)
     if not used:
         raise InputError(f"no points in it, only {analog} analog values a frame; give a recording of markers")
@@ -240,8 +240,8 @@ def _read_points(data: bytes, header: _Header, parameters: Parameters, processor
     rows = np.frombuffer(data, np.uint8, frames * width, begin).reshape(frames, width)[:, : 4 * used * size]
     raw = rows.tobytes()
     if size == 4:
-        return floats(raw, processor).reshape(frames, used, 4)
-    return _scale(np.frombuffer(raw, words(processor).replace("u", "i")), scale).reshape(frames, used, 4)
+        return decode_floats(raw, processor).reshape(frames, used, 4)
+    return _scale(np.frombuffer(raw, choose_word_type(processor).replace("u", "i")), scale).reshape(frames, used, 4)
 
 
 def _scale(values: NDArray[Any], scale: float) -> Points:

@@ -22,24 +22,24 @@ from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
 from posecodec.io.parsing.detections import (
     Body,
     Naming,
-    body_of,
+    assume_skeleton,
+    build_sequence,
     check_flat,
-    facts_of,
-    id_value,
-    implied,
-    key_of,
+    check_unicode,
+    encode_id,
+    encode_rows,
+    has_ids,
     load_json,
-    number_fact,
-    numbered,
-    rows_of,
-    sequence_of,
-    short,
-    unicode_text,
-    whole,
-    writes_ids,
-    zeros_missing,
+    mask_zeros,
+    parse_body,
+    parse_names,
+    read_facts,
+    read_id,
+    read_number,
+    read_whole,
+    shorten_floats,
 )
-from posecodec.io.parsing.per_frame import numbers
+from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, side_pairs
@@ -93,12 +93,12 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     3D, has timestamps, or a position with confidence 0, which annotations read as missing.
     """
     check_flat(sequence, "COCO")
-    facts = facts_of(sequence, "coco")
+    facts = read_facts(sequence, "coco")
     content = _build_results(sequence, facts) if facts.get("results") is True else _build_annotations(sequence, facts)
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
 
 
-def entries_of(content: list[Any], what: str) -> list[Entry]:
+def read_entries(content: list[Any], what: str) -> list[Entry]:
     """The bodies of a list of results or annotations, which is emptied on the way to save memory.
 
     what: names one in errors. Reports what is left out. Raises InputError for one that is none, or if the number of
@@ -115,13 +115,13 @@ def entries_of(content: list[Any], what: str) -> list[Entry]:
         if not value.get("keypoints"):
             bare += 1
             continue
-        body = body_of(numbers(value["keypoints"], f"{place}: keypoints"), f"{place}: keypoints")
+        body = parse_body(parse_numbers(value["keypoints"], f"{place}: keypoints"), f"{place}: keypoints")
         if found and len(body) != len(found[0].body):
             raise InputError(
                 f"{place} has {len(body)} keypoints, {found[0].place} {len(found[0].body)}; split the file"
             )
-        key = next((key_of(value[name]) for name in ID_KEYS if name in value), None)
-        found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), zeros_missing(body)))
+        key = next((read_id(value[name]) for name in ID_KEYS if name in value), None)
+        found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), mask_zeros(body)))
     if bare:
         report_change(f"{bare} of {len(content)} {what}s have no keypoints and are left out")
     report_left(left, f"{len(content)} {what}s")
@@ -135,26 +135,26 @@ def report_left(left: Mapping[str, int], of: str) -> None:
         report_change(f"{names} of {of} are not kept; writing makes new boxes, areas and scores around the keypoints")
 
 
-def detections_of(
+def list_detections(
     sequence: PoseSequence, facts: Mapping[str, Any], id_key: str
 ) -> Iterator[tuple[int, dict[str, Any], float, list[float]]]:
     """(frame, entry without its image, score, box) of everybody seen in every frame. Box: left, top, width, height."""
-    category, ids = number_fact(facts, "category_id", 1), writes_ids(sequence, facts)
+    category, ids = read_number(facts, "category_id", 1), has_ids(sequence, facts)
     for t in range(sequence.frames):
-        for p, row in rows_of(sequence, t):
+        for p, row in encode_rows(sequence, t):
             entry: dict[str, Any] = {"category_id": category, "keypoints": row}
             if ids:
-                entry[id_key] = id_value(sequence.ids[p])
+                entry[id_key] = encode_id(sequence.ids[p])
             valid = sequence.valid[t, p]
             points = sequence.positions[t, p][valid].astype(np.float64)
             low, high = points.min(axis=0), points.max(axis=0)
             score = np.float32(sequence.confidence[t, p][valid].mean(dtype=np.float64))
-            yield t, entry, float(str(score)), short(np.concatenate([low, high - low]).astype(np.float32))
+            yield t, entry, float(str(score)), shorten_floats(np.concatenate([low, high - low]).astype(np.float32))
 
 
 def check_nameless(sequence: PoseSequence, title: str) -> None:
     """Raises UsageError if readers would take the keypoints for others; reports names that are left behind."""
-    taken = implied(len(sequence.skeleton), *BUILT_INS)
+    taken = assume_skeleton(len(sequence.skeleton), *BUILT_INS)
     if taken.keypoints == sequence.skeleton.keypoints:
         return
     if taken.name in BUILT_IN:
@@ -178,9 +178,9 @@ def check_seen(sequence: PoseSequence, title: str) -> None:
         report_change(f"{title} cannot say that nobody is in the first {start} and last {end} frames")
 
 
-def common_category(entries: Sequence[Entry]) -> dict[str, Any]:
+def find_category(entries: Sequence[Entry]) -> dict[str, Any]:
     """The facts of the category: nothing if it is 1 throughout."""
-    found = {whole(entry.category) for entry in entries}
+    found = {read_whole(entry.category) for entry in entries}
     if len(found) > 1:
         report_change(f"{len(found)} categories are taken alike; writing gives all of them category 1")
     only = found.pop() if len(found) == 1 else 1
@@ -188,20 +188,20 @@ def common_category(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _read_results(content: list[Any], fps: float | None, size: int) -> PoseSequence:
-    entries = entries_of(content, "result")
+    entries = read_entries(content, "result")
     if not entries:
         raise InputError("the list holds no keypoints; check that these are results of keypoint detection")
     listed: dict[int, list[tuple[str | None, Body]]] = {}
     for entry in entries:
         listed.setdefault(_read_image_number(entry), []).append((entry.key, entry.body))
-    facts = {"results": True} | ({"first": min(listed)} if min(listed) else {}) | common_category(entries)
-    return sequence_of(
-        listed, implied(len(entries[0].body), *BUILT_INS), 2, fps=fps, size=size, source="coco", facts=facts
+    facts = {"results": True} | ({"first": min(listed)} if min(listed) else {}) | find_category(entries)
+    return build_sequence(
+        listed, assume_skeleton(len(entries[0].body), *BUILT_INS), 2, fps=fps, size=size, source="coco", facts=facts
     )
 
 
 def _read_image_number(entry: Entry) -> int:
-    number = whole(entry.image)
+    number = read_whole(entry.image)
     if number is None or number < 0:
         hint = "pass --from alphapose" if isinstance(entry.image, str) else "export it again"
         raise InputError(f"{entry.place}: image_id is {entry.image!r:.60}, a frame number was expected; {hint}")
@@ -209,7 +209,7 @@ def _read_image_number(entry: Entry) -> int:
 
 
 def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> PoseSequence:
-    entries = _drop_unlabeled(entries_of(content["annotations"], "annotation"))
+    entries = _drop_unlabeled(read_entries(content["annotations"], "annotation"))
     frames, facts = _read_images(content, entries)
     listed: dict[int, list[tuple[str | None, Body]]] = {frame: [] for frame in frames.values()}
     for entry in entries:
@@ -219,10 +219,10 @@ def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> 
         listed[frames[number]].append((entry.key, entry.body))
     if not listed:
         raise InputError("neither images nor annotations with keypoints; check that the export is whole")
-    facts |= common_category(entries)
+    facts |= find_category(entries)
     skeleton, name = _read_category(content, entries)
     facts |= {"category": name} if name != "person" else {}
-    return sequence_of(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
+    return build_sequence(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
 
 
 def _drop_unlabeled(entries: list[Entry]) -> list[Entry]:
@@ -245,7 +245,7 @@ def _read_images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[
         return {number: number for number in used}, {"first": used[0]} if used and used[0] else {}
     frames: dict[int, int] = {}
     for i, image in enumerate(images):
-        number = whole(image.get("id")) if isinstance(image, dict) else None
+        number = read_whole(image.get("id")) if isinstance(image, dict) else None
         if number is None or number < 0 or number in frames:
             raise InputError(f"images: number {i} has no id of its own (a whole number); export it again")
         frames[number] = i
@@ -266,9 +266,9 @@ def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if names == [None] * len(names):
         return {}
     try:
-        naming, found = numbered([name if isinstance(name, str) else "" for name in names])
+        naming, found = parse_names([name if isinstance(name, str) else "" for name in names])
         if found == list(range(found[0], found[0] + len(found))):
-            return {"names": naming.facts(_USUAL) | ({"first": found[0]} if found[0] else {})}
+            return {"names": naming.to_facts(_USUAL) | ({"first": found[0]} if found[0] else {})}
     except InputError:
         pass
     report_change("file names do not number the frames one by one and are not kept")
@@ -276,7 +276,7 @@ def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _read_image_size(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    sizes = {(whole(image.get("width")), whole(image.get("height"))) for image in images}
+    sizes = {(read_whole(image.get("width")), read_whole(image.get("height"))) for image in images}
     if len(sizes) > 1:
         report_change("images have several sizes, which are not kept")
     width, height = sizes.pop()
@@ -292,12 +292,12 @@ def _read_category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tupl
     names = found.get("keypoints") or []
     count = len(entries[0].body) if entries else len(names) or 17
     name = found.get("name")
-    title = unicode_text(name) if isinstance(name, str) else "person"
+    title = check_unicode(name) if isinstance(name, str) else "person"
     if not names:
-        return implied(count, *BUILT_INS), title
+        return assume_skeleton(count, *BUILT_INS), title
     if len(names) != count or not all(isinstance(n, str) for n in names):
         raise InputError(f"category {title!r} names {len(names)} keypoints, annotations have {count}; export it again")
-    plain = tuple(unicode_text(n) for n in names)
+    plain = tuple(check_unicode(n) for n in names)
     skeleton = build_skeleton(plain)
     return skeleton if skeleton.name in BUILT_IN else _build_custom(plain, found.get("skeleton")), title
 
@@ -306,7 +306,7 @@ def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
     """A skeleton with the category's limbs, which count keypoints from 1."""
     edges: dict[tuple[int, int], None] = {}
     for link in links if isinstance(links, list) else []:
-        ends = [whole(end) for end in link] if isinstance(link, list) else []
+        ends = [read_whole(end) for end in link] if isinstance(link, list) else []
         if len(ends) != 2 or not all(end is not None and 1 <= end <= len(names) for end in ends):
             raise InputError(f"categories: the limb {link!r:.60} is no pair of 1 to {len(names)}; export it again")
         edges[(ends[0] or 0) - 1, (ends[1] or 0) - 1] = None
@@ -317,16 +317,16 @@ def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dic
     title = "a COCO results list"
     check_nameless(sequence, title)
     check_seen(sequence, title)
-    first = number_fact(facts, "first", 0)
-    found = detections_of(sequence, facts, "track_id")
+    first = read_number(facts, "first", 0)
+    found = list_detections(sequence, facts, "track_id")
     return [{"image_id": first + t} | entry | {"score": score} for t, entry, score, _ in found]
 
 
 def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[str, Any]:
     _check_visible(sequence)
-    first = number_fact(facts, "first", 0)
+    first = read_number(facts, "first", 0)
     annotations: list[dict[str, Any]] = []
-    for t, entry, _, box in detections_of(sequence, facts, "track_id"):
+    for t, entry, _, box in list_detections(sequence, facts, "track_id"):
         visible = entry["keypoints"][2::3]
         entry["keypoints"][2::3] = [int(v) if v in (0, 1, 2) else v for v in visible]
         made = {"num_keypoints": sum(v != 0 for v in visible), "bbox": box, "iscrowd": 0}
@@ -334,7 +334,7 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
         annotations.append({"id": len(annotations) + 1, "image_id": first + t} | entry | made)
     name = facts.get("category")
     category = {
-        "id": number_fact(facts, "category_id", 1),
+        "id": read_number(facts, "category_id", 1),
         "name": name if isinstance(name, str) else "person",
         "keypoints": list(sequence.skeleton.keypoints),
         "skeleton": [[a + 1, b + 1] for a, b in sequence.skeleton.edges],
@@ -358,7 +358,7 @@ def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterat
     known: dict[str, Any] = {}
     if isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         known = {"width": size[0], "height": size[1]}
-    naming = Naming.of_facts(names, _USUAL) if isinstance(names, dict) else None
-    start = number_fact(names, "first", 0) if isinstance(names, dict) else 0
+    naming = Naming.from_facts(names, _USUAL) if isinstance(names, dict) else None
+    start = read_number(names, "first", 0) if isinstance(names, dict) else 0
     for t in range(sequence.frames):
         yield ({"file_name": naming.name(start + t)} if naming else {}) | known

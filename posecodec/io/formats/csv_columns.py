@@ -65,7 +65,7 @@ class Columns:
     keypoint: int | None = None
 
 
-def columns_of(header: Sequence[str], ours: bool) -> Columns:
+def read_columns(header: Sequence[str], ours: bool) -> Columns:
     """The meaning of a header's cells. ours: written by us, so that nothing has to be guessed.
 
     Reports what was guessed and which columns are not used. Raises InputError if no coordinates are found.
@@ -100,10 +100,10 @@ def columns_of(header: Sequence[str], ours: bool) -> Columns:
 def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> Places:
     """Places of frame, time and person, none of which is in `used`."""
 
-    def first(names: Sequence[str]) -> int | None:
+    def find(names: Sequence[str]) -> int | None:
         return next((lower[name] for name in names if name in lower and lower[name] not in used), None)
 
-    frame, time, person = first(FRAME), first(tuple(TIME)), first(PERSON)
+    frame, time, person = find(FRAME), find(tuple(TIME)), find(PERSON)
     if frame is None and not cells[0] and 0 not in used and person is None:
         frame = 0  # the index that pandas writes
     if frame is None and time is None and person is not None:

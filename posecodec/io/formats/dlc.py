@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import check_file, guard_reader, read_bytes
 from posecodec.io.parsing import hdf5
-from posecodec.io.parsing.missing import scored, usable
+from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.pose.sequence import PoseSequence
@@ -37,7 +38,6 @@ COORDS = ("x", "y", "z", "likelihood")
 _GROUP = "df_with_missing"
 _EMPTY = ("", "nan", "NaN", "NA")
 _NUMBER, _IMAGE = re.compile(r"(\d{1,15})(?:\.0+)?"), re.compile(r".*?(\d{1,15})\.[A-Za-z]\w{0,7}")
-_TIMES_AS_LARGE, _CELLS_FREE = 2, 5_000_000
 
 Column = tuple[str, ...]
 
@@ -72,9 +72,9 @@ def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequen
     scorer, ids, keypoints, dims = _read_names(table.columns)
     numbers = _parse_frame_numbers(table.rows)
     values = _place_values(table, numbers, ids, keypoints)
-    positions = usable(values[..., :dims])
+    positions = mask_infinite(values[..., :dims])
     given = any(column[-1] == "likelihood" for column in table.columns)
-    confidence = scored(positions, values[..., 3], "likelihood") if given else None
+    confidence = fill_confidence(positions, values[..., 3], "likelihood") if given else None
     if fps is None:
         raise NoRateError(NO_RATE)
     facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
@@ -138,8 +138,7 @@ def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], key
     """(T, P, K, 4): x, y, z, likelihood, NaN where the file has nothing."""
     first, count = min(numbers), max(numbers) - min(numbers) + 1
     shape = (count, max(len(ids), 1), len(keypoints), len(COORDS))
-    cells = shape[0] * shape[1] * shape[2] * shape[3]
-    if cells > _TIMES_AS_LARGE * table.values.size + _CELLS_FREE:
+    if is_mostly_missing(math.prod(shape), table.values.size):
         raise InputError(
             f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts, but only "
             f"{len(numbers)} rows of {len(table.columns)} columns; split the file"
@@ -218,11 +217,11 @@ def _parse_number(cell: str, line: int) -> float:
 
 
 def _read_h5(path: Path) -> _Table:
-    with hdf5.opened(path) as file:
+    with hdf5.open_file(path) as file:
         names = [_GROUP] if _GROUP in file else sorted(file)
         if len(names) != 1:
             raise InputError(f"no group {_GROUP!r}, only {names[:10]}; give DeepLabCut's own .h5")
-        frame = hdf5.group(file, names[0])
+        frame = hdf5.get_group(file, names[0])
         kind = _read_attribute(frame, "pandas_type")
         if kind == "frame_table":
             return _read_table(frame)
@@ -233,7 +232,7 @@ def _read_h5(path: Path) -> _Table:
 
 def _read_table(frame: Any) -> _Table:
     """pandas' table format: one record a row; the columns are in a pickled attribute."""
-    table = hdf5.dataset(frame, "table")
+    table = hdf5.get_dataset(frame, "table")
     fields = table.dtype.names or ()
     blocks = [name for name in fields if name.startswith("values_block_")]
     if table.ndim != 1 or "index" not in fields or not blocks or table.dtype.hasobject:
@@ -259,7 +258,7 @@ def _read_fixed(frame: Any) -> _Table:
     values = np.full((len(rows), len(order)), np.nan)
     place = {column: w for w, column in enumerate(order)}
     for name in sorted(key for key in frame if re.fullmatch(r"block\d+_values", key)):
-        block = _check_block(hdf5.numbers(frame, name, 2), name)
+        block = _check_block(hdf5.read_numbers(frame, name, 2), name)
         block = block if _read_attribute(frame[name], "transposed") else block.T
         columns = _check_width(_read_multi_index(frame, name.replace("values", "items")), block, name)
         if len(block) != len(rows) or not place.keys() >= set(columns):
@@ -275,8 +274,8 @@ def _read_multi_index(frame: Any, name: str) -> list[Column]:
         raise InputError(f"{name} has {count!r:.20} levels; those of {LEVELS_MULTI} were expected")
     parts = []
     for level in range(int(count)):
-        names = hdf5.texts(frame, f"{name}_level{level}")
-        codes = hdf5.numbers(frame, f"{name}_label{level}", 1)
+        names = hdf5.read_texts(frame, f"{name}_level{level}")
+        codes = hdf5.read_numbers(frame, f"{name}_label{level}", 1)
         if codes.dtype.kind == "f" or ((codes < 0) | (codes >= len(names))).any():
             raise InputError(f"{name}_label{level} points outside the {len(names)} names; the file is damaged")
         parts.append([names[code] for code in codes.tolist()])
@@ -285,7 +284,7 @@ def _read_multi_index(frame: Any, name: str) -> list[Column]:
 
 
 def _read_index(frame: Any, name: str) -> list[str]:
-    found = hdf5.dataset(frame, name)
+    found = hdf5.get_dataset(frame, name)
     if found.ndim != 1 or found.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {found.dtype} {found.shape}; frame numbers or image paths were expected")
     return _name_rows(np.asarray(found[()]))
@@ -294,13 +293,14 @@ def _read_index(frame: Any, name: str) -> list[str]:
 def _name_rows(index: NDArray[Any]) -> list[str]:
     if index.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {index.dtype}; frame numbers or image paths were expected")
-    return [str(row) if isinstance(row, int) else hdf5.text(row, "the rows' names") for row in index.tolist()]
+    return [str(row) if isinstance(row, int) else hdf5.decode_text(row, "the rows' names") for row in index.tolist()]
 
 
 def _check_columns(names: Any) -> list[Column]:
     """Names of columns from a file. Raises InputError unless they are texts in 3 or 4 levels."""
     names = names if isinstance(names, list) else []
-    columns = [tuple(hdf5.text(part, "a column's name") for part in name) for name in names if isinstance(name, tuple)]
+    levels = [name for name in names if isinstance(name, tuple)]
+    columns = [tuple(hdf5.decode_text(part, "a column's name") for part in parts) for parts in levels]
     depth = {len(column) for column in columns}
     if len(columns) != len(names) or depth not in ({3}, {4}):
         raise InputError(f"the columns are not named in the levels {LEVELS} or {LEVELS_MULTI}; is it DeepLabCut's?")
@@ -322,7 +322,7 @@ def _check_block(block: NDArray[Any], name: str) -> NDArray[Any]:
 
 def _unpickle_attribute(owner: Any, name: str) -> Any:
     """A list in a pickled attribute, by the unpickler that runs nothing."""
-    data = hdf5.attribute(owner, name)
+    data = hdf5.read_attribute(owner, name)
     value = unpickle(bytes(data), f"attribute {name!r}") if isinstance(data, bytes) else None
     if not isinstance(value, list):
         raise InputError(f"attribute {name!r} is missing or no list; was the file written by pandas?")
@@ -331,5 +331,5 @@ def _unpickle_attribute(owner: Any, name: str) -> Any:
 
 def _read_attribute(owner: Any, name: str) -> Any:
     """An attribute, bytes as text."""
-    value = hdf5.attribute(owner, name)
+    value = hdf5.read_attribute(owner, name)
     return value.decode("latin1") if isinstance(value, bytes) else value

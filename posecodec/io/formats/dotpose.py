@@ -69,12 +69,12 @@ class _Cursor:
     def unpack(self, layout: str, what: str) -> tuple[Any, ...]:
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout), what))
 
-    def rows(self, count: int, width: int, what: str) -> list[tuple[int, ...]]:
+    def read_rows(self, count: int, width: int, what: str) -> list[tuple[int, ...]]:
         """`count` rows of `width` u16."""
         values = np.frombuffer(self.take(2 * count * width, what), "<u2").reshape(count, width)
         return [tuple(row) for row in values.tolist()]
 
-    def text(self, what: str) -> str:
+    def read_text(self, what: str) -> str:
         (size,) = self.unpack("H", what)
         return self.take(size, what).decode("utf-8")
 
@@ -142,13 +142,13 @@ def _read_header(cursor: _Cursor) -> _Header:
 
 
 def _read_component(cursor: _Cursor) -> _Component:
-    name, layout = cursor.text("a component's name"), cursor.text("a component's format")
+    name, layout = cursor.read_text("a component's name"), cursor.read_text("a component's format")
     points, limbs, colors = cursor.unpack("3H", f"the counts of component {name!r}")
-    names = tuple(cursor.text(f"a point name of {name!r}") for _ in range(points))
-    pairs = tuple((a, b) for a, b in cursor.rows(limbs, 2, f"the limbs of {name!r}"))
+    names = tuple(cursor.read_text(f"a point name of {name!r}") for _ in range(points))
+    pairs = tuple((a, b) for a, b in cursor.read_rows(limbs, 2, f"the limbs of {name!r}"))
     if any(i >= points for pair in pairs for i in pair):
         raise InputError(f"component {name!r}: a limb names a point beyond its {points}; the header is damaged")
-    return _Component(name, layout, names, pairs, tuple(cursor.rows(colors, 3, f"the colors of {name!r}")))
+    return _Component(name, layout, names, pairs, tuple(cursor.read_rows(colors, 3, f"the colors of {name!r}")))
 
 
 def _read_body(cursor: _Cursor, header: _Header, old: bool) -> tuple[float, NDArray[Any], NDArray[Any]]:

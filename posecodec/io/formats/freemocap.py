@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import guard_reader, read_bytes
-from posecodec.io.parsing.missing import usable
+from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
@@ -42,7 +42,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     parts = {part: _read_part(file, part) for part, file in _find_files(path).items()}
     _check_frames(parts)
-    points = usable(np.concatenate(list(parts.values()), axis=1))
+    points = mask_infinite(np.concatenate(list(parts.values()), axis=1))
     skeleton = _build_skeleton({part: array.shape[1] for part, array in parts.items()})
     report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
     if fps is None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError
 from posecodec.io.filesystem import check_file, guard_reader
-from posecodec.io.parsing.missing import usable
+from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -63,7 +63,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
             f"{wrong}the file holds {len(recordings)} recordings: {listed} ...; pass item= (--item) with one"
         )
     return PoseSequence.from_arrays(
-        usable(_check_points(recordings[item], item)),
+        mask_infinite(_check_points(recordings[item], item)),
         fps=FPS if fps is None else fps,
         skeleton=SKELETON,
         unit="m",

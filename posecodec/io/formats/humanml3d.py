@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.parsing.missing import usable
+from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import SMPL22
@@ -32,7 +32,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     points = decode_array(read_bytes(path), "the array")
     _check_shape(points)
     return PoseSequence.from_arrays(
-        usable(points),
+        mask_infinite(points),
         fps=FPS if fps is None else fps,
         skeleton=SMPL22,
         unit="m",

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader
-from posecodec.io.parsing.detections import Body, load_json, sequence_of, unicode_text
-from posecodec.io.parsing.per_frame import numbers
+from posecodec.io.parsing.detections import Body, build_sequence, check_unicode, load_json
+from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, side_pairs
@@ -80,7 +80,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     solid = _has_depth(frames, parts)
     listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
     _report(frames, parts, left, solid)
-    return sequence_of(
+    return build_sequence(
         listed,
         _build_skeleton(samples),
         3 if solid else 2,
@@ -154,10 +154,10 @@ def _read_landmarks(value: Any, place: str, left: Counter[str]) -> _Landmarks:
         left.update(() if one is None else one.keys() - _KNOWN)
     flat = [None if one is None else one.get(name) for one in value for name in _NUMBERS]
     with np.errstate(over="ignore", under="ignore"):
-        values = numbers(flat, place).reshape(-1, len(_NUMBERS)).astype(np.float32)
+        values = parse_numbers(flat, place).reshape(-1, len(_NUMBERS)).astype(np.float32)
     names = tuple(one.get("name") for one in value if one is not None)
     named = len(names) == len(value) and all(isinstance(name, str) and name for name in names)
-    return _Landmarks(place, values, tuple(unicode_text(str(name)) for name in names) if named else ())
+    return _Landmarks(place, values, tuple(check_unicode(str(name)) for name in names) if named else ())
 
 
 def _choose_parts(frames: Sequence[_Frame]) -> list[str]:
@@ -234,12 +234,12 @@ def _cut_holistic(names: tuple[str, ...]) -> Skeleton:
     """A skeleton of some of holistic543's keypoints (and perhaps others), with its edges and pairs among them."""
     whole, index = BUILT_IN["holistic543"], {name: k for k, name in enumerate(names)}
 
-    def among(pairs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    def keep_known(pairs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
         named = ((whole.keypoints[a], whole.keypoints[b]) for a, b in pairs)
         return tuple((index[a], index[b]) for a, b in named if a in index and b in index)
 
     mapping = MEDIAPIPE33.to_coco19 if set(MEDIAPIPE33.keypoints) <= index.keys() else {}
-    return Skeleton("custom", names, among(whole.edges), among(whole.pairs), None, mapping)
+    return Skeleton("custom", names, keep_known(whole.edges), keep_known(whole.pairs), None, mapping)
 
 
 def _report(frames: Sequence[_Frame], parts: Sequence[str], left: Counter[str], solid: bool) -> None:

@@ -18,8 +18,16 @@ import numpy as np
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader
 from posecodec.io.formats.coco import BUILT_INS
-from posecodec.io.parsing.detections import Body, implied, key_of, load_json, sequence_of, unicode_text, whole
-from posecodec.io.parsing.per_frame import numbers
+from posecodec.io.parsing.detections import (
+    Body,
+    assume_skeleton,
+    build_sequence,
+    check_unicode,
+    load_json,
+    read_id,
+    read_whole,
+)
+from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, side_pairs
@@ -60,7 +68,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if left:
         report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
     skeleton, dims = _infer_skeleton([one for found in listed.values() for one in found], meta)
-    return sequence_of(
+    return build_sequence(
         {number: [(one.key, one.body) for one in found] for number, found in listed.items()},
         skeleton,
         dims,
@@ -89,7 +97,7 @@ def _list_frames(content: Any) -> list[Any]:
 def _read_number(frame: Any, i: int) -> int:
     if not isinstance(frame, dict) or not isinstance(frame.get("instances"), list):
         raise InputError(f'frame {i} has no list "instances"; expected {{"frame_id": ..., "instances": [...]}}')
-    number = whole(frame.get("frame_id", i))
+    number = read_whole(frame.get("frame_id", i))
     if number is None or number < 0:
         raise InputError(f"frame {i}: frame_id is {frame['frame_id']!r:.60}; a number of 0 or more was expected")
     return number
@@ -102,7 +110,7 @@ def _read_instances(found: list[Any], place: str, left: Counter[str]) -> list[_I
         if not isinstance(value, dict) or not value.get("keypoints"):
             raise InputError(f"{where} has no keypoints; export it again")
         left.update(value.keys() - _KNOWN)
-        key = next((key_of(value[name]) for name in _ID_KEYS if name in value), None)
+        key = next((read_id(value[name]) for name in _ID_KEYS if name in value), None)
         instances.append(_Instance(where, key, _read_body(value["keypoints"], value.get("keypoint_scores"), where)))
     return instances
 
@@ -115,8 +123,9 @@ def _read_body(rows: Any, scores: Any, place: str) -> Body:
     dims = len(rows[0]) if rows else 0
     if dims not in (2, 3) or any(len(row) != dims for row in rows):
         raise InputError(f"{place}: keypoints do not have 2 or 3 coordinates each; export it again")
-    points = numbers([value for row in rows for value in row], f"{place}: keypoints").reshape(-1, dims)
-    weights = np.ones(len(points)) if scores is None else numbers(_unwrap_scores(scores), f"{place}: keypoint_scores")
+    points = parse_numbers([value for row in rows for value in row], f"{place}: keypoints").reshape(-1, dims)
+    scores = [1] * len(points) if scores is None else _unwrap_scores(scores)
+    weights = parse_numbers(scores, f"{place}: keypoint_scores")
     if len(weights) != len(points):
         raise InputError(f"{place}: {len(weights)} scores for {len(points)} keypoints; export it again")
     with np.errstate(over="ignore", under="ignore"):
@@ -149,7 +158,7 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
         raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
     if names:
         return match_names(names) or Skeleton("custom", names, _read_links(meta, count), side_pairs(names)), dims
-    skeleton = implied(count, *(BUILT_INS if dims == 2 else ()))
+    skeleton = assume_skeleton(count, *(BUILT_INS if dims == 2 else ()))
     if skeleton.name in BUILT_IN:
         report_change(f"the file does not name its keypoints; {count} in 2D are taken as {skeleton.name}")
     return skeleton, dims
@@ -163,7 +172,7 @@ def _read_names(meta: Mapping[str, Any]) -> tuple[str, ...]:
     names = [table.get(str(k)) for k in range(len(table))]
     if not all(isinstance(name, str) for name in names):
         raise InputError('meta_info: keypoint_id2name is not {"0": name, "1": name, ...}; export it again')
-    return tuple(unicode_text(str(name)) for name in names)
+    return tuple(check_unicode(str(name)) for name in names)
 
 
 def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], ...]:
@@ -171,7 +180,7 @@ def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], .
     links = meta.get("skeleton_links")
     edges: dict[tuple[int, int], None] = {}
     for link in links if isinstance(links, list) else []:
-        ends = [whole(end) for end in link] if isinstance(link, list) else []
+        ends = [read_whole(end) for end in link] if isinstance(link, list) else []
         if len(ends) == 2 and all(end is not None and 0 <= end < count for end in ends):
             edges[ends[0] or 0, ends[1] or 0] = None
     return tuple(edges)

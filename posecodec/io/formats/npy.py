@@ -29,8 +29,8 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     Raises InputError if the rate is missing or the array has another shape or type.
     """
     array = decode_array(read_bytes(path), "the array")
-    points = unflattened(array, skeleton)
-    skeleton = skeleton or guessed(points)
+    points = unflatten(array, skeleton)
+    skeleton = skeleton or guess_skeleton(points)
     sequence = PoseSequence.from_arrays(
         points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_describe_shape(array)
     )
@@ -60,7 +60,7 @@ def _describe_shape(array: NDArray[Any]) -> dict[str, Any]:
     return {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
 
 
-def guessed(points: NDArray[Any]) -> Skeleton | None:
+def guess_skeleton(points: NDArray[Any]) -> Skeleton | None:
     """The skeleton that unnamed keypoints (T, K, D) or (T, P, K, D) are taken for, with a report; None if none fits.
 
     19 keypoints are coco19's, as everywhere here.
@@ -75,7 +75,7 @@ def guessed(points: NDArray[Any]) -> Skeleton | None:
     return found
 
 
-def unflattened(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:
+def unflatten(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:
     """(T, K*D) as (T, K, D); other shapes as they are. Raises InputError if the columns fit no skeleton."""
     if points.ndim != 2:
         return points

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.formats.npy import guessed, unflattened
+from posecodec.io.formats.npy import guess_skeleton, unflatten
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
@@ -46,9 +46,9 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
         raise NoRateError(NO_RATE)
     skeleton = skeleton or _read_skeleton(arrays)
-    points = unflattened(arrays["positions"], skeleton)
+    points = unflatten(arrays["positions"], skeleton)
     if skeleton is None:
-        skeleton = guessed(points)
+        skeleton = guess_skeleton(points)
     return PoseSequence.from_arrays(
         points,
         fps=_read_fps(arrays) if fps is None else fps,

@@ -24,21 +24,21 @@ from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_ato
 from posecodec.io.parsing.detections import (
     Body,
     Naming,
-    body_of,
+    build_sequence,
     check_flat,
-    facts_of,
-    from_runs,
-    id_value,
-    key_of,
-    number_fact,
-    numbered,
-    rows_of,
-    runs,
-    sequence_of,
-    writes_ids,
-    zeros_missing,
+    encode_id,
+    encode_rows,
+    expand_runs,
+    find_runs,
+    has_ids,
+    mask_zeros,
+    parse_body,
+    parse_names,
+    read_facts,
+    read_id,
+    read_number,
 )
-from posecodec.io.parsing.per_frame import numbers, parse_json
+from posecodec.io.parsing.per_frame import parse_json, parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, side_pairs
@@ -89,9 +89,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     sizes, dims = _choose_sections(recording)
     listed = {number: _build_bodies(recording, number, sizes, dims) for number in sorted(files)}
     _report(recording, files, dims)
-    return sequence_of(
+    return build_sequence(
         listed,
-        skeleton_of(sizes),
+        combine_sections(sizes),
         dims,
         fps=fps,
         size=size,
@@ -110,27 +110,29 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """
     sizes = _count_sections(sequence)
     check_flat(sequence, "OpenPose", (2, 3))
-    facts = facts_of(sequence, "openpose")
-    naming, first = _choose_naming(facts), number_fact(facts, "first", 0)
-    frame = _make_frame_writer(sequence, facts, sizes)
+    facts = read_facts(sequence, "openpose")
+    naming, first = _choose_naming(facts), read_number(facts, "first", 0)
+    encode_frame = _make_frame_writer(sequence, facts, sizes)
     if Path(path).suffix.lower() == ".json":
         if sequence.frames != 1:
             raise UsageError(f"{path}: {sequence.frames} frames, and OpenPose has one to a file; name a folder")
-        return write_atomic(path, frame(0), force)
-    absent = from_runs(facts.get("missing"), sequence.frames - 1) - {0}
+        return write_atomic(path, encode_frame(0), force)
+    absent = expand_runs(facts.get("missing"), sequence.frames - 1) - {0}
     kept = [t for t in range(sequence.frames) if t not in absent or sequence.valid[t].any()]
-    write_folder(path, {naming.name(first + t): frame(t) for t in kept}, force, lambda name: name.endswith(_ENDING))
+    write_folder(
+        path, {naming.name(first + t): encode_frame(t) for t in kept}, force, lambda name: name.endswith(_ENDING)
+    )
 
 
-def skeleton_of(sections: Mapping[str, int]) -> Skeleton:
+def combine_sections(sections: Mapping[str, int]) -> Skeleton:
     """The skeleton of sections of so many keypoints, in the order body, face, left hand, right hand.
 
     Built-in where there is one. Otherwise edges and pairs are those of openpose137 among the same keypoints.
 
-    >>> skeleton_of({"pose": 25, "face": 70, "hand_left": 21, "hand_right": 21}).name
+    >>> combine_sections({"pose": 25, "face": 70, "hand_left": 21, "hand_right": 21}).name
     'openpose137'
     """
-    names = names_of(sections)
+    names = name_keypoints(sections)
     known = build_skeleton(names)
     if known.name in BUILT_IN:
         return known
@@ -149,7 +151,7 @@ def skeleton_of(sections: Mapping[str, int]) -> Skeleton:
     )
 
 
-def names_of(sections: Mapping[str, int]) -> tuple[str, ...]:
+def name_keypoints(sections: Mapping[str, int]) -> tuple[str, ...]:
     """The keypoint names of sections; plain numbers within a section of an unusual count."""
     names: list[str] = []
     for section, prefix in SECTIONS.items():
@@ -168,14 +170,14 @@ def _list_folder(path: Path) -> tuple[dict[int, Path], Naming]:
     names = sorted(p.name for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file())
     if not names:
         raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
-    naming, frames = numbered(names, _NAME)
+    naming, frames = parse_names(names, _NAME)
     return {number: path / name for number, name in zip(frames, names, strict=True)}, naming
 
 
 def _list_file(path: Path) -> tuple[dict[int, Path], Naming]:
     if not _NAME.fullmatch(path.name):
         return {0: path}, _USUAL
-    naming, frames = numbered([path.name], _NAME)
+    naming, frames = parse_names([path.name], _NAME)
     return {frames[0]: path}, naming
 
 
@@ -205,14 +207,14 @@ def _read_person(person: Any, i: int, recording: _Recording) -> _Person:
     if not isinstance(person, dict):
         raise InputError(f"person {i} is {type(person).__name__}, an object of sections was expected; export it again")
     recording.style.setdefault("keys", [_ALL_KEYS.index(key) for key in person if key in _ALL_KEYS])
-    found: _Person = {"person_id": key_of(person.get("person_id"))}
+    found: _Person = {"person_id": read_id(person.get("person_id"))}
     for key, value in person.items():
         section = _OLD_KEYS.get(key, key)
         if section not in _KEYS:
             recording.left[key] += 1
         elif section != "person_id" and value:
             width = 4 if section.endswith("3d") else 3
-            found[section] = body_of(numbers(value, f"person {i}: {key}"), f"person {i}: {key}", width)
+            found[section] = parse_body(parse_numbers(value, f"person {i}: {key}"), f"person {i}: {key}", width)
     return found
 
 
@@ -246,7 +248,7 @@ def _build_bodies(recording: _Recording, number: int, sizes: Mapping[str, int], 
                 )
                 return []
             parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
-        found.append((person["person_id"], zeros_missing(np.concatenate(parts))))
+        found.append((person["person_id"], mask_zeros(np.concatenate(parts))))
         recording.left["3D sections beside 2D ones"] += dims == 2 and any(key.endswith("3d") for key in person)
     return found
 
@@ -267,13 +269,13 @@ def _report(recording: _Recording, files: Mapping[int, Path], dims: int) -> None
 
 
 def _collect_facts(naming: Naming, frames: Sequence[int], style: Mapping[str, Any]) -> dict[str, Any]:
-    facts = naming.facts(_USUAL)
+    facts = naming.to_facts(_USUAL)
     if frames[0]:
         facts["first"] = frames[0]
     present = set(frames)
     size = frames[-1] - frames[0] + 1
     if size != len(present) and size < 100 * len(present) + 1_000_000:
-        missing = runs(t for t in range(size) if frames[0] + t not in present)
+        missing = find_runs(t for t in range(size) if frames[0] + t not in present)
         if len(missing) <= _MOST_RUNS:
             facts["missing"] = missing
         else:
@@ -294,7 +296,7 @@ def _count_sections(sequence: PoseSequence) -> dict[str, int]:
     sizes = dict.fromkeys(SECTIONS, 0)
     for name in sequence.skeleton.keypoints:
         sizes[next((s for s, prefix in SECTIONS.items() if prefix and name.startswith(prefix)), "pose")] += 1
-    if names_of(sizes) != sequence.skeleton.keypoints:
+    if name_keypoints(sizes) != sequence.skeleton.keypoints:
         raise UsageError(
             f"OpenPose files hold body25 or coco18, with face and hands, and this is {sequence.skeleton.name!r}; "
             "map it to body25 first, or save as .npz"
@@ -304,7 +306,7 @@ def _count_sections(sequence: PoseSequence) -> dict[str, int]:
 
 def _choose_naming(facts: Mapping[str, Any]) -> Naming:
     """As the files were named, if that makes file names that number frames."""
-    naming = Naming.of_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
+    naming = Naming.from_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
     name = naming.name(12)
     match = _NAME.fullmatch(name)
     try:
@@ -317,17 +319,17 @@ def _choose_naming(facts: Mapping[str, Any]) -> Naming:
 def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
     """A function from frame index to the bytes of its file."""
     keys, version, width = _choose_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
-    named = writes_ids(sequence, facts)
-    people = [id_value(key) for key in sequence.ids]
+    named = has_ids(sequence, facts)
+    people = [encode_id(key) for key in sequence.ids]
     if named and not all(isinstance(key, int) for key in people):
         report_change("OpenPose ids are numbers; people are numbered instead")
         people = list(range(sequence.people))
     if named and "person_id" not in keys:
         keys = ["person_id", *keys]
 
-    def frame(t: int) -> bytes:
+    def encode_frame(t: int) -> bytes:
         listed = []
-        for p, row in rows_of(sequence, t):
+        for p, row in encode_rows(sequence, t):
             filled: dict[str, list[Any]] = {}
             start = 0
             for section, size in sizes.items():
@@ -338,7 +340,7 @@ def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: 
         number = version if _is_version(version) else _VERSION
         return json.dumps({"version": number, "people": listed}, separators=(",", ":")).encode()
 
-    return frame
+    return encode_frame
 
 
 def _choose_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) -> list[str]:

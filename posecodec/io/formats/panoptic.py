@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, check_file, guard_reader, write_atomic, write_folder
-from posecodec.io.parsing.per_frame import together
+from posecodec.io.parsing.per_frame import stack_people
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
@@ -158,7 +158,7 @@ def _find_rate(fps_types: set[str]) -> float:
 
 
 def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
-    people = together(scene.bodies, (19, 4))
+    people = stack_people(scene.bodies, (19, 4))
     values = people.values
     values[~(values[..., 3] > 0)] = np.nan
     metadata: dict[str, Any] = {"source_format": "panoptic", "first_frame": people.first}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing import hdf5
-from posecodec.io.parsing.missing import scored, usable
+from posecodec.io.parsing.missing import fill_confidence, mask_infinite
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -41,9 +41,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. Raises UsageError if h5py is not installed, InputError if the arrays are missing or do
     not fit each other, NoRateError without fps.
     """
-    with hdf5.opened(path) as file:
-        nodes = hdf5.texts(file, "node_names")
-        names = hdf5.texts(file, "track_names") if "track_names" in file else []
+    with hdf5.open_file(path) as file:
+        nodes = hdf5.read_texts(file, "node_names")
+        names = hdf5.read_texts(file, "track_names") if "track_names" in file else []
         positions, order = _read_tracks(file, len(nodes), len(names))
         confidence = _read_scores(file, positions, order)
         skeleton = _read_skeleton(file, nodes)
@@ -68,12 +68,12 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
 
 def _read_tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Positions (T, P, K, 2), and the order of axes in the file."""
-    stored = hdf5.numbers(file, "tracks", 4)
+    stored = hdf5.read_numbers(file, "tracks", 4)
     order = _find_order(file, stored.shape, nodes, names)
     positions = stored.transpose([order.index(axis) for axis in AXES])
     if not len(positions):
         raise InputError("data set /tracks has no frames; export it again")
-    return usable(positions), order
+    return mask_infinite(positions), order
 
 
 def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def _read_stated_order(file: Any) -> tuple[str, ...] | None:
     """
     if "dims" not in file["tracks"].attrs:
         return None
-    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(hdf5.bytes_of(file))}
+    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(hdf5.read_raw(file))}
     orders = [order for order in found if sorted(order) == sorted(AXES)]
     if len(orders) != 1:
         raise InputError(f"attribute 'dims' of /tracks does not order the axes {', '.join(AXES)}; export it again")
@@ -110,18 +110,18 @@ def _read_scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> 
     if "point_scores" not in file:
         report_change("there are no point_scores; every keypoint gets the confidence 1")
         return np.ones(positions.shape[:3], np.float32)
-    stored = hdf5.numbers(file, "point_scores", 3)
+    stored = hdf5.read_numbers(file, "point_scores", 3)
     scores = stored.transpose([axes.index(axis) for axis in AXES[:3]])
     if scores.shape != positions.shape[:3]:
         raise InputError(f"data set /point_scores is {stored.shape}, which does not fit tracks; export it again")
-    return scored(positions, scores, "score")
+    return fill_confidence(positions, scores, "score")
 
 
 def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
     known = build_skeleton(nodes)
-    if known.name != "custom" or "edge_inds" not in file or not hdf5.dataset(file, "edge_inds").size:
+    if known.name != "custom" or "edge_inds" not in file or not hdf5.get_dataset(file, "edge_inds").size:
         return known
-    stored = hdf5.numbers(file, "edge_inds", 2)
+    stored = hdf5.read_numbers(file, "edge_inds", 2)
     rows = stored if stored.shape[1] == 2 else stored.T
     if rows.shape[1] != 2:
         raise InputError(f"data set /edge_inds is {stored.shape}; pairs of node numbers were expected")

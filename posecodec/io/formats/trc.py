@@ -21,9 +21,16 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.parsing.missing import report_zeros, usable
+from posecodec.io.parsing.missing import is_mostly_missing, mask_infinite, report_zeros
 from posecodec.io.parsing.rates import NO_RATE
-from posecodec.io.parsing.text_tables import decimals, lines_of, number, plain, texts, whole
+from posecodec.io.parsing.text_tables import (
+    count_decimals,
+    decode_lines,
+    format_floats,
+    format_plain,
+    parse_number,
+    parse_whole,
+)
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Bools, Floats, Ints
@@ -37,8 +44,10 @@ UNITS = {
 }  # fmt: skip
 _OURS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 """Keys whose values follow from the sequence; what others say is kept."""
-_GAPS_MAX, _TIMES_AS_MANY, _CELLS_FREE = 20, 2, 5_000_000
+_MAX_GAPS = 20
+"""Gaps in the frame numbers that metadata keep; more are not worth their bytes."""
 _MAX_NAME = 1000
+"""Characters of the first line's name that metadata keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +77,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     table = _parse(read_bytes(path))
     step, gaps = _find_steps(table.numbers)
-    points = usable(_place_points(table, step))
+    points = mask_infinite(_place_points(table, step))
     report_zeros(points)
     rate = _read_rate(table.header) if fps is None else fps
     facts = _collect_facts(table, path.name, rate, step, gaps)
@@ -104,14 +113,14 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     lines.append("")
     places = max(6, 3 + math.ceil(math.log10(rate)))
     for t in kept:
-        cells = texts(sequence.positions[t, 0])
+        cells = format_floats(sequence.positions[t, 0])
         time = f"{start + t / rate:.{places}f}".rstrip("0").rstrip(".")
         lines.append("\t".join([str(first + step * t), time, *cells]))
     write_atomic(path, ("\n".join(lines) + "\n").encode(), force)
 
 
 def _parse(data: bytes) -> _Table:
-    lines = enumerate(lines_of(data), 1)
+    lines = enumerate(decode_lines(data), 1)
     _, head = next(lines, (1, ""))
     cells = head.rstrip("\r\n").split("\t")
     if cells[0].strip() != "PathFileType":
@@ -159,7 +168,7 @@ def _read_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
 
 
 def _read_count(header: Mapping[str, str], key: str) -> int | None:
-    return whole(header[key], 3, f"{key}, a whole number,") if key in header else None
+    return parse_whole(header[key], 3, f"{key}, a whole number,") if key in header else None
 
 
 def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
@@ -172,10 +181,10 @@ def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str
             continue  # a blank line, or that of the axes
         full = _fit_cells(cells, width, place, line.endswith("\n"))
         short += len(cells) < width
-        numbers.append(whole(full[0], place, "the frame's number"))
-        times.append(number(full[1], place, "the time"))
-        places = max(places, decimals(full[1]))
-        values.extend([number(cell, place) for cell in full[2:]])
+        numbers.append(parse_whole(full[0], place, "the frame's number"))
+        times.append(parse_number(full[1], place, "the time"))
+        places = max(places, count_decimals(full[1]))
+        values.extend([parse_number(cell, place) for cell in full[2:]])
     stated = _read_count(header, "NumFrames")
     if stated not in (None, len(numbers)) or not numbers:
         raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
@@ -209,7 +218,7 @@ def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
     """(T, 1, K, 3) from the first number to the last."""
     places = (table.numbers - table.numbers[0]) // step
     count, rows, width = int(places[-1]) + 1, len(places), table.points[0].size
-    if count > _TIMES_AS_MANY * rows + _CELLS_FREE // width:
+    if is_mostly_missing(count * width, rows * width):
         raise InputError(f"frames {table.numbers[0]} to {table.numbers[-1]}, but only {rows} rows; split the recording")
     if count > rows:
         report_change(f"{count - rows} frames between the first and the last are not in it; all is missing there")
@@ -219,7 +228,7 @@ def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
 
 
 def _read_rate(header: Mapping[str, str]) -> float:
-    rate = number(header["DataRate"], 3, "DataRate, a number,")
+    rate = parse_number(header["DataRate"], 3, "DataRate, a number,")
     if not (math.isfinite(rate) and rate > 0):
         raise NoRateError(NO_RATE)
     return rate
@@ -233,7 +242,7 @@ def _report_times(table: _Table, rate: float, step: int) -> None:
     if len(wrong):
         at = wrong[0]
         report_change(
-            f"{len(wrong)} times differ from those of {plain(rate)} frames per second (the first is "
+            f"{len(wrong)} times differ from those of {format_plain(rate)} frames per second (the first is "
             f"{table.times[at]:g} s, of frame {table.numbers[at]}); the rate is followed"
         )
 
@@ -255,7 +264,7 @@ def _collect_facts(table: _Table, name: str, rate: float, step: int, gaps: list[
     for key, value, default in (("first_frame", first, 1), ("step", step, 1), ("start", start, 0.0)):
         if value != default and math.isfinite(value):
             found[key] = value
-    if len(gaps) > _GAPS_MAX:
+    if len(gaps) > _MAX_GAPS:
         report_change(f"{len(gaps)} gaps in the frame numbers are too many to keep; writing fills them with empty rows")
     elif gaps:
         found["gaps"] = gaps
@@ -264,7 +273,7 @@ def _collect_facts(table: _Table, name: str, rate: float, step: int, gaps: list[
 
 def _describe_original(rate: float, first: int, frames: int) -> dict[str, str]:
     """What the header says of the original data where nothing else is known."""
-    same = plain(rate)
+    same = format_plain(rate)
     return {"CameraRate": same, "OrigDataRate": same, "OrigDataStartFrame": str(first), "OrigNumFrames": str(frames)}
 
 
@@ -308,7 +317,7 @@ def _choose_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, s
     gaps = facts.get("gaps")
     gone: set[int] = set()
     there: Bools = np.any(sequence.valid, axis=(1, 2))
-    for gap in gaps[:_GAPS_MAX] if isinstance(gaps, list) else []:
+    for gap in gaps[:_MAX_GAPS] if isinstance(gaps, list) else []:
         if isinstance(gap, list) and len(gap) == 2 and all(type(n) is int for n in gap):
             inside = range(max(gap[0] - first, 1), min(gap[1] - first, sequence.frames - 2) + 1)
             gone.update(t for t in inside if not there[t] and step == 1)
@@ -321,7 +330,7 @@ def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int,
     extra = facts.get("header")
     extra = extra if isinstance(extra, dict) else {}
     values = {
-        "DataRate": plain(rate),
+        "DataRate": format_plain(rate),
         "NumFrames": str(rows),
         "NumMarkers": str(len(sequence.skeleton)),
         "Units": sequence.unit,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import read_bytes
-from posecodec.io.parsing.per_frame import Frames, parse_json, together
+from posecodec.io.parsing.per_frame import Frames, parse_json, stack_people
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -33,7 +33,7 @@ _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
 _MOST_NUMBER = 10**15
 
 
-def sequence_of(
+def build_sequence(
     listed: Listed,
     skeleton: Skeleton,
     dims: int,
@@ -54,11 +54,11 @@ def sequence_of(
     """
     frames, tracked = _identify_bodies(listed)
     _check_memory(frames, len(skeleton) * (dims + 1), size)
-    people = together(frames, (len(skeleton), dims + 1))
+    people = stack_people(frames, (len(skeleton), dims + 1))
     positions, confidence = _clean_values(people.values, most)
     known = {
         **facts,
-        **({"tracked": True} if tracked and not _is_telling(~np.isnan(positions[..., 0]), people.ids) else {}),
+        **({"tracked": True} if tracked and not _has_telling_ids(~np.isnan(positions[..., 0]), people.ids) else {}),
     }
     sequence = PoseSequence(
         positions,
@@ -82,21 +82,21 @@ def load_json(path: Path) -> tuple[Any, int]:
     return parse_json(data), len(data)
 
 
-def key_of(value: Any) -> str | None:
+def read_id(value: Any) -> str | None:
     """The id that a JSON value states: a number of 0 or more, a text, or one of these in a list; None if it does not.
 
-    >>> key_of([3]), key_of(2.0), key_of(-1), key_of(None)
+    >>> read_id([3]), read_id(2.0), read_id(-1), read_id(None)
     ('3', '2', None, None)
     """
     if isinstance(value, list):
-        return key_of(value[0]) if len(value) == 1 and not isinstance(value[0], list) else None
+        return read_id(value[0]) if len(value) == 1 and not isinstance(value[0], list) else None
     if isinstance(value, str):
-        return unicode_text(value) or None
-    number = whole(value)
+        return check_unicode(value) or None
+    number = read_whole(value)
     return None if number is None or number < 0 else str(number)
 
 
-def unicode_text(text: str) -> str:
+def check_unicode(text: str) -> str:
     """The text itself. Raises InputError if it holds half a surrogate pair, which JSON can say and no file can hold."""
     try:
         text.encode()
@@ -105,49 +105,49 @@ def unicode_text(text: str) -> str:
     return text
 
 
-def whole(value: Any) -> int | None:
+def read_whole(value: Any) -> int | None:
     """The integer that a JSON number is (3 or 3.0, within 15 digits), else None."""
     if type(value) not in (int, float) or not abs(value) < _MOST_NUMBER or value != int(value):
         return None
     return int(value)
 
 
-def id_value(key: str) -> int | str:
+def encode_id(key: str) -> int | str:
     """An id as JSON: a number where it is one, else text."""
     number = int(key) if key.isascii() and key.isdecimal() and len(key) < 15 else -1
     return number if str(number) == key else key
 
 
-def writes_ids(sequence: PoseSequence, facts: Mapping[str, Any]) -> bool:
+def has_ids(sequence: PoseSequence, facts: Mapping[str, Any]) -> bool:
     """Whether to write ids: where they say more than list order does, or the file had them."""
-    return facts.get("tracked") is True or _is_telling(sequence.valid, sequence.ids)
+    return facts.get("tracked") is True or _has_telling_ids(sequence.valid, sequence.ids)
 
 
-def _is_telling(valid: Bools, ids: Sequence[str]) -> bool:
+def _has_telling_ids(valid: Bools, ids: Sequence[str]) -> bool:
     """Whether ids say more than the list order of those seen in each frame."""
     seen = np.asarray(valid.any(axis=2))
     gaps = bool((~seen[:, :-1] & seen[:, 1:]).any())
     return gaps or tuple(ids) != tuple(str(p) for p in range(len(ids)))
 
 
-def facts_of(sequence: PoseSequence, name: str) -> Mapping[str, Any]:
+def read_facts(sequence: PoseSequence, name: str) -> Mapping[str, Any]:
     """What metadata keeps for the writer of a format; whether it makes sense is for the writer to check."""
     facts = sequence.metadata.get(name)
     return facts if isinstance(facts, dict) else {}
 
 
-def number_fact(facts: Mapping[str, Any], key: str, otherwise: int) -> int:
+def read_number(facts: Mapping[str, Any], key: str, otherwise: int) -> int:
     """A frame number among the facts."""
     value = facts.get(key)
     return value if type(value) is int and 0 <= value < _MOST_NUMBER else otherwise
 
 
-def short(values: NDArray[np.floating[Any]]) -> list[float]:
+def shorten_floats(values: NDArray[np.floating[Any]]) -> list[float]:
     """Numbers, each the shortest that is the same float32 (or float64)."""
     return [float(str(value)) for value in values.ravel()]
 
 
-def rows_of(sequence: PoseSequence, frame: int) -> Iterator[tuple[int, list[float]]]:
+def encode_rows(sequence: PoseSequence, frame: int) -> Iterator[tuple[int, list[float]]]:
     """(person, K * (D + 1) numbers) of those seen in a frame; zeros for missing keypoints."""
     for person in np.flatnonzero(sequence.valid[frame].any(axis=1)):
         points, weights = sequence.positions[frame, person], sequence.confidence[frame, person]
@@ -155,16 +155,16 @@ def rows_of(sequence: PoseSequence, frame: int) -> Iterator[tuple[int, list[floa
         values[np.isnan(values[:, 0])] = 0
         if points.dtype == np.float64:
             values[:, -1] = [float(str(weight)) for weight in weights]
-        yield int(person), short(values)
+        yield int(person), shorten_floats(values)
 
 
-def zeros_missing(body: Body) -> Body:
+def mask_zeros(body: Body) -> Body:
     """The body with NaN positions where all numbers of a keypoint are 0, by which many formats say missing. In place."""
     body[~body.any(axis=1), :-1] = np.nan
     return body
 
 
-def body_of(values: NDArray[Any], what: str, width: int = 3) -> Body:
+def parse_body(values: NDArray[Any], what: str, width: int = 3) -> Body:
     """Flat numbers as (K, width) float32. Raises InputError if they are not a multiple."""
     if not len(values) or len(values) % width:
         raise InputError(f"{what} has {len(values)} numbers; {width} for each keypoint were expected, export it again")
@@ -192,10 +192,10 @@ def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,))
     report_change(f"{title} files have no room for {' and '.join(left)}")
 
 
-def runs(numbers: Iterable[int]) -> list[list[int]]:
+def find_runs(numbers: Iterable[int]) -> list[list[int]]:
     """Increasing numbers as [first, last] runs.
 
-    >>> runs([1, 2, 3, 7])
+    >>> find_runs([1, 2, 3, 7])
     [[1, 3], [7, 7]]
     """
     found: list[list[int]] = []
@@ -207,7 +207,7 @@ def runs(numbers: Iterable[int]) -> list[list[int]]:
     return found
 
 
-def from_runs(value: Any, frames: int) -> set[int]:
+def expand_runs(value: Any, frames: int) -> set[int]:
     """The numbers below `frames` in [first, last] runs; nothing of what is no such list."""
     found: set[int] = set()
     for run in value if isinstance(value, list) else []:
@@ -231,29 +231,29 @@ class Naming:
     def name(self, number: int) -> str:
         return f"{self.prefix}{number:0{self.digits}d}{self.suffix}"
 
-    def facts(self, usual: Naming) -> dict[str, Any]:
+    def to_facts(self, usual: Naming) -> dict[str, Any]:
         """What differs from the usual naming."""
         return {key: value for key, value in asdict(self).items() if value != getattr(usual, key)}
 
     @staticmethod
-    def of_facts(facts: Mapping[str, Any], usual: Naming) -> Naming:
+    def from_facts(facts: Mapping[str, Any], usual: Naming) -> Naming:
         """The naming of facts, the usual one where they do not say or make no sense."""
         prefix, digits, suffix = (facts.get(key, getattr(usual, key)) for key in ("prefix", "digits", "suffix"))
         sound = isinstance(prefix, str) and isinstance(suffix, str) and type(digits) is int and 1 <= digits <= 15
         return Naming(prefix, digits, suffix) if sound else usual
 
 
-def numbered(names: Sequence[str], pattern: re.Pattern[str] = _NUMBERED) -> tuple[Naming, list[int]]:
+def parse_names(names: Sequence[str], pattern: re.Pattern[str] = _NUMBERED) -> tuple[Naming, list[int]]:
     """How file names number frames, and the numbers in their order.
 
     pattern: groups prefix, digits, suffix. Raises InputError if a name has no number or they are named differently.
 
-    >>> numbered(["a_08.jpg", "a_10.jpg"])
+    >>> parse_names(["a_08.jpg", "a_10.jpg"])
     (Naming(prefix='a_', digits=2, suffix='.jpg'), [8, 10])
     """
     parts: list[tuple[str, str, str]] = []
     for name in names:
-        match = pattern.fullmatch(unicode_text(name))
+        match = pattern.fullmatch(check_unicode(name))
         if match is None:
             raise InputError(f"{name!r} does not number a frame; names such as frame_0012 were expected, rename it")
         parts.append((match[1], match[2], match[3] or ""))
@@ -268,7 +268,7 @@ def numbered(names: Sequence[str], pattern: re.Pattern[str] = _NUMBERED) -> tupl
     return naming, numbers
 
 
-def implied(count: int, *names: str) -> Skeleton:
+def assume_skeleton(count: int, *names: str) -> Skeleton:
     """The built-in skeleton among `names` that has so many keypoints, else keypoints without names."""
     known = (BUILT_IN[name] for name in names)
     return next((s for s in known if len(s) == count), None) or Skeleton("custom", tuple(str(k) for k in range(count)))

@@ -34,7 +34,7 @@ _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_file(path: Path) -> Iterator[Any]:
     """An HDF5 file, open for reading (an `h5py.File`).
 
     Raises UsageError if h5py is not installed, InputError if the file is missing, no HDF5, or cannot be opened.
@@ -63,18 +63,18 @@ def is_hdf5(path: Path) -> bool:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
 
 
-def group(parent: Any, name: str) -> Any:
+def get_group(parent: Any, name: str) -> Any:
     """A group in a file or group. Raises InputError if there is none."""
     import h5py
 
-    return _member(parent, name, h5py.Group, "group")
+    return _get_member(parent, name, h5py.Group, "group")
 
 
-def dataset(parent: Any, name: str) -> Any:
+def get_dataset(parent: Any, name: str) -> Any:
     """A data set whose size has been checked. Raises InputError if there is none or it is larger than can be."""
     import h5py
 
-    found = _member(parent, name, h5py.Dataset, "data set")
+    found = _get_member(parent, name, h5py.Dataset, "data set")
     if found.external or found.is_virtual:
         raise InputError(f"data set {found.name} keeps its data in other files, which is not read; export it again")
     if found.shape is None:
@@ -83,9 +83,9 @@ def dataset(parent: Any, name: str) -> Any:
     return found
 
 
-def numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
+def read_numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
     """A data set of numbers with so many dimensions. Raises InputError where it is something else."""
-    found = dataset(parent, name)
+    found = get_dataset(parent, name)
     if found.dtype.kind not in "iuf" or found.ndim != dims:
         raise InputError(
             f"data set {found.name} is {found.dtype} {found.shape}; numbers in {dims} dimensions were expected"
@@ -93,19 +93,19 @@ def numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
     return _read(found)
 
 
-def texts(parent: Any, name: str) -> list[str]:
+def read_texts(parent: Any, name: str) -> list[str]:
     """A list of names, stored as text of fixed or of variable length. Raises InputError where it is something else."""
-    found = dataset(parent, name)
+    found = get_dataset(parent, name)
     if found.shape == (0,):
         return []
     if found.ndim != 1 or found.dtype.kind not in "SO" or found.shape[0] > _MAX_NAMES:
         raise InputError(f"data set {found.name} is {found.dtype} {found.shape}; a list of names was expected")
     if found.dtype.kind == "S":
-        return [text(value, found.name) for value in _read(found)]
-    return [text(value, found.name) for value in _heap_texts(found)]
+        return [decode_text(value, found.name) for value in _read(found)]
+    return [decode_text(value, found.name) for value in _read_heap_texts(found)]
 
 
-def attribute(owner: Any, name: str) -> Any:
+def read_attribute(owner: Any, name: str) -> Any:
     """The value of an attribute, None where there is none. Raises InputError if it is larger than its file.
 
     Text of variable length is refused.
@@ -118,12 +118,12 @@ def attribute(owner: Any, name: str) -> Any:
     return owner.attrs[name]
 
 
-def bytes_of(file: Any) -> bytes:
+def read_raw(file: Any) -> bytes:
     """The file as it is on disk."""
     return Path(file.filename).read_bytes()
 
 
-def text(value: Any, where: str) -> str:
+def decode_text(value: Any, where: str) -> str:
     """Text from the bytes or text of an HDF5 file. Raises InputError where it is none, or no name of sensible length."""
     if isinstance(value, bytes):
         try:
@@ -135,7 +135,7 @@ def text(value: Any, where: str) -> str:
     return str(value)
 
 
-def _heap_texts(found: Any) -> list[bytes]:
+def _read_heap_texts(found: Any) -> list[bytes]:
     """The texts of a data set (n,) of variable-length text (an `h5py.Dataset`), as bytes.
 
     Raises InputError if it is chunked, or points at what is not there.
@@ -151,7 +151,7 @@ def _heap_texts(found: Any) -> list[bytes]:
         stream.seek(offset)
         for length, address, index in np.frombuffer(stream.read(count * _RECORD.itemsize), _RECORD).tolist():
             if address not in heaps:
-                heaps[address] = _heap(stream, address, left, found.name)
+                heaps[address] = _read_heap(stream, address, left, found.name)
                 left -= sum(map(len, heaps[address].values()))
             content = heaps[address].get(index, b"")
             if len(content) < length:
@@ -160,7 +160,7 @@ def _heap_texts(found: Any) -> list[bytes]:
     return texts
 
 
-def _heap(stream: BinaryIO, address: int, left: int, name: str) -> dict[int, bytes]:
+def _read_heap(stream: BinaryIO, address: int, left: int, name: str) -> dict[int, bytes]:
     """Objects by index. left: how many bytes the file can hold that were not read yet, as collections never overlap."""
     if address >> 62:
         return {}
@@ -181,7 +181,7 @@ def _heap(stream: BinaryIO, address: int, left: int, name: str) -> dict[int, byt
     return objects
 
 
-def _member(parent: Any, name: str, kind: type, what: str) -> Any:
+def _get_member(parent: Any, name: str, kind: type, what: str) -> Any:
     import h5py
 
     here = f"{parent.name.rstrip('/')}/{name}"
@@ -196,7 +196,7 @@ def _member(parent: Any, name: str, kind: type, what: str) -> Any:
 
 def _limit(file: Any) -> int:
     """How many bytes a data set may have, so that what is made of it stays within 10 times the file + 200 MB."""
-    size = file.id.get_filesize()
+    size = int(file.id.get_filesize())
     return min(_MAX_RATIO * size, _TIMES * size + _SPARE)
 
 

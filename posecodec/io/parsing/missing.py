@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 from posecodec.errors import report_change
 from posecodec.pose.sequence import FLOAT32_MAX
 
+_CELLS_PER_VALUE = 2
+"""Honest recordings have a row for at least every second frame and person."""
+_CELLS_FREE = 5_000_000
+"""Cells that any table may ask for: 20 MB of float32, however few rows it has."""
 
-def usable(points: NDArray[Any]) -> NDArray[Any]:
+
+def mask_infinite(points: NDArray[Any]) -> NDArray[Any]:
     """(..., D) numbers with NaN in place of infinite coordinates; reports those, and keypoints with only some coordinates.
 
     Returns `points` itself where nothing had to change.
@@ -30,7 +35,7 @@ def usable(points: NDArray[Any]) -> NDArray[Any]:
     return points
 
 
-def scored(points: NDArray[Any], scores: NDArray[Any], what: str) -> NDArray[np.float32]:
+def fill_confidence(points: NDArray[Any], scores: NDArray[Any], what: str) -> NDArray[np.float32]:
     """Confidences (...) of points (..., D): the scores, 1 where a point has none, 0 where it is missing.
 
     what: names the scores in reports.
@@ -50,3 +55,8 @@ def report_zeros(points: NDArray[Any]) -> None:
     count = int(np.count_nonzero((points == 0).all(axis=-1)))
     if count:
         report_change(f"{count} points are exactly 0, 0, 0 and may be missing: pass --zeros-missing if they are")
+
+
+def is_mostly_missing(cells: int, found: int) -> bool:
+    """Whether an array of so many cells is out of all proportion to the values found for it: its frame numbers are wrong."""
+    return cells > _CELLS_PER_VALUE * found + _CELLS_FREE

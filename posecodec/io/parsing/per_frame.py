@@ -30,7 +30,7 @@ class People:
     first: int
 
 
-def together(frames: Frames, width: tuple[int, int]) -> People:
+def stack_people(frames: Frames, width: tuple[int, int]) -> People:
     """The bodies of all frames, from the first number to the last; numbers that are not there are all missing.
 
     frames: number -> id -> (K, C); an id without bodies in a frame is missing there. width: K and C.
@@ -65,7 +65,7 @@ def parse_json(data: bytes, what: str = "the file") -> Any:
         raise InputError(f"{what} is nested too deeply to be a pose file; export it again") from error
 
 
-def numbers(value: Any, what: str) -> Floats:
+def parse_numbers(value: Any, what: str) -> Floats:
     """A list of numbers (null: NaN) as a flat array. Raises InputError where it is something else."""
     if not isinstance(value, list):
         raise InputError(f"{what} is {type(value).__name__}, a list of numbers was expected; export it again")

@@ -6,7 +6,7 @@ Knows no format.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,12 @@ USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60,
 """Frames per second of film, video and motion capture."""
 
 
-def regular_rate(times: Floats, steps: NDArray[Any], places: int) -> float | None:
+def find_regular_rate(times: Floats, steps: NDArray[Any], places: int) -> float | None:
     """Frames per second of times in seconds printed to `places` digits, of frames numbered by `steps`; None if irregular.
 
     The usual rate that these times could be rounded from, whole ones before 29.97 and such; else the shortest decimal.
 
-    >>> regular_rate(np.array([0.0, 0.033, 0.067, 0.1]), np.arange(4), 3)
+    >>> find_regular_rate(np.array([0.0, 0.033, 0.067, 0.1]), np.arange(4), 3)
     30.0
     """
     count, span = float(steps[-1] - steps[0]), float(times[-1] - times[0])
@@ -34,14 +34,8 @@ def regular_rate(times: Floats, steps: NDArray[Any], places: int) -> float | Non
     slack = 1.001 * 10.0**-places + 1e-9 * max(abs(float(times[0])), abs(float(times[-1])))
     usual = sorted(map(float, USUAL_RATES), key=lambda r: (r != int(r), abs(r - count / span)))
     shortest = (float(f"{count / span:.{digits}g}") for digits in range(1, MAX_DIGITS + 1))
-    return next((r for r in _all(usual, shortest) if _off(times, steps, r) <= min(slack, 0.25 / r)), None)
-
-
-def _all(*parts: Iterable[float]) -> Iterator[float]:
-    for part in parts:
-        yield from part
-
-
-def _off(times: Floats, steps: NDArray[Any], rate: float) -> float:
-    """The most that any time differs from what the rate says."""
-    return float(np.abs(times - times[0] - (steps - steps[0]) / rate).max())
+    for rate in chain(usual, shortest):
+        off = np.abs(times - times[0] - (steps - steps[0]) / rate)
+        if off.max() <= min(slack, 0.25 / rate):
+            return rate
+    return None

@@ -82,11 +82,11 @@ class _Machine:
             if step >= _MAX_STEPS:
                 raise InputError(f"{self.what} takes more than {_MAX_STEPS} steps; it is no pose data")
             if opcode.name == "STOP":
-                return self._result()
+                return self._take_result()
             self._step(opcode.name, argument, at or 0)
         raise InputError(f"{self.what} ends early; the file is cut short")
 
-    def _result(self) -> Any:
+    def _take_result(self) -> Any:
         if len(self.stack) != 1 or self.stack[0] is _MARK or isinstance(self.stack[0], (_Name, _Unbuilt)):
             raise ValueError("it does not end in one value")
         return self.stack[0]
@@ -101,7 +101,7 @@ class _Machine:
         elif name not in ("PROTO", "FRAME"):
             raise InputError(f"{self.what} has the step {name} at byte {at}, which plain data do not need; refused")
 
-    def _above_mark(self) -> list[Any]:
+    def _pop_to_mark(self) -> list[Any]:
         at = len(self.stack) - 1
         while self.stack[at] is not _MARK:
             at -= 1
@@ -111,7 +111,7 @@ class _Machine:
         del self.stack[at:]
         return items
 
-    def _last(self, count: int) -> list[Any]:
+    def _pop(self, count: int) -> list[Any]:
         if len(self.stack) < count:
             raise ValueError("the stack is empty")
         items = self.stack[len(self.stack) - count :]
@@ -141,27 +141,27 @@ class _Machine:
         self.stack.append(_Name(_CALLS[text]))
 
     def stack_name(self) -> None:
-        module, name = self._last(2)
+        module, name = self._pop(2)
         self.name(f"{module} {name}")
 
     def reduce(self) -> None:
-        name, arguments = self._last(2)
+        name, arguments = self._pop(2)
         if not isinstance(name, _Name) or type(arguments) is not tuple or name.call not in _REDUCE:
             raise TypeError("a call of something that is no function")
-        self._spend(arguments)
+        self._charge(arguments)
         self.stack.append(_REDUCE[name.call](*arguments))
 
     def build(self) -> None:
         """The finished value takes the place of the announced one, on the stack and in the memo."""
-        unbuilt, state = self._last(2)
+        unbuilt, state = self._pop(2)
         if not isinstance(unbuilt, _Unbuilt) or type(state) is not tuple:
             raise TypeError(f"a state for a {type(unbuilt).__name__}")
-        self._spend(state)
+        self._charge(state)
         value = _build_array(*state[-4:]) if unbuilt.text is None else _build_dtype(unbuilt.text, *state[1:5])
         self.stack.append(value)
         self.memo.update(dict.fromkeys(unbuilt.slots, value))
 
-    def _spend(self, arguments: tuple[Any, ...]) -> None:
+    def _charge(self, arguments: tuple[Any, ...]) -> None:
         """Text and bytes may be used as often as honest pickles use them, not copied at will from the memo."""
         self.budget -= sum(len(item) for item in arguments if isinstance(item, (str, bytes)))
         if self.budget < 0:
@@ -261,20 +261,20 @@ _REDUCE: dict[str, Callable[..., Any]] = {
 }
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": lambda m, _: m.stack.append(_MARK),
-    "POP": lambda m, _: m._last(1).clear(),
+    "POP": lambda m, _: m._pop(1).clear(),
     "EMPTY_LIST": lambda m, _: m.stack.append([]),
     "EMPTY_DICT": lambda m, _: m.stack.append({}),
     "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
-    "LIST": lambda m, _: m.stack.append(m._above_mark()),
-    "DICT": lambda m, _: m.stack.append(_build_dict(m._above_mark())),
-    "TUPLE": lambda m, _: m.stack.append(tuple(m._above_mark())),
-    "TUPLE1": lambda m, _: m.stack.append(tuple(m._last(1))),
-    "TUPLE2": lambda m, _: m.stack.append(tuple(m._last(2))),
-    "TUPLE3": lambda m, _: m.stack.append(tuple(m._last(3))),
-    "APPEND": lambda m, _: m.append(m._last(1)),
-    "APPENDS": lambda m, _: m.append(m._above_mark()),
-    "SETITEM": lambda m, _: m.set_items(m._last(2)),
-    "SETITEMS": lambda m, _: m.set_items(m._above_mark()),
+    "LIST": lambda m, _: m.stack.append(m._pop_to_mark()),
+    "DICT": lambda m, _: m.stack.append(_build_dict(m._pop_to_mark())),
+    "TUPLE": lambda m, _: m.stack.append(tuple(m._pop_to_mark())),
+    "TUPLE1": lambda m, _: m.stack.append(tuple(m._pop(1))),
+    "TUPLE2": lambda m, _: m.stack.append(tuple(m._pop(2))),
+    "TUPLE3": lambda m, _: m.stack.append(tuple(m._pop(3))),
+    "APPEND": lambda m, _: m.append(m._pop(1)),
+    "APPENDS": lambda m, _: m.append(m._pop_to_mark()),
+    "SETITEM": lambda m, _: m.set_items(m._pop(2)),
+    "SETITEMS": lambda m, _: m.set_items(m._pop_to_mark()),
     "PUT": lambda m, index: m.put(index),
     "BINPUT": lambda m, index: m.put(index),
     "LONG_BINPUT": lambda m, index: m.put(index),

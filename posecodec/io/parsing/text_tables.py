@@ -17,7 +17,7 @@ MAX_DIGITS = 17
 """Decimals that tell any float64 from every other."""
 
 
-def lines_of(data: bytes) -> Iterator[str]:
+def decode_lines(data: bytes) -> Iterator[str]:
     """The lines of a text, with their ends. Raises InputError where it is not UTF-8 (or UTF-16 with its mark)."""
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = io.TextIOWrapper(io.BytesIO(data), encoding, newline=None)
@@ -30,7 +30,7 @@ def lines_of(data: bytes) -> Iterator[str]:
         raise InputError(f"no UTF-8 text after line {number} ({error}); save it as UTF-8") from error
 
 
-def number(cell: str, line: int, what: str = "a number") -> float:
+def parse_number(cell: str, line: int, what: str = "a number") -> float:
     """The number in a cell, NaN if it is empty. Raises InputError that names the line."""
     try:
         return float(cell if "_" not in cell else "?")
@@ -40,26 +40,26 @@ def number(cell: str, line: int, what: str = "a number") -> float:
     raise InputError(f"line {line} holds {cell!r:.40} where {what} was expected; correct the cell or empty it")
 
 
-def whole(cell: str, line: int, what: str) -> int:
+def parse_whole(cell: str, line: int, what: str) -> int:
     """The whole number in a cell, which may be printed as 5.0. Raises InputError that names the line."""
-    value = number(cell, line, what)
+    value = parse_number(cell, line, what)
     if not (abs(value) < 1 << 53 and value == int(value)):
         raise InputError(f"line {line} holds {cell!r:.40} where {what} was expected; correct the cell")
     return int(value)
 
 
-def decimals(cell: str) -> int:
+def count_decimals(cell: str) -> int:
     """Digits behind the point, as many as there would be without an exponent."""
     mantissa, _, exponent = cell.strip().lower().partition("e")
     places = len(mantissa.partition(".")[2])
     return min(max(places - int(exponent), 0), MAX_DIGITS) if exponent.lstrip("+-").isdecimal() else places
 
 
-def texts(values: NDArray[Any]) -> list[str]:
+def format_floats(values: NDArray[Any]) -> list[str]:
     """The shortest decimals that give back the same float32 or float64; empty where NaN."""
     return ["" if v != v else str(v) for v in values.ravel()]
 
 
-def plain(value: float) -> str:
+def format_plain(value: float) -> str:
     """A number as people write it: 60 rather than 60.0."""
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
