@@ -20,7 +20,7 @@ from posecodec.bench.data import Take, load_split
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.codec import TOKEN_LEVELS
-from posecodec.coders.windows.bitplanes import index_of
+from posecodec.coders.windows.bitplanes import qp_of_levels
 
 GOALS: tuple[dict[str, float], ...] = ({}, {"mean_error": 40.0}, {"mean_error": 60.0}, {"mean_error": 90.0})
 
@@ -32,7 +32,7 @@ def error_of(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
 
 def tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float, coarsest: int) -> int | None:
     """Bytes of the coarsest tokens, by fine steps, that are no farther off; None where none are."""
-    for index in range(coarsest, index_of(12), -1):
+    for index in range(coarsest, qp_of_levels(12), -1):
         data = codec.encode_tokens(take.sequence(), index).data
         if error_of(codec, data, take) <= error:
             return len(data)
@@ -58,7 +58,7 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
             sizes[0] += len(alone.data)
             allowed = goal.get("mean_error") or error_of(plain, alone.data, take)
             assert error_of(codec, ours.data, take) <= allowed * (1 + 1e-6)
-            by_tokens = tokens_alone(codec, take, allowed, index_of(5 if goal else 9))
+            by_tokens = tokens_alone(codec, take, allowed, qp_of_levels(5 if goal else 9))
             sizes[1] += by_tokens or 0
             worse += by_tokens is not None and by_tokens + (PROMISE_BYTES if goal else 0) < len(ours.data)
             worse += len(ours.data) > len(alone.data)

@@ -18,7 +18,7 @@ import posecodec
 from posecodec import zoo
 from posecodec.bench.data import Take, load_split
 from posecodec.coders.tokens.grid import LONGEST
-from posecodec.coders.windows.tokenizer import tensors_of
+from posecodec.coders.windows.weights import pack_tables
 from posecodec.train.latents import fit
 from posecodec.train.weights import Source, TokenTraining, settings_of
 
@@ -73,7 +73,7 @@ def main(config: Path, data: Path, seeds: str, windows: int, steps: int, model: 
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"seed{seed}"
-            zoo.write_weights(path, tensors_of(tables), settings_of(chosen, source.skeleton), {})
+            zoo.write_weights(path, pack_tables(tables), settings_of(chosen, source.skeleton), {})
             rows.append(bits_at(posecodec.PoseCodec.from_pretrained(path.with_suffix(".safetensors")), takes))
         click.echo(
             f"seed {seed}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True))

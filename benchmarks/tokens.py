@@ -25,8 +25,8 @@ import posecodec
 from posecodec.analysis.motion_quality import judge
 from posecodec.bench.data import load_split
 from posecodec.bitstream import container
-from posecodec.coders.windows.bitplanes import index_of
-from posecodec.coders.windows.frequency_bands import spans
+from posecodec.coders.windows.bitplanes import qp_of_levels
+from posecodec.coders.windows.frequency_bands import list_spans
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.train.cameras import load_cameras, project
 from posecodec.train.data import load_clips
@@ -77,7 +77,7 @@ def measure(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> dict[s
         payload += sum(len(chunk.base) for chunk in container.read(encoded.data)[1])
         frames += len(take.points)
         pairs.append((take.points, decoded.positions[:, 0]))
-        joins.append([start for start, _ in spans(encoded.tokens[0].lengths)[1:]])
+        joins.append([start for start, _ in list_spans(encoded.tokens[0].lengths)[1:]])
     digits = [[grid.indices[..., q] for grid in grids] for q in range(levels)]
     count = sum(plane.size for level in digits for plane in level)
     packed = count * math.ceil(math.log2(grids[0].codes))
@@ -133,7 +133,7 @@ def nested(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> list[di
                 sums[kept - 1] += np.linalg.norm(made - truth, axis=-1).sum()
             count += truth.shape[0] * truth.shape[1]
     for kept in range(1, levels + 1):
-        rows.append({"levels": kept, "index": index_of(kept), "mpjpe": sums[kept - 1] / count})
+        rows.append({"levels": kept, "index": qp_of_levels(kept), "mpjpe": sums[kept - 1] / count})
     return rows
 
 

@@ -28,11 +28,11 @@ from posecodec.coders.body_parts import Parts
 from posecodec.coders.chunk import Job, Made
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.coders.transform.block_coder import TooFineError
-from posecodec.coders.transform.stream import FIRST_INDEX, LAST_INDEX
-from posecodec.coders.transform.weights import built_in
+from posecodec.coders.transform.stream import FIRST_QP, LAST_QP
+from posecodec.coders.transform.weights import load_built_in
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import index_of
-from posecodec.coders.windows.stream import Latents
+from posecodec.coders.windows.bitplanes import qp_of_levels
+from posecodec.coders.windows.stream import QuantizedMotion
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.io.filesystem import read_file, write_atomic
@@ -51,7 +51,7 @@ TOKENS_FROM, REFINED_FROM = 84, 140
 """Finer steps than these never take fewer bytes with tokens, or with refined tokens (benchmarks/LOG.md)."""
 TOKEN_LEVELS = (6, 7)
 """Levels that are tried below a refinement."""
-LATENT_FIRST, LATENT_LAST = index_of(12), index_of(3)
+LATENT_FIRST, LATENT_LAST = qp_of_levels(12), qp_of_levels(3)
 """Steps of tokens that are tried."""
 SLOPE, AROUND, HOPELESS, MOST_GAIN = 0.03, 5, 1.1, 1.04
 """Log of the error by step; steps tried around; how much larger tokens may be at first; what the network gains."""
@@ -92,7 +92,7 @@ class PoseCodec:
 
     def __init__(self, weights: Weights | None = None, device: str = "cpu") -> None:
         self.weights, self.device = weights, device
-        self.transform_weights, self.tables = built_in()
+        self.transform_weights, self.tables = load_built_in()
 
     @staticmethod
     def from_pretrained(name: str | Path | None, device: str = "cpu") -> PoseCodec:
@@ -150,7 +150,7 @@ class PoseCodec:
     def _encode_tokens(self, sequence: PoseSequence, jobs: list[Job], levels: int) -> Encoded:
         """Tokens of so many levels, and nothing else."""
         self._check_tokens(sequence)
-        index = index_of(self.tokenizer.checked_levels(levels))
+        index = qp_of_levels(self.tokenizer.checked_levels(levels))
         return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index)[0]) for job in jobs], None)
 
     def encode_tokens(self, sequence: PoseSequence, index: int, longest: int = LONGEST) -> Encoded:
@@ -162,7 +162,7 @@ class PoseCodec:
         jobs = self._jobs(sequence, Goal())
         return self._pack(sequence, jobs, [Chunk(self._tokens_at(job, index, longest)[0]) for job in jobs], None)
 
-    def _tokens_at(self, job: Job, index: int, longest: int = LONGEST) -> tuple[bytes, Latents]:
+    def _tokens_at(self, job: Job, index: int, longest: int = LONGEST) -> tuple[bytes, QuantizedMotion]:
         """A chunk's bytes and integers as tokens at the step of an index."""
         assert job.body is not None
         return self.tokenizer.encode(job.body, job.presence, job.up, job.unit, index, longest)
@@ -172,7 +172,7 @@ class PoseCodec:
         made, worst = [], 0.0
         for job in jobs:
             index = cheapest(
-                partial(self._bounded_size, job, bound), job.index_of(bound / 2.5, self.tables), FIRST_INDEX, LAST_INDEX
+                partial(self._bounded_size, job, bound), job.index_of(bound / 2.5, self.tables), FIRST_QP, LAST_QP
             )
             found = [chunks.transformed(job, index, self.tables, bound), *self._parts_within(job, index, bound)]
             chunk = min(found, key=lambda one: (one.worst > bound, len(one.data)))
@@ -339,7 +339,7 @@ class PoseCodec:
         """
 
         @cache
-        def made(step: int) -> tuple[bytes, Latents, float]:
+        def made(step: int) -> tuple[bytes, QuantizedMotion, float]:
             data, latents = self._tokens_at(job, step)
             return data, latents, self._error_of(job, latents, network=False)
 
@@ -359,7 +359,7 @@ class PoseCodec:
                 return Chunk(data), error
         return None
 
-    def _error_of(self, job: Job, latents: Latents, network: bool = True) -> float:
+    def _error_of(self, job: Job, latents: QuantizedMotion, network: bool = True) -> float:
         """Summed distance of a chunk's keypoints from what tokens decode to, with or without the network."""
         body = self.tokenizer.decode(latents, job.up, network).astype(np.float64)
         return float(
@@ -371,7 +371,7 @@ class PoseCodec:
 
     def _refined(self, job: Job, index: int, allowed: float, levels: int) -> tuple[Chunk, float] | None:
         """Tokens, and the transform of what they miss; None where its summed error is not allowed."""
-        data, latents = self._tokens_at(job, index_of(levels))
+        data, latents = self._tokens_at(job, qp_of_levels(levels))
         guide = self.tokenizer.decode(latents, job.up).astype(np.float64)
         made = chunks.transformed(job, index, self.tables, guide=guide)
         return (Chunk(data, made.data), made.total) if made.total <= allowed else None

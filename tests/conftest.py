@@ -8,8 +8,8 @@ import torch
 
 from posecodec import zoo
 from posecodec.codec import PoseCodec
-from posecodec.coders.windows.stream import Tables
-from posecodec.coders.windows.tokenizer import MOST_LEVELS, tensors_of
+from posecodec.coders.windows.tokenizer import MOST_LEVELS
+from posecodec.coders.windows.weights import WindowTables, pack_tables
 from posecodec.networks.refiner import Refiner, RefinerConfig
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
@@ -36,7 +36,7 @@ def small_tables(dims):
     body = fit_body(points, COCO19, dims)
     motion = body.analyze(points)
     bands = fit_bands(motion, body)
-    return Tables(body, bands, empty_prior(usual_of(motion, body, bands)))
+    return WindowTables(body, bands, empty_prior(usual_of(motion, body, bands)))
 
 
 def write_weights(path, dims, seed):
@@ -45,7 +45,7 @@ def write_weights(path, dims, seed):
     config = RefinerConfig(dims, 19, features=2, width=8, depth=1)
     model = Refiner(config)
     torch.nn.init.normal_(model.draw.mix.weight, std=1e-3)
-    tensors = tensors_of(small_tables(dims))
+    tensors = pack_tables(small_tables(dims))
     tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
     settings = {
         "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": config.to_dict(),

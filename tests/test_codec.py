@@ -21,7 +21,7 @@ from posecodec.codec import PoseCodec
 from posecodec.coders import chunk as chunks
 from posecodec.coders.tokens.grid import TokenGrid, are_lengths
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import index_of, levels_of
+from posecodec.coders.windows.bitplanes import levels_of_qp, qp_of_levels
 from posecodec.coders.windows.tokenizer import Tokenizer
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, UsageError, WeightsError
@@ -259,13 +259,13 @@ def test_levels(tiny_codec, levels):
     assert found.levels == levels and found.indices.min() == 0 and found.indices.max() <= 2
     assert tiny_codec.decode(encoded).frames == 64
     presence, latents = tiny_codec.tokenizer.read(container.read(encoded.data)[1][0].base, 64, 19, "mm")
-    assert presence.mask.all() and latents.index == index_of(levels)
+    assert presence.mask.all() and latents.qp == qp_of_levels(levels)
     for kept in range(1, levels + 1):
         coarser = tiny_codec.tokenizer.coarser(latents, kept)
         assert (tiny_codec.tokenizer.grid_of(coarser).indices == found.coarser(kept).indices).all()
-        assert coarser.lengths == found.lengths and coarser.index == index_of(kept)
+        assert coarser.lengths == found.lengths and coarser.qp == qp_of_levels(kept)
         assert np.isfinite(tiny_codec.tokenizer.decode(coarser, "y")).all()
-    assert (tiny_codec.tokenizer.coarser(latents, levels).places == latents.places).all()
+    assert (tiny_codec.tokenizer.coarser(latents, levels).centroids == latents.centroids).all()
     for wrong in (0, levels + 1):
         with pytest.raises(InputError, match="levels"):
             tiny_codec.tokenizer.coarser(latents, wrong)
@@ -286,7 +286,7 @@ def test_a_prefix_of_the_levels_is_a_coarser_motion(tiny_codec, levels):
 def test_steps_between_levels(tiny_codec, tiny_codec_2d, index):
     for codec, sequence in ((tiny_codec, walk(50)), (tiny_codec_2d, flat_walk(50))):
         encoded = codec.encode_tokens(sequence, index)
-        assert encoded.tokens[0].levels == levels_of(index)
+        assert encoded.tokens[0].levels == levels_of_qp(index)
         assert np.isfinite(codec.decode(encoded).positions).all()
 
 
@@ -692,7 +692,7 @@ def test_forged_sizes_are_corrupt_or_finite(tiny_codec, tiny_codec_2d, dims, sca
     codec, sequence = (tiny_codec, walk(20)) if dims == 3 else (tiny_codec_2d, flat_walk(20))
 
     def change(presence, latents):
-        return presence, replace(latents, side=replace(latents.side, scale=scale), index=index)
+        return presence, replace(latents, side_info=replace(latents.side_info, scale=scale), qp=index)
 
     data = rewritten(codec, sequence, change)
     try:

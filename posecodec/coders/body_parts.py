@@ -16,21 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.bitstream.exp_golomb import Field, get_raw, put_raw
-from posecodec.coders.transform.basis_choice import PRICED, Plan, settled
-from posecodec.coders.transform.block_coder import THRIFT
+from posecodec.coders.transform.basis_choice import PRICED_FRAMES, BasisChoice, choose_basis, offer_graphs
+from posecodec.coders.transform.block_coder import RD_LAMBDA
+from posecodec.coders.transform.bone_basis import BoneBasis
 from posecodec.coders.transform.coefficient_model import CoefficientModel
-from posecodec.coders.transform.plan_graph import graph_plans
-from posecodec.coders.transform.stream import (
-    FIRST_INDEX,
-    LAST_INDEX,
-    TransformTables,
-    plan_for,
-    read_motion,
-    write_motion,
-)  # fmt: skip
+from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, read_motion, write_motion
+from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
-from posecodec.kinematics.bones import Polar
+from posecodec.kinematics.gap_filling import fill_from_centroid
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
@@ -145,8 +139,8 @@ class PartsPlan:
     parts: Parts
     points: Floats
     anchors: tuple[int, ...]
-    bodies: tuple[Plan, ...]
-    rests: tuple[Plan, ...]
+    bodies: tuple[BasisChoice, ...]
+    rests: tuple[BasisChoice, ...]
 
     @staticmethod
     def of(
@@ -160,11 +154,11 @@ class PartsPlan:
         if parts is None or any(np.isnan(points[:, part]).all() for part in (parts.body, parts.rest)):
             return None
         seen, body = points[:, parts.body], parts.of_coco19(points, skeleton)
-        first = plan_for(seen, body, parts.body_skeleton, up, rate, tables, error)
-        bodies = (first,) if isinstance(first.basis, Polar) else graph_plans(seen, parts.body_skeleton)
+        first = choose_basis(seen, body, parts.body_skeleton, up, rate, tables, error)
+        bodies = (first,) if isinstance(first.basis, BoneBasis) else offer_graphs(seen, parts.body_skeleton)
         anchors = _anchors(parts, points)
-        around = points[:, parts.rest] - first.placed(first.channels)[:, anchors]
-        return PartsPlan(parts, points, anchors, tuple(bodies), tuple(graph_plans(around, parts.rest_skeleton)))
+        around = points[:, parts.rest] - first.reconstruct(first.channels)[:, anchors]
+        return PartsPlan(parts, points, anchors, tuple(bodies), tuple(offer_graphs(around, parts.rest_skeleton)))
 
     def anchor_fields(self) -> tuple[Field, ...]:
         """The anchors of what is loose, in runs."""
@@ -196,7 +190,7 @@ def write_parts(
     body = write_body(encoder) if write_body else _write_plan(encoder, _least(plan.bodies, level), level, model)
     held = body[:, plan.anchors]
     least = _least(plan.rests, level)
-    around = settled(plan.points[:, parts.rest] - held)
+    around = fill_from_centroid(plan.points[:, parts.rest] - held)
     rest = _write_plan(encoder, replace(least, channels=least.basis.forward(around * least.scale)), level, model)
     return _joined(parts, body, rest + held)
 
@@ -219,25 +213,25 @@ def read_parts(
         return _joined(parts, body, rest + body[:, anchors])
 
 
-def index_at(level: int, plan: Plan) -> int:
+def index_at(level: int, plan: BasisChoice) -> int:
     """The index of a step in a plan's channels for one in the recording's unit."""
-    return int(np.clip(level + qp_of_step(plan.scale), FIRST_INDEX, LAST_INDEX))
+    return int(np.clip(level + qp_of_step(plan.scale), FIRST_QP, LAST_QP))
 
 
-def _write_plan(encoder: RangeEncoder, plan: Plan, level: int, model: CoefficientModel) -> Floats:
+def _write_plan(encoder: RangeEncoder, plan: BasisChoice, level: int, model: CoefficientModel) -> Floats:
     return write_motion(encoder, plan, index_at(level, plan), model)
 
 
-def _least(plans: Sequence[Plan], level: int) -> Plan:
+def _least(plans: Sequence[BasisChoice], level: int) -> BasisChoice:
     """The plan that costs least at a step, about, in bits and in error."""
     return plans[0] if len(plans) == 1 else min(plans, key=lambda plan: _cost(plan, step_of_qp(index_at(level, plan))))
 
 
-def _cost(plan: Plan, step: float) -> float:
+def _cost(plan: BasisChoice, step: float) -> float:
     """Bits of a plan at a step, about, with what its error would take in bits."""
-    first = plan.channels[:PRICED]
+    first = plan.channels[:PRICED_FRAMES]
     power = np.square(dct(len(first)) @ first / step)
-    bits = 0.5 * np.log2(1 + GUESSED * power) + np.minimum(power, EVENLY) / THRIFT
+    bits = 0.5 * np.log2(1 + GUESSED * power) + np.minimum(power, EVENLY) / RD_LAMBDA
     return float(bits.sum()) * len(plan.channels) / len(first) + sum(bits for _, bits in plan.fields)
 
 

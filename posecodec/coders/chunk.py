@@ -16,20 +16,14 @@ from posecodec.bitstream.chunk_kind import KIND_BITS, ChunkKind
 from posecodec.bitstream.header import Header, Track
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.body_parts import PartsPlan, read_parts, write_parts
-from posecodec.coders.transform.basis_choice import Plan
-from posecodec.coders.transform.error_bound import grid, needed, read_corrections, write_corrections
-from posecodec.coders.transform.stream import (
-    FIRST_INDEX,
-    LAST_INDEX,
-    TransformTables,
-    plan_for,
-    read_motion,
-    write_motion,
-)  # fmt: skip
+from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
+from posecodec.coders.transform.bone_basis import BoneBasis
+from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
+from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, read_motion, write_motion
+from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.floats import pack_floats, unpack_floats
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
-from posecodec.kinematics.bones import Polar
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -75,13 +69,13 @@ class Job:
             sequence.unit,
         )  # fmt: skip
 
-    def plan(self, tables: TransformTables) -> Plan:
+    def plan(self, tables: TransformTables) -> BasisChoice:
         """The plan of the transform, made once."""
         if "_plan" not in self.__dict__:
             body = None if self.body is None else self.body.astype(np.float64)
             points = self.points.astype(np.float64)
-            self.__dict__["_plan"] = plan_for(points, body, self.skeleton, self.up, self.rate, tables, self.target)
-        found: Plan = self.__dict__["_plan"]
+            self.__dict__["_plan"] = choose_basis(points, body, self.skeleton, self.up, self.rate, tables, self.target)
+        found: BasisChoice = self.__dict__["_plan"]
         return found
 
     def made(self, index: int, tables: TransformTables) -> Made:
@@ -136,11 +130,11 @@ class Job:
 
     def index_of(self, error: float, tables: TransformTables) -> int:
         """The step that gives about that mean error, in the recording's unit."""
-        return self.index_at(qp_of_step(error * SPREAD_OVER[isinstance(self.plan(tables).basis, Polar)]), tables)
+        return self.index_at(qp_of_step(error * SPREAD_OVER[isinstance(self.plan(tables).basis, BoneBasis)]), tables)
 
     def index_at(self, level: int, tables: TransformTables) -> int:
         """The step of a QP in the recording's unit, which is the same for chunks of all scales."""
-        return int(np.clip(level + qp_of_step(self.plan(tables).scale), FIRST_INDEX, LAST_INDEX))
+        return int(np.clip(level + qp_of_step(self.plan(tables).scale), FIRST_QP, LAST_QP))
 
     def level_of(self, index: int, tables: TransformTables) -> int:
         """The QP of a step of the plan's."""
@@ -153,7 +147,7 @@ class Job:
 
     def quality(self, tables: TransformTables) -> int:
         """The step that is expected to give the default quality."""
-        return BODY_INDEX if isinstance(self.plan(tables).basis, Polar) else self.index_of(self.target, tables)
+        return BODY_INDEX if isinstance(self.plan(tables).basis, BoneBasis) else self.index_of(self.target, tables)
 
 
 @dataclass(frozen=True)
@@ -199,10 +193,10 @@ def _made(encoder: RangeEncoder, job: Job, pose: Floats, bound: float | None) ->
     encoder.put_bits(int(bound is not None), 1)
     if bound is not None:
         tighter = _tightened(bound, job.points)
-        moves = needed(job.points.astype(np.float64) - pose, tighter)
+        moves = outlier_steps(job.points.astype(np.float64) - pose, tighter)
         _put_float(encoder, tighter)
         write_corrections(encoder, moves)
-        errors = job.points.astype(np.float64) - _single(pose + moves * grid(tighter, pose.shape[2]))
+        errors = job.points.astype(np.float64) - _single(pose + moves * bound_step(tighter, pose.shape[2]))
     sizes = np.sqrt(np.square(errors).sum(axis=2))[job.presence.mask]
     return Made(encoder.finish(), float(sizes.sum()), float(sizes.max(initial=0.0)))
 
@@ -243,7 +237,7 @@ def _corrected(decoder: RangeDecoder, pose: Floats) -> Floats:
     """What was decoded, with the corrections that follow, up to the end."""
     if decoder.get_bits(1):
         bound = _get_float(decoder)
-        pose = pose + read_corrections(decoder, *pose.shape) * grid(bound, pose.shape[2])
+        pose = pose + read_corrections(decoder, *pose.shape) * bound_step(bound, pose.shape[2])
     decoder.finish()
     return pose
 

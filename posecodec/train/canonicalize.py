@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from posecodec.kinematics.bones import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
 
@@ -21,7 +22,7 @@ HEADING_SPACING = 16
 def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple[Floats, Floats, Floats, float]:
     """One person's motion (T, K, 3), y up, as body (T, K, 3), root (T, 3), heading (T,) and size.
 
-    body = turn(points - root, -heading) / size.
+    body = rotate_about_y(points - root, -heading) / size.
     """
     assert skeleton.root is not None
     root = points[:, skeleton.root]
@@ -30,7 +31,7 @@ def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple
     heading = basis @ fit_spline(angles[:, None], sure, HEADING_SPACING)[:, 0]
     body = points - root[:, None]
     size = 2.0 ** measure_sizes(body, bones)[0].mean()
-    return turn(body, -heading) / size, root, heading, size
+    return rotate_about_y(body, -heading) / size, root, heading, size
 
 
 def knot_count(frames: int, spacing: int) -> int:
@@ -87,13 +88,6 @@ def measure_headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats
     angles = np.zeros(len(points))
     angles[known] = np.unwrap(np.arctan2(-lateral[known, 2], lateral[known, 0]))
     return angles, np.where(known, weights**2, 0.0)
-
-
-def turn(points: Floats, angles: Floats) -> Floats:
-    """Rotate (T, K, 3) about y by angles (T,): a body facing +z then faces the heading `angles`."""
-    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    x, y, z = np.moveaxis(points, -1, 0)
-    return np.stack([cos * x + sin * z, y, cos * z - sin * x], axis=-1)
 
 
 def measure_sizes(body: Floats, bones: Bones) -> tuple[Floats, Floats]:

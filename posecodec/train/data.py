@@ -36,7 +36,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """All clips end to end, canonicalized: body = turn(world - root, -heading) / size.
+    """All clips end to end, canonicalized: body = rotate_about_y(world - root, -heading) / size.
 
     body: (N, K, 3). root: (N, 3) mm. heading: (N,) radians, smooth. size: (S,) mm. start, length: (S,).
     """

@@ -21,11 +21,12 @@ from torch.nn import functional
 
 from posecodec.coders.tokens.grid import SIZES, options
 from posecodec.coders.windows import prior as kernels
-from posecodec.coders.windows.frequency_bands import OWN, ROWS, WINDOW, Bands, spans
+from posecodec.coders.windows.frequency_bands import OWN, ROWS, WINDOW, FrequencyBands, list_spans
 from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
-from posecodec.coders.windows.stream import ORIGIN_STEP, THRIFT, TURN_BITS, Tables
+from posecodec.coders.windows.stream import HEADING_BITS, ORIGIN_STEP, RD_LAMBDA
+from posecodec.coders.windows.weights import WindowTables
 from posecodec.kinematics.body_model import Body, Motion
-from posecodec.kinematics.bones import PolarTables, Tree, heading, local_bones, logs, turned
+from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading, rotate_about_y
 from posecodec.signal.quantization import step_of_qp
 from posecodec.train.transform import metric_of, root_of
 from posecodec.typing import Floats, Ints
@@ -48,36 +49,34 @@ def fit_body(points: Floats, skeleton: Any, dims: int) -> Body:
     """The basis of windows (B, T, K, D) of usual size."""
     if dims == 2:
         shape = (points - points.mean(axis=2, keepdims=True)).reshape(-1, 2 * points.shape[2])
-        none = np.zeros((0, 3))
-        return Body(skeleton, 2, none, none[:, 0], stored(shape.mean(axis=0)), 0.0, np.eye(shape.shape[1]))
-    tree = Tree.of(skeleton)
-    ends = np.array(tree.bones)
+        none = RestBones(np.zeros((0, 3)), np.zeros(0))
+        return Body(skeleton, 2, none, stored(shape.mean(axis=0)), 0.0, np.eye(shape.shape[1]))
+    tree = BoneTree.from_skeleton(skeleton)
     poses = points.reshape(-1, *points.shape[2:])[::7]
-    bones = local_bones(turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], heading(poses, skeleton)), tree, skeleton)
+    bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), follow_heading(poses, skeleton)))
     size = np.linalg.norm(bones, axis=-1)
-    usual, lengths = stored((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)), stored(size.mean(axis=0))
-    frames = PolarTables(usual, lengths, np.zeros(0), np.zeros(0)).frames
-    values = logs(bones, frames, lengths)
-    metric = root_of(metric_of(values, frames, lengths, tree))
+    rest = RestBones(stored((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)), stored(size.mean(axis=0)))
+    values = rest.log_map(bones)
+    metric = root_of(metric_of(values, rest, tree))
     height = float(stored(poses.mean(axis=1)[:, 1].mean()))
-    return Body(skeleton, 3, usual, lengths, stored(values.mean(axis=0)), height, stored(metric))
+    return Body(skeleton, 3, rest, stored(values.mean(axis=0)), height, stored(metric))
 
 
 def starts(motion: Motion, body: Body) -> Any:
     """The states before windows (B, T, ...), as coded side information would give them."""
-    turns = 2 * np.pi / (1 << TURN_BITS)
+    turns = 2 * np.pi / (1 << HEADING_BITS)
     angle = np.rint(motion.angle[:, 0] / turns) * turns
-    return body.start(angle, np.rint(motion.center[:, 0] / ORIGIN_STEP) * ORIGIN_STEP)
+    return body.start_at(angle, np.rint(motion.center[:, 0] / ORIGIN_STEP) * ORIGIN_STEP)
 
 
-def fit_bands(motion: Motion, body: Body) -> Bands:
+def fit_bands(motion: Motion, body: Body) -> FrequencyBands:
     """Means and matrices of first and later windows, from motion (B, T >= 2 WINDOW, ...)."""
-    size, sliding = body.channels, body.sliding
-    plain = Bands(np.broadcast_to(np.eye(size), (2, OWN, size, size)), np.zeros((2, size)), sliding)
-    states = (starts(motion, body), motion.at(WINDOW - 1))
+    size, is_translation = body.channels, body.is_translation
+    plain = FrequencyBands(np.broadcast_to(np.eye(size), (2, OWN, size, size)), np.zeros((2, size)), is_translation)
+    states = (starts(motion, body), motion.state_at(WINDOW - 1))
     turns, means = np.zeros((2, OWN, size, size)), np.zeros((2, size))
     for later, state in enumerate(states):
-        channels = body.local(motion.part(later * WINDOW, WINDOW), state)
+        channels = body.to_local(motion.cut(later * WINDOW, WINDOW), state)
         rows = plain.forward(channels, bool(later))
         means[later] = stored(rows[:, 0].mean(axis=0))
         rows[:, 0] -= means[later]
@@ -86,14 +85,14 @@ def fit_bands(motion: Motion, body: Body) -> Bands:
             part = part / np.sqrt(np.square(part).mean(axis=(0, 2), keepdims=True) + 1e-6)
             covariance = np.einsum("bkc,bkd->cd", part, part)
             turns[later, k] = stored(np.linalg.eigh(covariance)[1][:, ::-1])
-    return Bands(turns, means, sliding)
+    return FrequencyBands(turns, means, is_translation)
 
 
-def usual_of(motion: Motion, body: Body, bands: Bands) -> NDArray[np.int32]:
+def usual_of(motion: Motion, body: Body, bands: FrequencyBands) -> NDArray[np.int32]:
     """(2, ROWS, C) 16 x log2 of root mean square values."""
     found = []
-    for later, state in enumerate((starts(motion, body), motion.at(WINDOW - 1))):
-        rows = bands.forward(body.local(motion.part(later * WINDOW, WINDOW), state), bool(later))
+    for later, state in enumerate((starts(motion, body), motion.state_at(WINDOW - 1))):
+        rows = bands.forward(body.to_local(motion.cut(later * WINDOW, WINDOW), state), bool(later))
         found.append(np.rint(16 * np.log2(np.maximum(np.sqrt(np.square(rows).mean(axis=0)), 0.5))))
     return np.stack(found).astype(np.int32)
 
@@ -104,7 +103,7 @@ def cuts(rng: np.random.Generator) -> list[tuple[int, int]]:
     lengths = [first]
     while sum(lengths) < LENGTH:
         lengths.append(int(rng.choice(options(LENGTH - sum(lengths))[-3:])))
-    return spans(lengths)
+    return list_spans(lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +118,7 @@ class Seen:
     limit: int
 
 
-def collect(points: Floats, tables: Tables, rng: np.random.Generator, chosen: bool) -> list[Seen]:
+def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chosen: bool) -> list[Seen]:
     """Windows of a batch (B, LENGTH, K, D), coded in a closed loop, each at a step of its own.
 
     chosen: by the encoder with the prior there is; otherwise rounded.
@@ -130,13 +129,13 @@ def collect(points: Floats, tables: Tables, rng: np.random.Generator, chosen: bo
     step = np.array([step_of_qp(coder.index) for coder in coders])[:, None, None]
     for start, length in cuts(rng):
         later = start > 0
-        targets = tables.bands.forward(tables.body.local(motion.part(start, length), state), later) / step
+        targets = tables.bands.forward(tables.body.to_local(motion.cut(start, length), state), later) / step
         targets = np.clip(targets, -kernels.LARGEST, kernels.LARGEST)
         places = np.zeros_like(targets)
         for i, coder in enumerate(coders):
             if chosen:
                 before = coder.before
-                values, places[i] = coder.choose(targets[i], length, later, THRIFT)
+                values, places[i] = coder.choose(targets[i], length, later, RD_LAMBDA)
                 coder.before = before
             else:
                 values = (np.sign(targets[i]) * np.floor(np.abs(targets[i]) + 0.36)).astype(np.int32)
@@ -150,7 +149,7 @@ def collect(points: Floats, tables: Tables, rng: np.random.Generator, chosen: bo
             fine = targets[i, :limit].astype(np.float32)
             found.append(Seen(features.astype(np.int16), values[:limit], fine, later, coder.index, limit))
             coder.before = values
-        state = tables.body.world(tables.bands.inverse(places * step, length, later), state).at(-1)
+        state = tables.body.to_world(tables.bands.inverse(places * step, length, later), state).state_at(-1)
     return found
 
 
@@ -283,7 +282,7 @@ def empty_prior(usual: NDArray[np.int32]) -> Prior:
 def fit(
     source: SOURCE, skeleton: Any, dims: int, seed: int = 0, windows: int = 4096, steps: int = 2000,
     say: Callable[[str], None] = print,
-) -> Tables:  # fmt: skip
+) -> WindowTables:  # fmt: skip
     """Everything but the network. source: draws that many augmented windows (B, LENGTH, K, D) of usual size."""
     torch.manual_seed(seed)
     rng, begin = np.random.default_rng(seed), time.time()
@@ -291,7 +290,7 @@ def fit(
     body = fit_body(points, skeleton, dims)
     motion = body.analyze(points)
     bands = fit_bands(motion, body)
-    tables = Tables(body, bands, empty_prior(usual_of(motion, body, bands)))
+    tables = WindowTables(body, bands, empty_prior(usual_of(motion, body, bands)))
     net, rate = Net(body.channels), 4e-3
     for round_, chosen in enumerate((False, True, True)):
         pool: list[Seen] = []

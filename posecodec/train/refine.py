@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.frequency_bands import spans
-from posecodec.coders.windows.stream import Tables
-from posecodec.kinematics.body_frame import boxed
+from posecodec.coders.windows.frequency_bands import list_spans
+from posecodec.coders.windows.stream import WindowTables
+from posecodec.kinematics.body_frame import to_body_frame
 from posecodec.networks import heatmap
 from posecodec.networks.refiner import Refiner, RefinerConfig, extras_of
 from posecodec.networks.vqgan import Decoded
@@ -44,19 +44,19 @@ class Pairs:
     weight: Tensor
 
 
-def pairs_of(points: Floats, tables: Tables, rng: np.random.Generator) -> Pairs:
+def pairs_of(points: Floats, tables: WindowTables, rng: np.random.Generator) -> Pairs:
     """What the codec makes of windows (N, T, K, D) of usual size, each at a step of its own."""
     made: list[tuple[NDArray[np.float32], ...]] = []
     weights = []
     up = "y" if tables.body.dims == 3 else "-y"
     for window in points:
         index = int(rng.integers(*INDICES))
-        motion, side = stream.prepare(window, tables, up)
-        latents = stream.choose(motion, side, index, tables)
-        decoded = stream.motion_of(latents, tables)
-        joins = np.array([start for start, _ in spans(latents.lengths)[1:]], np.int64)
+        motion, side = stream.analyze(window, tables, up)
+        latents = stream.quantize(motion, side, index, tables)
+        decoded = stream.reconstruct(latents, tables)
+        joins = np.array([start for start, _ in list_spans(latents.lengths)[1:]], np.int64)
         truth = tables.body.synthesize(motion)
-        poses = boxed(tables.body.synthesize(decoded), decoded), boxed(truth, decoded)
+        poses = to_body_frame(tables.body.synthesize(decoded), decoded), to_body_frame(truth, decoded)
         made.append((*(p.astype(np.float32) for p in poses), extras_of(decoded.center, decoded.angle, index, joins)))
         weights.append(2.0 ** (-0.7 * (index - 144) / 16))
     decoded_, truth_, extras = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from posecodec.codec import PoseCodec
-from posecodec.coders.tokens.vocabulary import PAD, padded
+from posecodec.coders.tokens.vocabulary import PAD, pad_batch
 from posecodec.errors import InputError
 
 
@@ -42,5 +42,5 @@ class TokenFolder(Dataset[Tensor]):
 
 def collate(streams: list[Tensor]) -> tuple[Tensor, Tensor]:
     """(B, n) streams filled up with PAD, and (B, n) whether a token is one of the stream."""
-    batch = torch.from_numpy(padded([stream.int().numpy() for stream in streams])).long()
+    batch = torch.from_numpy(pad_batch([stream.int().numpy() for stream in streams])).long()
     return batch, batch != PAD

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from posecodec import zoo
 from posecodec.coders.transform import coefficient_model as kernels
-from posecodec.coders.transform.block_coder import FIRST, Coder, encode_channels
+from posecodec.coders.transform.basis_choice import choose_graph
+from posecodec.coders.transform.block_coder import FIRST, BlockCoder, encode_channels
+from posecodec.coders.transform.bone_basis import BoneBasis, BoneTables, measure_heading_steps
 from posecodec.coders.transform.coefficient_model import (
     BINS,
     FEATURES,
@@ -28,23 +30,9 @@ from posecodec.coders.transform.coefficient_model import (
     frequency_bins,
     log16,
 )
-from posecodec.coders.transform.plan_graph import plan_graph
-from posecodec.coders.transform.plan_polar import polar_pinned
-from posecodec.coders.transform.stream import TransformTables
-from posecodec.coders.transform.weights import tensors_of
+from posecodec.coders.transform.weights import TransformTables, pack_tables
 from posecodec.entropy.range_coder import RangeEncoder
-from posecodec.kinematics.bones import (
-    HEADING_UNIT,
-    Polar,
-    PolarTables,
-    Tree,
-    bones_of,
-    heading,
-    local_bones,
-    logs,
-    turned,
-    world_bones,
-)
+from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading, rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
 from posecodec.train.commit import commit
@@ -60,28 +48,23 @@ ATTRIBUTION = (
 )
 
 
-def fit_polar(clips: list[Floats]) -> PolarTables:
+def fit_polar(clips: list[Floats]) -> BoneTables:
     """Basis of clips (T, 19, 3), upright, mm, of usual size."""
-    tree = Tree.of(COCO19)
-    ends = np.array(tree.bones)
+    tree = BoneTree.from_skeleton(COCO19)
     poses = np.concatenate([clip[::7] for clip in clips])
-    angle = np.concatenate([heading(clip, COCO19)[::7] for clip in clips])
-    bones = local_bones(turned(poses[:, ends[:, 1]] - poses[:, ends[:, 0]], angle), tree, COCO19)
+    angle = np.concatenate([follow_heading(clip, COCO19)[::7] for clip in clips])
+    bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), angle))
     size = np.linalg.norm(bones, axis=-1)
-    usual = (bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)
-    lengths, none = size.mean(axis=0), np.zeros(0)
-    frames = PolarTables(usual, lengths, none, none).frames
-    root = root_of(metric_of(logs(bones, frames, lengths), frames, lengths, tree))
+    rest = RestBones((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0), size.mean(axis=0))
+    root = root_of(metric_of(rest.log_map(bones), rest, tree))
     count = len(root)
     metric = np.eye(count + 3)
     metric[:count, :count] = root
-    plain = PolarTables(usual, lengths, np.zeros(count + 3), metric)
+    plain = BoneTables(rest, np.zeros(count + 3), metric)
     values = [basis_of(clip, plain).forward(clip) for clip in clips]
     turn = _rotation(values)
-    matrix = metric @ turn
-    return PolarTables(
-        usual, lengths, np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn), matrix
-    )
+    mean = np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn)
+    return BoneTables(rest, mean, metric @ turn)
 
 
 def _level(turn: Floats) -> Floats:
@@ -89,25 +72,24 @@ def _level(turn: Floats) -> Floats:
     return (np.abs(turn[-3:]).max(axis=0) < 0.99).astype(float)
 
 
-def basis_of(clip: Floats, tables: PolarTables) -> Polar:
+def basis_of(clip: Floats, tables: BoneTables) -> BoneBasis:
     """The basis with the heading and origin of a clip."""
-    turn = int(np.rint(heading(clip[:1], COCO19)[0] / (2 * np.pi) * 256)) % 256
-    return Polar(tables, COCO19, Tree.of(COCO19), turn, clip[0].mean(axis=0))
+    tree = BoneTree.from_skeleton(COCO19)
+    return BoneBasis(tables, tree, measure_heading_steps(clip[0], tree), clip[0].mean(axis=0))
 
 
-def metric_of(values: Floats, frames: Floats, lengths: Floats, tree: Tree, poses: int = 800) -> Floats:
+def metric_of(values: Floats, rest: RestBones, tree: BoneTree, poses: int = 800) -> Floats:
     """(C, C) mean of J^T J: what bone logs and heading do to the keypoints about their centroid, squared."""
-    paths = tree.paths - tree.paths.mean(axis=0)
     poses = min(poses, len(values))
     chosen = np.random.default_rng(0).choice(len(values), poses, replace=False)
     total = 0.0
     for value in values[chosen]:
         change = np.eye(len(value)) * 0.01
-        body = world_bones(bones_of(value[None], frames, lengths), tree, COCO19)
-        moved = world_bones(bones_of(value + change, frames, lengths), tree, COCO19) - body
-        spun = (turned(body, np.array([-1e-3])) - body) / 1e-3 / HEADING_UNIT
+        body = tree.to_world(rest.exp_map(value[None]))
+        moved = tree.to_world(rest.exp_map(value + change)) - body
+        spun = (rotate_about_y(body, np.array([-1e-3])) - body) / 1e-3 / HEADING_UNIT
         columns = np.concatenate([moved / 0.01, spun])
-        jacobian = np.einsum("kb,cbd->ckd", paths, columns).reshape(len(columns), -1)
+        jacobian = np.einsum("kb,cbd->ckd", tree.centered, columns).reshape(len(columns), -1)
         total = total + jacobian @ jacobian.T
     return np.asarray(total) / poses
 
@@ -153,7 +135,7 @@ def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
     return np.rint(16 * np.log2(np.maximum(total / number, 1e-3))).astype(np.int64)
 
 
-class Collector(Coder):
+class Collector(BlockCoder):
     """A coder that keeps what the network would see and what it should have said."""
 
     found: list[tuple[NDArray[np.int16], NDArray[np.int32]]]
@@ -244,7 +226,7 @@ def others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sa
             points = points @ np.linalg.qr(rng.normal(size=(3, 3)))[0][:, :2]
         if rng.random() < 0.5:
             points = points + rng.normal(size=points.shape) * 10 ** rng.uniform(-1, 1)
-        plan = plan_graph(points, build_skeleton(points.shape[1]))
+        plan = choose_graph(points, build_skeleton(points.shape[1]))
         size = plan.scale * float(np.abs(points - points.mean(axis=(0, 1))).mean())
         index = int(16 * np.log2(size * 10 ** rng.uniform(-3.3, -0.6)))
         samples.append(Sample(plan.channels, plan.prior, plan.pinned, index, False, True))
@@ -376,10 +358,9 @@ def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: ND
     return replace(model, rows=rows, shifts=shifts)
 
 
-def scaled(points: Floats, lengths: Floats, tree: Tree) -> Floats:
+def scaled(points: Floats, lengths: Floats, tree: BoneTree) -> Floats:
     """Points at the usual size."""
-    ends = np.array(tree.bones)
-    size = np.median(np.linalg.norm(points[:, ends[:, 1]] - points[:, ends[:, 0]], axis=-1), axis=0).sum()
+    size = np.median(np.linalg.norm(tree.measure_bones(points), axis=-1), axis=0).sum()
     return points * (lengths.sum() / size)
 
 
@@ -391,9 +372,8 @@ def mirrored(points: Floats) -> Floats:
 def load(folder: Path) -> list[Floats]:
     """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scaled to the usual size."""
     clips = [c.points.astype(np.float64) for c in load_clips((str(folder),), COCO19) if len(c.points) >= SHORTEST]
-    tree = Tree.of(COCO19)
-    ends = np.array(tree.bones)
-    lengths = [np.median(np.linalg.norm(c[:, ends[:, 1]] - c[:, ends[:, 0]], axis=-1), axis=0) for c in clips]
+    tree = BoneTree.from_skeleton(COCO19)
+    lengths = [np.median(np.linalg.norm(tree.measure_bones(c), axis=-1), axis=0) for c in clips]
     usual = np.mean(lengths, axis=0)
     return [scaled(clip, usual, tree) for clip in clips]
 
@@ -407,7 +387,7 @@ def fit(folder: Path, samples: int, steps: int, show: Callable[[str], None]) -> 
     clips = plain + [mirrored(clip) for clip in plain]
     polar = fit_polar(clips)
     channels = [basis_of(clip, polar).forward(clip) for clip in clips]
-    pinned = polar_pinned(polar)
+    pinned = polar.pinned
     prior = fit_prior(channels[: len(plain)], pinned)
     show(f"{len(plain)} clips, basis and prior done")
     rng, torch_seed = np.random.default_rng(0), 0
@@ -432,4 +412,4 @@ def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[
         "commit": commit(),
         "steps": int(1.5 * steps),
     }
-    return zoo.write_weights(target, tensors_of(tables), {"skeleton": COCO19.name}, about)
+    return zoo.write_weights(target, pack_tables(tables), {"skeleton": COCO19.name}, about)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from posecodec import zoo
-from posecodec.coders.windows.stream import SCALE_STEPS, USUAL_SPREAD, Tables
-from posecodec.coders.windows.tokenizer import tables_from, tensors_of
+from posecodec.coders.windows.stream import USUAL_SPREAD
+from posecodec.coders.windows.weights import WindowTables, pack_tables, unpack_tables
 from posecodec.errors import InputError
-from posecodec.kinematics.bones import Tree
+from posecodec.kinematics.bones import SCALE_STEPS_PER_OCTAVE, BoneTree
 from posecodec.networks.config import from_dict
 from posecodec.networks.refiner import RefinerConfig
 from posecodec.pose.skeleton import Skeleton
@@ -76,7 +76,7 @@ class Source:
         self.motion = data.canonicalize(clips, self.skeleton, data.bone_shares(clips, self.skeleton))
         self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
         self.rng = data.generator_for(config.seed, 7)
-        self.ends = np.array(Tree.of(self.skeleton).bones)
+        self.tree = BoneTree.from_skeleton(self.skeleton)
         self.usual = float(np.median([self._bones(clip.points[None].astype(np.float64))[0] for clip in clips]))
 
     def __call__(self, batch: int) -> Floats:
@@ -90,15 +90,15 @@ class Source:
 
     def _bones(self, points: Floats) -> Floats:
         """(B,) summed median lengths of the bones."""
-        length = np.linalg.norm(points[:, :, self.ends[:, 1]] - points[:, :, self.ends[:, 0]], axis=-1)
+        length = np.linalg.norm(self.tree.measure_bones(points), axis=-1)
         return np.asarray(np.median(length, axis=1).sum(axis=1))
 
 
 def _rounded(ratio: Floats) -> Floats:
-    return np.asarray(2.0 ** (np.rint(SCALE_STEPS * np.log2(ratio)) / SCALE_STEPS))
+    return np.asarray(2.0 ** (np.rint(SCALE_STEPS_PER_OCTAVE * np.log2(ratio)) / SCALE_STEPS_PER_OCTAVE))
 
 
-def make_pairs(source: Source, tables: Tables, count: int, seed: int) -> Pairs:
+def make_pairs(source: Source, tables: WindowTables, count: int, seed: int) -> Pairs:
     """Pairs for the network, see `refine.pairs_of`; the same whether the tables were made in this run or an earlier one."""
     source.rng = data.generator_for(seed, 8)
     return pairs_of(source(count), tables, np.random.default_rng((seed, 1)))
@@ -108,7 +108,7 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
     """Write TARGET.safetensors and TARGET.json; returns the card."""
     source = Source(config)
     tables = fitted(config, source, say)
-    tensors, settings = tensors_of(tables), settings_of(config, source.skeleton)
+    tensors, settings = pack_tables(tables), settings_of(config, source.skeleton)
     if config.refiner_steps:
         pairs = make_pairs(source, tables, config.pairs, config.seed)
         model = train_refiner(
@@ -125,14 +125,14 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
     return zoo.write_weights(target, tensors, settings, about)
 
 
-def fitted(config: TokenTraining, source: Source, say: Callable[[str], None]) -> Tables:
+def fitted(config: TokenTraining, source: Source, say: Callable[[str], None]) -> WindowTables:
     """The tables, of an earlier run of the same where there is one in runs/NAME (an ignored folder), so that it can go on."""
     kept = Path("runs") / config.name / "tables.safetensors"
     wanted = json.loads(json.dumps({name: vars(config)[name] for name in FITTED_BY}, default=vars))
     if not kept.exists() or zoo.read_card(kept).get("made_by") != wanted:
         tables = fit(source, source.skeleton, config.dims, config.seed, config.prior_windows, config.prior_steps, say)
-        zoo.write_weights(kept, tensors_of(tables), settings_of(config, source.skeleton), {"made_by": wanted})
-    return tables_from(zoo.read_weights(kept).tensors, source.skeleton, config.dims)
+        zoo.write_weights(kept, pack_tables(tables), settings_of(config, source.skeleton), {"made_by": wanted})
+    return unpack_tables(zoo.read_weights(kept).tensors, source.skeleton, config.dims)
 
 
 def settings_of(config: TokenTraining, skeleton: Skeleton) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from posecodec.bitstream import exp_golomb as raw
 from posecodec.bitstream.header import Header, Track
 from posecodec.coders import chunk as chunks
 from posecodec.coders.chunk import Job, transformed, untransformed
-from posecodec.coders.transform import basis_choice, coefficient_model, plan_graph, plan_polar, stream
-from posecodec.coders.transform.block_coder import Coder, decode_channels, encode_channels
+from posecodec.coders.transform import basis_choice, coefficient_model, stream
+from posecodec.coders.transform.block_coder import BlockCoder, decode_channels, encode_channels
+from posecodec.coders.transform.bone_basis import BoneBasis
 from posecodec.coders.transform.coefficient_model import (
     BINS,
     FINE,
@@ -29,12 +30,13 @@ from posecodec.coders.transform.coefficient_model import (
     log16,
     put_coefficient,
 )
-from posecodec.coders.transform.error_bound import grid, needed, read_corrections, write_corrections
-from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, Graph, learned_tree, modes, own_tree
-from posecodec.coders.transform.weights import built_in, tables_of, tensors_of
+from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
+from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, GraphBasis, build_tree, compute_modes, learn_tree
+from posecodec.coders.transform.weights import load_built_in, pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.kinematics.bones import Polar, Tree, bones_of, heading, logs, turned
+from posecodec.kinematics.bones import BoneTree, follow_heading, rotate_about_y
+from posecodec.kinematics.gap_filling import interpolate_gaps
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
@@ -42,8 +44,9 @@ from posecodec.pose.synthetic import walk
 from posecodec.signal.dct import LONGEST, SIZES, choose_sizes, dct, dst, options
 from posecodec.signal.quantization import step_of_qp
 
-FOUND, TABLES = built_in()
-TREE = Tree.of(COCO19)
+FOUND, TABLES = load_built_in()
+REST = TABLES.bones.rest
+TREE = BoneTree.from_skeleton(COCO19)
 BODY = walk(60).positions[:, 0].astype(np.float64)
 PERMUTED = Skeleton("mine", tuple(reversed(COCO19.keypoints)))
 CIRCLE = Skeleton("circle", tuple("abcdef"), ((0, 1), (1, 2), (2, 0), (2, 3), (3, 1), (4, 5), (5, 4)))
@@ -58,14 +61,14 @@ def rng(seed=0):
 
 
 def polar_error(points, turn=0):
-    basis = Polar(TABLES.polar, COCO19, TREE, turn, np.rint(points[0].mean(axis=0)))
+    basis = BoneBasis(TABLES.bones, TREE, turn, np.rint(points[0].mean(axis=0)))
     channels = basis.forward(points)
     assert channels.shape == (len(points), 3 * 19 + 1) and np.isfinite(channels).all()
     return np.abs(basis.inverse(channels) - points).max()
 
 
 def rest_pose(flipped=()):
-    bones = bones_of(np.zeros((1, 3 * len(TREE.bones))), TABLES.polar.frames, TABLES.polar.lengths)[0]
+    bones = REST.exp_map(np.zeros((1, 3 * len(TREE.bones))))[0]
     body = np.zeros((1, 19, 3))
     for number, (start, end) in enumerate(TREE.bones):
         body[:, end] = body[:, start] + (-1 if number in flipped else 1) * bones[number]
@@ -80,7 +83,7 @@ def test_the_tree_of_coco19_reaches_every_keypoint_once():
 
 
 def test_polar_frames_are_turns():
-    frames = TABLES.polar.frames
+    frames = REST.frames
     assert np.allclose(frames @ frames.transpose(0, 2, 1), np.eye(3), atol=1e-12)
     assert np.allclose(np.linalg.det(frames), 1)
 
@@ -88,11 +91,11 @@ def test_polar_frames_are_turns():
 @pytest.mark.parametrize("turn", [0, 1, 128, 255])
 @pytest.mark.parametrize("angle", [0.0, 1.0, 3.1, 3.2, 6.2, -40.0])
 def test_polar_undoes_itself_for_turned_bodies(turn, angle):
-    assert polar_error(turned(BODY, np.full(60, angle)), turn) < 1e-6
+    assert polar_error(rotate_about_y(BODY, np.full(60, angle)), turn) < 1e-6
 
 
 def test_polar_undoes_itself_over_many_turns():
-    assert polar_error(turned(BODY, np.linspace(0, 50, 60))) < 1e-6
+    assert polar_error(rotate_about_y(BODY, np.linspace(0, 50, 60))) < 1e-6
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.3, 1.0, 3.0, 100.0])
@@ -131,19 +134,19 @@ def test_polar_undoes_bones_exactly_opposite_to_the_usual(bone):
 
 def test_logs_are_undone_near_and_far_from_the_usual_direction():
     bones = rng().normal(size=(500, 18, 3)) * 10.0 ** rng(1).uniform(-3, 5, (500, 18, 1))
-    found = bones_of(logs(bones, TABLES.polar.frames, TABLES.polar.lengths), TABLES.polar.frames, TABLES.polar.lengths)
+    found = REST.exp_map(REST.log_map(bones))
     assert np.abs(found - bones).max() / np.abs(bones).max() < 1e-12
 
 
 def test_heading_never_jumps():
     angle = np.linspace(0, 30, 60)
-    found = heading(turned(np.repeat(BODY[:1], 60, axis=0), angle), COCO19)
+    found = follow_heading(rotate_about_y(np.repeat(BODY[:1], 60, axis=0), angle), COCO19)
     assert np.allclose(np.abs(np.diff(found)), 30 / 59, atol=1e-9)
 
 
 def test_turned_by_an_angle_and_back_is_the_same():
     angle = rng().normal(size=60) * 10
-    assert np.allclose(turned(turned(BODY, angle), -angle), BODY, atol=1e-9)
+    assert np.allclose(rotate_about_y(rotate_about_y(BODY, angle), -angle), BODY, atol=1e-9)
 
 
 # --- Graph ---
@@ -163,7 +166,7 @@ ANY_SKELETONS = [build_skeleton(n) for n in (1, 2, 19, 178)] + [COCO17, COCO19, 
 
 @pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
 def test_own_tree_spans_the_keypoints(skeleton):
-    assert spans(len(skeleton), own_tree(skeleton))
+    assert spans(len(skeleton), build_tree(skeleton))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 200])
@@ -172,7 +175,7 @@ def test_own_tree_spans_the_keypoints(skeleton):
 def test_learned_tree_spans_the_keypoints_and_can_be_written(frames, count, kind):
     points = rng().normal(size=(frames, count, 2)).cumsum(axis=0)
     points = {"noise": points, "same": points[:, :1].repeat(count, axis=1), "still": points * 0, "far": points + 1e9}
-    edges = learned_tree(points[kind])
+    edges = learn_tree(points[kind])
     assert spans(count, edges)
     assert [end for _, end, _ in edges] == list(range(1, count))
     assert all(0 <= start < count and 0 <= weight <= WEIGHT_STEPS for start, _, weight in edges)
@@ -181,34 +184,34 @@ def test_learned_tree_spans_the_keypoints_and_can_be_written(frames, count, kind
 def test_learned_tree_joins_keypoints_that_move_together():
     a, b = (rng(s).normal(size=(100, 1, 3)).cumsum(axis=0) for s in (1, 2))
     points = np.concatenate([a, b, a + 5, b + 7], axis=1) + rng(3).normal(scale=1e-3, size=(100, 4, 3))
-    joined = {frozenset(edge[:2]) for edge in learned_tree(points)}
+    joined = {frozenset(edge[:2]) for edge in learn_tree(points)}
     assert frozenset((0, 2)) in joined and frozenset((1, 3)) in joined
 
 
 @pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
 def test_modes_are_orthonormal_deterministic_and_begin_with_the_mean(skeleton):
-    count, edges = len(skeleton), own_tree(skeleton)
-    learned = learned_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-3, 3, (1, count, 1)))
+    count, edges = len(skeleton), build_tree(skeleton)
+    learned = learn_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-3, 3, (1, count, 1)))
     for tree in (edges, learned):
-        vectors = modes(count, tree)
+        vectors = compute_modes(count, tree)
         assert np.allclose(vectors.T @ vectors, np.eye(count), atol=1e-10)
         assert np.allclose(vectors[:, 0], vectors[0, 0], atol=1e-6)
-        assert np.array_equal(vectors, modes(count, tree))
+        assert np.array_equal(vectors, compute_modes(count, tree))
 
 
 @pytest.mark.parametrize("count", [2, 19, 60])
 def test_modes_hardly_change_when_the_laplacian_is_rounded_otherwise(count):
-    edges = learned_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-2, 2, (1, count, 1)))
+    edges = learn_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-2, 2, (1, count, 1)))
     order = rng(2).permutation(count)
     renamed = [(int(order[a]), int(order[b]), w) for a, b, w in edges]
-    overlap = modes(count, edges).T @ modes(count, tuple(renamed))[order]
+    overlap = compute_modes(count, edges).T @ compute_modes(count, tuple(renamed))[order]
     assert np.allclose(np.abs(overlap), np.eye(count), atol=1e-8)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_graph_undoes_itself(dims):
     points = rng().normal(scale=500, size=(40, 7, dims))
-    basis = Graph(modes(7, own_tree(LOOSE)), np.arange(dims) * 100.0)
+    basis = GraphBasis(compute_modes(7, build_tree(LOOSE)), np.arange(dims) * 100.0)
     assert np.allclose(basis.inverse(basis.forward(points)), points, atol=1e-9)
 
 
@@ -304,7 +307,7 @@ FRAMES = (1, 2, 15, 16, 17, 271, 272, 700)
 def coder(count, index, residual=False, generic=False):
     prior = np.full((2, count, BINS), 40, np.int64) - 12 * np.arange(BINS)
     pinned = np.arange(count) < 2
-    return Coder(TABLES.model, prior, pinned, index, residual, generic)
+    return BlockCoder(TABLES.model, prior, pinned, index, residual, generic)
 
 
 def wander(frames, count, size=30.0):
@@ -391,7 +394,7 @@ def test_any_bytes_are_corrupt_or_finite(data, frames):
 # --- Motion ---
 
 
-@pytest.mark.parametrize("bits", [plan_polar.ORIGIN_BITS, plan_graph.ORIGIN_BITS])
+@pytest.mark.parametrize("bits", [basis_choice.BONE_ORIGIN_BITS, basis_choice.GRAPH_ORIGIN_BITS])
 def test_places_round_trip(bits):
     values = [0, 1, -1, 2, -2, 31, -32, 63, 64, -64, 1023, 1024, -1025, 2**20, -(2**24), 2**24]
     encoder = RangeEncoder()
@@ -405,7 +408,7 @@ def test_gaps_are_bridged_and_ends_held():
     points = np.arange(10.0)[:, None, None] * np.ones((10, 2, 3))
     points[[0, 4, 5, 9], 0] = np.nan
     points[:, 1] = np.nan
-    found = basis_choice.filled(points)
+    found = interpolate_gaps(points)
     assert found[:, 0, 0].tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 8]
     assert np.isnan(found[:, 1]).all() and np.isnan(points[0, 0]).all()
 
@@ -460,7 +463,7 @@ def test_a_chunk_decodes_to_the_errors_its_encoder_says(name, bound, index):
 @pytest.mark.parametrize("name", ["body", "body with gaps", "2D"])
 def test_a_guided_chunk_decodes_to_what_its_encoder_says(name):
     job, header = job_of(RECORDINGS[name])
-    whole = basis_choice.filled(job.points.astype(float))
+    whole = interpolate_gaps(job.points.astype(float))
     guide = np.nan_to_num(whole + rng().normal(scale=20, size=whole.shape))
     made = transformed(job, 60, TABLES, 3.0, guide)
     pose, presence = untransformed(made.data, header, len(job.points), TABLES, guide)
@@ -470,7 +473,7 @@ def test_a_guided_chunk_decodes_to_what_its_encoder_says(name):
 
 def test_a_body_is_coded_by_the_trained_basis():
     for name in ("body", "z up", "coco17", "one frame"):
-        assert isinstance(job_of(RECORDINGS[name])[0].plan(TABLES).basis, Polar), name
+        assert isinstance(job_of(RECORDINGS[name])[0].plan(TABLES).basis, BoneBasis), name
 
 
 def test_the_order_of_keypoints_does_not_matter():
@@ -507,7 +510,7 @@ def test_any_bytes_as_a_chunk_are_corrupt_or_decode(data, name):
 def test_a_guide_of_coco19_where_17_were_recorded_is_corrupt_or_decodes():
     job, header = job_of(RECORDINGS["coco17"])
     encoder = RangeEncoder()
-    chosen = plan_graph.plan_graph(job.points.astype(float), job.skeleton)
+    chosen = basis_choice.choose_graph(job.points.astype(float), job.skeleton)
     stream.write_motion(encoder, chosen, 60, TABLES.model, np.zeros((60, 19, 3)))
     encoder.put_bits(0, 1)
     try:
@@ -526,20 +529,20 @@ def test_a_guide_of_coco19_where_17_were_recorded_is_corrupt_or_decodes():
 )  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_corrections_bring_every_error_within_the_bound(errors, bound):
-    left = errors - needed(errors, bound) * grid(bound, errors.shape[2])
+    left = errors - outlier_steps(errors, bound) * bound_step(bound, errors.shape[2])
     assert np.linalg.norm(left, axis=2).max() <= bound
 
 
 def test_errors_within_the_bound_and_missing_keypoints_are_left_alone():
     errors = np.array([[[0.5, 0.5, 0.0], [np.nan] * 3, [3.0, 0.0, 0.0]]])
-    assert needed(errors, 1.0)[0].tolist()[:2] == [[0, 0, 0], [0, 0, 0]]
-    assert (needed(errors, 1.0)[0, 2] != 0).tolist() == [True, False, False]
+    assert outlier_steps(errors, 1.0)[0].tolist()[:2] == [[0, 0, 0], [0, 0, 0]]
+    assert (outlier_steps(errors, 1.0)[0, 2] != 0).tolist() == [True, False, False]
 
 
 def test_errors_of_billions_of_bounds_are_corrected_or_refused():
     errors = np.full((1, 1, 3), 1e12)
     try:
-        left = errors - needed(errors, 1e-2) * grid(1e-2, 3)
+        left = errors - outlier_steps(errors, 1e-2) * bound_step(1e-2, 3)
     except InputError:
         return
     assert np.linalg.norm(left) <= 1e-2
@@ -582,12 +585,15 @@ def test_any_bytes_as_an_exact_chunk_are_corrupt_or_read(data):
 
 
 def test_tables_survive_being_written():
-    again = tables_of(replace(FOUND, tensors=tensors_of(TABLES)))
-    for part, other in ((TABLES.polar, again.polar), (TABLES.model, again.model)):
+    again = unpack_tables(replace(FOUND, tensors=pack_tables(TABLES)))
+    assert pack_tables(again).keys() == pack_tables(TABLES).keys()
+    for name, tensor in pack_tables(TABLES).items():
+        assert np.array_equal(tensor, pack_tables(again)[name])
+    for part, other in ((TABLES.bones.rest, again.bones.rest), (TABLES.model, again.model)):
         assert all(np.array_equal(getattr(part, f.name), getattr(other, f.name)) for f in fields(part))
-    assert np.array_equal(TABLES.prior, again.prior)
+    assert np.array_equal(TABLES.bones.matrix, again.bones.matrix) and np.array_equal(TABLES.prior, again.prior)
 
 
 def test_tables_of_other_weights_are_refused():
     with pytest.raises(WeightsError, match="no tables"):
-        tables_of(replace(FOUND, tensors={}))
+        unpack_tables(replace(FOUND, tensors={}))

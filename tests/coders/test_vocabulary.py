@@ -15,7 +15,7 @@ import posecodec
 from posecodec.analysis.metrics import compare
 from posecodec.cli import cli
 from posecodec.coders.tokens.grid import LONGEST, SIZES, TokenGrid, options
-from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary, padded
+from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary, pad_batch
 from posecodec.coders.windows.bitplanes import from_digits
 from posecodec.coders.windows.tokenizer import MOST_LEVELS, Tokenizer
 from posecodec.errors import InputError, PosecodecError, UsageError
@@ -141,9 +141,9 @@ def test_grids_are_checked_and_cut():
 
 
 def test_batches_are_padded():
-    batch = padded([np.int32([1, 5]), np.int32([1, 5, 6, 2])])
+    batch = pad_batch([np.int32([1, 5]), np.int32([1, 5, 6, 2])])
     assert batch.tolist() == [[1, 5, PAD, PAD], [1, 5, 6, 2]]
-    assert padded([]).shape == (0, 0)
+    assert pad_batch([]).shape == (0, 0)
 
 
 @pytest.fixture

@@ -20,19 +20,27 @@ from hypothesis import strategies as st
 from posecodec import zoo
 from posecodec.coders.tokens.grid import LONGEST, SIZES, are_lengths, options
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import from_digits, index_of, largest, levels_of, to_digits
-from posecodec.coders.windows.deblocking import REACH, smoothed
-from posecodec.coders.windows.frequency_bands import OWN, ROWS, Bands, choose_lengths, likes, spans
+from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, qp_of_levels, to_digits
+from posecodec.coders.windows.deblocking import REACH, deblock
+from posecodec.coders.windows.frequency_bands import (
+    OWN,
+    ROWS,
+    FrequencyBands,
+    choose_lengths,
+    list_spans,
+    reference_rows,
+)
 from posecodec.coders.windows.prior import FEATURES, LEAST, LIMIT_BITS, TABLE, Coder, read_features
-from posecodec.coders.windows.stream import MOST_SCALE, Side
-from posecodec.coders.windows.tokenizer import MOST_LEVELS, tables_from, tensors_of
+from posecodec.coders.windows.stream import SideInfo
+from posecodec.coders.windows.tokenizer import MOST_LEVELS
+from posecodec.coders.windows.weights import pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
-from posecodec.kinematics.body_frame import boxed, unboxed
+from posecodec.kinematics.body_frame import from_body_frame, to_body_frame
 from posecodec.kinematics.body_model import Motion, State
+from posecodec.kinematics.bones import MAX_SCALE, rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
-from posecodec.train.canonicalize import turn
 from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
 
 DIMS = (2, 3)
@@ -52,7 +60,7 @@ def walks(dims):
         for begin, person in zip(rng.integers(0, 2000 - LENGTH, count), rng.integers(0, 3, count), strict=True):
             window = points[begin : begin + LENGTH, person]
             if dims == 3:
-                window = turn(window, np.full(LENGTH, rng.uniform(-np.pi, np.pi)))
+                window = rotate_about_y(window, np.full(LENGTH, rng.uniform(-np.pi, np.pi)))
             drawn.append(window + rng.normal(0, 5, window.shape))
         return np.stack(drawn)
 
@@ -61,8 +69,8 @@ def walks(dims):
 
 def as_weights(tables, path):
     """Tables as a weights file and back, with all that storing them rounds."""
-    zoo.write_weights(path, tensors_of(tables), {}, {})
-    return tables_from(zoo.read_weights(path.with_suffix(".safetensors")).tensors, COCO19, tables.body.dims)
+    zoo.write_weights(path, pack_tables(tables), {}, {})
+    return unpack_tables(zoo.read_weights(path.with_suffix(".safetensors")).tensors, COCO19, tables.body.dims)
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +116,10 @@ def test_a_body_is_its_motion(tiny, dims, lead):
     for points in (wild(dims, math.prod(lead), 1), sample(dims, math.prod(lead))):
         points = points.reshape(*lead, 19, dims)
         motion = body.analyze(points)
-        assert motion.shape.shape == (*lead, len(body.rest)) and motion.center.shape == (*lead, dims)
+        assert motion.shape.shape == (*lead, len(body.rest_shape)) and motion.center.shape == (*lead, dims)
         assert motion.angle.shape == lead
         np.testing.assert_allclose(body.synthesize(motion), points, rtol=0, atol=1e-6)
-        parts = [motion.part(i, 1) for i in range(lead[-1])]
+        parts = [motion.cut(i, 1) for i in range(lead[-1])]
         close(
             motion, Motion(*(np.concatenate([getattr(p, n) for p in parts], axis=len(lead) - 1) for n in vars(motion)))
         )
@@ -123,16 +131,16 @@ def test_a_body_is_its_motion(tiny, dims, lead):
 def test_channels_come_back_from_any_state(tiny, dims, seed, frames, turns, far):
     body, rng = tiny[dims].body, np.random.default_rng(seed)
     motion = body.analyze(wild(dims, frames, seed))
-    state = State(rng.normal(0, 100, len(body.rest)), np.float64(turns), rng.normal(0, 1, dims) * far)
-    channels = body.local(motion, state)
+    state = State(rng.normal(0, 100, len(body.rest_shape)), np.float64(turns), rng.normal(0, 1, dims) * far)
+    channels = body.to_local(motion, state)
     assert channels.shape == (frames, body.channels)
-    back = body.world(channels, state)
+    back = body.to_world(channels, state)
     off = back.angle - motion.angle
     if dims == 3:
         np.testing.assert_allclose(off - TURN * np.rint(off / TURN), 0, atol=1e-8)
         assert np.abs(off - off[0]).max() < 1e-8
     np.testing.assert_allclose(body.synthesize(back), body.synthesize(motion), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(body.local(back, state), channels, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(body.to_local(back, state), channels, rtol=0, atol=1e-5)
 
 
 @any_dims
@@ -140,23 +148,23 @@ def test_channels_come_back_from_any_state(tiny, dims, seed, frames, turns, far)
 @settings(max_examples=60, deadline=None)
 def test_channels_do_not_depend_on_heading_and_place(tiny, dims, angle, x, z, start):
     body, points = tiny[dims].body, sample(dims, 40)
-    moved = turn(points, np.full(40, angle)) + [x, 0, z] if dims == 3 else points + [x, z]
+    moved = rotate_about_y(points, np.full(40, angle)) + [x, 0, z] if dims == 3 else points + [x, z]
     here, there = (
-        body.local(motion.part(start, 20), motion.at(start)) for motion in map(body.analyze, (points, moved))
+        body.to_local(motion.cut(start, 20), motion.state_at(start)) for motion in map(body.analyze, (points, moved))
     )
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-5)
 
 
 def test_channels_do_not_depend_on_whole_turns(tiny):
     body, motion = tiny[3].body, tiny[3].body.analyze(sample(3, 20))
-    state = motion.at(0)
+    state = motion.state_at(0)
     turned = Motion(motion.shape, motion.angle + 6 * np.pi, motion.center)
-    np.testing.assert_allclose(body.local(turned, state), body.local(motion, state), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(body.to_local(turned, state), body.to_local(motion, state), rtol=0, atol=1e-6)
 
 
 def test_a_body_that_keeps_turning_never_jumps(tiny):
     body = tiny[3].body
-    spinning = turn(sample(3, 1).repeat(200, axis=0), np.linspace(0, -30, 200))
+    spinning = rotate_about_y(sample(3, 1).repeat(200, axis=0), np.linspace(0, -30, 200))
     motion = body.analyze(spinning)
     np.testing.assert_allclose(np.abs(np.diff(motion.angle)), 30 / 199, atol=1e-9)
     np.testing.assert_allclose(body.synthesize(motion), spinning, rtol=0, atol=1e-6)
@@ -166,9 +174,9 @@ def test_a_body_that_keeps_turning_never_jumps(tiny):
 def test_an_error_of_channels_is_that_of_keypoints(tiny, dims):
     body, rng = tiny[dims].body, np.random.default_rng(0)
     motion = body.analyze(sample(dims, 200) * (1 if dims == 3 else 4))
-    state = motion.at(0)
+    state = motion.state_at(0)
     errors = rng.normal(0, 1, (200, body.channels))
-    points = (body.synthesize(body.world(body.local(motion, state) + e, state)) for e in (0, errors))
+    points = (body.synthesize(body.to_world(body.to_local(motion, state) + e, state)) for e in (0, errors))
     moved = np.square(next(points) - next(points)).sum(axis=(1, 2))
     assert moved.mean() == pytest.approx(np.square(errors).sum(axis=1).mean(), rel=0.1)
 
@@ -176,22 +184,22 @@ def test_an_error_of_channels_is_that_of_keypoints(tiny, dims):
 @any_dims
 def test_a_recording_starts_from_a_usual_body(tiny, dims):
     body = tiny[dims].body
-    state = body.start(0.5, np.array([3.0, 4.0, 5.0][:dims]))
+    state = body.start_at(0.5, np.array([3.0, 4.0, 5.0][:dims]))
     assert state.center.tolist() == ([3.0, body.height, 5.0] if dims == 3 else [3.0, 4.0])
-    assert state.angle == 0.5 and (state.shape == body.rest).all()
-    many = body.start(np.zeros(4), np.zeros((4, dims)))
-    assert many.shape.shape == (4, len(body.rest)) and many.center.shape == (4, dims)
-    assert body.sliding.sum() == 2 and len(body.sliding) == body.channels == {2: 40, 3: 58}[dims]
+    assert state.angle == 0.5 and (state.shape == body.rest_shape).all()
+    many = body.start_at(np.zeros(4), np.zeros((4, dims)))
+    assert many.shape.shape == (4, len(body.rest_shape)) and many.center.shape == (4, dims)
+    assert body.is_translation.sum() == 2 and len(body.is_translation) == body.channels == {2: 40, 3: 58}[dims]
 
 
 @any_dims
 def test_a_body_fits_its_box(tiny, dims):
     body, points = tiny[dims].body, sample(dims, 60) * (1 if dims == 3 else 4)
     motion = body.analyze(points)
-    inside = boxed(points, motion)
+    inside = to_body_frame(points, motion)
     np.testing.assert_allclose(inside.mean(axis=1), 0, atol=1e-9)
     assert np.abs(inside).max() < 1150
-    np.testing.assert_allclose(unboxed(inside, motion), points, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(from_body_frame(inside, motion), points, rtol=0, atol=1e-8)
     if dims == 3:
         np.testing.assert_allclose(body.analyze(inside).angle, 0, atol=1e-9)
 
@@ -202,8 +210,8 @@ def test_a_body_fits_its_box(tiny, dims):
 def orthonormal_bands(channels=5, seed=0, means=0.0):
     rng = np.random.default_rng(seed)
     turns = np.linalg.qr(rng.normal(size=(2, OWN, channels, channels)))[0]
-    sliding = np.arange(channels) >= channels - 2
-    return Bands(turns, rng.normal(0, 1, (2, channels)) * means, sliding)
+    is_translation = np.arange(channels) >= channels - 2
+    return FrequencyBands(turns, rng.normal(0, 1, (2, channels)) * means, is_translation)
 
 
 any_kind = pytest.mark.parametrize("later", [False, True])
@@ -237,13 +245,13 @@ def test_long_windows_are_their_lowest_frequencies(frames, later):
 @pytest.mark.parametrize("frames", [16, 64, LONGEST])
 def test_what_a_window_joins_is_smooth(frames):
     """One frequency of a later window leaves the last known frame slowly; that of a first one need not."""
-    bands = replace(orthonormal_bands(), turns=np.broadcast_to(np.eye(5), (2, OWN, 5, 5)))
+    bands = replace(orthonormal_bands(), rotations=np.broadcast_to(np.eye(5), (2, OWN, 5, 5)))
     values = np.zeros((ROWS, 5))
     values[0] = 1.0
     later, first = (bands.inverse(values, frames, kind) for kind in (True, False))
     assert (np.abs(later[0]) < 0.2 * np.abs(later).max(axis=0)).all()
-    assert (first[:, ~bands.sliding] == first[0, 0]).all() and (
-        first[:, bands.sliding] == later[:, bands.sliding]
+    assert (first[:, ~bands.is_translation] == first[0, 0]).all() and (
+        first[:, bands.is_translation] == later[:, bands.is_translation]
     ).all()
 
 
@@ -251,14 +259,14 @@ def test_what_a_window_joins_is_smooth(frames):
 @any_kind
 def test_what_was_learned_of_windows_is_nearly_orthonormal(trained, dims, later):
     bands = trained[dims].bands
-    product = bands.turns[int(later)] @ bands.turns[int(later)].transpose(0, 2, 1)
+    product = bands.rotations[int(later)] @ bands.rotations[int(later)].transpose(0, 2, 1)
     np.testing.assert_allclose(product, np.broadcast_to(np.eye(product.shape[-1]), product.shape), atol=5e-3)
 
 
 def test_frequencies_are_alike_in_windows_of_all_lengths():
-    assert likes(64).tolist() == list(range(32))
+    assert reference_rows(64).tolist() == list(range(32))
     for frames in range(1, LONGEST + 1):
-        rows = likes(frames)
+        rows = reference_rows(frames)
         assert len(rows) == ROWS and (np.diff(rows) >= 0).all() and 0 <= rows[0] and rows[-1] <= ROWS - 1
         period = (np.arange(ROWS) + 0.5) * 64 / frames
         below = period < ROWS
@@ -266,7 +274,7 @@ def test_frequencies_are_alike_in_windows_of_all_lengths():
 
 
 def test_spans_follow_one_another():
-    assert spans((16, 32, 20)) == [(0, 16), (16, 32), (48, 20)] and spans(()) == []
+    assert list_spans((16, 32, 20)) == [(0, 16), (16, 32), (48, 20)] and list_spans(()) == []
 
 
 # --- Lengths ---
@@ -318,8 +326,8 @@ def moving(dims, frames, seed=0):
 @any_dims
 def test_only_frames_near_joins_are_smoothed(dims):
     motion = moving(dims, 100)
-    assert smoothed(motion, (100,), 144) is motion
-    found = smoothed(motion, (32, 68), 144)
+    assert deblock(motion, (100,), 144) is motion
+    found = deblock(motion, (32, 68), 144)
     changed = (found.shape != motion.shape).any(axis=1)
     assert (
         changed[32 - 4 : 32 + 4].all() and not changed[: 32 - int(REACH)].any() and not changed[32 + int(REACH) :].any()
@@ -327,16 +335,16 @@ def test_only_frames_near_joins_are_smoothed(dims):
     for index in (0, 144, 511):
         for lengths in ((1,), (16, 1), (16, 16, 16, 16, 36), (96, 4)):
             short = moving(dims, sum(lengths))
-            assert np.isfinite(smoothed(short, lengths, index).shape).all()
+            assert np.isfinite(deblock(short, lengths, index).shape).all()
 
 
 @any_dims
 def test_smoothing_leaves_steady_motion_and_softens_jerks(dims):
     time = np.arange(96.0)
     steady = Motion(np.outer(time, np.ones(5)), 0.1 * time, np.outer(time, np.ones(dims)))
-    close(smoothed(steady, (32, 64), 144), steady)
+    close(deblock(steady, (32, 64), 144), steady)
     kinked = Motion(np.abs(time - 31.5)[:, None], np.abs(time - 31.5), np.abs(time - 31.5)[:, None].repeat(dims, 1))
-    jerks = [np.abs(np.diff(m.angle, 2)).max() for m in (kinked, *(smoothed(kinked, (32, 64), i) for i in (112, 176)))]
+    jerks = [np.abs(np.diff(m.angle, 2)).max() for m in (kinked, *(deblock(kinked, (32, 64), i) for i in (112, 176)))]
     assert jerks == sorted(jerks, reverse=True) and jerks[1] < jerks[0] / 2
 
 
@@ -344,11 +352,11 @@ def test_smoothing_leaves_steady_motion_and_softens_jerks(dims):
 
 
 def test_steps_of_levels():
-    steps = [2.0 ** (index_of(level) / 16) for level in range(1, MOST_LEVELS + 1)]
+    steps = [2.0 ** (qp_of_levels(level) / 16) for level in range(1, MOST_LEVELS + 1)]
     assert steps[0] == 2**16 and all(a == 2 * b for a, b in zip(steps, steps[1:], strict=False))
-    assert [levels_of(index_of(level)) for level in range(1, MOST_LEVELS + 1)] == list(range(1, MOST_LEVELS + 1))
-    assert [levels_of(index_of(3) + off) for off in (1, 0, -1, -15, -16)] == [2, 3, 3, 3, 4]
-    assert levels_of(511) == 1 and largest(1) == 1 and largest(9) == 511
+    assert [levels_of_qp(qp_of_levels(level)) for level in range(1, MOST_LEVELS + 1)] == list(range(1, MOST_LEVELS + 1))
+    assert [levels_of_qp(qp_of_levels(3) + off) for off in (1, 0, -1, -15, -16)] == [2, 3, 3, 3, 4]
+    assert levels_of_qp(511) == 1 and largest_magnitude(1) == 1 and largest_magnitude(9) == 511
 
 
 def test_digits_by_hand():
@@ -361,7 +369,7 @@ def test_digits_by_hand():
 
 @given(st.integers(1, 18), st.integers(0, 2**32 - 1), st.booleans())
 def test_digits_come_back_and_nest(levels, seed, small):
-    rng, most = np.random.default_rng(seed), largest(levels)
+    rng, most = np.random.default_rng(seed), largest_magnitude(levels)
     size = np.floor(2.0 ** rng.uniform(0, levels, (3, 4))) - 1 if small else rng.integers(0, most + 1, (3, 4))
     values = (np.minimum(size, most) * rng.choice([-1, 1], (3, 4))).astype(np.int32)
     digits = to_digits(values, levels)
@@ -376,7 +384,7 @@ def test_digits_come_back_and_nest(levels, seed, small):
 @given(st.integers(1, 12), st.integers(0, 2**20))
 def test_digits_saturate(levels, size):
     values = np.int32([size, -size])
-    most = min(size, largest(levels))
+    most = min(size, largest_magnitude(levels))
     assert from_digits(to_digits(values, levels)).tolist() == [most, -most]
 
 
@@ -384,7 +392,7 @@ def test_digits_saturate(levels, size):
 def test_any_digits_stand_for_values(levels, seed):
     digits = np.random.default_rng(seed).integers(0, 3, (5, levels)).astype(np.int32)
     values = from_digits(digits)
-    assert (np.abs(values) <= largest(levels)).all()
+    assert (np.abs(values) <= largest_magnitude(levels)).all()
     assert (from_digits(to_digits(values, levels)) == values).all()
 
 
@@ -394,8 +402,8 @@ def test_any_digits_stand_for_values(levels, seed):
 def chunk(points, tables, index, up=None, unit=None):
     """What is written of a chunk and what is read of it, after everything was compared."""
     dims = tables.body.dims
-    motion, side = stream.prepare(points, tables, up or UP[dims])
-    latents = stream.choose(motion, side, index, tables)
+    motion, side = stream.analyze(points, tables, up or UP[dims])
+    latents = stream.quantize(motion, side, index, tables)
     encoder = RangeEncoder()
     stream.write(encoder, latents, tables, unit or UNIT[dims])
     data = encoder.finish()
@@ -404,26 +412,27 @@ def chunk(points, tables, index, up=None, unit=None):
     decoder.finish()
     assert same(found, latents)
     assert are_lengths(found.lengths) and sum(found.lengths) == len(points)
-    if np.abs(found.values).max() <= largest(levels_of(index)):
-        told = from_digits(to_digits(found.values, levels_of(index)))
-        assert same(stream.meant(told, found.lengths, side, index, tables), latents)
+    if np.abs(found.values).max() <= largest_magnitude(levels_of_qp(index)):
+        told = from_digits(to_digits(found.values, levels_of_qp(index)))
+        assert same(stream.dequantize(told, found.lengths, side, index, tables), latents)
     return data, found
 
 
 def same(a, b):
     return (
-        (a.side.scale, a.side.turn, a.index, a.lengths) == (b.side.scale, b.side.turn, b.index, b.lengths)
-        and (a.side.origin == b.side.origin).all()
+        (a.side_info.scale, a.side_info.heading, a.qp, a.lengths)
+        == (b.side_info.scale, b.side_info.heading, b.qp, b.lengths)
+        and (a.side_info.origin == b.side_info.origin).all()
         and (a.values == b.values).all()
         and a.values.dtype == b.values.dtype == np.int32
-        and (a.places == b.places).all()
+        and (a.centroids == b.centroids).all()
     )
 
 
 def placed(latents, tables, up=None):
     dims = tables.body.dims
-    points = tables.body.synthesize(stream.motion_of(latents, tables))
-    return stream.placed(points, latents.side, dims, up or UP[dims])
+    points = tables.body.synthesize(stream.reconstruct(latents, tables))
+    return stream.to_world(points, latents.side_info, dims, up or UP[dims])
 
 
 @pytest.fixture(scope="module", params=["tiny", "trained"])
@@ -502,25 +511,25 @@ def test_units_do_not_matter(trained, unit, factor):
 
 def test_side_information_comes_back():
     for dims in DIMS:
-        for scale in (1 - MOST_SCALE, -320, 0, 60, 319, MOST_SCALE - 1):
+        for scale in (1 - MAX_SCALE, -320, 0, 60, 319, MAX_SCALE - 1):
             for origin in ([0, 0], [1, -1], [2**28, -(2**28)], [-5, 2**27]):
                 place = np.array(origin if dims == 2 else [origin[0], 0, origin[1]], np.int64)
                 for unit in ("mm", "px", "m", "cm", "in", "unknown"):
-                    side = Side(scale, 0 if dims == 2 else 63, place)
+                    side = SideInfo(scale, 0 if dims == 2 else 63, place)
                     encoder = RangeEncoder()
-                    stream.write_side(encoder, side, 511, unit, dims)
-                    found, index = stream.read_side(RangeDecoder(encoder.finish()), unit, dims)
-                    assert index == 511 and (found.scale, found.turn) == (side.scale, side.turn)
+                    stream.write_side_info(encoder, side, 511, unit, dims)
+                    found, index = stream.read_side_info(RangeDecoder(encoder.finish()), unit, dims)
+                    assert index == 511 and (found.scale, found.heading) == (side.scale, side.heading)
                     assert (found.origin == place).all()
 
 
 @any_dims
-@pytest.mark.parametrize("scale", [MOST_SCALE, -MOST_SCALE, 2**20, -(2**20)])
+@pytest.mark.parametrize("scale", [MAX_SCALE, -MAX_SCALE, 2**20, -(2**20)])
 def test_a_size_that_no_body_has_is_corrupt(dims, scale):
     encoder = RangeEncoder()
-    stream.write_side(encoder, Side(scale, 0, np.zeros(dims, np.int64)), 100, UNIT[dims], dims)
+    stream.write_side_info(encoder, SideInfo(scale, 0, np.zeros(dims, np.int64)), 100, UNIT[dims], dims)
     with pytest.raises(CorruptError, match="size"):
-        stream.read_side(RangeDecoder(encoder.finish()), UNIT[dims], dims)
+        stream.read_side_info(RangeDecoder(encoder.finish()), UNIT[dims], dims)
 
 
 @any_dims
@@ -534,9 +543,9 @@ def test_bodies_of_any_size_come_back(tiny, dims, scale):
 def test_what_is_too_far_away_is_refused(tiny):
     for dims in DIMS:
         points = sample(dims, 5)
-        stream.prepare(points + 1e9, tiny[dims], UP[dims])
+        stream.analyze(points + 1e9, tiny[dims], UP[dims])
         with pytest.raises(InputError, match="from the origin"):
-            stream.prepare(points + 1e12, tiny[dims], UP[dims])
+            stream.analyze(points + 1e12, tiny[dims], UP[dims])
 
 
 @any_dims
@@ -581,27 +590,27 @@ def test_all_numbers_of_rows_may_be_coded(tiny, trained, dims):
 
 def in_float(net, latents, prior):
     """Bits of windows by the float network, with those that say how many rows are coded."""
-    coder, bits = Coder.of(prior, latents.index), 0.0
-    for (start, length), values in zip(spans(latents.lengths), latents.values, strict=True):
+    coder, bits = Coder.of(prior, latents.qp), 0.0
+    for (start, length), values in zip(list_spans(latents.lengths), latents.values, strict=True):
         later, busy = start > 0, np.flatnonzero(values.any(axis=1))
         limit = int(busy[-1]) + 1 if len(busy) else 0
         features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
         fixed, about = coder.fixed(length, later), coder.usual(length, later)
         read_features(features, values, coder.before, about, fixed, limit)
-        seen = Seen(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.index, limit)
+        seen = Seen(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.qp, limit)
         given, places, found = batch_of([seen])
         with torch.no_grad():
             bits += float(nats(net(given, places), found).sum()) / math.log(2)
         rest = np.abs(values)[np.abs(values) > 2] - 2
-        row = prior.limits[int(later), min(latents.index // 16, prior.limits.shape[1] - 1)]
+        row = prior.limits[int(later), min(latents.qp // 16, prior.limits.shape[1] - 1)]
         bits += float(np.floor(np.log2(rest)).sum()) - math.log2(row[limit] / 2**LIMIT_BITS)
         coder.before = values
     return bits
 
 
 def in_bytes(latents, prior):
-    encoder, coder = RangeEncoder(), Coder.of(prior, latents.index)
-    for (start, length), values in zip(spans(latents.lengths), latents.values, strict=True):
+    encoder, coder = RangeEncoder(), Coder.of(prior, latents.qp)
+    for (start, length), values in zip(list_spans(latents.lengths), latents.values, strict=True):
         coder.encode(encoder, values, length, start > 0)
     return encoder.finish()
 
@@ -615,8 +624,8 @@ def test_bytes_are_as_many_as_training_counts(trained, dims):
     train_net(net, pool, 30, 4e-3, np.random.default_rng(0))
     prior = net.integers(tables.prior)
     for index in (90, 120, 150):
-        found = [stream.prepare(points, tables, UP[dims]) for points in walks(dims)(4)]
-        latents = [stream.choose(*pair, index, replace(tables, prior=prior)) for pair in found]
+        found = [stream.analyze(points, tables, UP[dims]) for points in walks(dims)(4)]
+        latents = [stream.quantize(*pair, index, replace(tables, prior=prior)) for pair in found]
         wanted, coded = (np.array([way(x) for x in latents]) for way in (
             lambda x: in_float(net, x, prior), lambda x: 8 * len(in_bytes(x, prior))
         ))  # fmt: skip
@@ -646,17 +655,17 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.coders.windows import stream
 from posecodec import zoo
 from posecodec.pose.skeletons.builtin import COCO19
-from posecodec.coders.windows.tokenizer import tables_from
+from posecodec.coders.windows.weights import unpack_tables
 folder, found = sys.argv[1], []
 for dims, unit in ((2, "px"), (3, "mm")):
-    tables = tables_from(zoo.read_weights(f"{folder}/{dims}.safetensors").tensors, COCO19, dims)
+    tables = unpack_tables(zoo.read_weights(f"{folder}/{dims}.safetensors").tensors, COCO19, dims)
     for number, frames in enumerate(json.loads(sys.argv[2])):
         data = open(f"{folder}/{dims}.{number}", "rb").read()
         latents = stream.read(RangeDecoder(data), frames, tables, unit)
         encoder = RangeEncoder()
         stream.write(encoder, latents, tables, unit)
         assert encoder.finish() == data
-        parts = latents.values.astype("<i4"), latents.places.astype("<f8"), np.array(latents.lengths, "<i8")
+        parts = latents.values.astype("<i4"), latents.centroids.astype("<f8"), np.array(latents.lengths, "<i8")
         found.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
 assert "torch" not in sys.modules
 print(json.dumps(found))
@@ -664,7 +673,7 @@ print(json.dumps(found))
 
 
 def digest(latents):
-    parts = latents.values.astype("<i4"), latents.places.astype("<f8"), np.array(latents.lengths, "<i8")
+    parts = latents.values.astype("<i4"), latents.centroids.astype("<f8"), np.array(latents.lengths, "<i8")
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
@@ -681,7 +690,7 @@ def files_of(folder, trained, cases):
     """Chunks written to a folder, and the digests of what is in them."""
     digests = []
     for dims in DIMS:
-        zoo.write_weights(folder / str(dims), tensors_of(trained[dims]), {}, {})
+        zoo.write_weights(folder / str(dims), pack_tables(trained[dims]), {}, {})
         for number, (frames, index) in enumerate(cases):
             data, latents = chunk(sample(dims, frames), trained[dims], index)
             (folder / f"{dims}.{number}").write_bytes(data)
@@ -716,11 +725,11 @@ def harmless(data, frames, tables):
         return None
     assert are_lengths(latents.lengths) and sum(latents.lengths) == frames
     with np.errstate(over="ignore", invalid="ignore"):
-        motion = stream.motion_of(latents, tables)
+        motion = stream.reconstruct(latents, tables)
         assert all(np.isfinite(getattr(motion, name)).all() for name in ("shape", "angle", "center"))
-        points = stream.placed(tables.body.synthesize(motion), latents.side, dims, UP[dims])
+        points = stream.to_world(tables.body.synthesize(motion), latents.side_info, dims, UP[dims])
     assert points.shape == (frames, 19, dims)
-    digits = to_digits(latents.values, levels_of(latents.index))
+    digits = to_digits(latents.values, levels_of_qp(latents.qp))
     assert 0 <= digits.min() and digits.max() <= 2
     return latents
 

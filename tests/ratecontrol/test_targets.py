@@ -27,7 +27,7 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Track
 from posecodec.codec import PoseCodec
 from posecodec.coders import chunk as chunks
-from posecodec.coders.windows.bitplanes import index_of
+from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -477,7 +477,7 @@ def layered(codec, sequence):
     """A file of tokens and what they miss, refined to a bound."""
     body = sequence.mapped_to(COCO19)
     job = chunks.Job.of(sequence, body, "y", Track(0, 0, sequence.frames), 0, sequence.frames)
-    data, latents = codec.tokenizer.encode(job.body, job.presence, "y", sequence.unit, index_of(8))
+    data, latents = codec.tokenizer.encode(job.body, job.presence, "y", sequence.unit, qp_of_levels(8))
     guide = codec.tokenizer.decode(latents, "y").astype(float)
     header = replace(container.read_header(codec.encode(sequence, levels=8).data), transform=codec.transform_weights.id)
     refinement = chunks.transformed(job, 80, codec.tables, 5.0, guide).data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from posecodec.kinematics.bones import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train.canonicalize import (
@@ -14,7 +15,6 @@ from posecodec.train.canonicalize import (
     measure_headings,
     measure_sizes,
     spline_basis,
-    turn,
 )
 
 WALK = walk(200).positions[:, 0]
@@ -32,21 +32,21 @@ def test_a_turning_walker_faces_forward_once_turned_back():
     world = walk(900).positions[:, 0].astype(np.float64)
     angles, sure = measure_headings(world, COCO19)
     assert np.ptp(angles) > 1 and np.abs(np.diff(angles)).max() < 0.2 and (sure > 0.5).all()
-    body = turn(relative(world), -angles)
+    body = rotate_about_y(relative(world), -angles)
     np.testing.assert_allclose(measure_headings(body, COCO19)[0], 0, atol=1e-9)
-    np.testing.assert_allclose(turn(body, angles), relative(world), atol=1e-9)
+    np.testing.assert_allclose(rotate_about_y(body, angles), relative(world), atol=1e-9)
     assert (body[:, COCO19.keypoints.index("left_hip"), 0] > 0).all()
 
 
 @pytest.mark.parametrize("angle", [-3.0, -1.0, 0.5, 2.0, 3.1])
 def test_the_heading_turns_with_the_body(angle):
-    before, after = (measure_headings(x, COCO19)[0] for x in (WIDE, turn(WIDE, np.full(len(WIDE), angle))))
+    before, after = (measure_headings(x, COCO19)[0] for x in (WIDE, rotate_about_y(WIDE, np.full(len(WIDE), angle))))
     off = after - before - angle
     np.testing.assert_allclose(off - 2 * np.pi * np.rint(off / (2 * np.pi)), 0, atol=1e-9)
 
 
 def test_the_heading_does_not_jump_and_is_unsure_where_nothing_tells():
-    around = turn(WIDE[:1].repeat(100, axis=0), np.linspace(0, 4 * np.pi, 100))
+    around = rotate_about_y(WIDE[:1].repeat(100, axis=0), np.linspace(0, 4 * np.pi, 100))
     np.testing.assert_allclose(np.diff(measure_headings(around, COCO19)[0]), 4 * np.pi / 99, atol=1e-9)
     gone = WIDE.copy()
     gone[50:60, COCO19.keypoints.index("left_hip")] = np.nan

@@ -126,7 +126,7 @@ class Vocabulary:
             )
 
 
-def padded(streams: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+def pad_batch(streams: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     """(B, n) streams filled up with PAD to the longest."""
     longest = max((len(stream) for stream in streams), default=0)
     batch = np.full((len(streams), longest), PAD, np.int32)

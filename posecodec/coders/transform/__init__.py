@@ -1,6 +1,6 @@
-"""The transform codec: keypoints to nearly independent channels, blocks of cosines and sines over time, integers, bytes.
+"""The transform coder: keypoints to nearly independent channels, blocks of cosines and sines over time, integers, bytes.
 
-`polar` and `graph` turn poses into channels and back; `plan`, `plan_polar` and `plan_graph` choose how, and `fields` writes
-that down; `blocks` cuts channels into blocks and transforms them, `coefficients` codes the quantized coefficients with a
-learned integer context model, `layer` codes channels with these, `corrections` keeps a bound; `motion` puts all together.
+`bone_basis` and `graph_fourier` turn poses into channels and back, `basis_choice` chooses between them and writes that down;
+`block_coder` cuts channels into blocks, transforms and quantizes them; `coefficient_model` codes the integers with a learned
+integer context model; `error_bound` keeps a bound; `stream` puts all together. `weights` holds what is learned.
 """

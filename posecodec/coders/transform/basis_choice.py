@@ -1,4 +1,9 @@
-"""How one stretch of motion will be coded: a basis, its channels, and what the decoder must know of both."""
+"""How one stretch of motion will be coded: a basis, its channels, and what the decoder must know of both.
+
+The trained basis of bones (`bone_basis`) where there is a body whose bones keep their length, else the modes of a tree
+(`graph_fourier`): the skeleton's own or one learned from the recording. A choice does not depend on the accuracy, so that a
+search for a step pays for it once. The mirrored pair is `BasisChoice.write` and `read_basis`.
+"""
 
 from __future__ import annotations
 
@@ -6,76 +11,252 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posecodec.bitstream.exp_golomb import Field
-from posecodec.coders.transform.graph_fourier import Graph
-from posecodec.kinematics.bones import Polar
+from posecodec.bitstream.exp_golomb import Field, build_exp_golomb, get_exp_golomb, get_raw, put_raw, sign_extend
+from posecodec.coders.transform.bone_basis import BoneBasis, measure_heading_steps, rescale_prior
+from posecodec.coders.transform.graph_fourier import (
+    WEIGHT_BITS,
+    Edge,
+    GraphBasis,
+    GraphPrior,
+    build_tree,
+    compute_modes,
+    learn_tree,
+)
+from posecodec.coders.transform.weights import TransformTables
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError, InputError
+from posecodec.kinematics.bones import BoneTree, measure_scale, scale_of_steps
+from posecodec.kinematics.gap_filling import (
+    fill_from_centroid,
+    fill_from_rest_pose,
+    interpolate_bones,
+    interpolate_gaps,
+)
+from posecodec.pose.orientation import upright
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
 from posecodec.typing import Bools, Floats, Ints
 
-NOTHING: Floats = np.zeros(1)
-PRICED = 256
+NO_CHANNELS: Floats = np.zeros(1)
+"""In place of channels that nobody codes: also what a guide that is not there adds to them."""
+PRICED_FRAMES = 256
+"""Frames at the start of a stretch that bits are estimated by."""
+CODED_POWER = 1.2
+"""Times its size in steps that a coefficient's bits are estimated by."""
+SCALE_BITS, HEADING_BITS, BONE_ORIGIN_BITS = 12, 8, 10
+"""A body's size (signed), its first heading, and low bits of where it starts, in mm."""
+EXPONENT_BITS, GRAPH_ORIGIN_BITS = 10, 6
+"""A graph's unit (signed octaves), and low bits of where its keypoints start, in that unit."""
+FARTHEST = 2**24
+"""Units from 0 that a stretch may start: what float32 tells apart."""
+SPREAD_OCTAVES = 4
+"""Octaves from a graph's unit to how far its keypoints spread."""
+FINE_STEPS = 42
+"""Steps in the spread at which trees are compared: an error of about a fiftieth of it."""
+STIFF_STEPS = 2.5
+"""Steps in the error at which bases are compared."""
+TRAINED_GAIN = 1.1
+"""What the basis of bones gains by what it has learned, which estimates do not see."""
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+@dataclass(frozen=True, eq=False, repr=False)
+class BasisChoice:
     """How a stretch will be coded.
 
-    turned, scale: what the basis sees is scale x (recorded coordinates @ turned.T). channels: (T, C) of the recording.
-    prior, pinned: as `Coder` takes them. fields: what is written before the channels, as (value, bits). kept: which
-    keypoints of coco19 the recorded ones are, in order; None where they are not all among them.
+    rotation, scale: what the basis sees is scale x (recorded coordinates @ rotation.T). channels: (T, C) of the recording.
+    prior, pinned: as `BlockCoder` takes them. fields: what is written before the channels, as (value, bits). in_coco19:
+    which keypoints of coco19 the recorded ones are, in order; None where they are not all among them.
     """
 
-    basis: Polar | Graph
+    basis: BoneBasis | GraphBasis
     scale: float
-    turned: Floats
+    rotation: Floats
     channels: Floats
     prior: Ints
     pinned: Bools
     fields: tuple[Field, ...]
-    kept: tuple[int, ...] | None
+    in_coco19: tuple[int, ...] | None
 
-    def guided(self, guide: Floats | None) -> Floats:
+    @property
+    def is_generic(self) -> bool:
+        """Whether nothing was trained for the basis."""
+        return isinstance(self.basis, GraphBasis)
+
+    def write(self, encoder: RangeEncoder) -> None:
+        """What the decoder must know before the channels."""
+        encoder.put_bits(int(self.is_generic), 1)
+        for value, bits in self.fields:
+            put_raw(encoder, value, bits)
+
+    def project(self, guide: Floats | None) -> Floats:
         """Channels of bodies (T, 19, D) of coco19; 0 of None."""
         if guide is None:
-            return NOTHING
-        pose = guide if isinstance(self.basis, Polar) else guide[:, self.kept]
-        return self.basis.forward(pose @ self.turned.T * self.scale)
+            return NO_CHANNELS
+        pose = guide[:, self.in_coco19] if self.is_generic else guide
+        return self.basis.forward(pose @ self.rotation.T * self.scale)
 
-    def placed(self, channels: Floats) -> Floats:
+    def reconstruct(self, channels: Floats) -> Floats:
         """Poses (T, K, D) as recorded, of channels."""
-        pose = (self.basis.inverse(channels) / self.scale) @ self.turned
-        return pose[:, self.kept] if isinstance(self.basis, Polar) else pose
+        pose = (self.basis.inverse(channels) / self.scale) @ self.rotation
+        return pose if self.is_generic else pose[:, self.in_coco19]
+
+    def estimate_bits(self, step: float) -> float:
+        """Bits that the channels need at a step, about, by their first frames."""
+        return _estimate_bits(self.channels, step)
 
 
-def filled(points: Floats) -> Floats:
-    """(T, K, D) with gaps bridged by straight lines and ends held; keypoints never seen stay NaN."""
-    missing = np.isnan(points[..., 0])
-    if not missing.any():
-        return points
-    whole, time = points.copy(), np.arange(len(points))
-    for k in np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0)):
-        gone = missing[:, k]
-        for d in range(points.shape[2]):
-            whole[gone, k, d] = np.interp(time[gone], time[~gone], points[~gone, k, d])
-    return whole
+def choose_basis(
+    points: Floats, body: Floats | None, skeleton: Skeleton, up: str, rate: float, tables: TransformTables, error: float
+) -> BasisChoice:
+    """The basis for (T, K, D) as recorded, NaN where missing: bones where there is a body that keeps their length.
+
+    body: (T, 19, D) of coco19, or None where the recorded keypoints are not all of it. error: about what will be asked
+    for. Raises InputError where coordinates are too far from 0.
+    """
+    if body is not None and body.shape[2] == 3:
+        choice = choose_bones(body, skeleton, up, rate, tables)
+        if choice is not None and _is_stiff(choice, points, skeleton, error):
+            return choice
+    return choose_graph(points, skeleton)
 
 
-def settled(points: Floats) -> Floats:
-    """(T, K, D) without gaps: as `filled`, and keypoints never seen in the middle of the others."""
-    whole = filled(points)
-    return np.where(np.isnan(whole), np.nanmean(whole, axis=1, keepdims=True), whole)
+def read_basis(
+    decoder: RangeDecoder, skeleton: Skeleton, dims: int, up: str, rate: float, tables: TransformTables
+) -> BasisChoice:
+    """Everything of a choice but its channels. Raises CorruptError."""
+    if decoder.get_bits(1):
+        return _read_graph(decoder, skeleton, dims)
+    if dims == 3 and find_in_coco19(skeleton) is not None:
+        return _read_bones(decoder, skeleton, up, rate, tables)
+    raise CorruptError(f"a chunk of bodies in a file of {skeleton.name!r} in {dims}D; get the file again")
 
 
-def kept_of(skeleton: Skeleton) -> tuple[int, ...] | None:
+def choose_bones(
+    points: Floats, skeleton: Skeleton, up: str, rate: float, tables: TransformTables
+) -> BasisChoice | None:
+    """The basis of bones for (T, 19, 3) of coco19 with NaN, or None where the body has no size.
+
+    skeleton: of the recorded keypoints, all of them of coco19.
+    """
+    rest, tree = tables.bones.rest, BoneTree.from_skeleton(COCO19)
+    steps = measure_scale(points, rest, tree)
+    if steps is None:
+        return None
+    rotation, scale = upright(3, up), scale_of_steps(steps)
+    world = fill_from_rest_pose(interpolate_bones(points @ rotation.T * scale, tree), rest, tree)
+    heading, origin = measure_heading_steps(world[0], tree), np.rint(world[0].mean(axis=0))
+    if np.abs(origin).max() > FARTHEST:
+        return None
+    scale_field, heading_field = (steps % (1 << SCALE_BITS), SCALE_BITS), (heading, HEADING_BITS)
+    basis = BoneBasis(tables.bones, tree, heading, origin)
+    return BasisChoice(
+        basis, scale, rotation, basis.forward(world), rescale_prior(tables.prior, rate), tables.bones.pinned,
+        (scale_field, heading_field, *build_exp_golomb(origin, BONE_ORIGIN_BITS)), find_in_coco19(skeleton),
+    )  # fmt: skip
+
+
+def _read_bones(
+    decoder: RangeDecoder, skeleton: Skeleton, up: str, rate: float, tables: TransformTables
+) -> BasisChoice:
+    scale = scale_of_steps(sign_extend(get_raw(decoder, SCALE_BITS), SCALE_BITS))
+    heading = get_raw(decoder, HEADING_BITS)
+    origin = np.array([get_exp_golomb(decoder, BONE_ORIGIN_BITS) for _ in range(3)], np.float64)
+    basis = BoneBasis(tables.bones, BoneTree.from_skeleton(COCO19), heading, origin)
+    return BasisChoice(
+        basis, scale, upright(3, up), NO_CHANNELS, rescale_prior(tables.prior, rate), tables.bones.pinned, (),
+        find_in_coco19(skeleton),
+    )  # fmt: skip
+
+
+def choose_graph(points: Floats, skeleton: Skeleton) -> BasisChoice:
+    """The modes of the tree that needs the fewest bits, about, for any keypoints (T, K, D) with NaN.
+
+    Raises InputError where coordinates are too far from 0, relative to how they spread.
+    """
+    step = 2**SPREAD_OCTAVES / FINE_STEPS
+    return min(
+        offer_graphs(points, skeleton),
+        key=lambda choice: choice.estimate_bits(step) + sum(bits for _, bits in choice.fields),
+    )
+
+
+def offer_graphs(points: Floats, skeleton: Skeleton) -> list[BasisChoice]:
+    """The modes of each tree that comes into question; otherwise as `choose_graph`."""
+    whole = interpolate_gaps(points)
+    center = np.nanmean(whole, axis=1, keepdims=True)
+    whole = np.where(np.isnan(whole), center, whole)
+    spread = float(np.sqrt(np.square(whole - center).mean()) + np.abs(whole - whole[:1]).mean()) or 1.0
+    exponent = int(np.floor(np.log2(spread))) - SPREAD_OCTAVES
+    whole = whole * 2.0**-exponent
+    if not np.abs(np.rint(whole[0].mean(axis=0))).max() <= FARTHEST or abs(exponent) >= 1 << EXPONENT_BITS - 1:
+        raise InputError("coordinates are too far from 0, relative to how they spread; use --lossless")
+    return [_in_modes(whole, skeleton, edges, fields, exponent) for edges, fields in _grow_trees(whole, skeleton)]
+
+
+def _grow_trees(points: Floats, skeleton: Skeleton) -> list[tuple[tuple[Edge, ...], tuple[Field, ...]]]:
+    """The trees that come into question, and what is written of each."""
+    trees: list[tuple[tuple[Edge, ...], tuple[Field, ...]]] = [(build_tree(skeleton), ((0, 1),))]
+    if len(skeleton) > 2:
+        edges, bits = learn_tree(points), _count_bits(len(skeleton))
+        learned = [field for start, _, weight in edges for field in ((start, bits), (weight, WEIGHT_BITS))]
+        trees.append((edges, ((1, 1), *learned)))
+    return trees
+
+
+def _in_modes(
+    points: Floats, skeleton: Skeleton, edges: tuple[Edge, ...], tree: tuple[Field, ...], exponent: int
+) -> BasisChoice:
+    """The choice of a tree. tree: what is written of it. points: in units of 2 ** exponent."""
+    count, dims = points.shape[1:]
+    basis = GraphBasis(compute_modes(count, edges), np.rint(points[0].mean(axis=0)))
+    channels = basis.forward(points)
+    prior = GraphPrior.fit(channels, dims)
+    unit = exponent % (1 << EXPONENT_BITS), EXPONENT_BITS
+    fields = (*tree, unit, *build_exp_golomb(basis.origin, GRAPH_ORIGIN_BITS), *prior.fields)
+    return BasisChoice(
+        basis, 2.0**-exponent, np.eye(dims), channels, prior.expand(count, dims), basis.pinned, fields,
+        find_in_coco19(skeleton),
+    )  # fmt: skip
+
+
+def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> BasisChoice:
+    """The mirror of `_in_modes`. Raises CorruptError."""
+    count, edges = len(skeleton), build_tree(skeleton)
+    if decoder.get_bits(1):
+        bits = _count_bits(count)
+        edges = tuple((get_raw(decoder, bits), end, get_raw(decoder, WEIGHT_BITS)) for end in range(1, count))
+        if any(start >= count for start, _, _ in edges):
+            raise CorruptError("a tree over keypoints that do not exist; get the file again")
+    exponent = sign_extend(get_raw(decoder, EXPONENT_BITS), EXPONENT_BITS)
+    origin = np.array([get_exp_golomb(decoder, GRAPH_ORIGIN_BITS) for _ in range(dims)], np.float64)
+    prior = GraphPrior.read(decoder).expand(count, dims)
+    basis = GraphBasis(compute_modes(count, edges), origin)
+    return BasisChoice(
+        basis, 2.0**-exponent, np.eye(dims), NO_CHANNELS, prior, basis.pinned, (), find_in_coco19(skeleton)
+    )
+
+
+def _is_stiff(choice: BasisChoice, points: Floats, skeleton: Skeleton, error: float) -> bool:
+    """Whether bones that keep their length make it cheaper than a graph for (T, K, D) as recorded."""
+    whole = fill_from_centroid(points)
+    modes = GraphBasis(compute_modes(len(skeleton), build_tree(skeleton)), whole[0].mean(axis=0)).forward(whole)
+    bits = choice.estimate_bits(error * choice.scale * STIFF_STEPS)
+    return bits < TRAINED_GAIN * _estimate_bits(modes, error * STIFF_STEPS)
+
+
+def _estimate_bits(channels: Floats, step: float) -> float:
+    first = channels[:PRICED_FRAMES]
+    return 0.5 * float(np.log2(1 + np.square(dct(len(first)) @ first * (CODED_POWER / step))).sum())
+
+
+def find_in_coco19(skeleton: Skeleton) -> tuple[int, ...] | None:
     """Which keypoints of coco19 a skeleton's are; None where it has others."""
     if missing_for(skeleton, COCO19):
         return None
     return tuple(COCO19.keypoints.index(name) for name in skeleton.keypoints)
 
 
-def price(channels: Floats, step: float) -> float:
-    """Bits that channels (T, C) need at a step, about, by their first frames."""
-    first = channels[:PRICED]
-    return 0.5 * float(np.log2(1 + np.square(dct(len(first)) @ first * (1.2 / step))).sum())
+def _count_bits(count: int) -> int:
+    """Bits of a keypoint's number below a count, at least 1."""
+    return max(count - 1, 1).bit_length()

@@ -16,7 +16,7 @@ from posecodec.signal.quantization import step_of_qp
 from posecodec.typing import Bools, Floats, Ints
 
 FIRST, LATER, RESIDUAL = 0, 1, 2
-THRIFT = 0.14
+RD_LAMBDA = 0.14
 
 
 class TooFineError(InputError):
@@ -24,7 +24,7 @@ class TooFineError(InputError):
 
 
 @dataclass(eq=False)
-class Coder:
+class BlockCoder:
     """What encoder and decoder both keep from block to block.
 
     prior: (2, C, BINS) int, 16 x log2 of the usual magnitude of first and later blocks in thousandths, or less where
@@ -34,7 +34,7 @@ class Coder:
     model: CoefficientModel
     prior: Ints
     pinned: Bools
-    index: int
+    qp: int
     residual: bool
     generic: bool = False
 
@@ -45,7 +45,7 @@ class Coder:
         self.last: NDArray[np.int32] | None = None
 
     def _expected(self, prior: Ints) -> Ints:
-        return np.array([[exp16(int(v) - self.index + 128) for v in row] for row in prior], np.int64)
+        return np.array([[exp16(int(v) - self.qp + 128) for v in row] for row in prior], np.int64)
 
     def kind(self, start: int) -> int:
         """Which kind of block begins at a frame."""
@@ -80,7 +80,7 @@ class Coder:
         positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
         m, expected = self.model, self.expected[0 if kind == FIRST else 1]
         args = (
-            values, THRIFT, quantized, places, mags,
+            values, RD_LAMBDA, quantized, places, mags,
             self._before(frames, count), expected, bins, np.zeros(count, np.int64), positions,
             kind + (4 if self.generic else 0),
             m.w1, m.b1, m.w2, m.b2, m.w3, m.b3, self.rows, limit,
@@ -100,7 +100,7 @@ class Coder:
         if self.last is not None:
             old = len(self.last)
             at = np.minimum((2 * np.arange(-1, frames + 1) + 1) * old // (2 * frames), old - 1)
-            logs = _logs(self.last)
+            logs = _take_logs(self.last)
             laid[:] = np.where(at[:, None] >= 0, logs[np.maximum(at, 0)], 0)
         return laid
 
@@ -108,7 +108,7 @@ class Coder:
 _LOG_TABLE = np.array([log16(1 + v) for v in range(4096)], np.int32)
 
 
-def _logs(values: NDArray[np.int32]) -> NDArray[np.int32]:
+def _take_logs(values: NDArray[np.int32]) -> NDArray[np.int32]:
     return _LOG_TABLE[np.minimum(np.abs(values), 4095)]
 
 
@@ -119,9 +119,9 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], shifts: 
     return np.sign(quantized) * (size - shift)
 
 
-def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Floats:
+def encode_channels(encoder: RangeEncoder, channels: Floats, coder: BlockCoder) -> Floats:
     """Code channels (T, C); returns what the decoder will have. Raises TooFineError."""
-    step = step_of_qp(coder.index)
+    step = step_of_qp(coder.qp)
     decoded = np.zeros_like(channels)
     start = 0
     for size in choose_sizes(channels, step, coder.residual):
@@ -132,7 +132,7 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Fl
         values = coder.forward(channels[start : start + size], before, kind) / step
         if not np.abs(values).max(initial=0.0) < LARGEST - 1:
             raise TooFineError("too fine an error for coordinates that reach so far; allow more, or use --lossless")
-        limit = _limit(values)
+        limit = _last_significant(values)
         encoder.put_uniform(limit, size + 1)
         quantized, places = coder.run(encoder, kind, limit, values)
         block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
@@ -141,9 +141,9 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: Coder) -> Fl
     return decoded
 
 
-def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Coder) -> Floats:
+def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: BlockCoder) -> Floats:
     """The mirror of `encode_channels`: channels (T, C). Raises CorruptError."""
-    step = step_of_qp(coder.index)
+    step = step_of_qp(coder.qp)
     decoded = np.zeros((frames, count))
     start = 0
     while start < frames:
@@ -159,7 +159,7 @@ def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Coder
     return decoded
 
 
-def _limit(values: Floats) -> int:
+def _last_significant(values: Floats) -> int:
     """How many frequencies have anything that will not be rounded to zero."""
     busy = np.flatnonzero((np.abs(values) > 0.62).any(axis=1))
     return int(busy[-1]) + 1 if len(busy) else 0

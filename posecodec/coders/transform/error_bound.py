@@ -18,17 +18,17 @@ MOST = 2**31 - 1
 """The share of the bound that is aimed at: decoders differ by less than the rest."""
 
 
-def grid(bound: float, dims: int) -> float:
+def bound_step(bound: float, dims: int) -> float:
     """The step of corrections for a bound: rounding to it is off by at most half of it in every axis."""
     return float(2 * bound * SAFETY / np.sqrt(dims))
 
 
-def needed(errors: Floats, bound: float) -> NDArray[np.int32]:
+def outlier_steps(errors: Floats, bound: float) -> NDArray[np.int32]:
     """Whole steps (T, K, D) that bring errors (T, K, D), NaN where missing, within the bound; 0 where they are.
 
     Raises InputError where 32 bits do not hold them.
     """
-    step, limit = grid(bound, errors.shape[-1]), (bound * SAFETY) ** 2
+    step, limit = bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2
     known = np.nan_to_num(errors)
     moves = np.where((np.square(known).sum(axis=-1) > limit)[..., None], np.rint(known / step), 0.0)
     order = np.argsort(np.abs(known), axis=-1)
@@ -43,7 +43,7 @@ def needed(errors: Floats, bound: float) -> NDArray[np.int32]:
 
 
 @kernel
-def _context(marks, t, k):  # type: ignore[no-untyped-def]
+def _find_context(marks, t, k):  # type: ignore[no-untyped-def]
     before = marks[t - 1, k] if t else 0
     earlier = marks[t - 2, k] if t > 1 else 0
     beside = marks[t, k - 1] if k else 0
@@ -54,7 +54,7 @@ def _context(marks, t, k):  # type: ignore[no-untyped-def]
 def _put(state, out, moves, marks, probs, ints):  # type: ignore[no-untyped-def]
     for t in range(moves.shape[0]):
         for k in range(moves.shape[1]):
-            put_bit(state, out, probs, _context(marks, t, k), np.int64(marks[t, k]))
+            put_bit(state, out, probs, _find_context(marks, t, k), np.int64(marks[t, k]))
             if marks[t, k]:
                 for d in range(moves.shape[2]):
                     put_int(state, out, ints, np.int64(d), np.int64(moves[t, k, d]))
@@ -64,7 +64,7 @@ def _put(state, out, moves, marks, probs, ints):  # type: ignore[no-untyped-def]
 def _get(state, data, moves, marks, probs, ints):  # type: ignore[no-untyped-def]
     for t in range(moves.shape[0]):
         for k in range(moves.shape[1]):
-            marks[t, k] = get_bit(state, data, probs, _context(marks, t, k))
+            marks[t, k] = get_bit(state, data, probs, _find_context(marks, t, k))
             if marks[t, k]:
                 for d in range(moves.shape[2]):
                     moves[t, k, d] = get_int(state, data, ints, np.int64(d))

@@ -12,17 +12,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posecodec.bitstream.exp_golomb import Field, get_raw, sign_extend
+from posecodec.coders.transform.coefficient_model import BINS, frequency_bins, log16
+from posecodec.entropy.range_coder import RangeDecoder
 from posecodec.pose.skeleton import Skeleton
-from posecodec.typing import Floats
+from posecodec.signal.dct import dst
+from posecodec.typing import Bools, Floats, Ints
 
 Edge = tuple[int, int, int]
 WEIGHT_STEPS = 15
 """Edge weights are powers of two, from 1 down to 2 to the minus this."""
 SEEN_FRAMES = 128
 """Frames that a tree is learned from, evenly spread."""
+WEIGHT_BITS = 4
+"""Bits of an edge's weight."""
+PEAK_BITS = 14
+"""Of a signed number: 512 octaves either way, as much as the unit's own exponent."""
+SLOPE_BITS = 6
+"""Up to 4 octaves a bin of half an octave."""
+DROP_BITS = 6
+"""Up to 4 octaves an octave of modes."""
+FITTED_FRAMES = 64
+"""Frames of the blocks that a prior is fitted to."""
+FITTED_BLOCKS = 16
+"""Blocks that a prior is fitted to, about, evenly spread."""
+FITTED_RANGE = 400
+"""Sixteenths of an octave below the largest magnitude where a plane still has to fit: less is rounding."""
 
 
-def own_tree(skeleton: Skeleton) -> tuple[Edge, ...]:
+def build_tree(skeleton: Skeleton) -> tuple[Edge, ...]:
     """The skeleton's edges, of equal weight, without those that close a circle; what hangs loose is tied to keypoint 0."""
     group = list(range(len(skeleton)))
     edges = []
@@ -34,7 +52,7 @@ def own_tree(skeleton: Skeleton) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def learned_tree(points: Floats) -> tuple[Edge, ...]:
+def learn_tree(points: Floats) -> tuple[Edge, ...]:
     """The tree over keypoints whose differences vary least (Prim 1957), edges in order of their end, start before end.
 
     points: (T, K, D) without gaps. Each edge is (start, end, weight): how many octaves its weight is below the largest.
@@ -61,7 +79,7 @@ def learned_tree(points: Floats) -> tuple[Edge, ...]:
     return tuple(sorted(weighed, key=lambda edge: edge[1]))
 
 
-def modes(count: int, edges: tuple[Edge, ...]) -> Floats:
+def compute_modes(count: int, edges: tuple[Edge, ...]) -> Floats:
     """(K, K) eigenvectors of the tree's Laplacian, as columns, slowest first; the same on every machine but for rounding.
 
     Weights differ by a thousandth and more, so that no two eigenvalues are equal, and signs are fixed.
@@ -77,25 +95,84 @@ def modes(count: int, edges: tuple[Edge, ...]) -> Floats:
     return vectors * signs
 
 
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """The basis of one stretch of one person. vectors: (K, K) from `modes`; origin: (D,) where the centroid starts."""
+@dataclass(frozen=True, eq=False, repr=False)
+class GraphBasis:
+    """The basis of one stretch of one person. vectors: (K, K) of `compute_modes`. origin: (D,) where the centroid starts."""
 
     vectors: Floats
     origin: Floats
 
+    @property
+    def pinned(self) -> Bools:
+        """(K * D,) channels that begin at zero: the centroid's."""
+        pinned = np.zeros(len(self.vectors) * len(self.origin), np.bool_)
+        pinned[: len(self.origin)] = True
+        return pinned
+
     def forward(self, points: Floats) -> Floats:
         """(T, K, D) without gaps to channels (T, K * D), by mode and then axis."""
-        return _turned(points - self.origin, self.vectors).reshape(len(points), -1)
+        return _multiply(points - self.origin, self.vectors).reshape(len(points), -1)
 
     def inverse(self, channels: Floats) -> Floats:
         """The mirror of `forward`."""
         values = channels.reshape(len(channels), len(self.vectors), -1)
-        return _turned(values, self.vectors.T) + self.origin
+        return _multiply(values, self.vectors.T) + self.origin
 
 
-def _turned(values: Floats, matrix: Floats) -> Floats:
+def _multiply(values: Floats, matrix: Floats) -> Floats:
     """(T, M, D) of values (T, K, D) times a matrix (K, M), as one product of matrices."""
     frames, count, dims = values.shape
     rows = np.ascontiguousarray(values.transpose(0, 2, 1)).reshape(frames * dims, count)
     return (rows @ matrix).reshape(frames, dims, -1).transpose(0, 2, 1)
+
+
+@dataclass(frozen=True)
+class GraphPrior:
+    """What channels hold, roughly: 16 x log2 of their magnitude as a plane over frequency bins and log2 of the mode.
+
+    peak: in bin 0 of the first mode. slope: what each bin is below the one before; drop: and each octave of modes.
+    """
+
+    peak: int
+    slope: int
+    drop: int
+
+    @staticmethod
+    def fit(channels: Floats, dims: int) -> GraphPrior:
+        """The plane nearest to channels (T, K * D), least squares."""
+        size = min(len(channels), FITTED_FRAMES)
+        starts = range(0, len(channels) - size + 1, max(size, len(channels) // FITTED_BLOCKS))
+        moved = np.mean(
+            [np.abs(dst(size) @ (channels[s : s + size] - channels[max(s - 1, 0)])) for s in starts], axis=0
+        )
+        logs = 16 * np.log2(np.maximum(moved, 1e-300)).ravel()
+        octave = _octaves(channels.shape[1], dims) / 16
+        slope, drop = np.repeat(frequency_bins(size), len(octave)), np.tile(octave, size)
+        known = logs > logs.max() - FITTED_RANGE
+        plane = np.stack([np.ones(known.sum()), -slope[known], -drop[known]], axis=1)
+        found = np.rint(np.linalg.lstsq(plane, logs[known], rcond=None)[0])
+        most = (1 << PEAK_BITS - 1) - 1
+        lows, highs = (-most, 0, 0), (most, (1 << SLOPE_BITS) - 1, (1 << DROP_BITS) - 1)
+        return GraphPrior(*(int(number) for number in np.clip(found, lows, highs)))
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """As it is written."""
+        return (self.peak % (1 << PEAK_BITS), PEAK_BITS), (self.slope, SLOPE_BITS), (self.drop, DROP_BITS)
+
+    @staticmethod
+    def read(decoder: RangeDecoder) -> GraphPrior:
+        """The mirror of `fields`."""
+        peak = sign_extend(get_raw(decoder, PEAK_BITS), PEAK_BITS)
+        return GraphPrior(peak, get_raw(decoder, SLOPE_BITS), get_raw(decoder, DROP_BITS))
+
+    def expand(self, count: int, dims: int) -> Ints:
+        """(2, K * D, BINS) as `BlockCoder` takes it."""
+        octave = _octaves(count * dims, dims)
+        later = self.peak - self.slope * np.arange(BINS)[None] - ((self.drop * octave) >> 4)[:, None]
+        return np.stack([later, later])
+
+
+def _octaves(channels: int, dims: int) -> Ints:
+    """(C,) 16 x log2 of the number of each channel's mode, from 1 on."""
+    return np.array([log16(1 + c // dims) for c in range(channels)], np.int64)

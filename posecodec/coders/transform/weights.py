@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -10,38 +10,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec import zoo
+from posecodec.coders.transform.bone_basis import BoneTables
 from posecodec.coders.transform.coefficient_model import CoefficientModel
-from posecodec.coders.transform.stream import TransformTables
 from posecodec.errors import WeightsError
-from posecodec.kinematics.bones import PolarTables
+from posecodec.kinematics.bones import RestBones
+from posecodec.typing import Ints
 from posecodec.zoo import Weights
 
 NAME = "transform"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class TransformTables:
+    """What the transform codec has learned: part of its weights.
+
+    prior: (2, C, BINS) of the channels of bones, as `BlockCoder` takes it.
+    """
+
+    bones: BoneTables
+    prior: Ints
+    model: CoefficientModel
+
+
 @lru_cache(maxsize=1)
-def built_in() -> tuple[Weights, TransformTables]:
+def load_built_in() -> tuple[Weights, TransformTables]:
     """The weights that come with posecodec, and their tables. Raises WeightsError."""
     found = zoo.read_weights(NAME)
-    return found, tables_of(found)
+    return found, unpack_tables(found)
 
 
-def tables_of(found: Weights) -> TransformTables:
+def unpack_tables(found: Weights) -> TransformTables:
     """The tables in a weights file. Raises WeightsError if it holds others."""
     try:
-        polar = PolarTables(
-            **{f.name: found.tensors[f"polar.{f.name}"].astype(np.float64) for f in fields(PolarTables)}
+        usual, lengths, mean, matrix = (
+            found.tensors[f"polar.{name}"].astype(np.float64) for name in ("usual", "lengths", "mean", "matrix")
         )
         model = CoefficientModel(
             **{f.name: found.tensors[f"model.{f.name}"].astype(np.int32) for f in fields(CoefficientModel)}
         )
-        return TransformTables(polar, found.tensors["prior"].astype(np.int64), model)
+        bones = BoneTables(RestBones(usual, lengths), mean, matrix)
+        return TransformTables(bones, found.tensors["prior"].astype(np.int64), model)
     except KeyError as error:
         raise WeightsError(f"{found.name!r} holds no tables of the transform codec ({error}); get it again") from error
 
 
-def tensors_of(tables: TransformTables) -> dict[str, NDArray[Any]]:
-    """The mirror of `tables_of`: tensors for `zoo.write_weights`. Fractions become multiples of 2**-16, kept as int32."""
-    tensors: dict[str, NDArray[Any]] = {f"polar.{f.name}": getattr(tables.polar, f.name) for f in fields(PolarTables)}
+def pack_tables(tables: TransformTables) -> dict[str, NDArray[Any]]:
+    """The mirror of `unpack_tables`: tensors for `zoo.write_weights`. Fractions become multiples of 2**-16, kept as int32."""
+    bones = tables.bones
+    tensors: dict[str, NDArray[Any]] = {"polar.usual": bones.rest.directions, "polar.lengths": bones.rest.lengths}
+    tensors |= {"polar.mean": bones.mean, "polar.matrix": bones.matrix}
     tensors |= {f"model.{f.name}": getattr(tables.model, f.name) for f in fields(CoefficientModel)}
     return tensors | {"prior": tables.prior.astype(np.int16)}

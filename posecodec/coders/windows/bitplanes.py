@@ -12,29 +12,29 @@ from numpy.typing import NDArray
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 
 CODES = 3
-TOP = 256
+TOP_QP = 256
 """Index of the coarsest step, 2**16: level 1."""
-LAST_INDEX = 511
+LAST_QP = 511
 
 
-def index_of(levels: int) -> int:
+def qp_of_levels(levels: int) -> int:
     """Index of the step, 2**(index / 16), that so many levels reach."""
-    return TOP - STEPS_PER_OCTAVE * (levels - 1)
+    return TOP_QP - STEPS_PER_OCTAVE * (levels - 1)
 
 
-def levels_of(index: int) -> int:
+def levels_of_qp(index: int) -> int:
     """Levels that lead to the step of an index; at steps between two levels' all levels are finer by the same factor."""
-    return 1 + max(TOP - index, 0) // STEPS_PER_OCTAVE
+    return 1 + max(TOP_QP - index, 0) // STEPS_PER_OCTAVE
 
 
-def largest(levels: int) -> int:
+def largest_magnitude(levels: int) -> int:
     """The largest magnitude that so many levels can tell."""
     return (1 << levels) - 1
 
 
 def to_digits(values: NDArray[np.int32], levels: int) -> NDArray[np.int32]:
-    """(...,) values to (..., Q) digits, coarse to fine; magnitudes beyond `largest` (bodies in vehicles) count as that."""
-    values = np.clip(values, -largest(levels), largest(levels))
+    """(...,) values to (..., Q) digits, coarse to fine; larger magnitudes (bodies in vehicles) count as the largest."""
+    values = np.clip(values, -largest_magnitude(levels), largest_magnitude(levels))
     sizes = np.abs(values)[..., None] >> np.arange(levels - 1, -1, -1)
     above = np.abs(values)[..., None] >> np.arange(levels, 0, -1)
     fresh = np.where(values[..., None] < 0, 2, 1) * sizes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posecodec.coders.windows.frequency_bands import spans
+from posecodec.coders.windows.frequency_bands import list_spans
 from posecodec.kinematics.body_model import Motion
 from posecodec.typing import Floats
 
@@ -20,16 +20,16 @@ WIDTH, WIDTH_PER_OCTAVE, WIDEST = 2.22, 0.26, 2.5
 """Standard deviation at a join, in frames, at the step 2**9, and how it grows with the step."""
 
 
-def smoothed(motion: Motion, lengths: Sequence[int], index: int) -> Motion:
+def deblock(motion: Motion, lengths: Sequence[int], index: int) -> Motion:
     """A decoded motion (T, ...) of windows of these lengths, at the step of an index."""
-    joins = [start for start, _ in spans(lengths)[1:]]
+    joins = [start for start, _ in list_spans(lengths)[1:]]
     if not joins:
         return motion
     width = float(np.clip(WIDTH + WIDTH_PER_OCTAVE * (index / 16 - 9), 0.5, WIDEST))
-    return Motion(*(_blurred(part, joins, width) for part in (motion.shape, motion.angle, motion.center)))
+    return Motion(*(_blur(part, joins, width) for part in (motion.shape, motion.angle, motion.center)))
 
 
-def _blurred(values: Floats, joins: Sequence[int], width: float) -> Floats:
+def _blur(values: Floats, joins: Sequence[int], width: float) -> Floats:
     """(T, ...) blurred around joins."""
     blurred, flat = values.copy(), values.reshape(len(values), -1)
     reach = int(REACH)

@@ -32,41 +32,41 @@ OWN = 9
 
 
 @dataclass(frozen=True, eq=False)
-class Bands:
-    """What is learned. turns: (2, OWN, C, C) orthogonal, of first and later windows. means: (2, C) of the lowest row."""
+class FrequencyBands:
+    """What is learned. rotations: (2, OWN, C, C) orthogonal, of first and later windows. means: (2, C) of the lowest row."""
 
-    turns: Floats
+    rotations: Floats
     means: Floats
-    sliding: Bools
+    is_translation: Bools
 
     def forward(self, channels: Floats, later: bool) -> Floats:
         """(..., n, C) as seen from the state before, to (..., ROWS, C)."""
         frames = channels.shape[-2]
         rows = _rows(frames, True) @ channels
         if not later:
-            rows = np.where(self.sliding, rows, _rows(frames, False) @ channels)
+            rows = np.where(self.is_translation, rows, _rows(frames, False) @ channels)
         rows[..., 0, :] -= self._mean(frames, later)
-        return np.asarray(np.einsum("...kc,kcd->...kd", rows, self._turns(frames, later)))
+        return np.asarray(np.einsum("...kc,kcd->...kd", rows, self._pick_rotations(frames, later)))
 
     def inverse(self, values: Floats, frames: int, later: bool) -> Floats:
         """The mirror of `forward`: (..., frames, C), without what no row stands for."""
-        rows = np.asarray(np.einsum("...kd,kcd->...kc", values, self._turns(frames, later)))
+        rows = np.asarray(np.einsum("...kd,kcd->...kc", values, self._pick_rotations(frames, later)))
         rows[..., 0, :] += self._mean(frames, later)
         channels = _rows(frames, True).T @ rows
         if later:
             return np.asarray(channels)
-        return np.where(self.sliding, channels, _rows(frames, False).T @ rows)
+        return np.where(self.is_translation, channels, _rows(frames, False).T @ rows)
 
-    def _turns(self, frames: int, later: bool) -> Floats:
-        return np.asarray(self.turns[int(later)][np.minimum(likes(frames), OWN - 1)])
+    def _pick_rotations(self, frames: int, later: bool) -> Floats:
+        return np.asarray(self.rotations[int(later)][np.minimum(reference_rows(frames), OWN - 1)])
 
     def _mean(self, frames: int, later: bool) -> Floats:
         """A pose's share grows with the root of the length, a movement's with its cube too."""
-        return np.asarray(self.means[int(later)] * (frames / WINDOW) ** np.where(self.sliding | later, 1.5, 0.5))
+        return np.asarray(self.means[int(later)] * (frames / WINDOW) ** np.where(self.is_translation | later, 1.5, 0.5))
 
 
 @lru_cache(maxsize=256)
-def likes(frames: int) -> Ints:
+def reference_rows(frames: int) -> Ints:
     """(ROWS,) the row of a window of WINDOW frames that has the frequency of each row of one of so many frames."""
     return np.minimum((2 * np.arange(ROWS) + 1) * WINDOW // (2 * frames), ROWS - 1)
 
@@ -78,7 +78,7 @@ def _rows(frames: int, pinned: bool) -> Floats:
     return np.concatenate([low, np.zeros((ROWS - len(low), frames))])
 
 
-def spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
+def list_spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
     """(start, length) of windows of these lengths, one after the other."""
     return [(sum(lengths[:i]), length) for i, length in enumerate(lengths)]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.coders.transform.coefficient_model import exp16, log16
-from posecodec.coders.windows.frequency_bands import ROWS, likes
+from posecodec.coders.windows.frequency_bands import ROWS, reference_rows
 from posecodec.entropy.range_coder import (
     FAULT,
     MAX_BITS,
@@ -386,7 +386,9 @@ class Coder:
 
     def usual(self, frames: int, later: bool) -> NDArray[np.int32]:
         """(ROWS, C) usual magnitudes in sixteenths of an octave above a step."""
-        return np.asarray(np.clip(self.prior.usual[int(later)][likes(frames)] - self.index, -160, 400), np.int32)
+        return np.asarray(
+            np.clip(self.prior.usual[int(later)][reference_rows(frames)] - self.index, -160, 400), np.int32
+        )
 
     def _run(
         self, run: Callable[..., Any], mode: int, targets: Floats, values: NDArray[np.int32], frames: int, later: bool,
