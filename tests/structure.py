@@ -25,11 +25,11 @@ VERBS = frozenset(
     concatenate confirm convert copy correct count cover create crop cut decode decompress deduplicate define delete
     dequantize describe detect detokenize diagnose diff discard distribute divide download draw drop dump echo embed
     emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract feed
-    fetch fill filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate
-    get give group guess halve handle hash hold import improve include infer initialize insert inspect interpolate
-    intersect invert join judge keep label launch lay learn lift limit list load locate lock log look lower main make
+    fetch fill film filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate
+    get give group guess halve handle hang hash hold import improve include infer initialize insert inspect interpolate
+    intersect invert join judge keep label launch lay learn lift limit link list load locate lock log look lower main make
     map mark mask match measure merge mirror mix move multiply name narrow normalize note number offer omit open order
-    pack pad pair parse partition pass peek perturb pick place plan play plot pop predict prefer prepare price print
+    pack pad pair parse partition pass peek perturb pick place plan play plot pop predict prefer prefix prepare price print
     process project promise propagate prune pull push put quantize query raise rank reach read reconstruct record
     recover reduce refine register reject relabel release remove rename render reorder repair repeat replace report
     request require rescale reserve reset reshape resolve resume retry return reverse revive rotate round run sample

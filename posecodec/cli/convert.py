@@ -60,10 +60,9 @@ def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, s
     """Write a procedurally generated walk, for trying things out."""
     from posecodec import io
     from posecodec.pose.skeletons.files import resolve_skeleton
-    from posecodec.pose.synthetic import filmed as seen
-    from posecodec.pose.synthetic import walk
+    from posecodec.pose.synthetic import film, walk
 
     made = walk(frames=frames, people=people)
-    made = seen(made) if filmed else made
+    made = film(made) if filmed else made
     io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
     click.echo(f"{file}: {frames} frames, {how_many(people)}")

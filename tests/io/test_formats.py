@@ -18,7 +18,7 @@ from posecodec.cli import cli
 from posecodec.errors import PosecodecError
 from posecodec.io import FORMATS, detect
 from posecodec.pose.skeletons.builtin import get_builtin
-from posecodec.pose.synthetic import filmed, walk
+from posecodec.pose.synthetic import film, walk
 
 NEEDS = {"sleap": "h5py", "dlc": "tables"}
 NAMES = [
@@ -112,7 +112,7 @@ WRITTEN = ["npz", "csv", "pose", "openpose", "panoptic", "coco", "trc", "c3d"]
 @pytest.mark.parametrize("name", [p for p in NAMES if p.values[0] in WRITTEN])
 def test_convert_between_any_two(name: str, tmp_path: Path) -> None:
     flat = name in ("openpose", "coco")
-    sequence = filmed(walk(5)) if flat else walk(5)
+    sequence = film(walk(5)) if flat else walk(5)
     sequence = sequence.mapped_to(get_builtin("body25")) if name == "openpose" else sequence
     source = tmp_path / f"a{FORMATS[name].suffixes[0]}"
     posecodec.save(sequence, source, format=name)
@@ -141,5 +141,5 @@ def test_messages_name_the_file_and_json_is_coco(tmp_path: Path) -> None:
     for command in (["info"], ["encode"], ["view", "-o", tmp_path / "x.html"]):
         found = run(*command, tmp_path / "q.json")
         assert found.exception.exit_code == 3 and "q.json: neither" in str(found.exception)
-    posecodec.save(filmed(walk(3)), tmp_path / "a.json")
+    posecodec.save(film(walk(3)), tmp_path / "a.json")
     assert detect(tmp_path / "a.json").format == "coco"

@@ -24,11 +24,10 @@ from posecodec.pose.skeletons.builtin import (
     H36M17,
     MEDIAPIPE33,
     SMPL22,
-    build_skeleton,
 )
 from posecodec.pose.skeletons.files import read_skeleton, resolve_skeleton
 from posecodec.pose.skeletons.inference import infer_skeleton
-from posecodec.pose.skeletons.naming import body_part, canonical, match_names, sides, sources19
+from posecodec.pose.skeletons.naming import match_coco19, match_names, match_sides, spell_name
 from posecodec.pose.synthetic import walk
 
 COUNTS = {
@@ -146,7 +145,8 @@ def test_faces_are_mirrored() -> None:
      "POSE_LANDMARKS/LEFT_SHOULDER", "pose_keypoints_2d/LShoulder"],
 )  # fmt: skip
 def test_spellings_of_one_name(spelling: str) -> None:
-    assert canonical([spelling, "lhip"]) == ("left_shoulder", "left_hip")
+    assert spell_name(spelling) == "left_shoulder"
+    assert match_coco19(["lhip", spelling]) == {"left_shoulder": (spelling,), "left_hip": ("lhip",)}
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,11 @@ def test_spellings_of_one_name(spelling: str) -> None:
      ("LEFT_HAND_LANDMARKS/INDEX_FINGER_TIP", "left_hand/index4"), ("hand_right/WRIST", "right_hand/wrist")],
 )  # fmt: skip
 def test_other_spellings(spelling: str, name: str) -> None:
-    assert canonical([spelling]) == (name,)
+    assert spell_name(spelling) == name
 
 
 def test_what_is_not_known_stays() -> None:
-    assert canonical(["nose", "tentacle"]) is None
-    assert canonical(["nose", "Nose"]) is None, "two names would become one"
-    assert canonical(["", "左肩"]) is None and canonical([]) == ()
+    assert spell_name("tentacle") is spell_name("") is spell_name("左肩") is None
     assert match_names(["0", "1"]) is None and match_names([str(i) for i in range(17)]) is None
 
 
@@ -172,7 +170,6 @@ def test_a_skeleton_matches_itself_in_other_spellings(skeleton: Skeleton) -> Non
     assert match_names(skeleton.keypoints) is skeleton
     for spell in (str.upper, lambda n: n.replace("_", "-"), lambda n: n.replace("_", " ").title(), camel):
         assert match_names([spell(name) for name in skeleton.keypoints]) is skeleton
-    assert canonical([name.upper() for name in skeleton.keypoints]) == skeleton.keypoints
     assert match_names([*skeleton.keypoints[1:], skeleton.keypoints[0]]) is None, "another order is another skeleton"
 
 
@@ -221,29 +218,15 @@ def test_libraries_own_names() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=20))
 def test_any_names_are_taken(names: list[str]) -> None:
-    found = canonical(names)
-    assert found is None or len(found) == len(names)
-    assert all(left != right for left, right in sides(names))
-    assert {name for several in sources19(names).values() for name in several} <= set(names)
+    assert all(left != right for left, right in match_sides(names))
+    assert {name for several in match_coco19(names).values() for name in several} <= set(names)
 
 
-def test_body_parts() -> None:
-    assert body_part(COCO19) == tuple(range(19))
-    coco17 = dict(zip(COCO19.keypoints, body_part(COCO17), strict=True))
-    assert coco17["neck"] is None and coco17["nose"] == 0 and coco17["right_ankle"] == 16
-    h36m = dict(zip(COCO19.keypoints, body_part(H36M17), strict=True))
-    assert h36m["neck"] == 8 and h36m["mid_hip"] == 0 and h36m["left_eye"] is None
-    own = build_skeleton(["tail", "RKnee", "LKnee", "Nose"])
-    found = {name: k for name, k in zip(COCO19.keypoints, body_part(own), strict=True) if k is not None}
-    assert found == {"right_knee": 1, "left_knee": 2, "nose": 3}
-    assert body_part(BUILT_IN["hand21"]) == body_part(BUILT_IN["ap10k17"]) == (None,) * 19
-
-
-def test_body_parts_follow_from_what_a_file_keeps() -> None:
-    """to_coco19 is not stored, so that it must not matter."""
-    names = ("hip", "left_knee", "right_knee")
-    with_mapping = Skeleton("rig", names, to_coco19={"nose": ("hip",)})
-    assert body_part(with_mapping) == body_part(Skeleton("rig", names))
+def test_coco19_by_names() -> None:
+    assert match_coco19(COCO17.keypoints) == COCO17.to_coco19 and match_coco19(BUILT_IN["hand21"].keypoints) == {}
+    found = match_coco19(["tail", "RKnee", "LKnee", "Nose", "LHip", "RHip"])
+    assert found["right_knee"] == ("RKnee",) and found["nose"] == ("Nose",) and "neck" not in found
+    assert found["mid_hip"] == ("LHip", "RHip"), "the mean of several"
 
 
 # -- guesses ------------------------------------------------------------------------------------------------------------

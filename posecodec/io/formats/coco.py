@@ -42,7 +42,7 @@ from posecodec.io.parsing.detections import (
 from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, side_pairs
+from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
 
 ID_KEYS = ("track_id", "instance_id", "idx")
 BUILT_INS = ("coco17", "halpe26", "coco133")
@@ -310,7 +310,7 @@ def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
         if len(ends) != 2 or not all(end is not None and 1 <= end <= len(names) for end in ends):
             raise InputError(f"categories: the limb {link!r:.60} is no pair of 1 to {len(names)}; export it again")
         edges[(ends[0] or 0) - 1, (ends[1] or 0) - 1] = None
-    return Skeleton("custom", names, tuple(edges), side_pairs(names))
+    return Skeleton("custom", names, tuple(edges), pair_sides(names))
 
 
 def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[str, Any]]:

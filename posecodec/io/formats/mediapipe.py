@@ -25,7 +25,7 @@ from posecodec.io.parsing.detections import Body, build_sequence, check_unicode,
 from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, side_pairs
+from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, pair_sides
 from posecodec.pose.skeletons.naming import match_names
 
 PARTS = {"pose": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "face": "face/"}
@@ -213,7 +213,7 @@ def _build_skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
         if sample is None or (not sample.names and len(sample.values) == len(MEDIAPIPE33)):
             return MEDIAPIPE33
         if sample.names:
-            return match_names(sample.names) or Skeleton("custom", sample.names, (), side_pairs(sample.names))
+            return match_names(sample.names) or Skeleton("custom", sample.names, (), pair_sides(sample.names))
         return Skeleton("custom", tuple(str(k) for k in range(len(sample.values))))
     names = [PARTS[part] + name for part, one in samples.items() if one is not None for name in _name_points(part, one)]
     known = build_skeleton(names)

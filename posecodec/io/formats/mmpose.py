@@ -30,7 +30,7 @@ from posecodec.io.parsing.detections import (
 from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, side_pairs
+from posecodec.pose.skeletons.builtin import BUILT_IN, pair_sides
 from posecodec.pose.skeletons.naming import match_names
 
 _ID_KEYS = ("track_id", "instance_id")
@@ -157,7 +157,7 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
     if names and len(names) != count:
         raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
     if names:
-        return match_names(names) or Skeleton("custom", names, _read_links(meta, count), side_pairs(names)), dims
+        return match_names(names) or Skeleton("custom", names, _read_links(meta, count), pair_sides(names)), dims
     skeleton = assume_skeleton(count, *(BUILT_INS if dims == 2 else ()))
     if skeleton.name in BUILT_IN:
         report_change(f"the file does not name its keypoints; {count} in 2D are taken as {skeleton.name}")

@@ -41,7 +41,7 @@ from posecodec.io.parsing.detections import (
 from posecodec.io.parsing.per_frame import parse_json, parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, side_pairs
+from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
 
 SECTIONS = {"pose": "", "face": "face/", "hand_left": "left_hand/", "hand_right": "right_hand/"}
 """Sections in the order of the keypoints, with the prefix of their keypoints' names."""
@@ -140,7 +140,7 @@ def combine_sections(sections: Mapping[str, int]) -> Skeleton:
     whole = BUILT_IN["openpose137"]
     body = BUILT_IN[_BODIES.get(sections.get("pose", 0), "coco18")]
     edges = dict.fromkeys([*_name_pairs(whole, whole.edges), *_name_pairs(body, body.edges)])
-    pairs = dict.fromkeys([*_name_pairs(whole, whole.pairs), *((names[a], names[b]) for a, b in side_pairs(names))])
+    pairs = dict.fromkeys([*_name_pairs(whole, whole.pairs), *((names[a], names[b]) for a, b in pair_sides(names))])
     return Skeleton(
         "custom",
         names,

@@ -1,11 +1,11 @@
 """The built-in skeletons: tables of plain text, the values made of them, and their mappings to `coco19`.
 
 Orders are those of who defined them (OpenPose, COCO, MPII, SMPL, MediaPipe, MMPose's dataset files, Kinect SDKs);
-Human3.6M numbers its points, so that their names are ours. Keypoints of a face or a
-hand are named PART/POINT. Leaves out the checks, which are `Skeleton`'s, and other spellings (`naming`).
+Human3.6M numbers its points, so that their names are ours. Keypoints of a face or a hand are named PART/POINT. Leaves out
+the checks, which are `Skeleton`'s, and other spellings (`naming`).
 
 The tables are part of the bitstream: their order is the skeleton's number, and edges are the tree that coordinates are
-coded along. Append new ones, at most 31 in all, and never change one.
+coded along. Append new ones, at most MOST_BUILT_IN in all, and never change one.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ class Table:
     human: bool = True
 
 
-def _sided(*parts: str) -> str:
+def _add_sides(*parts: str) -> str:
     return " ".join(f"{side}_{part}" for part in parts for side in ("left", "right"))
 
 
-def _both(left: str) -> str:
+def _mirror(left: str) -> str:
     """Edges of the left side and the same of the right."""
     return f"{left} {left.replace('left', 'right')} "
 
 
-def _prefixed(prefix: str, edges: str) -> str:
+def _prefix_edges(prefix: str, edges: str) -> str:
     return " ".join("-".join(prefix + end for end in edge.split("-")) for edge in edges.split()) + " "
 
 
-def _chains(chains: str) -> str:
+def _link(chains: str) -> str:
     """Edges along `a-b-c`."""
-    return " ".join(f"{a}-{b}" for chain in chains.split() for a, b in _neighbors(chain.split("-"))) + " "
+    return " ".join(f"{a}-{b}" for chain in chains.split() for a, b in _pair_neighbors(chain.split("-"))) + " "
 
 
-def _neighbors(names: list[str]) -> list[tuple[str, str]]:
+def _pair_neighbors(names: list[str]) -> list[tuple[str, str]]:
     return list(zip(names, names[1:], strict=False))
 
 
@@ -64,9 +64,9 @@ _LIMBS = (
 )
 _FACE = "nose-left_eye left_eye-left_ear nose-right_eye right_eye-right_ear "
 _NECKED = "neck-left_shoulder neck-right_shoulder mid_hip-left_hip mid_hip-right_hip neck-mid_hip neck-nose "
-_FEET = _both("left_ankle-left_heel left_ankle-left_big_toe left_big_toe-left_small_toe")
+_FEET = _mirror("left_ankle-left_heel left_ankle-left_big_toe left_big_toe-left_small_toe")
 _TRUNK = "left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip "
-_BODY17 = f"nose {_sided('eye', 'ear', 'shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')}"
+_BODY17 = f"nose {_add_sides('eye', 'ear', 'shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')}"
 _BODY25 = (
     "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip right_hip "
     "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe "
@@ -76,39 +76,39 @@ _BODY25 = (
 # Hands: the wrist and four points a finger, from its root to its tip.
 _FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _HAND = " ".join(("wrist", *(f"{finger}{i}" for finger in _FINGERS for i in (1, 2, 3, 4))))
-_HAND_EDGES = _chains(" ".join(f"wrist-{f}1-{f}2-{f}3-{f}4" for f in _FINGERS))
+_HAND_EDGES = _link(" ".join(f"wrist-{f}1-{f}2-{f}3-{f}4" for f in _FINGERS))
 
 
-def _points(prefix: str, names: str) -> str:
+def _prefix(prefix: str, names: str) -> str:
     return " ".join(prefix + name for name in names.split())
 
 
-def _hand(side: str) -> str:
-    return _points(f"{side}_hand/", _HAND)
+def _name_hand(side: str) -> str:
+    return _prefix(f"{side}_hand/", _HAND)
 
 
 _HANDS_EDGES = (
     "left_wrist-left_hand/wrist right_wrist-right_hand/wrist "
-    + _prefixed("left_hand/", _HAND_EDGES)
-    + _prefixed("right_hand/", _HAND_EDGES)
+    + _prefix_edges("left_hand/", _HAND_EDGES)
+    + _prefix_edges("right_hand/", _HAND_EDGES)
 )
 
 
 # Faces of 68 points (the 300-W markup), and of 70 with the pupils. Point 0 is beside the right ear.
-def _numbers(count: int) -> str:
+def _number_points(count: int) -> str:
     return " ".join(str(i) for i in range(count))
 
 
-def _run(first: int, last: int, closed: bool = False) -> str:
+def _chain_range(first: int, last: int, closed: bool = False) -> str:
     return "-".join(map(str, (*range(first, last + 1), *([first] if closed else []))))
 
 
 _CONTOURS = (
-    *(_run(a, b) for a, b in ((0, 16), (17, 21), (22, 26), (27, 30), (31, 35))),
-    *(_run(a, b, closed=True) for a, b in ((36, 41), (42, 47), (48, 59), (60, 67))),
+    *(_chain_range(a, b) for a, b in ((0, 16), (17, 21), (22, 26), (27, 30), (31, 35))),
+    *(_chain_range(a, b, closed=True) for a, b in ((36, 41), (42, 47), (48, 59), (60, 67))),
 )
-_FACE68_EDGES = "nose-face/30 " + _prefixed("face/", _chains(" ".join(_CONTOURS)))
-_FACE68_PAIRS = _prefixed(
+_FACE68_EDGES = "nose-face/30 " + _prefix_edges("face/", _link(" ".join(_CONTOURS)))
+_FACE68_PAIRS = _prefix_edges(
     "face/",
     "16-0 15-1 14-2 13-3 12-4 11-5 10-6 9-7 26-17 25-18 24-19 23-20 22-21 35-31 34-32 45-36 44-37 43-38 42-39 47-40 "
     "46-41 54-48 53-49 52-50 55-59 56-58 64-60 63-61 65-67",
@@ -141,10 +141,10 @@ _MESH_HANGING = (
 )
 
 
-def _mesh_edges() -> str:
+def _build_mesh_edges() -> str:
     """The edges of the right half and the middle, each followed by its mirror image where that is another."""
     hanging = [(a, b) for a, ends in (entry.split("-") for entry in _MESH_HANGING.split()) for b in ends.split(",")]
-    along = [tuple(edge.split("-")) for edge in _chains(_MESH_CONTOURS).split()]
+    along = [tuple(edge.split("-")) for edge in _link(_MESH_CONTOURS).split()]
     right = [(int(a), int(b)) for a, b in (*along, *hanging)]
     mirrored = [(_OTHER_SIDE.get(a, a), _OTHER_SIDE.get(b, b)) for a, b in right]
     edges = dict.fromkeys(edge for both in zip(right, mirrored, strict=True) for edge in both)
@@ -182,7 +182,7 @@ _SMPL_NECK = {"neck": "left_shoulder right_shoulder"}
 _SMPL_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 
-def _smpl_fingers(side: str) -> str:
+def _name_smpl_fingers(side: str) -> str:
     return " ".join(f"{side}_{finger}{i}" for finger in _SMPL_FINGERS for i in (1, 2, 3))
 
 
@@ -193,8 +193,8 @@ _H36M_ARM = (
 )
 
 
-def _h36m_arm(side: str) -> str:
-    return _points(f"{side}_", "collar shoulder elbow wrist hand thumb palm palm_end")
+def _name_h36m_arm(side: str) -> str:
+    return _prefix(f"{side}_", "collar shoulder elbow wrist hand thumb palm palm_end")
 
 
 _KINECT_ARM = "left_elbow-left_wrist left_wrist-left_hand left_hand-left_hand_tip"
@@ -227,7 +227,7 @@ TABLES: tuple[Table, ...] = (
         "OpenPose COCO",
         "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
         "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",
-        _LIMBS + _FACE + _both("neck-left_shoulder neck-left_hip") + "neck-nose",
+        _LIMBS + _FACE + _mirror("neck-left_shoulder neck-left_hip") + "neck-nose",
         "neck",
     ),
     Table(
@@ -235,7 +235,9 @@ TABLES: tuple[Table, ...] = (
         "MPII Human Pose",
         "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top right_wrist "
         "right_elbow right_shoulder left_shoulder left_elbow left_wrist",
-        _LIMBS + _both("pelvis-left_hip thorax-left_shoulder") + "pelvis-thorax thorax-upper_neck upper_neck-head_top",
+        _LIMBS
+        + _mirror("pelvis-left_hip thorax-left_shoulder")
+        + "pelvis-thorax thorax-upper_neck upper_neck-head_top",
         "pelvis",
         {"neck": "thorax"},
     ),
@@ -244,10 +246,10 @@ TABLES: tuple[Table, ...] = (
         "h36m32",
         "Human3.6M in full (data_3d_h36m.npz); some points are there twice",
         "mid_hip right_hip right_knee right_ankle right_toe right_toe_end left_hip left_knee left_ankle left_toe "
-        f"left_toe_end lower_spine spine thorax head head_top {_h36m_arm('left')} {_h36m_arm('right')}",
-        _both(_chains(_H36M_LEG))
+        f"left_toe_end lower_spine spine thorax head head_top {_name_h36m_arm('left')} {_name_h36m_arm('right')}",
+        _mirror(_link(_H36M_LEG))
         + "mid_hip-lower_spine mid_hip-spine spine-thorax thorax-head head-head_top "
-        + _both(_H36M_ARM),
+        + _mirror(_H36M_ARM),
         "mid_hip",
         {"neck": "thorax", "nose": "head"},
     ),
@@ -255,22 +257,22 @@ TABLES: tuple[Table, ...] = (
         "smpl24",
         "SMPL body",
         f"{_SMPL22} left_hand right_hand",
-        _SMPL22_EDGES + _both("left_wrist-left_hand"),
+        _SMPL22_EDGES + _mirror("left_wrist-left_hand"),
         "pelvis",
         _SMPL_NECK,
     ),
     Table(
         "smplh52",
         "SMPL-H, body and fingers (AMASS)",
-        f"{_SMPL22} {_smpl_fingers('left')} {_smpl_fingers('right')}",
-        _SMPL22_EDGES + _both(_chains(" ".join(f"left_wrist-left_{f}1-left_{f}2-left_{f}3" for f in _SMPL_FINGERS))),
+        f"{_SMPL22} {_name_smpl_fingers('left')} {_name_smpl_fingers('right')}",
+        _SMPL22_EDGES + _mirror(_link(" ".join(f"left_wrist-left_{f}1-left_{f}2-left_{f}3" for f in _SMPL_FINGERS))),
         "pelvis",
         _SMPL_NECK,
     ),
     Table(
         "openpose137",
         "OpenPose BODY_25 with face (70 points) and hands",
-        f"{_BODY25} {_points('face/', _numbers(70))} {_hand('left')} {_hand('right')}",
+        f"{_BODY25} {_prefix('face/', _number_points(70))} {_name_hand('left')} {_name_hand('right')}",
         _NECKED + _LIMBS + _FACE + _FEET + _HANDS_EDGES + _FACE68_EDGES,
         "mid_hip",
         pairs=_FACE68_PAIRS + "face/69-face/68",
@@ -279,30 +281,30 @@ TABLES: tuple[Table, ...] = (
         "coco133",
         "COCO-WholeBody: body, feet, face (68 points), hands",
         f"{_BODY17} left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel "
-        f"{_points('face/', _numbers(68))} {_hand('left')} {_hand('right')}",
-        _LIMBS + _FACE + _TRUNK + _both("left_ear-left_shoulder") + _FEET + _HANDS_EDGES + _FACE68_EDGES,
+        f"{_prefix('face/', _number_points(68))} {_name_hand('left')} {_name_hand('right')}",
+        _LIMBS + _FACE + _TRUNK + _mirror("left_ear-left_shoulder") + _FEET + _HANDS_EDGES + _FACE68_EDGES,
         None,
         pairs=_FACE68_PAIRS,
     ),
     Table(
         "halpe26",
         "Halpe body with feet (AlphaPose, RTMPose)",
-        f"{_BODY17} head neck mid_hip {_sided('big_toe', 'small_toe', 'heel')}",
+        f"{_BODY17} head neck mid_hip {_add_sides('big_toe', 'small_toe', 'heel')}",
         _NECKED + _LIMBS + _FACE + "neck-head " + _FEET,
         "mid_hip",
     ),
     Table(
         "mediapipe75",
         "MediaPipe Pose and both hands",
-        f"{_MEDIAPIPE33} {_hand('left')} {_hand('right')}",
+        f"{_MEDIAPIPE33} {_name_hand('left')} {_name_hand('right')}",
         _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES,
         None,
     ),
     Table(
         "holistic543",
         "MediaPipe Holistic: pose, left hand, right hand, face (468 points)",
-        f"{_MEDIAPIPE33} {_hand('left')} {_hand('right')} {_points('face/', _numbers(468))}",
-        _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES + "nose-face/1 " + _mesh_edges(),
+        f"{_MEDIAPIPE33} {_name_hand('left')} {_name_hand('right')} {_prefix('face/', _number_points(468))}",
+        _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES + "nose-face/1 " + _build_mesh_edges(),
         None,
         pairs=_MESH_PAIRS,
     ),
@@ -314,8 +316,8 @@ TABLES: tuple[Table, ...] = (
         "left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot head nose left_eye left_ear "
         "right_eye right_ear",
         "pelvis-spine_navel spine_navel-spine_chest spine_chest-neck neck-head head-nose "
-        + _both("spine_chest-left_clavicle left_clavicle-left_shoulder left_shoulder-left_elbow " + _KINECT_ARM)
-        + _both("left_wrist-left_thumb pelvis-left_hip left_hip-left_knee left_knee-left_ankle left_ankle-left_foot")
+        + _mirror("spine_chest-left_clavicle left_clavicle-left_shoulder left_shoulder-left_elbow " + _KINECT_ARM)
+        + _mirror("left_wrist-left_thumb pelvis-left_hip left_hip-left_knee left_knee-left_ankle left_ankle-left_foot")
         + _FACE,
         "pelvis",
         {"neck": "left_shoulder right_shoulder"},
@@ -327,8 +329,8 @@ TABLES: tuple[Table, ...] = (
         "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot "
         "spine_shoulder left_hand_tip left_thumb right_hand_tip right_thumb",
         "spine_base-spine_mid spine_mid-spine_shoulder spine_shoulder-neck neck-head "
-        + _both("spine_shoulder-left_shoulder left_shoulder-left_elbow " + _KINECT_ARM)
-        + _both(
+        + _mirror("spine_shoulder-left_shoulder left_shoulder-left_elbow " + _KINECT_ARM)
+        + _mirror(
             "left_hand-left_thumb spine_base-left_hip left_hip-left_knee left_knee-left_ankle left_ankle-left_foot"
         ),
         "spine_base",
@@ -340,32 +342,35 @@ TABLES: tuple[Table, ...] = (
         "left_eye right_eye nose neck root_of_tail left_shoulder left_elbow left_front_paw right_shoulder right_elbow "
         "right_front_paw left_hip left_knee left_back_paw right_hip right_knee right_back_paw",
         "left_eye-right_eye nose-left_eye nose-right_eye nose-neck neck-root_of_tail "
-        + _both("neck-left_shoulder left_shoulder-left_elbow left_elbow-left_front_paw")
-        + _both("root_of_tail-left_hip left_hip-left_knee left_knee-left_back_paw"),
+        + _mirror("neck-left_shoulder left_shoulder-left_elbow left_elbow-left_front_paw")
+        + _mirror("root_of_tail-left_hip left_hip-left_knee left_knee-left_back_paw"),
         "root_of_tail",
         human=False,
     ),
 )
 
 
+# -- from tables to skeletons -------------------------------------------------------------------------------------------
+
+
 def _build(table: Table) -> Skeleton:
     names = tuple(table.keypoints.split())
     index = {n: i for i, n in enumerate(names)}
-    links = _indices(table.edges, index)
-    pairs = (*side_pairs(names), *_indices(table.pairs, index))
-    mapping = map19(names, table.stands_for) if table.human else {}
+    links = _parse_pairs(table.edges, index)
+    pairs = (*pair_sides(names), *_parse_pairs(table.pairs, index))
+    mapping = map_coco19(names, table.stands_for) if table.human else {}
     return Skeleton(table.name, names, links, pairs, None if table.root is None else index[table.root], mapping)
 
 
-def _indices(pairs: str, index: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
+def _parse_pairs(pairs: str, index: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
     """Of names as `a-b`, separated by spaces."""
     return tuple((index[a], index[b]) for a, b in (pair.split("-") for pair in pairs.split()))
 
 
-def side_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+def pair_sides(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """(left, right) indices of the names that differ by one word between underscores, left and right.
 
-    >>> side_pairs(["nose", "right_eye", "left_eye"])
+    >>> pair_sides(["nose", "right_eye", "left_eye"])
     ((2, 1),)
     """
     index = {n: i for i, n in enumerate(names)}
@@ -377,7 +382,7 @@ _COCO19 = TABLES[0].keypoints.split()
 _MIDPOINTS = {"neck": "left_shoulder right_shoulder", "mid_hip": "left_hip right_hip"}
 
 
-def map19(names: Sequence[str], stands_for: Mapping[str, str]) -> Mapping19:
+def map_coco19(names: Sequence[str], stands_for: Mapping[str, str]) -> Mapping19:
     """coco19 keypoint -> the source keypoints whose mean stands for it.
 
     A name both have maps to itself; neck and mid-hip may be midpoints; `stands_for` names what only nearly coincides
@@ -397,7 +402,9 @@ def map19(names: Sequence[str], stands_for: Mapping[str, str]) -> Mapping19:
 
 BUILT_IN: Mapping[str, Skeleton] = {table.name: _build(table) for table in TABLES}
 """Built-in skeletons by name. The order is part of the bitstream (docs/bitstream.md): append, never reorder."""
-assert len(BUILT_IN) == len(TABLES) <= 31
+MOST_BUILT_IN = 31
+"""Skeletons that can be built in: a file numbers them in 5 bits, of which the last number means any other."""
+assert len(BUILT_IN) == len(TABLES) <= MOST_BUILT_IN
 
 COCO19 = BUILT_IN["coco19"]
 COCO17 = BUILT_IN["coco17"]

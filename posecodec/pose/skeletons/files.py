@@ -22,13 +22,14 @@ from typing import Any
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.pose.skeleton import Mapping19, Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19
-from posecodec.pose.skeletons.naming import sides, sources19
+from posecodec.pose.skeletons.naming import match_coco19, match_sides
 
 KEYS = ("name", "keypoints", "edges", "pairs", "root", "coco19")
 SUFFIXES = (".toml", ".json")
 _MOST_BYTES = 1 << 20
+"""Of a file: far more than what so many names and their edges take."""
 _MOST_KEYPOINTS = 2048
-"""As many as a `.posec` file holds."""
+"""As many as a `.posec` file holds (`bitstream.header`)."""
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -57,12 +58,12 @@ def read_skeleton(path: str | os.PathLike[str]) -> Skeleton:
     """
     path = Path(path)
     try:
-        return _skeleton(_values(path), path.stem)
+        return _build(_read_values(path), path.stem)
     except PosecodecError as error:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _values(path: Path) -> Mapping[str, Any]:
+def _read_values(path: Path) -> Mapping[str, Any]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"a skeleton file ends in .toml or .json, not in {path.suffix!r}; rename it")
@@ -73,7 +74,7 @@ def _values(path: Path) -> Mapping[str, Any]:
         raise InputError(f"cannot be read ({error.strerror}); check the path") from error
     if len(data) > _MOST_BYTES:
         raise InputError(f"more than {_MOST_BYTES} bytes; a skeleton file lists names, check that this is one")
-    values = _parsed(data, toml=suffix == ".toml")
+    values = _parse(data, toml=suffix == ".toml")
     if not isinstance(values, dict):
         raise InputError(f"holds a {type(values).__name__}; keys are needed, of which only keypoints must be there")
     unknown = sorted(set(values) - set(KEYS))
@@ -82,7 +83,7 @@ def _values(path: Path) -> Mapping[str, Any]:
     return values
 
 
-def _parsed(data: bytes, toml: bool) -> Any:
+def _parse(data: bytes, toml: bool) -> Any:
     try:
         text = data.decode("utf-8-sig")
         return _parse_toml(text) if toml else json.loads(text)
@@ -102,22 +103,22 @@ def _parse_toml(text: str) -> Any:
     return tomllib.loads(text)
 
 
-def _skeleton(values: Mapping[str, Any], stem: str) -> Skeleton:
-    names = _names(values.get("keypoints"))
+def _build(values: Mapping[str, Any], stem: str) -> Skeleton:
+    names = _check_names(values.get("keypoints"))
     name = values.get("name", stem)
     if not isinstance(name, str) or not name:
         raise InputError(f"name is {name!r}; text is needed")
-    edges = _pairs(values.get("edges", []), "edges", names)
-    pairs = _pairs(values["pairs"], "pairs", names) if "pairs" in values else sides(names)
-    root = None if values.get("root") is None else _index(values["root"], "root", names)
-    mapping = _mapping(values["coco19"], names) if "coco19" in values else sources19(names)
+    edges = _parse_pairs(values.get("edges", []), "edges", names)
+    pairs = _parse_pairs(values["pairs"], "pairs", names) if "pairs" in values else match_sides(names)
+    root = None if values.get("root") is None else _find_index(values["root"], "root", names)
+    mapping = _parse_mapping(values["coco19"], names) if "coco19" in values else match_coco19(names)
     skeleton = Skeleton(name, names, edges, pairs, root, mapping)
     if name in BUILT_IN and skeleton != BUILT_IN[name]:
         raise InputError(f"name {name!r} is that of a built-in skeleton, which differs; choose another name")
     return BUILT_IN.get(name, skeleton)
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _check_names(value: Any) -> tuple[str, ...]:
     if value is None:
         raise InputError('no keypoints; list their names, such as keypoints = ["hip", "left_knee", "right_knee"]')
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
@@ -129,21 +130,21 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _pairs(value: Any, key: str, names: tuple[str, ...]) -> Pairs:
+def _parse_pairs(value: Any, key: str, names: tuple[str, ...]) -> Pairs:
     if not isinstance(value, list):
         raise InputError(f"{key} is {value!r:.60}; a list of pairs of keypoints is needed")
     found = []
     for i, pair in enumerate(value):
         if not isinstance(pair, list) or len(pair) != 2:
             raise InputError(f"{key}[{i}] is {pair!r:.60}; two keypoints are needed")
-        first, second = (_index(end, f"{key}[{i}]", names) for end in pair)
+        first, second = (_find_index(end, f"{key}[{i}]", names) for end in pair)
         if first == second:
             raise InputError(f"{key}[{i}] joins {names[first]!r} with itself; give two keypoints")
         found.append((first, second))
     return tuple(found)
 
 
-def _index(value: Any, where: str, names: tuple[str, ...]) -> int:
+def _find_index(value: Any, where: str, names: tuple[str, ...]) -> int:
     """Index of a keypoint given by its name or index."""
     if isinstance(value, str) and value in names:
         return names.index(value)
@@ -154,17 +155,17 @@ def _index(value: Any, where: str, names: tuple[str, ...]) -> int:
     )
 
 
-def _mapping(value: Any, names: tuple[str, ...]) -> Mapping19:
+def _parse_mapping(value: Any, names: tuple[str, ...]) -> Mapping19:
     if not isinstance(value, dict):
         raise InputError(f"coco19 is {value!r:.60}; keypoints of coco19 and what stands for them are needed")
     unknown = sorted(set(value) - set(COCO19.keypoints))
     if unknown:
         raise InputError(f"coco19 has no keypoint {unknown[0]!r}; it has {', '.join(COCO19.keypoints)}")
-    return {target: _sources(several, f"coco19.{target}", names) for target, several in value.items()}
+    return {target: _parse_sources(several, f"coco19.{target}", names) for target, several in value.items()}
 
 
-def _sources(value: Any, where: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_sources(value: Any, where: str, names: tuple[str, ...]) -> tuple[str, ...]:
     several = value if isinstance(value, list) else [value]
     if not several:
         raise InputError(f"{where} is empty; give a keypoint, or leave it out")
-    return tuple(names[_index(source, where, names)] for source in several)
+    return tuple(names[_find_index(source, where, names)] for source in several)

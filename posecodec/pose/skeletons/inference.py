@@ -17,6 +17,7 @@ from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
 _SEEN_POSES = 256
+"""Poses that are looked at: enough for every phase of a movement, few enough to take milliseconds."""
 _LIMIT = 0.7
 """Length and unlikeness of edges, see `_score`, that are still taken for limbs'. On 79 recordings of people, in 3D and
 from two sides in 2D, it is at most 0.58; of keypoints in a random order less than 1 % stay below 0.8."""
@@ -34,7 +35,7 @@ def infer_skeleton(count: int, dims: int, positions: Any = None) -> Skeleton | N
     'mediapipe33'
     """
     candidates = [skeleton for skeleton in BUILT_IN.values() if len(skeleton) == count]
-    poses = _poses(positions, count, dims)
+    poses = _sample_poses(positions, count, dims)
     if poses is None:
         return candidates[0] if len(candidates) == 1 else None
     scores = [_score(poses, skeleton) for skeleton in candidates]
@@ -42,7 +43,7 @@ def infer_skeleton(count: int, dims: int, positions: Any = None) -> Skeleton | N
     return candidates[min(fair)[1]] if fair else None
 
 
-def _poses(positions: Any, count: int, dims: int) -> Floats | None:
+def _sample_poses(positions: Any, count: int, dims: int) -> Floats | None:
     """(N, P, K, D) of about `_SEEN_POSES` poses, evenly spread over time; None where nobody is seen."""
     points = np.asarray([] if positions is None else positions)
     if not points.size:
@@ -64,9 +65,9 @@ def _score(poses: Floats, skeleton: Skeleton) -> float | None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         lengths = np.linalg.norm(poses[:, :, edges[:, 0]] - poses[:, :, edges[:, 1]], axis=-1)
-        shares = np.nanmean(lengths / _spread(poses)[..., None], axis=(0, 1))
+        shares = np.nanmean(lengths / _measure_spread(poses)[..., None], axis=(0, 1))
         share = float(np.nanmean(shares))
-        unlike = float(np.nanmean(np.abs(shares - shares[_mirrored(skeleton)])) / share)
+        unlike = float(np.nanmean(np.abs(shares - shares[_mirror_edges(skeleton)])) / share)
         change = float(np.nanmean(np.nanstd(lengths, axis=0) / np.nanmean(lengths, axis=0)))
     score = share + (unlike if np.isfinite(unlike) else 0.0)
     if np.isfinite(shares).mean() < _FEWEST_SEEN or not score < _LIMIT:
@@ -74,14 +75,14 @@ def _score(poses: Floats, skeleton: Skeleton) -> float | None:
     return score + (change if poses.shape[-1] == 3 and np.isfinite(change) else 0.0)
 
 
-def _spread(poses: Floats) -> Floats:
+def _measure_spread(poses: Floats) -> Floats:
     """(N, P) root mean square distance between any two keypoints; NaN where all are in one place."""
     centered = poses - np.nanmean(poses, axis=2, keepdims=True)
     spread = np.sqrt(2 * np.nanmean((centered**2).sum(axis=-1), axis=2))
     return np.where(spread > 0, spread, np.nan)
 
 
-def _mirrored(skeleton: Skeleton) -> list[int]:
+def _mirror_edges(skeleton: Skeleton) -> list[int]:
     """For each edge the index of its mirror image."""
     index = {frozenset(edge): i for i, edge in enumerate(skeleton.edges)}
     return [index[frozenset(skeleton.mirror[k] for k in edge)] for edge in skeleton.edges]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from posecodec.pose.skeleton import Mapping19, Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, map19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, map_coco19
 
 Key = tuple[str, tuple[str, ...]]
 """Side ("left", "right" or "") and words of a name."""
@@ -49,22 +49,6 @@ _COMPONENT = re.compile(r"^(?:pose|body)\w*/|(?<=hand)_(?:landmarks|keypoints)\w
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
-def canonical(names: Sequence[str]) -> tuple[str, ...] | None:
-    """The names as built-in skeletons spell them; None where one is not known or two become the same.
-
-    The skeleton that `match_names` finds lends its spelling; otherwise the first that knows a name does.
-
-    >>> canonical(["Nose", "LEFT-EYE", "r_eye"])
-    ('nose', 'left_eye', 'right_eye')
-    """
-    whole = match_names(names)
-    if whole is not None:
-        return whole.keypoints
-    found = [_spelled(name) for name in names]
-    known = tuple(name for name in found if name is not None)
-    return known if len(set(known)) == len(names) else None
-
-
 def match_names(names: Sequence[str]) -> Skeleton | None:
     """The built-in skeleton with these keypoints in this order, however they are spelled; None if there is none.
 
@@ -73,74 +57,69 @@ def match_names(names: Sequence[str]) -> Skeleton | None:
     'hand21'
     """
     exact = next((s for s in BUILT_IN.values() if s.keypoints == tuple(names)), None)
-    if exact is not None or len(names) not in _counts():
+    if exact is not None or len(names) not in _group_by_count():
         return exact
-    keys = [_keys(name) for name in names]
-    for skeleton in _counts()[len(names)]:
-        if all(theirs & ours for theirs, ours in zip(keys, _keys_of(skeleton.name), strict=True)):
+    keys = [_list_keys(name) for name in names]
+    for skeleton in _group_by_count()[len(names)]:
+        if all(theirs & ours for theirs, ours in zip(keys, _list_skeleton_keys(skeleton.name), strict=True)):
             return skeleton
     return None
 
 
-def body_part(skeleton: Skeleton) -> tuple[int | None, ...]:
-    """For each of the 19 keypoints of coco19 the index of the keypoint that is it, or nearly; None where there is none.
+def spell_name(name: str) -> str | None:
+    """A name as built-in skeletons spell it, the first that knows it; None where none does.
 
-    A coco19 keypoint that is the mean of several (a mid-hip between hips) is none of them. It follows from the keypoints'
-    names alone, so that a skeleton spelled out in a file gives the same; but it grows with the spellings known here, and
-    what is to be decoded later must store it.
-
-    >>> body_part(COCO19) == tuple(range(19))
-    True
+    >>> spell_name("LEFT-EYE")
+    'left_eye'
     """
-    index = {name: k for k, name in enumerate(skeleton.keypoints)}
-    sources = sources19(skeleton.keypoints)
-    single = (sources.get(name, ()) for name in COCO19.keypoints)
-    return tuple(index[names[0]] if len(names) == 1 else None for names in single)
+    side, words = _parse_name(name)
+    found = (_build_vocabulary().get(key) for key in ((side, words), *sorted(_list_keys(name))))
+    return next((spelling for spelling in found if spelling is not None), None)
 
 
-def sources19(names: Sequence[str]) -> Mapping19:
-    """coco19 keypoint -> which of these keypoints stand for it, by their names in any spelling (see `skeleton.map19`)."""
+def match_coco19(names: Sequence[str]) -> Mapping19:
+    """coco19 keypoint -> which of these keypoints stand for it, by names in any spelling (see `builtin.map_coco19`)."""
     whole = match_names(names)
     if whole is not None:
         own = dict(zip(whole.keypoints, names, strict=True))
         return {target: tuple(own[n] for n in several) for target, several in whole.to_coco19.items()}
-    found = {_in_coco19(name): name for name in reversed(names)}
-    spelled = map19([name for name in found if name is not None], {})
+    found = {_spell_in_coco19(name): name for name in reversed(names)}
+    spelled = map_coco19([name for name in found if name is not None], {})
     return {target: tuple(found[n] for n in several) for target, several in spelled.items()}
 
 
-def sides(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+def match_sides(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """(left, right) indices of the names that differ only in their side, in any spelling.
 
-    >>> sides(["Nose", "LEye", "REye"])
+    >>> match_sides(["Nose", "LEye", "REye"])
     ((1, 2),)
     """
-    found = {_key(name): k for k, name in reversed(list(enumerate(names)))}
+    found = {_parse_name(name): k for k, name in reversed(list(enumerate(names)))}
     pairs = ((k, found.get(("right", words))) for (side, words), k in found.items() if side == "left")
     return tuple(sorted((left, right) for left, right in pairs if right is not None))
 
 
-@lru_cache(maxsize=4096)
-def _key(name: str) -> Key:
+@lru_cache(maxsize=4096)  # names of a few large skeletons
+def _parse_name(name: str) -> Key:
     words = [word.lower() for word in _WORD.findall(_COMPONENT.sub("", name))]
-    words = [part for word in words for part in _parted(word)]
+    words = [part for word in words for part in _split_word(word)]
     found = [_SIDES[word] for word in words if word in _SIDES]
     if len(found) != 1:
         return "", tuple(words)
     return found[0], tuple(word for word in words if word not in _SIDES)
 
 
-def _parted(word: str) -> list[str]:
+def _split_word(word: str) -> list[str]:
     """A word without separators in its parts: lhip is l and hip, bigtoe is big and toe."""
     for side in ("left", "right", "l", "r"):
         if word.startswith(side) and word[len(side) :] in _PARTS:
-            return [side, *_parted(word[len(side) :])]
+            return [side, *_split_word(word[len(side) :])]
     return _SAME_WORDS.get(word, word).split()
 
 
-def _keys(name: str) -> frozenset[Key]:
+def _list_keys(name: str) -> frozenset[Key]:
     """All that a name may be the same as: itself, and what other libraries say for it."""
-    side, words = _key(name)
+    side, words = _parse_name(name)
     keys = {(side, words)}
     if not side and words in _MID_HIP:
         keys.add(("", ("mid", "hip")))
@@ -149,13 +128,13 @@ def _keys(name: str) -> frozenset[Key]:
     finger = next((word for word in words if word in _FINGERS), None)
     if finger is not None:
         along = _ALONG_THUMB if finger == "thumb" else _ALONG_FINGER
-        place = tuple(along.get(word, word) for word in words if word not in (finger, "finger", "hand"))
-        keys.add((side, (finger, *place)))
+        joint = tuple(along.get(word, word) for word in words if word not in (finger, "finger", "hand"))
+        keys.add((side, (finger, *joint)))
     return frozenset(keys)
 
 
 @lru_cache
-def _counts() -> dict[int, list[Skeleton]]:
+def _group_by_count() -> dict[int, list[Skeleton]]:
     counts: dict[int, list[Skeleton]] = {}
     for skeleton in BUILT_IN.values():
         counts.setdefault(len(skeleton), []).append(skeleton)
@@ -163,33 +142,27 @@ def _counts() -> dict[int, list[Skeleton]]:
 
 
 @lru_cache
-def _keys_of(name: str) -> tuple[frozenset[Key], ...]:
+def _list_skeleton_keys(name: str) -> tuple[frozenset[Key], ...]:
     also = {point: names.split() for skeletons, point, names in _ALSO if name in skeletons.split()}
     return tuple(
-        frozenset().union(_keys(point), *(_keys(other) for other in also.get(point, ())))
+        frozenset().union(_list_keys(point), *(_list_keys(other) for other in also.get(point, ())))
         for point in BUILT_IN[name].keypoints
     )
 
 
 @lru_cache
-def _vocabulary() -> dict[Key, str]:
+def _build_vocabulary() -> dict[Key, str]:
     """Every key to the first built-in spelling that has it; a name's own key before what else it may be."""
     words: dict[Key, str] = {}
     names = [name for skeleton in BUILT_IN.values() for name in skeleton.keypoints]
     for name in names:
-        words.setdefault(_key(name), name)
+        words.setdefault(_parse_name(name), name)
     for name in names:
-        for key in _keys(name):
+        for key in _list_keys(name):
             words.setdefault(key, name)
     return words
 
 
-def _spelled(name: str) -> str | None:
-    side, words = _key(name)
-    found = (_vocabulary().get(key) for key in ((side, words), *sorted(_keys(name))))
-    return next((spelling for spelling in found if spelling is not None), None)
-
-
-def _in_coco19(name: str) -> str | None:
-    found = _spelled(name)
+def _spell_in_coco19(name: str) -> str | None:
+    found = spell_name(name)
     return found if found in COCO19.keypoints else None
