@@ -33,7 +33,7 @@ def error_of(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
 def tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float, coarsest: int) -> int | None:
     """Bytes of the coarsest tokens, by fine steps, that are no farther off; None where none are."""
     for index in range(coarsest, qp_of_levels(12), -1):
-        data = codec.encode_tokens(take.sequence(), index).data
+        data = codec.encode_tokens(take.to_sequence(), index).data
         if error_of(codec, data, take) <= error:
             return len(data)
     return None
@@ -51,8 +51,8 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
     for goal in GOALS if chosen is None else (GOALS[chosen],):
         chose, sizes, kinds = 0, [0, 0], {"tokens": 0, "transform": 0}
         for take in load_split(data, "val")[:limit]:
-            ours = codec.encode(take.sequence(), **goal)
-            alone = plain.encode(take.sequence(), **goal)
+            ours = codec.encode(take.to_sequence(), **goal)
+            alone = plain.encode(take.to_sequence(), **goal)
             kinds[ChunkKind.read_from(container.read(ours.data)[1][0].base).label] += 1
             chose += len(ours.data)
             sizes[0] += len(alone.data)

@@ -18,7 +18,7 @@ import numpy as np
 
 import posecodec
 from posecodec.bench.data import Take, load_split
-from posecodec.bench.untrained_skeletons import hand_pose, smooth
+from posecodec.bench.untrained_skeletons import make_hand_pose, make_smooth_noise
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
 from posecodec.coders import chunk as chunks
@@ -72,7 +72,7 @@ def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
     ahead = np.cross(points[:, at("left_hip")] - points[:, at("right_hip")], [0.0, 1.0, 0.0])
     for side, sign in (("left", 1.0), ("right", -1.0)):
         knee, ankle, first = points[:, at(f"{side}_knee")], points[:, at(f"{side}_ankle")], len(names)
-        bend = 0.15 * smooth(rng, frames, 1, take.fps, 1.0)
+        bend = 0.15 * make_smooth_noise(rng, frames, 1, take.fps, 1.0)
         foot = np.array([[150, sign * 20, 60], [130, sign * 60, 60], [-50, 0, 60]])
         turned = np.stack(
             [
@@ -87,7 +87,7 @@ def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
         edges += [(at(f"{side}_ankle"), first), (first, first + 1), (at(f"{side}_ankle"), first + 2)]
     for side in ("left", "right") if hands else ():
         shoulder, elbow, wrist = (points[:, at(f"{side}_{part}")] for part in ("shoulder", "elbow", "wrist"))
-        fingers, first = hand_pose(rng, frames, take.fps), len(names)
+        fingers, first = make_hand_pose(rng, frames, take.fps), len(names)
         fingers = (fingers - fingers[:, :1])[..., [0, 2, 1]]
         parts.append(wrist[:, None] + fingers @ _frames(wrist - elbow, wrist - shoulder + 1e-3))
         names += [f"{side}_hand_{i}" for i in range(21)]

@@ -32,7 +32,7 @@ def curve(codec: posecodec.PoseCodec, takes: list[Take], longest: int = LONGEST)
     for index in reversed(INDICES):
         size, off, frames = 0, 0.0, 0
         for take in takes:
-            encoded = codec.encode_tokens(take.sequence(), index, longest)
+            encoded = codec.encode_tokens(take.to_sequence(), index, longest)
             made = codec.decode(encoded.data).positions[:, 0]
             size += len(encoded.data)
             off += float(np.linalg.norm(made - take.points, axis=-1).mean(axis=1).sum())

@@ -38,7 +38,7 @@ class Flat:
 
     points: np.ndarray
 
-    def sequence(self) -> posecodec.PoseSequence:
+    def to_sequence(self) -> posecodec.PoseSequence:
         """As the codec gets it."""
         return posecodec.PoseSequence.from_arrays(self.points, fps=30.0, skeleton=COCO19, unit="px", up="-y")
 
@@ -70,7 +70,7 @@ def measure(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> dict[s
     """One row: whole files, what their digits cost in other ways, and how natural they move."""
     grids, size, payload, frames, pairs, joins = [], 0, 0, 0, [], []
     for take in takes:
-        encoded = codec.encode(take.sequence(), levels)
+        encoded = codec.encode(take.to_sequence(), levels)
         decoded = codec.decode(encoded.data)
         grids += encoded.tokens
         size += len(encoded.data)
@@ -122,7 +122,7 @@ def nested(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> list[di
     rows = []
     sums, count = np.zeros(levels), 0
     for take in takes:
-        sequence = take.sequence()
+        sequence = take.to_sequence()
         header, parts = container.read(codec.encode(sequence, levels).data)
         for (start, length), part in zip([c for t in header.tracks for c in t.chunks], parts, strict=True):
             latents = codec.tokenizer.read(part.base, length, 19, header.unit)[1]
@@ -149,7 +149,7 @@ def main(data: Path, split: str, model: str, out: Path, most: int) -> None:
     codec = posecodec.PoseCodec.from_pretrained(model)
     takes = load_split(data, split) if codec.tokenizer.dims == 3 else flat(data, split)
     rows = [measure(codec, takes, levels) for levels in range(4, most + 1)]
-    grids = [grid for take in takes for grid in codec.tokenize(take.sequence(), most)]
+    grids = [grid for take in takes for grid in codec.tokenize(take.to_sequence(), most)]
     record = {
         "model": codec.tokenizer.weights.name, "sha256": codec.tokenizer.weights.sha256, "split": split, "files": len(takes),
         "commit": subprocess.run(

@@ -22,15 +22,22 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from posecodec.bench.data import Points
 from posecodec.errors import InputError
 
-Points = NDArray[np.float32]
 Shape = tuple[int, int, int]
+Compress = Callable[[NDArray[np.float32], float], bytes]
+"""Float32 end to end (n,), and how far each may be off, to bytes."""
+Decompress = Callable[[bytes, int], NDArray[Any]]
+"""The mirror: bytes, and how many numbers there are in them, to numbers (n,)."""
 
 BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """mm; largest errors of a keypoint that the bounded baselines are run at."""
 _SHAPE = struct.Struct("<IHB")
 _ZSTD_LEVEL = 19
+"""The densest below zstd's "ultra" levels, which are known for the memory they take."""
+_LARGEST_FLOAT16 = 65504
+"""The largest finite float16."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,8 @@ class Baseline:
         _check(positions)
         if self.kind == "bounded" and not (setting is not None and math.isfinite(setting) and setting > 0):
             raise InputError(f"{self.name}: the setting is {setting}; give the largest error, above 0")
-        if self.missing():
-            raise InputError(f"{self.name} needs {', '.join(self.missing())}: pip install posecodec[bench]")
+        if self.missing:
+            raise InputError(f"{self.name} needs {', '.join(self.missing)}: pip install posecodec[bench]")
         return self.pack(positions, setting or 0.0)
 
     def decode(self, data: bytes) -> Points:
@@ -71,17 +78,18 @@ class Baseline:
         """Largest error of a keypoint, 0 for lossless; None where nothing is promised."""
         return {"lossless": 0.0, "bounded": setting}.get(self.kind)
 
+    @property
     def missing(self) -> tuple[str, ...]:
         """Packages that are not installed."""
         return tuple(name for name in self.packages if find_spec(name) is None)
 
 
-def quantized(positions: Points, bound: float) -> tuple[NDArray[np.int32], float]:
+def quantize(positions: Points, bound: float) -> tuple[NDArray[np.int32], float]:
     """Integers (T, K, D) and the step 2 x bound / sqrt(D), at which no keypoint is further off than `bound`.
 
     Raises InputError where 32 bits do not hold the integers or their differences.
 
-    >>> quantized(np.zeros((1, 1, 3), np.float32), 3**0.5)[1]
+    >>> quantize(np.zeros((1, 1, 3), np.float32), 3**0.5)[1]
     2.0
     """
     step = float(np.float32(2 * bound / math.sqrt(positions.shape[2])))
@@ -91,17 +99,17 @@ def quantized(positions: Points, bound: float) -> tuple[NDArray[np.int32], float
     return values.astype(np.int32), step
 
 
-def zigzag(values: NDArray[np.int32]) -> NDArray[np.uint32]:
+def encode_zigzag(values: NDArray[np.int32]) -> NDArray[np.uint32]:
     """0, -1, 1, -2, ... to 0, 1, 2, 3, ...
 
-    >>> zigzag(np.array([0, -1, 1, -2], np.int32)).tolist()
+    >>> encode_zigzag(np.array([0, -1, 1, -2], np.int32)).tolist()
     [0, 1, 2, 3]
     """
     return ((values << 1) ^ (values >> 31)).view(np.uint32)
 
 
-def unzigzag(values: NDArray[np.uint32]) -> NDArray[np.int32]:
-    """The inverse of `zigzag`."""
+def decode_zigzag(values: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """The mirror of `encode_zigzag`."""
     return ((values >> 1) ^ (0 - (values & 1))).astype(np.uint32).view(np.int32)
 
 
@@ -114,12 +122,12 @@ def _check(positions: Points) -> None:
         raise InputError("positions are missing or infinite somewhere; baselines need all of them, fill the gaps first")
 
 
-def _tracks(values: NDArray[Any]) -> NDArray[Any]:
+def _join_tracks(values: NDArray[Any]) -> NDArray[Any]:
     """(K D T,) of (T, K, D): every coordinate's track, end to end."""
     return np.ascontiguousarray(values.reshape(len(values), values.shape[1] * values.shape[2]).T).ravel()
 
 
-def _untracked(flat: NDArray[Any], shape: Shape) -> NDArray[Any]:
+def _split_tracks(flat: NDArray[Any], shape: Shape) -> NDArray[Any]:
     return np.ascontiguousarray(flat.reshape(shape[1] * shape[2], shape[0]).T).reshape(shape)
 
 
@@ -131,169 +139,151 @@ def _split(data: bytes) -> tuple[Shape, bytes]:
     return _SHAPE.unpack_from(data), data[_SHAPE.size :]
 
 
-def _zstd(data: bytes) -> bytes:
+def _on_tracks(
+    compress: Compress, decompress: Decompress
+) -> tuple[Callable[[Points, float], bytes], Callable[[bytes], Points]]:
+    """pack and unpack of a compressor of bare numbers. Its tolerance is of a coordinate: a keypoint's by sqrt(D)."""
+
+    def pack(positions: Points, bound: float) -> bytes:
+        return _with_shape(positions, compress(_join_tracks(positions), bound / math.sqrt(positions.shape[2])))
+
+    def unpack(data: bytes) -> Points:
+        shape, body = _split(data)
+        return _split_tracks(decompress(body, math.prod(shape)), shape).astype(np.float32, copy=False)
+
+    return pack, unpack
+
+
+def _compress(data: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(data)
 
 
-def _unzstd(data: bytes) -> bytes:
+def _decompress(data: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(data)
 
 
-def _raw(positions: Points, _: float) -> bytes:
-    return _with_shape(positions, _tracks(positions).tobytes())
-
-
-def _from_raw(data: bytes) -> Points:
-    shape, body = _split(data)
-    return _untracked(np.frombuffer(body, np.float32), shape)
-
-
-def _npz(positions: Points, _: float) -> bytes:
+def _pack_npz(positions: Points, _: float) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, positions=positions)
     return file.getvalue()
 
 
-def _from_npz(data: bytes) -> Points:
+def _unpack_npz(data: bytes) -> Points:
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return archive["positions"]
+        return np.asarray(archive["positions"], np.float32)
 
 
-def _float32(positions: Points, _: float) -> bytes:
-    return _with_shape(positions, _zstd(_tracks(positions).tobytes()))
-
-
-def _from_float32(data: bytes) -> Points:
-    shape, body = _split(data)
-    return _untracked(np.frombuffer(_unzstd(body), np.float32), shape)
-
-
-def _float16(positions: Points, _: float) -> bytes:
-    if np.abs(positions).max() >= 65504:
+def _compress_float16(flat: NDArray[np.float32], _: float) -> bytes:
+    if np.abs(flat).max() >= _LARGEST_FLOAT16:
         raise InputError("a coordinate is beyond float16 (65,504); move the positions nearer to the origin")
-    return _with_shape(positions, _zstd(_tracks(positions).astype(np.float16).tobytes()))
+    return _compress(flat.astype(np.float16).tobytes())
 
 
-def _from_float16(data: bytes) -> Points:
-    shape, body = _split(data)
-    return _untracked(np.frombuffer(_unzstd(body), np.float16), shape).astype(np.float32)
-
-
-def _differences(positions: Points, bound: float) -> tuple[NDArray[np.int32], NDArray[np.int32], float]:
+def _take_differences(positions: Points, bound: float) -> tuple[NDArray[np.int32], NDArray[np.int32], float]:
     """First frame (K D,), differences in time by track ((T - 1) K D,), and the step."""
-    values, step = quantized(positions, bound)
-    return values[0].ravel(), _tracks(np.diff(values, axis=0)), step
+    values, step = quantize(positions, bound)
+    return values[0].ravel(), _join_tracks(np.diff(values, axis=0)), step
 
 
-def _summed(first: NDArray[np.int32], steps: NDArray[np.int32], step: float, shape: Shape) -> Points:
-    rest = _untracked(steps, (shape[0] - 1, shape[1], shape[2]))
+def _sum_differences(first: NDArray[np.int32], steps: NDArray[np.int32], step: float, shape: Shape) -> Points:
+    rest = _split_tracks(steps, (shape[0] - 1, shape[1], shape[2]))
     values = np.concatenate([first.reshape(1, *shape[1:]), rest]).cumsum(axis=0)
     return (values * step).astype(np.float32)
 
 
-def _diff_zstd(positions: Points, bound: float) -> bytes:
+def _pack_diff_zstd(positions: Points, bound: float) -> bytes:
     """Step, form, and zstd of the first frame with the zigzag differences: 2 or 4 byte integers or byte planes."""
-    first, steps, step = _differences(positions, bound)
-    codes = zigzag(steps)
+    first, steps, step = _take_differences(positions, bound)
+    codes = encode_zigzag(steps)
     width = 2 if codes.max(initial=0) < 1 << 16 else 4
     plain = codes.astype(f"<u{width}")
     planes = np.ascontiguousarray(plain.view(np.uint8).reshape(-1, width).T)
-    bodies = [_zstd(first.tobytes() + form.tobytes()) for form in (plain, planes)]
+    bodies = [_compress(first.tobytes() + form.tobytes()) for form in (plain, planes)]
     form = int(len(bodies[1]) < len(bodies[0]))
     return _with_shape(positions, struct.pack("<fB", step, width + form) + bodies[form])
 
 
-def _from_diff_zstd(data: bytes) -> Points:
+def _unpack_diff_zstd(data: bytes) -> Points:
     shape, body = _split(data)
     step, form = struct.unpack_from("<fB", body)
     width = form & 6
-    content = np.frombuffer(_unzstd(body[5:]), np.uint8)
+    content = np.frombuffer(_decompress(body[5:]), np.uint8)
     head = 4 * shape[1] * shape[2]
     rest = content[head:].reshape(width, -1).T if form & 1 else content[head:]
     codes = np.ascontiguousarray(rest).view(f"<u{width}").ravel().astype(np.uint32)
-    return _summed(content[:head].view(np.int32), unzigzag(codes), step, shape)
+    return _sum_differences(content[:head].view(np.int32), decode_zigzag(codes), step, shape)
 
 
-def _blosc2(positions: Points, _: float) -> bytes:
+def _compress_blosc2(flat: NDArray[np.float32], _: float) -> bytes:
     import blosc2
 
     blosc2.set_nthreads(1)
     shuffle, codec = blosc2.Filter.SHUFFLE, blosc2.Codec.ZSTD
-    body = blosc2.compress(_tracks(positions).tobytes(), typesize=4, clevel=9, filter=shuffle, codec=codec)
-    return _with_shape(positions, body)
+    found: bytes = blosc2.compress(flat.tobytes(), typesize=4, clevel=9, filter=shuffle, codec=codec)
+    return found
 
 
-def _from_blosc2(data: bytes) -> Points:
+def _decompress_blosc2(body: bytes, _: int) -> NDArray[np.float32]:
     import blosc2
 
-    shape, body = _split(data)
-    return _untracked(np.frombuffer(blosc2.decompress(body), np.float32), shape)
+    return np.frombuffer(blosc2.decompress(body), np.float32)
 
 
-def _pcodec(positions: Points, _: float) -> bytes:
+def _compress_pcodec(flat: NDArray[Any], _: float = 0.0) -> bytes:
     from pcodec import ChunkConfig, standalone
 
-    return _with_shape(positions, standalone.simple_compress(_tracks(positions), ChunkConfig()))
+    return standalone.simple_compress(flat, ChunkConfig()) if flat.size else b""
 
 
-def _from_pcodec(data: bytes) -> Points:
+def _decompress_pcodec(body: bytes, _: int = 0) -> NDArray[Any]:
     from pcodec import standalone
 
-    shape, body = _split(data)
-    return _untracked(standalone.simple_decompress(body), shape)
+    return np.asarray(standalone.simple_decompress(body)) if body else np.zeros(0, np.int32)
 
 
-def _diff_pcodec(positions: Points, bound: float) -> bytes:
-    from pcodec import ChunkConfig, standalone
-
-    first, steps, step = _differences(positions, bound)
-    body = standalone.simple_compress(steps, ChunkConfig()) if steps.size else b""
-    return _with_shape(positions, struct.pack("<f", step) + first.tobytes() + body)
+def _pack_diff_pcodec(positions: Points, bound: float) -> bytes:
+    first, steps, step = _take_differences(positions, bound)
+    return _with_shape(positions, struct.pack("<f", step) + first.tobytes() + _compress_pcodec(steps))
 
 
-def _from_diff_pcodec(data: bytes) -> Points:
-    from pcodec import standalone
-
+def _unpack_diff_pcodec(data: bytes) -> Points:
     shape, body = _split(data)
     end = 4 + 4 * shape[1] * shape[2]
     first = np.frombuffer(body[4:end], np.int32)
-    steps = standalone.simple_decompress(body[end:]) if body[end:] else np.zeros(0, np.int32)
-    return _summed(first, steps, struct.unpack_from("<f", body)[0], shape)
+    return _sum_differences(first, _decompress_pcodec(body[end:]), struct.unpack_from("<f", body)[0], shape)
 
 
-def _zfp(positions: Points, bound: float) -> bytes:
-    """Fixed accuracy on one-dimensional blocks; the tolerance holds for a coordinate, hence sqrt(D)."""
+def _compress_zfp(flat: NDArray[np.float32], tolerance: float) -> bytes:
+    """Fixed accuracy on one-dimensional blocks."""
     import zfpy
 
-    body = zfpy.compress_numpy(_tracks(positions), tolerance=bound / math.sqrt(positions.shape[2]))
-    return _with_shape(positions, body)
+    found: bytes = zfpy.compress_numpy(flat, tolerance=tolerance)
+    return found
 
 
-def _from_zfp(data: bytes) -> Points:
+def _decompress_zfp(body: bytes, _: int) -> NDArray[np.float32]:
     import zfpy
 
-    shape, body = _split(data)
-    return _untracked(zfpy.decompress_numpy(body), shape)
+    return np.asarray(zfpy.decompress_numpy(body))
 
 
-def _sz3(positions: Points, bound: float) -> bytes:
-    """Absolute bound on one-dimensional data; it holds for a coordinate, hence sqrt(D)."""
+def _compress_sz3(flat: NDArray[np.float32], tolerance: float) -> bytes:
+    """Absolute bound on one-dimensional data."""
     from pysz import sz, szConfig, szErrorBoundMode
 
     config = szConfig()
-    config.errorBoundMode, config.absErrorBound = szErrorBoundMode.ABS, bound / math.sqrt(positions.shape[2])
-    return _with_shape(positions, sz.compress(_tracks(positions), config)[0].tobytes())
+    config.errorBoundMode, config.absErrorBound = szErrorBoundMode.ABS, tolerance
+    found: bytes = sz.compress(flat, config)[0].tobytes()
+    return found
 
 
-def _from_sz3(data: bytes) -> Points:
+def _decompress_sz3(body: bytes, count: int) -> NDArray[np.float32]:
     from pysz import sz
 
-    shape, body = _split(data)
-    flat, _ = sz.decompress(np.frombuffer(body, np.uint8), np.float32, (math.prod(shape),))
-    return _untracked(flat, shape)
+    return np.asarray(sz.decompress(np.frombuffer(body, np.uint8), np.float32, (count,))[0])
 
 
-def _bodycompress(positions: Points, bound: float) -> bytes:
+def _pack_bodycompress(positions: Points, bound: float) -> bytes:
     """Its own file, a frame at a time, with its defaults otherwise; it warns of still poses, which is of no concern."""
     from bodycompress import BodyCompressor
 
@@ -307,7 +297,7 @@ def _bodycompress(positions: Points, bound: float) -> bytes:
         return path.read_bytes()
 
 
-def _from_bodycompress(data: bytes) -> Points:
+def _unpack_bodycompress(data: bytes) -> Points:
     from bodycompress import BodyDecompressor
 
     with tempfile.TemporaryDirectory() as folder:
@@ -317,16 +307,25 @@ def _from_bodycompress(data: bytes) -> Points:
 
 
 BASELINES = (
-    Baseline("float32", _raw, _from_raw),
-    Baseline("npz", _npz, _from_npz),
-    Baseline("float32-zstd19", _float32, _from_float32),
-    Baseline("float32-blosc2", _blosc2, _from_blosc2, packages=("blosc2",)),
-    Baseline("float32-pcodec", _pcodec, _from_pcodec, packages=("pcodec",)),
-    Baseline("float16-zstd19", _float16, _from_float16, "free"),
-    Baseline("diff-zstd19", _diff_zstd, _from_diff_zstd, "bounded"),
-    Baseline("diff-pcodec", _diff_pcodec, _from_diff_pcodec, "bounded", ("pcodec",)),
-    Baseline("zfp", _zfp, _from_zfp, "bounded", ("zfpy",)),
-    Baseline("sz3", _sz3, _from_sz3, "bounded", ("pysz",)),
-    Baseline("bodycompress", _bodycompress, _from_bodycompress, "bounded", ("bodycompress",)),
+    Baseline("float32", *_on_tracks(lambda flat, _: flat.tobytes(), lambda body, _: np.frombuffer(body, np.float32))),
+    Baseline("npz", _pack_npz, _unpack_npz),
+    Baseline(
+        "float32-zstd19",
+        *_on_tracks(
+            lambda flat, _: _compress(flat.tobytes()), lambda body, _: np.frombuffer(_decompress(body), np.float32)
+        ),
+    ),
+    Baseline("float32-blosc2", *_on_tracks(_compress_blosc2, _decompress_blosc2), packages=("blosc2",)),
+    Baseline("float32-pcodec", *_on_tracks(_compress_pcodec, _decompress_pcodec), packages=("pcodec",)),
+    Baseline(
+        "float16-zstd19",
+        *_on_tracks(_compress_float16, lambda body, _: np.frombuffer(_decompress(body), np.float16)),
+        "free",
+    ),
+    Baseline("diff-zstd19", _pack_diff_zstd, _unpack_diff_zstd, "bounded"),
+    Baseline("diff-pcodec", _pack_diff_pcodec, _unpack_diff_pcodec, "bounded", ("pcodec",)),
+    Baseline("zfp", *_on_tracks(_compress_zfp, _decompress_zfp), "bounded", ("zfpy",)),
+    Baseline("sz3", *_on_tracks(_compress_sz3, _decompress_sz3), "bounded", ("pysz",)),
+    Baseline("bodycompress", _pack_bodycompress, _unpack_bodycompress, "bounded", ("bodycompress",)),
 )
 """All of them, the lossless first. "diff": integers quantized to the bound, differences in time."""

@@ -29,31 +29,32 @@ def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) 
 
     The data is a folder with train/*.npz and val/*.npz, or with pose files (there is no B0 then: it learns from train).
     """
-    from posecodec.bench import b0, rd, record, table
+    from posecodec.bench import rate_distortion, record, table
+    from posecodec.bench.b0 import B0
     from posecodec.bench.data import load_split, load_training
 
-    chosen, with_b0 = _chosen(names, rd.REFERENCE)
+    chosen, with_b0 = _choose_methods(names, rate_distortion.REFERENCE)
     takes = load_split(data, split)[:limit]
     training = load_training(data) if with_b0 else []
     if with_b0 and not training:
         click.echo(f"no B0: {data} has no train/*.npz for it to learn from", err=True)
-    _one_thread()
-    click.echo(table.heading())
-    fitted = b0.B0.fit([take.points for take in training]) if training else None
-    result = rd.run(chosen, takes, fitted, lambda row: click.echo(table.line(row)))
+    _use_one_thread()
+    click.echo(table.format_heading())
+    fitted = B0.fit([take.points for take in training]) if training else None
+    result = rate_distortion.run(chosen, takes, fitted, lambda row: click.echo(table.format_row(row)))
     for name, why in result.left_out.items():
         click.echo(f"{name:15} {why}")
-    for text in table.delta_lines(result):
+    for text in table.format_deltas(result):
         click.echo(text)
-    for path in record.write(result, record.facts(takes, data, split), out):
+    for path in record.write(result, record.collect_facts(takes, data, split), out):
         click.echo(f"wrote {path}")
 
 
-def _chosen(names: str | None, reference: str) -> tuple[list[Method], bool]:
+def _choose_methods(names: str | None, reference: str) -> tuple[list[Method], bool]:
     """The methods of a list of names, and whether B0 is among them; all for None. Raises UsageError for unknown names."""
-    from posecodec.bench.method import methods
+    from posecodec.bench.method import list_methods
 
-    known = methods()
+    known = list_methods()
     if names is None:
         return known, True
     wanted = {name.strip().lower() for name in names.split(",")}
@@ -64,22 +65,22 @@ def _chosen(names: str | None, reference: str) -> tuple[list[Method], bool]:
     return [method for method in known if method.name.lower() in wanted], reference.lower() in wanted
 
 
-def _one_thread() -> None:
+def _use_one_thread() -> None:
     """So that speeds compare."""
     import torch
 
     torch.set_num_threads(1)
 
 
-@bench.command()
+@bench.command("unseen")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--c3d", multiple=True, type=click.Path(path_type=Path, exists=True), help="A recording of your own.")
-def unseen(out: Path, c3d: tuple[Path, ...]) -> None:
+def compare_untrained(out: Path, c3d: tuple[Path, ...]) -> None:
     """Keypoints that nothing was trained on, against quantized differences and zstd-19 at equal maximum error."""
-    from posecodec.bench import against
+    from posecodec.bench import untrained_comparison
 
-    rows = against.run(c3d)
-    click.echo(against.HEADING)
+    rows = untrained_comparison.run(c3d)
+    click.echo(untrained_comparison.HEADING)
     for row in rows:
         click.echo(row.line)
-    click.echo(f"wrote {against.write(rows, out)}")
+    click.echo(f"wrote {untrained_comparison.write(rows, out)}")

@@ -18,6 +18,7 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 
 Points = NDArray[np.float32]
+"""(T, K, D)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Take:
     fps: float = 30.0
     up: str = "y"
 
-    def sequence(self) -> PoseSequence:
+    def to_sequence(self) -> PoseSequence:
         """The take as the codec gets it."""
         return PoseSequence.from_arrays(self.points, fps=self.fps, skeleton=COCO19, unit="mm", up=self.up)
 
@@ -54,7 +55,7 @@ def load_training(folder: Path) -> list[Take]:
 
 def load_archives(folder: Path) -> list[Take]:
     """Takes of all archives in a folder, by file name. Raises InputError where one is no such archive."""
-    return [take for file in sorted(folder.glob("*.npz")) for take in _archive(file)]
+    return [take for file in sorted(folder.glob("*.npz")) for take in _read_archive(file)]
 
 
 def load_files(folder: Path) -> list[Take]:
@@ -64,15 +65,15 @@ def load_files(folder: Path) -> list[Take]:
     """
     suffixes = tuple(suffix for known in io.FORMATS.values() for suffix in known.suffixes)
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes) if folder.is_dir() else []
-    return [take for file in files for take in _people(file)]
+    return [take for file in files for take in _read_people(file)]
 
 
-def _archive(file: Path) -> list[Take]:
+def _read_archive(file: Path) -> list[Take]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             points = archive["root_mm"][:, None] + archive["rel_dmm"].astype(np.float32) * np.float32(0.1)
-            places = zip(archive["name"], archive["start"], archive["length"], strict=True)
-            takes = [Take(f"{file.stem}/{name}", points[start : start + count]) for name, start, count in places]
+            spans = zip(archive["name"], archive["start"], archive["length"], strict=True)
+            takes = [Take(f"{file.stem}/{name}", points[start : start + count]) for name, start, count in spans]
     except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{file}: not an archive of motion ({error}); get it again, or give a folder of pose files"
@@ -82,7 +83,7 @@ def _archive(file: Path) -> list[Take]:
     return takes
 
 
-def _people(file: Path) -> list[Take]:
+def _read_people(file: Path) -> list[Take]:
     sequence = io.load(file).mapped_to(COCO19)
     if sequence.dims != 3 or sequence.unit not in UNIT_MM:
         raise InputError(

@@ -1,12 +1,13 @@
 """What the benchmark asks of a method, and which there are: the codec's own and the general-purpose baselines.
 
-To add one: a class with these members, and an entry in `methods`. B0 is apart (`b0`): a code length, not a file.
+To add one: a class with these members, and an entry in `list_methods`. B0 is apart (`b0`): a code length, not a file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from posecodec import zoo
@@ -15,7 +16,7 @@ from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
-    from posecodec.codec import PoseCodec
+    from posecodec.codec import Encoded, PoseCodec
 
 
 class Method(Protocol):
@@ -54,108 +55,70 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """The tokens of trained weights; a setting is a number of quantizer levels."""
+class OwnMethod:
+    """One way of posecodec's own. write: codec, sequence and setting -> the file. weights: built-in ones, or None.
 
-    weights: str = "body3d"
-    settings: tuple[float | None, ...] = (4, 5, 6, 7, 8, 9, 10, 11)
-    name: str = "tokens"
-    parameter: str = "levels"
+    bounded: whether a setting is the largest error, 0 for lossless.
+    """
+
+    name: str
+    parameter: str
+    settings: tuple[float | None, ...]
+    write: Callable[[PoseCodec, PoseSequence, float | None], Encoded]
+    weights: str | None = None
+    bounded: bool = False
     ours: bool = True
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The weights, where this checkout has none."""
-        return () if self.weights in zoo.list_weights() else (f"weights {self.weights}",)
-
-    @cached_property
-    def codec(self) -> PoseCodec:
-        """Loaded at the first use. Raises WeightsError if the weights are missing or damaged."""
-        from posecodec.codec import PoseCodec
-
-        return PoseCodec.from_pretrained(self.weights)
+        return () if self.weights in (None, *zoo.list_weights()) else (f"weights {self.weights}",)
 
     def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
-        """A .posec file of so many levels; the weights' default for None."""
-        return self.codec.encode(sequence, None if setting is None else int(setting)).data
+        """A .posec file. Raises WeightsError if the weights are missing or damaged."""
+        return self.write(_load_codec(self.weights), sequence, setting).data
 
     def decode(self, data: bytes) -> PoseSequence:
         """The sequence in a .posec file."""
-        return self.codec.decode(data)
+        return _load_codec(self.weights).decode(data)
 
     def bound(self, setting: float | None) -> float | None:
-        """None: tokens promise nothing."""
-        return None
+        """The setting itself, if it is one."""
+        return setting if self.bounded else None
 
 
-@dataclass(frozen=True)
-class Transform:
-    """The transform codec; a setting is a quantizer step's index, sixteen to the octave."""
-
-    settings: tuple[float | None, ...] = (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144, 156, 168)
-    name: str = "transform"
-    parameter: str = "step index"
-    ours: bool = True
-    missing: tuple[str, ...] = ()
-
-    @cached_property
-    def codec(self) -> PoseCodec:
-        """Loaded at the first use."""
-        return _plain_codec()
-
-    def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
-        """A .posec file with that step; the default quality for None."""
-        if setting is None:
-            return self.codec.encode(sequence).data
-        return self.codec.encode_step(sequence, int(setting)).data
-
-    def decode(self, data: bytes) -> PoseSequence:
-        """The sequence in a .posec file."""
-        return self.codec.decode(data)
-
-    def bound(self, setting: float | None) -> float | None:
-        """None: a step promises nothing."""
-        return None
-
-
-@dataclass(frozen=True)
-class Bounded:
-    """The transform codec with a largest error; a setting of 0 is lossless."""
-
-    settings: tuple[float | None, ...] = (0, 0.5, 1, 2, 5, 10, 20, 50)
-    name: str = "max-error"
-    parameter: str = "max error mm"
-    ours: bool = True
-    missing: tuple[str, ...] = ()
-
-    @cached_property
-    def codec(self) -> PoseCodec:
-        """Loaded at the first use."""
-        return _plain_codec()
-
-    def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
-        """A .posec file that keeps the bound."""
-        if not setting:
-            return self.codec.encode(sequence, lossless=True).data
-        return self.codec.encode(sequence, max_error=setting).data
-
-    def decode(self, data: bytes) -> PoseSequence:
-        """The sequence in a .posec file."""
-        return self.codec.decode(data)
-
-    def bound(self, setting: float | None) -> float | None:
-        """The setting itself."""
-        return setting
-
-
-def _plain_codec() -> PoseCodec:
+@cache
+def _load_codec(weights: str | None) -> PoseCodec:
     from posecodec.codec import PoseCodec
 
-    return PoseCodec()
+    return PoseCodec.from_pretrained(weights)
+
+
+def encode_step(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
+    """The transform at a quantizer step's index, sixteen to the octave; at the default quality for None."""
+    return codec.encode(sequence) if setting is None else codec.encode_step(sequence, int(setting))
+
+
+def encode_bounded(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
+    """The transform within a largest error; lossless for 0."""
+    return codec.encode(sequence, max_error=setting) if setting else codec.encode(sequence, lossless=True)
+
+
+def encode_levels(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
+    """Tokens of so many levels; the weights' default for None."""
+    return codec.encode(sequence, None if setting is None else int(setting))
+
+
+OWN = (
+    OwnMethod("transform", "step index", (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144, 156, 168), encode_step),
+    OwnMethod("max-error", "max error mm", (0, 0.5, 1, 2, 5, 10, 20, 50), encode_bounded, bounded=True),
+    OwnMethod("tokens", "levels", (4, 5, 6, 7, 8, 9, 10, 11), encode_levels, "body3d"),
+)
+"""The codec's own ways, at settings that span the errors of `rate_distortion.RANGES_MM`."""
 
 
 @dataclass(frozen=True)
-class General:
+class BaselineMethod:
     """A baseline on bare positions of one person; frame rate, unit and names are not in its file."""
 
     baseline: Baseline
@@ -179,7 +142,7 @@ class General:
     @property
     def missing(self) -> tuple[str, ...]:
         """Packages that are not installed."""
-        return self.baseline.missing()
+        return self.baseline.missing
 
     def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
         """The baseline's file. Raises InputError for several people or missing keypoints."""
@@ -196,6 +159,6 @@ class General:
         return self.baseline.bound(setting)
 
 
-def methods() -> list[Method]:
+def list_methods() -> list[Method]:
     """All methods but B0: the codec's own, then the baselines."""
-    return [Transform(), Bounded(), Tokens(), *map(General, BASELINES)]
+    return [*OWN, *map(BaselineMethod, BASELINES)]

@@ -13,19 +13,20 @@ from typing import Any
 from posecodec import __version__
 from posecodec.bench.bdrate import Delta
 from posecodec.bench.data import Take
-from posecodec.bench.rd import RANGES_MM, Result
-from posecodec.bench.table import markdown
+from posecodec.bench.rate_distortion import RANGES_MM, Result
+from posecodec.bench.table import format_page
 
 NAME = "rate_distortion"
+"""Of the three files."""
 _PACKAGES = ("numpy", "torch", "numba", "zstandard", "blosc2", "pcodec", "zfpy", "pysz", "bodycompress", "matplotlib")
 
 
-def facts(takes: list[Take], data: Path, split: str) -> dict[str, Any]:
+def collect_facts(takes: list[Take], data: Path, split: str) -> dict[str, Any]:
     """Commit, machine, versions and data, ready for JSON."""
     return {
-        "commit": _commit(),
-        "machine": _machine(),
-        "versions": {"posecodec": __version__, "python": platform.python_version(), **_versions()},
+        "commit": _find_commit(),
+        "machine": _find_machine(),
+        "versions": {"posecodec": __version__, "python": platform.python_version(), **_find_versions()},
         "data": data.name,
         "split": split,
         "takes": len(takes),
@@ -38,7 +39,7 @@ def write(result: Result, known: dict[str, Any], out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{NAME}.{suffix}" for suffix in ("json", "md", "png")]
     paths[0].write_text(json.dumps(_record(result, known), indent=1, allow_nan=False) + "\n")
-    paths[1].write_text(markdown(result, known))
+    paths[1].write_text(format_page(result, known))
     try:
         from posecodec.bench.figure import draw
 
@@ -51,18 +52,18 @@ def write(result: Result, known: dict[str, Any], out: Path) -> list[Path]:
 def _record(result: Result, known: dict[str, Any]) -> dict[str, Any]:
     labels = [f"{low:g}-{high:g} mm" for low, high in RANGES_MM]
     deltas = {
-        name: {label: _delta(delta) for label, delta in zip(labels, found, strict=True)}
+        name: {label: _unfold(delta) for label, delta in zip(labels, found, strict=True)}
         for name, found in result.deltas.items()
     }
     rows = [asdict(row) for row in result.rows]
     return {**known, "rows": rows, "left_out": result.left_out, "bd_rate_percent_against_b0": deltas}
 
 
-def _delta(delta: Delta | None) -> dict[str, float] | None:
+def _unfold(delta: Delta | None) -> dict[str, float] | None:
     return None if delta is None else asdict(delta)
 
 
-def _commit() -> str:
+def _find_commit() -> str:
     """Of this checkout, marked where files differ from it; "unknown" outside one."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
@@ -72,7 +73,7 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _machine() -> str:
+def _find_machine() -> str:
     """The processor's name, where the system tells it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
@@ -80,7 +81,7 @@ def _machine() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-def _versions() -> dict[str, str]:
+def _find_versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
         try:

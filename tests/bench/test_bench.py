@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from conftest import SHARED
 
 import posecodec
-from posecodec.bench import b0, bdrate, data, rd
-from posecodec.bench.baselines import BASELINES, unzigzag, zigzag
+from posecodec.bench import b0, bdrate, data, rate_distortion
+from posecodec.bench.baselines import BASELINES, decode_zigzag, encode_zigzag
 from posecodec.bench.command import bench
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.synthetic import walk
@@ -91,13 +91,15 @@ def test_pchip_is_scipys():
     for count in (3, 4, 9):
         x, y = np.cumsum(draw.uniform(0.1, 1, count)), draw.normal(size=count)
         at = np.linspace(x[0], x[-1], 50)
-        np.testing.assert_allclose(bdrate.pchip(x, y, at), interpolate.PchipInterpolator(x, y)(at), atol=1e-12)
+        np.testing.assert_allclose(
+            bdrate.interpolate_pchip(x, y, at), interpolate.PchipInterpolator(x, y)(at), atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)
 def test_baselines_keep_their_bounds(baseline):
-    if baseline.missing():
-        pytest.skip(f"not installed: {', '.join(baseline.missing())}")
+    if baseline.missing:
+        pytest.skip(f"not installed: {', '.join(baseline.missing)}")
     draw = np.random.default_rng(2)
     shapes = [(1, 19, 3), (1, 1, 2), (2, 19, 2), (3, 5, 3), (40, 19, 3)]
     for points in [draw.normal(0, 900, shape).astype(np.float32) for shape in shapes] + [walk(90).positions[:, 0]]:
@@ -125,14 +127,14 @@ def test_bounded_baselines_refuse_bad_bounds(setting):
 
 def test_zigzag_holds_all_integers():
     ends = np.array([0, -1, 1, -(2**31), 2**31 - 1], np.int32)
-    assert unzigzag(zigzag(ends)).tolist() == ends.tolist()
+    assert decode_zigzag(encode_zigzag(ends)).tolist() == ends.tolist()
 
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("posecodec.bench.baselines.find_spec", lambda name: None)
-    from posecodec.bench.method import methods
+    from posecodec.bench.method import list_methods
 
-    result = rd.run([m for m in methods() if m.name in ("zfp", "npz")], takes(40), None)
+    result = rate_distortion.run([m for m in list_methods() if m.name in ("zfp", "npz")], takes(40), None)
     assert result.left_out == {"zfp": "not installed: zfpy"}
     assert [row.method for row in result.rows] == ["npz"] and result.rows[0].bound_held
     with pytest.raises(InputError, match=r"posecodec\[bench\]"):
@@ -140,7 +142,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_a_row_by_hand():
-    row = rd.measure(Shifted(), None, takes(40, 10))
+    row = rate_distortion.measure(Shifted(), None, takes(40, 10))
     assert row.bits_per_frame == 19 * 3 * 32
     assert (row.mpjpe, row.mpjpe_root, row.p99, row.max) == pytest.approx((3, 0, 3, 3), abs=1e-3)
     assert row.bound_held is False
@@ -148,7 +150,7 @@ def test_a_row_by_hand():
 
 def test_what_does_not_come_back_whole_is_an_error():
     with pytest.raises(posecodec.errors.PosecodecError, match="shifted does not give back"):
-        rd.measure(Shifted(drop=1), None, takes(40))
+        rate_distortion.measure(Shifted(drop=1), None, takes(40))
 
 
 def test_b0_needs_training_and_whole_bodies():
@@ -167,7 +169,7 @@ def test_b0_of_a_fine_step_gives_the_poses_back():
 
 @pytest.mark.parametrize("step", [5.0, 800.0])
 def test_b0_tables_are_distributions(step):
-    tables = b0.B0.fit([walk(400).positions[:, 0]]).tables(step)
+    tables = b0.B0.fit([walk(400).positions[:, 0]]).build_tables(step)
     np.testing.assert_allclose((2.0**-tables).sum(axis=-1), 1)
 
 
@@ -176,7 +178,7 @@ def test_b0_reproduces_its_figures():
     fitted = b0.B0.fit([take.points for take in data.load_training(DATA)])
     found = data.load_split(DATA)
     assert sum(len(take.points) for take in found) == 6434
-    rows = [rd.b0_row(fitted, step, found) for step in STEPS]
+    rows = [rate_distortion.measure_b0(fitted, step, found) for step in STEPS]
     for name, known in (("bits_per_frame", BITS), ("mpjpe", MPJPE), ("mpjpe_root", ROOT_RELATIVE)):
         np.testing.assert_allclose([getattr(row, name) for row in rows], known, rtol=0.02, err_msg=name)
 

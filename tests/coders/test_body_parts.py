@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import GOLDEN, flat_walk
 
-from posecodec.bench.untrained_skeletons import hand_pose
+from posecodec.bench.untrained_skeletons import make_hand_pose
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
 from posecodec.bitstream.container import Chunk
@@ -38,7 +38,7 @@ def with_hands(body, scale=1.0, prefix="", joined=True, seed=0):
     points, names, edges = [body.positions[:, 0].astype(np.float64)], list(body.skeleton.keypoints), []
     for side in ("left", "right"):
         wrist, first = COCO19.keypoints.index(f"{side}_wrist"), len(names)
-        fingers = hand_pose(rng, frames, body.rate)[..., : body.dims] * scale
+        fingers = make_hand_pose(rng, frames, body.rate)[..., : body.dims] * scale
         points.append(points[0][:, wrist, None] + fingers - fingers[:, :1])
         names += [f"{side}_hand/{i}" for i in range(21)]
         edges += [(a + first, b + first) for a, b in HAND_EDGES] + [(wrist, first)] * joined

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import GOLDEN
 
-from posecodec.bench.untrained_skeletons import hand, pixels
+from posecodec.bench.untrained_skeletons import make_hand, make_pixels
 from posecodec.bitstream import container
 from posecodec.codec import PoseCodec
 from posecodec.coders.transform import block_coder
@@ -22,8 +22,8 @@ MADE = {
     "walk_bounded": (lambda: walk(150, people=2), {"max_error": 3.0}),
     "walk_coarse": (lambda: walk(400), {"bitrate": 0.15}),
     "walk_lossless": (lambda: walk(20), {"lossless": True}),
-    "hand": (lambda: hand(90), {"max_error": 2.0}),
-    "pixels": (lambda: pixels(60), {}),
+    "hand": (lambda: make_hand(90), {"max_error": 2.0}),
+    "pixels": (lambda: make_pixels(60), {}),
 }
 
 

@@ -104,9 +104,9 @@ def test_max_error_is_held_on_a_walk(bound):
 
 
 @pytest.mark.parametrize("bound", [0.05, 1, 20, 100])
-@pytest.mark.parametrize("name", untrained_skeletons.ALL)
+@pytest.mark.parametrize("name", untrained_skeletons.RECORDINGS)
 def test_max_error_is_held_on_unseen_recordings(name, bound):
-    held(untrained_skeletons.ALL[name][0](24), bound)
+    held(untrained_skeletons.RECORDINGS[name][0](24), bound)
 
 
 @pytest.mark.parametrize("bound", [0.05, 5, 100])
@@ -303,7 +303,7 @@ def test_what_cannot_be_coded_is_refused_and_never_crashes(name, beyond):
 @pytest.mark.parametrize("wanted", [0.1, 1, 5, 30])
 @pytest.mark.parametrize("name", ["walk", "hand", "pixels"])
 def test_mean_error_is_kept_and_used_up(name, wanted):
-    sequence = WALK if name == "walk" else untrained_skeletons.ALL[name][0](48)
+    sequence = WALK if name == "walk" else untrained_skeletons.RECORDINGS[name][0](48)
     _, _, found = coded(sequence, mean_error=wanted)
     assert 0.5 * wanted < found.mpjpe <= wanted * SLACK
 
@@ -312,7 +312,7 @@ def test_mean_error_is_kept_and_used_up(name, wanted):
 def test_bitrate_is_kept_and_used_up(wanted):
     for sequence in (
         WALK,
-        untrained_skeletons.hand(80),
+        untrained_skeletons.make_hand(80),
         walk(80, people=2),
         PoseSequence.from_arrays(POINTS, timestamps=np.arange(80) / 29),
     ):
@@ -330,9 +330,9 @@ def test_a_higher_bitrate_is_more_accurate():
     assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["walk", *untrained_skeletons.ALL])
+@pytest.mark.parametrize("name", ["walk", *untrained_skeletons.RECORDINGS])
 def test_the_default_is_off_by_about_a_hundredth_of_the_size(name):
-    sequence = WALK if name == "walk" else untrained_skeletons.ALL[name][0](48)
+    sequence = WALK if name == "walk" else untrained_skeletons.RECORDINGS[name][0](48)
     _, _, found = coded(sequence)
     points = sequence.positions.astype(float)[:, 0]
     size = np.sqrt(np.nanmean(np.square(points - np.nanmean(points, axis=1, keepdims=True)).sum(axis=2)))
@@ -407,9 +407,9 @@ def test_lossless_keeps_every_bit_of_several_chunks():
     exact(strange(np.float32, frames=1030))
 
 
-@pytest.mark.parametrize("name", untrained_skeletons.ALL)
+@pytest.mark.parametrize("name", untrained_skeletons.RECORDINGS)
 def test_lossless_keeps_every_bit_of_unseen_recordings(name):
-    exact(untrained_skeletons.ALL[name][0](40))
+    exact(untrained_skeletons.RECORDINGS[name][0](40))
 
 
 def test_lossless_keeps_negative_zeros_among_confidences():
@@ -492,7 +492,7 @@ def victims():
     files = [
         (CODEC, CODEC.encode(WALK).data),
         (CODEC, CODEC.encode(surely, max_error=2).data),
-        (CODEC, CODEC.encode(untrained_skeletons.hand(30), max_error=1).data),
+        (CODEC, CODEC.encode(untrained_skeletons.make_hand(30), max_error=1).data),
         (CODEC, CODEC.encode(of(POINTS[:30, :, :7, :2])).data),
         (CODEC, CODEC.encode(surely, lossless=True).data),
         (CODEC, CODEC.encode(walk(20, people=3), lossless=True).data),
@@ -610,7 +610,7 @@ def test_a_body_that_the_trained_basis_refuses_can_be_encoded_with_token_weights
 def digests():
     """The hashes of some files, as JSON."""
     goals = ({}, {"max_error": 2.0}, {"lossless": True})
-    made = [CODEC.encode(s, **goal).data for s in (walk(120), untrained_skeletons.hand(60)) for goal in goals]
+    made = [CODEC.encode(s, **goal).data for s in (walk(120), untrained_skeletons.make_hand(60)) for goal in goals]
     print(json.dumps([hashlib.sha256(data).hexdigest() for data in made]))
 
 

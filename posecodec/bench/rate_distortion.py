@@ -22,6 +22,7 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Floats
 
 REFERENCE = "B0"
+"""The method that all others are compared with."""
 RANGES_MM = (RANGE_MM, (2.0, 5.0), (5.0, 15.0), (15.0, 40.0), (40.0, 80.0))
 """Errors (global MPJPE) over which rates are compared with B0's."""
 
@@ -70,15 +71,15 @@ def run(
         raise InputError("no motion to measure on; give at least one take")
     rows: list[Row] = []
     left_out = {method.name: f"not installed: {', '.join(method.missing)}" for method in chosen if method.missing}
-    for row in _rows(chosen, takes, b0):
+    for row in _measure_all(chosen, takes, b0):
         rows.append(row)
         show(row)
     return Result(tuple(rows), left_out, compare_with(REFERENCE, rows))
 
 
-def _rows(chosen: Sequence[Method], takes: list[Take], b0: B0 | None) -> Iterator[Row]:
+def _measure_all(chosen: Sequence[Method], takes: list[Take], b0: B0 | None) -> Iterator[Row]:
     if b0:
-        yield from (b0_row(b0, step, takes) for step in STEPS)
+        yield from (measure_b0(b0, step, takes) for step in STEPS)
     for method in chosen:
         if not method.missing:
             yield from (measure(method, setting, takes) for setting in method.settings)
@@ -86,7 +87,7 @@ def _rows(chosen: Sequence[Method], takes: list[Take], b0: B0 | None) -> Iterato
 
 def measure(method: Method, setting: float | None, takes: list[Take]) -> Row:
     """One row of a method. Raises PosecodecError where what it decodes does not match what it got."""
-    sequences = [take.sequence() for take in takes]
+    sequences = [take.to_sequence() for take in takes]
     method.decode(method.encode(sequences[0], setting))
     began = time.perf_counter()
     files = [method.encode(sequence, setting) for sequence in sequences]
@@ -94,22 +95,24 @@ def measure(method: Method, setting: float | None, takes: list[Take]) -> Row:
     decoded = [method.decode(file) for file in files]
     ended = time.perf_counter()
     frames = sum(sequence.frames for sequence in sequences)
-    errors = _errors(method.name, sequences, decoded)
+    errors = _measure_errors(method.name, sequences, decoded)
     bound = method.bound(setting)
     return Row(
-        method.name, method.parameter, setting, method.ours, 8 * sum(map(len, files)) / frames, *_summary(*errors),
-        bound, None if bound is None else _held(errors[0], bound, sequences),
+        method.name, method.parameter, setting, method.ours, 8 * sum(map(len, files)) / frames, *_summarize(*errors),
+        bound, None if bound is None else _is_within(errors[0], bound, sequences),
         frames / (between - began), frames / (ended - between),
     )  # fmt: skip
 
 
-def b0_row(b0: B0, step: float, takes: list[Take]) -> Row:
+def measure_b0(b0: B0, step: float, takes: list[Take]) -> Row:
     """One row of B0."""
     bits, points = b0.run([take.points for take in takes], step)
-    sequences = [take.sequence() for take in takes]
+    sequences = [take.to_sequence() for take in takes]
     decoded = [s.with_positions(x[:, None], s.confidence) for s, x in zip(sequences, points, strict=True)]
     frames = sum(sequence.frames for sequence in sequences)
-    return Row(REFERENCE, "step mm", step, False, bits / frames, *_summary(*_errors(REFERENCE, sequences, decoded)))
+    return Row(
+        REFERENCE, "step mm", step, False, bits / frames, *_summarize(*_measure_errors(REFERENCE, sequences, decoded))
+    )
 
 
 def compare_with(reference: str, rows: Sequence[Row]) -> dict[str, tuple[Delta | None, ...]]:
@@ -120,48 +123,48 @@ def compare_with(reference: str, rows: Sequence[Row]) -> dict[str, tuple[Delta |
     names = dict.fromkeys(row.method for row in rows)
     if reference not in names:
         return {}
-    base = _curve(rows, reference)
+    base = _select_curve(rows, reference)
     others = [name for name in names if name != reference]
-    return {name: tuple(_delta(base, _curve(rows, name), limits) for limits in RANGES_MM) for name in others}
+    return {name: tuple(_compare(base, _select_curve(rows, name), limits) for limits in RANGES_MM) for name in others}
 
 
-def _delta(base: tuple[Floats, Floats], curve: tuple[Floats, Floats], limits: tuple[float, float]) -> Delta | None:
+def _compare(base: tuple[Floats, Floats], curve: tuple[Floats, Floats], limits: tuple[float, float]) -> Delta | None:
     try:
         return bd_rate(base, curve, limits)
     except InputError:
         return None
 
 
-def _curve(rows: Sequence[Row], name: str) -> tuple[Floats, Floats]:
+def _select_curve(rows: Sequence[Row], name: str) -> tuple[Floats, Floats]:
     points = [(row.bits_per_frame, row.mpjpe) for row in rows if row.method == name and row.mpjpe > 0]
     rates, errors = np.array(points, np.float64).reshape(-1, 2).T
     return rates, errors
 
 
-def _errors(name: str, originals: list[PoseSequence], decoded: list[PoseSequence]) -> tuple[Floats, Floats]:
+def _measure_errors(name: str, originals: list[PoseSequence], decoded: list[PoseSequence]) -> tuple[Floats, Floats]:
     """Errors of all keypoints in mm, and those relative to the root."""
     pairs = list(zip(originals, decoded, strict=True))
     try:
         everywhere = np.concatenate([error_per_keypoint(a, b).ravel() for a, b in pairs])
     except InputError as error:
         raise PosecodecError(f"{name} does not give back what it got: {error}; leave it out with --methods") from error
-    relative = [root_relative_errors(_mm(a), _mm(b), a.skeleton.root).ravel() for a, b in pairs]
+    relative = [root_relative_errors(_to_mm(a), _to_mm(b), a.skeleton.root).ravel() for a, b in pairs]
     if np.isnan(everywhere).any():
         raise PosecodecError(f"{name} loses keypoints; leave it out with --methods")
     return everywhere, np.concatenate(relative)
 
 
-def _mm(sequence: PoseSequence) -> Floats:
+def _to_mm(sequence: PoseSequence) -> Floats:
     return sequence.positions.astype(np.float64) * UNIT_MM[sequence.unit]
 
 
-def _summary(everywhere: Floats, relative: Floats) -> tuple[float, float, float, float]:
+def _summarize(everywhere: Floats, relative: Floats) -> tuple[float, float, float, float]:
     """mpjpe, mpjpe_root, p99, max."""
     p99, top = np.percentile(everywhere, (99, 100)).tolist()
     return float(everywhere.mean()), float(relative.mean()), p99, top
 
 
-def _held(errors: Floats, bound: float, sequences: list[PoseSequence]) -> bool:
+def _is_within(errors: Floats, bound: float, sequences: list[PoseSequence]) -> bool:
     """Whether no error passes the bound, but for the rounding of float32 coordinates this far out."""
     furthest = max(float(np.abs(sequence.positions).max()) for sequence in sequences)
     slack = 2 * np.finfo(np.float32).eps * furthest if bound else 0.0

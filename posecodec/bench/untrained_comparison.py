@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from posecodec.analysis.metrics import error_per_keypoint
 from posecodec.bench.baselines import BASELINES
-from posecodec.bench.untrained_skeletons import ALL
+from posecodec.bench.untrained_skeletons import RECORDINGS
 from posecodec.errors import InputError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
 NAME = "unseen"
+"""Of the command and of the file it writes."""
 C3D_BOUNDS = (1.0, 5.0)
+"""Maximum errors for recordings of markers, mm: about their noise, and what an animation needs."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +61,23 @@ def read_c3d(path: Path) -> PoseSequence:
     return PoseSequence.from_arrays(found[:, seen], fps=rate, unit="mm", up="z")
 
 
-def held(positions: NDArray[np.floating]) -> NDArray[np.float32]:
+def forward_fill(positions: NDArray[np.floating]) -> NDArray[np.float32]:
     """(T, K, D) with gaps filled by the last value before, for codecs that know no gaps."""
     frame = np.where(np.isnan(positions[..., 0]), -1, np.arange(len(positions))[:, None])
     frame = np.maximum.accumulate(frame, axis=0)
     first = np.argmax(frame >= 0, axis=0)
     filled = np.take_along_axis(positions, np.where(frame < 0, first, frame)[..., None], axis=0)
-    return np.nan_to_num(filled).astype(np.float32)
+    return np.asarray(np.nan_to_num(filled), np.float32)
 
 
-def baseline_bytes(sequence: PoseSequence, bound: float) -> int:
-    """Quantized differences with zstd-19, gaps held, and a mask of them; confidences not counted."""
+def count_baseline_bytes(sequence: PoseSequence, bound: float) -> int:
+    """Quantized differences with zstd-19, gaps filled forward, and a mask of them; confidences not counted."""
     import zstandard
 
     method = next(b for b in BASELINES if b.name == "diff-zstd19")
     total = 0
     for person in range(sequence.people):
-        total += len(method.encode(held(sequence.positions[:, person]), bound))
+        total += len(method.encode(forward_fill(sequence.positions[:, person]), bound))
         missing = ~sequence.valid[:, person]
         if missing.any():
             total += len(zstandard.ZstdCompressor(level=19).compress(np.packbits(missing).tobytes()))
@@ -92,13 +94,13 @@ def measure(name: str, sequence: PoseSequence, bound: float) -> Row:
     errors = error_per_keypoint(plain, codec.decode(data)) / UNIT_MM.get(plain.unit, 1.0)
     return Row(
         name, plain.frames, len(plain.skeleton), plain.unit, bound, float(np.nanmax(errors)), len(data),
-        baseline_bytes(plain, bound),
+        count_baseline_bytes(plain, bound),
     )  # fmt: skip
 
 
 def run(c3d: tuple[Path, ...]) -> list[Row]:
     """All made recordings, and the C3D files given."""
-    rows = [measure(name, make(), bound) for name, (make, bounds) in ALL.items() for bound in bounds]
+    rows = [measure(name, make(), bound) for name, (make, bounds) in RECORDINGS.items() for bound in bounds]
     return rows + [measure(path.name, read_c3d(path), bound) for path in c3d for bound in C3D_BOUNDS]
 
 
