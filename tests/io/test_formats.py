@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import random
@@ -15,8 +16,9 @@ from click.testing import CliRunner
 
 import posecodec
 from posecodec.cli import cli
-from posecodec.errors import PosecodecError
+from posecodec.errors import InputError, PosecodecError
 from posecodec.io import FORMATS, detect
+from posecodec.io.filesystem import expose_bugs
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.pose.synthetic import film, walk
 
@@ -143,3 +145,25 @@ def test_messages_name_the_file_and_json_is_coco(tmp_path: Path) -> None:
         assert found.exception.exit_code == 3 and "q.json: neither" in str(found.exception)
     posecodec.save(film(walk(3)), tmp_path / "a.json")
     assert detect(tmp_path / "a.json").format == "coco"
+
+
+FOUND_BY_FUZZING = [
+    ("npz", lambda data: data.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x20"), "zip archive"),
+    ("npz", lambda data: data[:9] + data[11:], "zip archive"),
+    ("pose", lambda data: data.replace(b"nose", b"\xd6ose"), "no UTF-8"),
+    ("sleap", lambda data: data.replace(b"SNOD", b"XNOD"), "cut short or damaged"),
+    ("sleap", lambda data: data.replace(b"node_names", b"node_\xffames"), "no data set /node_names"),
+    ("sleap", lambda data: data.replace(b"point_scores", b"point_s\xffores"), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "damage", "message"), FOUND_BY_FUZZING)
+def test_what_the_fuzzer_found(name: str, damage: Any, message: str | None, tmp_path: Path) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    path = good(name, tmp_path)
+    data = damage(path.read_bytes())
+    assert data != path.read_bytes()
+    path.write_bytes(data)
+    with expose_bugs(), pytest.raises(InputError, match=message) if message else contextlib.nullcontext():
+        posecodec.load(path, format=name, fps=30)

@@ -218,7 +218,7 @@ def _parse_number(cell: str, line: int) -> float:
 
 def _read_h5(path: Path) -> _Table:
     with hdf5.open_file(path) as file:
-        names = [_GROUP] if _GROUP in file else sorted(file)
+        names = [_GROUP] if _GROUP in file else hdf5.list_names(file)
         if len(names) != 1:
             raise InputError(f"no group {_GROUP!r}, only {names[:10]}; give DeepLabCut's own .h5")
         frame = hdf5.get_group(file, names[0])

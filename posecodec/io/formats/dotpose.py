@@ -76,7 +76,11 @@ class _Cursor:
 
     def read_text(self, what: str) -> str:
         (size,) = self.unpack("H", what)
-        return self.take(size, what).decode("utf-8")
+        data = self.take(size, what)
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{what} is no UTF-8 text ({data!r:.40}); the file is damaged") from error
 
     @property
     def left(self) -> int:

@@ -9,7 +9,6 @@ and writing.
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from posecodec.errors import InputError
 from posecodec.io.filesystem import check_file, guard_reader
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.safe_pickle import unpickle
+from posecodec.io.parsing.zip_archive import read_members
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 
@@ -100,15 +100,10 @@ def _read_pickle(path: Path) -> bytes:
 
 def _read_member(path: Path) -> bytes:
     size = path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        if MEMBER not in archive.namelist():
-            raise InputError(f"no {MEMBER} in it, only {archive.namelist()[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
-        info = archive.getinfo(MEMBER)
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InputError(f"{MEMBER} is compressed by method {info.compress_type}; save it with numpy again")
-        if info.file_size > _TIMES * size + _SPARE:
-            raise InputError(f"{MEMBER} states {info.file_size} bytes in a file of {size}; the file is damaged")
-        return archive.read(info)
+    members, names = read_members(path, [MEMBER], size, _TIMES * size + _SPARE)
+    if MEMBER not in members:
+        raise InputError(f"no {MEMBER} in it, only {names[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
+    return members[MEMBER]
 
 
 def _check_points(points: Any, item: str) -> NDArray[Any]:

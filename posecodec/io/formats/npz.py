@@ -22,6 +22,7 @@ from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_ato
 from posecodec.io.formats.npy import guess_skeleton, unflatten
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.zip_archive import read_members
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
@@ -95,24 +96,12 @@ def _encode_archive(arrays: Mapping[str, Any]) -> bytes:
 
 def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that we know, by key; others are not read."""
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for info in archive.infolist():
-            key = info.filename.removesuffix(".npy")
-            if key not in KEYS:
-                continue
-            _check_member(info, len(data))
-            arrays[key] = decode_array(archive.read(info), f"array {key!r}")
-        if not arrays:
-            raise InputError(f"no array 'positions', only {archive.namelist()[:20]}; rename the one that holds them")
-    return arrays
-
-
-def _check_member(info: zipfile.ZipInfo, available: int) -> None:
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError(f"{info.filename} is compressed by method {info.compress_type}; save it with numpy again")
-    if info.file_size > _MAX_RATIO * available:
-        raise InputError(f"{info.filename} states {info.file_size} bytes in a file of {available}; the file is damaged")
+    wanted = {f"{key}{ending}" for key in KEYS for ending in ("", ".npy")}
+    members, names = read_members(io.BytesIO(data), wanted, len(data), _MAX_RATIO * len(data))
+    if not members:
+        raise InputError(f"no array 'positions', only {names[:20]}; rename the one that holds them")
+    keys = {name.removesuffix(".npy"): content for name, content in members.items()}
+    return {key: decode_array(content, f"array {key!r}") for key, content in keys.items()}
 
 
 def _read_skeleton(arrays: Arrays) -> Skeleton | None:

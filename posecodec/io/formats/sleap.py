@@ -47,7 +47,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         positions, order = _read_tracks(file, len(nodes), len(names))
         confidence = _read_scores(file, positions, order)
         skeleton = _read_skeleton(file, nodes)
-        left = sorted(key for key in file if key not in _USED)
+        left = [name for name in hdf5.list_names(file) if name not in _USED]
     if left:
         report_change(f"not kept: {', '.join(left[:10])}")
     ids = _choose_ids(names, positions.shape[1])

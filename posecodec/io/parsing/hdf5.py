@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,8 @@ _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
 def open_file(path: Path) -> Iterator[Any]:
     """An HDF5 file, open for reading (an `h5py.File`).
 
-    Raises UsageError if h5py is not installed, InputError if the file is missing, no HDF5, or cannot be opened.
+    Raises UsageError if h5py is not installed, InputError if the file is missing, no HDF5, or cannot be opened, and for
+    whatever h5py raises in the body: it does so wherever it meets damage, be it in a mere look for a name.
     """
     check_file(path)
     if not is_hdf5(path):
@@ -51,7 +53,13 @@ def open_file(path: Path) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"HDF5 cannot open it ({error}); the file is cut short or damaged") from error
     with file:
-        yield file
+        try:
+            yield file
+        except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+            *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+            if "h5py" not in Path(innermost.f_code.co_filename).parts:
+                raise
+            raise InputError(f"HDF5 cannot read it ({error}); the file is cut short or damaged") from error
 
 
 def is_hdf5(path: Path) -> bool:
@@ -61,6 +69,11 @@ def is_hdf5(path: Path) -> bool:
             return stream.read(len(SIGNATURE)) == SIGNATURE
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
+
+
+def list_names(parent: Any) -> list[str]:
+    """What is in a file or group, in order; h5py gives a name that is no UTF-8 as bytes."""
+    return sorted(map(str, parent))
 
 
 def get_group(parent: Any, name: str) -> Any:
@@ -187,7 +200,7 @@ def _get_member(parent: Any, name: str, kind: type, what: str) -> Any:
     here = f"{parent.name.rstrip('/')}/{name}"
     link = parent.get(name, getlink=True) if name in parent else None
     if link is None:
-        raise InputError(f"no {what} {here}, only {sorted(parent)[:10]}; export it again")
+        raise InputError(f"no {what} {here}, only {list_names(parent)[:10]}; export it again")
     found = parent[name] if isinstance(link, h5py.HardLink) else None
     if not isinstance(found, kind):
         raise InputError(f"{here} is no {what} of this file; export it again")
