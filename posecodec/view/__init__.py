@@ -14,7 +14,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.view import page, still
 from posecodec.view.scene import build
 
-MAKERS = {".html": page.html, ".gif": still.gif, ".png": still.png}
+MAKERS = {".html": page.render_html, ".gif": still.render_gif, ".png": still.render_png}
 
 
 def write(

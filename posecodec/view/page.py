@@ -1,6 +1,7 @@
 """The page: one HTML file with style, script and data inside, that asks the network for nothing and may not.
 
-The policy in it allows this one script and style by their hashes, so that no text from a recording can become code.
+Its script is joined from three files: what is shown, how it is drawn, what moves it. The policy in the page allows this
+one script and style by their hashes, so that no text from a recording can become code.
 """
 
 from __future__ import annotations
@@ -15,34 +16,37 @@ from importlib.resources import files
 from posecodec.view.pack import pack
 from posecodec.view.scene import Scene
 
+SCRIPTS = ("page_data.js", "page_drawing.js", "page_controls.js")
+"""In the order in which they are joined: each uses names of those before it."""
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def html(scene: Scene) -> bytes:
+def render_html(scene: Scene) -> bytes:
     """The page of a scene, UTF-8."""
-    template, style, script = (_part(f"page.{suffix}") for suffix in ("html", "css", "js"))
+    template, style = _read_part("page.html"), _read_part("page.css")
+    script = "\n".join(map(_read_part, SCRIPTS))
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:"
     parts = {
         "policy": f"{policy}; base-uri 'none'; form-action 'none'",
-        "title": escaping.escape(_printable(scene.title)),
+        "title": escaping.escape(_replace_surrogates(scene.title)),
         "style": style,
         "script": script,
-        "scene": as_json(pack(scene)),
+        "scene": dump_json(pack(scene)),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template).encode()
 
 
-def as_json(values: object) -> str:
+def dump_json(values: object) -> str:
     """JSON in which no tag can begin or end."""
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return re.sub("[<>&\u2028\u2029]", lambda found: _UNSAFE[found[0]], text)
 
 
-def _part(name: str) -> str:
+def _read_part(name: str) -> str:
     return files("posecodec.view").joinpath(name).read_text("utf-8")
 
 
-def _printable(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """Without halves of surrogate pairs, which no UTF-8 file can hold."""
     return text.encode(errors="replace").decode()
 
