@@ -55,7 +55,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         raise InputError("the list holds no keypoints; check that AlphaPose found anybody")
     odd = next((entry for entry in entries if not isinstance(entry.image, str)), None)
     if odd is not None:
-        raise InputError(f"{odd.place}: image_id is {odd.image!r:.60}, a file name was expected; pass --from coco")
+        raise InputError(f"{odd.where}: image_id is {odd.image!r:.60}, a file name was expected; pass --from coco")
     images = list(dict.fromkeys(entry.image for entry in entries))
     naming, numbers = parse_names(images)
     frame = dict(zip(images, numbers, strict=True))

@@ -23,6 +23,7 @@ Channel = tuple[Literal["position", "rotation"], int, int]
 
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _POSES_FREE = 1_000_000
+"""Joints times frames that even a short text may ask for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 CMU_UNIT_MM = 25.4 / 0.45
 """One length unit of the cgspeed conversion of the CMU database (its ASF files scale inches by 0.45)."""
 STATURE_MM = 1700.0
+"""Of an adult, between the means of women and men in most countries."""
 LEG_TO_STATURE = 0.491
 """Thigh plus shin over stature: 0.245 + 0.246, Winter, Biomechanics and Motor Control of Human Movement, table 4.1."""
 
@@ -33,6 +34,8 @@ _TABLES: Sequence[tuple[str, tuple[str, str], str]] = (
 )
 _CMU_ONLY = ("lhipjoint", "rhipjoint", "lowerback")
 _PREFIX = re.compile(r"^(mixamorig\d*|character\d+|bip\d+)")
+_MAX_OFF = 2
+"""Times that a stature may differ from it: 0.85 to 3.4 m are people, anything else is another unit."""
 _UNITS_MM = MappingProxyType({"mm": 1.0, "cm": 10.0, "in": 25.4, "m": 1000.0})
 
 
@@ -75,7 +78,7 @@ def guess_unit(leg: float, rig: str) -> tuple[str, float]:
     if not 0 < stature < math.inf:
         return "unknown", 1.0
     unit, factor, size = min(choices.values(), key=lambda c: abs(math.log(stature * c[2] / STATURE_MM)))
-    return (unit, factor) if 0.5 < stature * size / STATURE_MM < 2 else ("unknown", 1.0)
+    return (unit, factor) if 1 / _MAX_OFF < stature * size / STATURE_MM < _MAX_OFF else ("unknown", 1.0)
 
 
 def _normalize_name(name: str) -> str:

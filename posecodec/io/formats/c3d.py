@@ -1,4 +1,4 @@
-"""C3D motion capture files: the labeled points, read from and written to bytes by our own code (`c3d_parse`).
+"""C3D motion capture files: the labeled points, read from and written to bytes by our own code (`c3d_parser`).
 
 One person, whose keypoints are the points in their order; the labels of several subjects ("Anna:LASI") stay apart by name.
 A point is missing where it is NaN or its residual is below 0. Up is the axis of POINT:Y_SCREEN. Leaves out analog data,
@@ -20,7 +20,7 @@ import numpy as np
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
-from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, KEY, Content, Parameters
+from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content, Parameters
 from posecodec.io.parsing.missing import mask_infinite, report_zeros
 from posecodec.io.parsing.rates import NO_RATE, USUAL_RATES
 from posecodec.pose.sequence import AXES, PoseSequence
@@ -31,7 +31,12 @@ UNITS = {
     "px": "px",
 }  # fmt: skip
 _NO_POSITIONS = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
-_LIST = 255
+_MAX_LIST = 255
+"""Entries of a list, bytes of a text and blocks of the parameters: each is counted in one byte."""
+_INTEGER_RANGE = 32000
+"""Integers that the stated scale would need for the farthest coordinate: POINT:SCALE is read even where floats are stored."""
+_MIN_SCALE = 1e-30
+"""Of a file without any extent: a scale must not be 0."""
 
 
 @guard_reader
@@ -77,7 +82,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     facts = sequence.metadata.get("c3d")
     first = facts.get("first_frame") if isinstance(facts, dict) else None
     first = first if type(first) is int and 1 <= first < 1 << 31 else 1
-    scale = -max(float(np.abs(values[..., :3]).max()) / 32000, 1e-30)
+    scale = -max(float(np.abs(values[..., :3]).max()) / _INTEGER_RANGE, _MIN_SCALE)
     head = _encode_header(sequence, first, scale)
     body = values.tobytes()
     write_atomic(path, head + body + bytes(-len(body) % BLOCK), force)
@@ -189,7 +194,7 @@ def _check_fits(sequence: PoseSequence) -> None:
     if _round_rate(stored) != sequence.fps:
         report_change(f"the rate {sequence.fps} is written as {np.float32(sequence.fps)}, as precise as .c3d can be")
     names = sequence.skeleton.keypoints
-    wrong = [n for n in names if n != n.strip("\0 ") or not n or len(n.encode()) > _LIST]
+    wrong = [n for n in names if n != n.strip("\0 ") or not n or len(n.encode()) > _MAX_LIST]
     if wrong or all(n.startswith("*") for n in names):
         raise UsageError(f"the keypoint name {(wrong or names)[0]!r:.60} is no label; rename it or save as .npz")
     if (sequence.confidence[sequence.valid] != 1).any():
@@ -205,13 +210,13 @@ def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
         raise UsageError(f"{count} keypoints; .c3d holds {COUNT_FULL}, save as .npz")
     size = len(_encode_parameters(sequence, first, scale, 0))
     blocks = -(-size // BLOCK)
-    if blocks > _LIST:
-        raise UsageError(f"{count} labels need {size} bytes, more than the {_LIST * BLOCK} of .c3d; save as .npz")
+    if blocks > _MAX_LIST:
+        raise UsageError(f"{count} labels need {size} bytes, more than the {_MAX_LIST * BLOCK} of .c3d; save as .npz")
     section = _encode_parameters(sequence, first, scale, 2 + blocks)
     last = min(first + frames - 1, COUNT_FULL)
     words = struct.pack("<4H", count, 0, min(first, COUNT_FULL), last)
     head = bytes((2, KEY)) + words + struct.pack("<HfHHf", 0, scale, 2 + blocks, 0, rate)
-    head = head.ljust(2 * 149, b"\0") + struct.pack("<H", 12345)
+    head = head.ljust(2 * EVENTS_WORD, b"\0") + struct.pack("<H", EVENTS_KEY)
     section = section[:2] + bytes((blocks,)) + section[3:]
     return head.ljust(BLOCK, b"\0") + section.ljust(blocks * BLOCK, b"\0")
 
@@ -230,7 +235,7 @@ def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: 
         _encode_numbers("RATE", "f", float(sequence.fps or 0)),
     ]
     units = sequence.unit if sequence.unit != "unknown" else facts.get("units")
-    if isinstance(units, str) and 0 < len(units.encode()) <= _LIST:
+    if isinstance(units, str) and 0 < len(units.encode()) <= _MAX_LIST:
         point.append(_encode_texts("UNITS", [units.encode()]))
     if sequence.up != "unknown":
         across = facts.get("x_screen")
@@ -238,8 +243,8 @@ def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: 
             across = _pick_x_screen(sequence.up)
         up = sequence.up.upper() if sequence.up.startswith("-") else f"+{sequence.up.upper()}"
         point += [_encode_texts("X_SCREEN", [across.encode()]), _encode_texts("Y_SCREEN", [up.encode()])]
-    for number, at in enumerate(range(0, count, _LIST), 1):
-        point.append(_encode_texts(f"LABELS{number if number > 1 else ''}", names[at : at + _LIST]))
+    for number, at in enumerate(range(0, count, _MAX_LIST), 1):
+        point.append(_encode_texts(f"LABELS{number if number > 1 else ''}", names[at : at + _MAX_LIST]))
     if frames >= COUNT_FULL:
         point.append(_encode_numbers("LONG_FRAMES", "f", frames))
     groups = [("POINT", point), ("ANALOG", [_encode_numbers("USED", "H", 0)])]

@@ -18,12 +18,18 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 
-BLOCK, KEY = 512, 0x50
+BLOCK = 512
+"""Bytes that sections begin at multiples of."""
+KEY = 0x50
+"""The second byte of every file."""
 PROCESSORS = {84: "Intel", 85: "DEC", 86: "MIPS"}
 COUNT_FULL = 65535
 """The largest count that 16 bits hold; more frames are counted elsewhere."""
 _SIZES = {-1: 1, 1: 1, 2: 2, 4: 4}
-_EVENTS_KEY = 12345
+EVENTS_KEY = 12345
+"""Word 150 of a header whose labels of events have four characters."""
+EVENTS_WORD = 149
+"""Where it stands, counted from 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +136,7 @@ def _decode_text(data: bytes) -> str:
 def _read_header(data: bytes, processor: int) -> _Header:
     word = np.frombuffer(data, choose_word_type(processor), BLOCK // 2)
     scale, rate = (float(decode_floats(data[at : at + 4], processor)[0]) for at in (12, 20))
-    events = int(word[150]) if word[149] == _EVENTS_KEY else 0
+    events = int(word[EVENTS_WORD + 1]) if word[EVENTS_WORD] == EVENTS_KEY else 0
     points, analog, first, last = (int(v) for v in word[1:5])
     return _Header(points, analog, first, last, scale, int(word[8]), rate, events)
 

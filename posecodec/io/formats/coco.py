@@ -63,7 +63,7 @@ class Entry:
     body: Body
 
     @property
-    def place(self) -> str:
+    def where(self) -> str:
         return f"{self.what} {self.number}"
 
 
@@ -108,17 +108,17 @@ def read_entries(content: list[Any], what: str) -> list[Entry]:
     left: Counter[str] = Counter()
     bare = 0
     for i, value in enumerate(content):
-        content[i], place = None, f"{what} {i}"
+        content[i], where = None, f"{what} {i}"
         if not isinstance(value, dict):
-            raise InputError(f"{place} is {type(value).__name__}; an object with keypoints was expected")
+            raise InputError(f"{where} is {type(value).__name__}; an object with keypoints was expected")
         left.update(key for key in value.keys() - _KNOWN if key != "iscrowd" or value[key])
         if not value.get("keypoints"):
             bare += 1
             continue
-        body = parse_body(parse_numbers(value["keypoints"], f"{place}: keypoints"), f"{place}: keypoints")
+        body = parse_body(parse_numbers(value["keypoints"], f"{where}: keypoints"), f"{where}: keypoints")
         if found and len(body) != len(found[0].body):
             raise InputError(
-                f"{place} has {len(body)} keypoints, {found[0].place} {len(found[0].body)}; split the file"
+                f"{where} has {len(body)} keypoints, {found[0].where} {len(found[0].body)}; split the file"
             )
         key = next((read_id(value[name]) for name in ID_KEYS if name in value), None)
         found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), mask_zeros(body)))
@@ -204,7 +204,7 @@ def _read_image_number(entry: Entry) -> int:
     number = read_whole(entry.image)
     if number is None or number < 0:
         hint = "pass --from alphapose" if isinstance(entry.image, str) else "export it again"
-        raise InputError(f"{entry.place}: image_id is {entry.image!r:.60}, a frame number was expected; {hint}")
+        raise InputError(f"{entry.where}: image_id is {entry.image!r:.60}, a frame number was expected; {hint}")
     return number
 
 
@@ -215,7 +215,7 @@ def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> 
     for entry in entries:
         number = _read_image_number(entry)
         if number not in frames:
-            raise InputError(f'{entry.place}: image_id {number} is not in "images"; export it again')
+            raise InputError(f'{entry.where}: image_id {number} is not in "images"; export it again')
         listed[frames[number]].append((entry.key, entry.body))
     if not listed:
         raise InputError("neither images nor annotations with keypoints; check that the export is whole")

@@ -14,16 +14,8 @@ from dataclasses import dataclass
 from posecodec.errors import InputError, report_change
 
 FRAME = (
-    "frame",
-    "frame_id",
-    "frame_number",
-    "frame_idx",
-    "frame_index",
-    "frame#",
-    "frame_num",
-    "framenumber",
-    "frameid",
-)
+    "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame#", "frame_num", "framenumber", "frameid",
+)  # fmt: skip
 TIME = {
     "time": 1.0, "timestamp": 1.0, "t": 1.0, "seconds": 1.0, "time_s": 1.0, "timestamp_s": 1.0, "sec": 1.0, "time (s)": 1.0,
     "time_ms": 1e-3, "timestamp_ms": 1e-3, "t_ms": 1e-3, "ms": 1e-3, "milliseconds": 1e-3, "time (ms)": 1e-3,
@@ -42,21 +34,21 @@ _PREFIX = re.compile(r"([xyzXYZ])([_. :/-]?)(.+)")
 Style = tuple[str, str, str]
 """Where the axis stands, what is between it and the name, and whether it is x or X."""
 Wide = dict[str, dict[str, int]]
-"""By keypoint and axis the places of coordinates."""
-Places = tuple[int | None, ...]
+"""By keypoint and axis the columns of coordinates."""
+Indices = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of columns from 0, None where there is none.
+    """Indices of columns from 0, None where there is none.
 
-    second: what a 1 in the time column is in seconds. names, axes, confidence: of K keypoints, of axes D places each; of a
+    second: what a 1 in the time column is in seconds. names, axes, confidence: of K keypoints, of axes D columns each; of a
     long table only one, without a name. part, keypoint: of a long table, the columns that name the keypoint.
     """
 
     names: tuple[str, ...]
     axes: tuple[tuple[int, ...], ...]
-    confidence: Places
+    confidence: Indices
     frame: int | None = None
     time: int | None = None
     second: float = 1.0
@@ -81,13 +73,13 @@ def read_columns(header: Sequence[str], ours: bool) -> Columns:
         keypoint = next((lower[name] for name in KEYPOINT if name in lower), None)
         part = lower.get("type") if keypoint is not None else None
         wide = {"0": {axis: lower[axis] for axis in "xyz" if axis in lower}}
-        confidence: Places = (next((lower[name] for name in CONFIDENCE if name in lower), None),)
+        confidence: Indices = (next((lower[name] for name in CONFIDENCE if name in lower), None),)
         if keypoint is None:
             report_change("the columns x and y are of no named keypoint; there is one, called 0")
     else:
         confidence = _find_confidences(cells, wide, style)
     axes = _list_axes(wide, cells)
-    used = {i for places in (*axes, confidence, (part, keypoint)) for i in places if i is not None}
+    used = {i for group in (*axes, confidence, (part, keypoint)) for i in group if i is not None}
     frame, time, person = _find_roles(cells, used, lower)
     used |= {i for i in (frame, time, person) if i is not None}
     unused = [cell for i, cell in enumerate(cells) if i not in used and cell]
@@ -97,8 +89,8 @@ def read_columns(header: Sequence[str], ours: bool) -> Columns:
     return Columns(tuple(wide), axes, confidence, frame, time, second, person, part, keypoint)
 
 
-def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> Places:
-    """Places of frame, time and person, none of which is in `used`."""
+def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> Indices:
+    """Columns of frame, time and person, none of which is in `used`."""
 
     def find(names: Sequence[str]) -> int | None:
         return next((lower[name] for name in names if name in lower and lower[name] not in used), None)
@@ -129,7 +121,7 @@ def _choose_style(cells: Sequence[str], ours: bool) -> tuple[Style, Wide]:
 
 
 def _list_axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """(K, D) places of the coordinates."""
+    """(K, D) columns of the coordinates."""
     if not wide:
         raise InputError(
             f"no column for x and y of a keypoint among {len(cells)} ({', '.join(cells[:6])!r:.80}); name them NAME_x and "
@@ -167,16 +159,16 @@ def _find_keypoints(cells: Sequence[str], style: Style) -> Wide:
     return {name: axes for name, axes in found.items() if {"x", "y"} <= axes.keys()}
 
 
-def _find_confidences(cells: Sequence[str], names: Mapping[str, object], style: Style) -> Places:
+def _find_confidences(cells: Sequence[str], names: Mapping[str, object], style: Style) -> Indices:
     kind, between, _ = style
-    places = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
+    lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
     exact = {cell: i for i, cell in enumerate(cells)}
     taken = set()
     result: list[int | None] = []
     for name in names:
         wanted = [f"{name}{between}{end}" if kind == "suffix" else f"{end}{between}{name}" for end in CONFIDENCE]
-        near = [exact[w] for w in wanted if w in exact] + [places[w.lower()] for w in wanted if w.lower() in places]
-        place = next((i for i in near if i not in taken), None)
-        taken.add(place)
-        result.append(place)
+        near = [exact[w] for w in wanted if w in exact] + [lower[w.lower()] for w in wanted if w.lower() in lower]
+        column = next((i for i in near if i not in taken), None)
+        taken.add(column)
+        result.append(column)
     return tuple(result)

@@ -118,15 +118,15 @@ def _find_repeated(columns: Sequence[Column]) -> Column:
 def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
     """The frame number of each row: the row's own, or that at the end of the image's name."""
     folders, numbers, seen = set[str](), [], set[int]()
-    for place, row in enumerate(rows):
+    for i, row in enumerate(rows):
         folder, _, name = row.replace("\\", "/").rpartition("/")
         digits = (None if folder else _NUMBER.fullmatch(name)) or _IMAGE.fullmatch(name)
         if digits is None:
-            raise InputError(f"row {place} is named {row!r:.80}; a frame number or an image with one was expected")
+            raise InputError(f"row {i} is named {row!r:.80}; a frame number or an image with one was expected")
         number = int(digits[1])
         folders.add(folder)
         if number in seen:
-            raise InputError(f"row {place} is frame {number}, which is there twice; keep one row a frame")
+            raise InputError(f"row {i} is frame {number}, which is there twice; keep one row a frame")
         seen.add(number)
         numbers.append(number)
     if len(folders) > 1:
@@ -256,14 +256,14 @@ def _read_fixed(frame: Any) -> _Table:
     many = _read_attribute(frame, "axis1_variety") == "multi"
     rows = ["/".join(row) for row in _read_multi_index(frame, "axis1")] if many else _read_index(frame, "axis1")
     values = np.full((len(rows), len(order)), np.nan)
-    place = {column: w for w, column in enumerate(order)}
+    index = {column: w for w, column in enumerate(order)}
     for name in sorted(key for key in frame if re.fullmatch(r"block\d+_values", key)):
         block = _check_block(hdf5.read_numbers(frame, name, 2), name)
         block = block if _read_attribute(frame[name], "transposed") else block.T
         columns = _check_width(_read_multi_index(frame, name.replace("values", "items")), block, name)
-        if len(block) != len(rows) or not place.keys() >= set(columns):
+        if len(block) != len(rows) or not index.keys() >= set(columns):
             raise InputError(f"{name} is {block.shape}, for {len(rows)} rows of other columns; the file is damaged")
-        values[:, [place[column] for column in columns]] = block
+        values[:, [index[column] for column in columns]] = block
     return _Table(order, rows, values)
 
 

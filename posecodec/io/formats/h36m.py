@@ -25,6 +25,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 
 FPS = 50.0
+"""Frames per second of the cameras; the file does not say."""
 MEMBER = "positions_3d.npy"
 PARENTS = (
     -1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 12, 16, 17, 18, 19, 20, 19, 22, 12, 24, 25, 26, 27, 28, 27, 30,
@@ -45,7 +46,10 @@ SKELETON = Skeleton(
     tuple((KEYPOINTS.index(n), KEYPOINTS.index(n.replace("left", "right"))) for n in KEYPOINTS if n[:4] == "left"),
     0,
 )
-_TIMES, _SPARE = 2, 50 << 20
+_BYTES_PER_BYTE = 2
+"""Bytes of the pickle for a byte of the archive: coordinates hardly shrink."""
+_BYTES_FREE = 50 << 20
+"""Bytes that the pickle in even a small archive may have."""
 
 
 @guard_reader
@@ -100,7 +104,7 @@ def _read_pickle(path: Path) -> bytes:
 
 def _read_member(path: Path) -> bytes:
     size = path.stat().st_size
-    members, names = read_members(path, [MEMBER], size, _TIMES * size + _SPARE)
+    members, names = read_members(path, [MEMBER], size, _BYTES_PER_BYTE * size + _BYTES_FREE)
     if MEMBER not in members:
         raise InputError(f"no {MEMBER} in it, only {names[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
     return members[MEMBER]

@@ -48,7 +48,7 @@ _KNOWN = {*_NUMBERS, "name"}
 class _Landmarks:
     """values: (K, 5) x, y, z, visibility, presence; NaN where not given. names: K, or none."""
 
-    place: str
+    where: str
     values: NDArray[np.float32]
     names: tuple[str, ...]
 
@@ -115,49 +115,49 @@ def _is_landmarks(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(one, dict) and {"x", "y"} <= one.keys() for one in value)
 
 
-def _read_frame(value: Any, place: str, left: Counter[str]) -> _Frame:
+def _read_frame(value: Any, where: str, left: Counter[str]) -> _Frame:
     if value is None:
         return {}
     if isinstance(value, list):
-        return {"pose": _read_people(value, place, left)}
+        return {"pose": _read_people(value, where, left)}
     if not isinstance(value, dict):
-        raise InputError(f"{place} is {type(value).__name__}; landmarks, an object of them or null were expected")
+        raise InputError(f"{where} is {type(value).__name__}; landmarks, an object of them or null were expected")
     if isinstance(value.get("landmark"), list):
-        return {"pose": _read_people(value, place, left)}
+        return {"pose": _read_people(value, where, left)}
     found: _Frame = {}
     for name, landmarks in value.items():
         part = _KEYS.get(re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower())
         if part is None:
             left[name] += 1
         else:
-            found[part] = _read_people(landmarks, f"{place}: {name}", left) if landmarks else []
+            found[part] = _read_people(landmarks, f"{where}: {name}", left) if landmarks else []
     return found
 
 
-def _read_people(value: Any, place: str, left: Counter[str]) -> list[_Landmarks | None]:
+def _read_people(value: Any, where: str, left: Counter[str]) -> list[_Landmarks | None]:
     """One person's landmarks, or those of several."""
     if isinstance(value, dict):  # protobuf's own JSON wraps the list
         value = value.get("landmark")
     if not isinstance(value, list):
-        raise InputError(f"{place} is {type(value).__name__}; a list of landmarks was expected")
+        raise InputError(f"{where} is {type(value).__name__}; a list of landmarks was expected")
     if any(isinstance(one, list) or (isinstance(one, dict) and "landmark" in one) for one in value):
         inner = [one.get("landmark") if isinstance(one, dict) else one for one in value]
-        return [_read_landmarks(one, f"{place}, person {p}", left) if one else None for p, one in enumerate(inner)]
-    return [_read_landmarks(value, place, left)] if value else []
+        return [_read_landmarks(one, f"{where}, person {p}", left) if one else None for p, one in enumerate(inner)]
+    return [_read_landmarks(value, where, left)] if value else []
 
 
-def _read_landmarks(value: Any, place: str, left: Counter[str]) -> _Landmarks:
+def _read_landmarks(value: Any, where: str, left: Counter[str]) -> _Landmarks:
     """(K, 5) of a list of landmarks; null, or one without x or y, is missing."""
     if not isinstance(value, list) or not all(one is None or isinstance(one, dict) for one in value):
-        raise InputError(f"{place} is no list of landmarks {{x, y, z, visibility}}; export it again")
+        raise InputError(f"{where} is no list of landmarks {{x, y, z, visibility}}; export it again")
     for one in value:
         left.update(() if one is None else one.keys() - _KNOWN)
     flat = [None if one is None else one.get(name) for one in value for name in _NUMBERS]
     with np.errstate(over="ignore", under="ignore"):
-        values = parse_numbers(flat, place).reshape(-1, len(_NUMBERS)).astype(np.float32)
+        values = parse_numbers(flat, where).reshape(-1, len(_NUMBERS)).astype(np.float32)
     names = tuple(one.get("name") for one in value if one is not None)
     named = len(names) == len(value) and all(isinstance(name, str) and name for name in names)
-    return _Landmarks(place, values, tuple(check_unicode(str(name)) for name in names) if named else ())
+    return _Landmarks(where, values, tuple(check_unicode(str(name)) for name in names) if named else ())
 
 
 def _choose_parts(frames: Sequence[_Frame]) -> list[str]:
@@ -176,7 +176,7 @@ def _find_sample(frames: Sequence[_Frame], part: str) -> _Landmarks | None:
             first = first or one
             if one is not None and first is not None and len(one.values) != len(first.values):
                 raise InputError(
-                    f"{one.place} has {len(one.values)} landmarks, {first.place} {len(first.values)}; split the file"
+                    f"{one.where} has {len(one.values)} landmarks, {first.where} {len(first.values)}; split the file"
                 )
     return first
 

@@ -39,7 +39,7 @@ _KNOWN = {"keypoints", "keypoint_scores", *_ID_KEYS}
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Instance:
-    place: str
+    where: str
     key: str | None
     body: Body
 
@@ -103,10 +103,10 @@ def _read_number(frame: Any, i: int) -> int:
     return number
 
 
-def _read_instances(found: list[Any], place: str, left: Counter[str]) -> list[_Instance]:
+def _read_instances(found: list[Any], frame: str, left: Counter[str]) -> list[_Instance]:
     instances = []
     for i, value in enumerate(found):
-        where = f"{place}, instance {i}"
+        where = f"{frame}, instance {i}"
         if not isinstance(value, dict) or not value.get("keypoints"):
             raise InputError(f"{where} has no keypoints; export it again")
         left.update(value.keys() - _KNOWN)
@@ -115,19 +115,19 @@ def _read_instances(found: list[Any], place: str, left: Counter[str]) -> list[_I
     return instances
 
 
-def _read_body(rows: Any, scores: Any, place: str) -> Body:
+def _read_body(rows: Any, scores: Any, where: str) -> Body:
     """(K, D + 1) of a list of points and one of scores, each perhaps in a list of one."""
     rows = _unwrap_points(rows)
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        raise InputError(f"{place}: keypoints are not a list of points [x, y] or [x, y, z]; export it again")
+        raise InputError(f"{where}: keypoints are not a list of points [x, y] or [x, y, z]; export it again")
     dims = len(rows[0]) if rows else 0
     if dims not in (2, 3) or any(len(row) != dims for row in rows):
-        raise InputError(f"{place}: keypoints do not have 2 or 3 coordinates each; export it again")
-    points = parse_numbers([value for row in rows for value in row], f"{place}: keypoints").reshape(-1, dims)
+        raise InputError(f"{where}: keypoints do not have 2 or 3 coordinates each; export it again")
+    points = parse_numbers([value for row in rows for value in row], f"{where}: keypoints").reshape(-1, dims)
     scores = [1] * len(points) if scores is None else _unwrap_scores(scores)
-    weights = parse_numbers(scores, f"{place}: keypoint_scores")
+    weights = parse_numbers(scores, f"{where}: keypoint_scores")
     if len(weights) != len(points):
-        raise InputError(f"{place}: {len(weights)} scores for {len(points)} keypoints; export it again")
+        raise InputError(f"{where}: {len(weights)} scores for {len(points)} keypoints; export it again")
     with np.errstate(over="ignore", under="ignore"):
         return np.concatenate([points, weights[:, None]], axis=1).astype(np.float32)
 
@@ -148,7 +148,7 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
     odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
     if odd is not None:
         raise InputError(
-            f"{odd.place} has keypoints of shape {odd.body[:, 1:].shape}, {instances[0].place} of "
+            f"{odd.where} has keypoints of shape {odd.body[:, 1:].shape}, {instances[0].where} of "
             f"{instances[0].body[:, 1:].shape}; split the file"
         )
     names = _read_names(meta)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.npy import guess_skeleton, unflatten
-from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
+from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE, decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.zip_archive import read_members
 from posecodec.pose.sequence import PoseSequence
@@ -30,8 +30,6 @@ from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
 Arrays = Mapping[str, NDArray[Any]]
 
 KEYS = "positions confidence fps timestamps unit up keypoints skeleton edges pairs root ids metadata".split()
-_MAX_RATIO = 1100
-"""Deflate cannot shrink anything further than 1032 times: more is a forged size."""
 
 
 @guard_reader
@@ -97,7 +95,7 @@ def _encode_archive(arrays: Mapping[str, Any]) -> bytes:
 def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that we know, by key; others are not read."""
     wanted = {f"{key}{ending}" for key in KEYS for ending in ("", ".npy")}
-    members, names = read_members(io.BytesIO(data), wanted, len(data), _MAX_RATIO * len(data))
+    members, names = read_members(io.BytesIO(data), wanted, len(data), MAX_DEFLATE * len(data))
     if not members:
         raise InputError(f"no array 'positions', only {names[:20]}; rename the one that holds them")
     keys = {name.removesuffix(".npy"): content for name, content in members.items()}

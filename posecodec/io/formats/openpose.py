@@ -38,7 +38,7 @@ from posecodec.io.parsing.detections import (
     read_id,
     read_number,
 )
-from posecodec.io.parsing.per_frame import parse_json, parse_numbers
+from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, parse_json, parse_numbers
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
@@ -51,10 +51,12 @@ _KEYS = ("person_id", *(f"{section}_keypoints_{d}d" for d in (2, 3) for section 
 _OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SECTIONS}
 _ALL_KEYS = (*_KEYS, *_OLD_KEYS)
 _VERSION = 1.3
+"""Of the files that are written where metadata know no other."""
 _USUAL = Naming("", 12, "_keypoints.json")
 _NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
-_MAX_JSON, _MOST_RUNS = 1 << 24, 64
+_MOST_RUNS = 64
+"""Runs of frames without a file that metadata keep; more are not worth their bytes."""
 
 _Bodies = list[tuple[str | None, Body]]
 _Person = dict[str, Any]
@@ -84,7 +86,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     files, naming = _list_folder(path) if path.is_dir() else _list_file(path)
     recording, size = _Recording(), 0
     for number, file in files.items():
-        size += min(file.stat().st_size, _MAX_JSON) if file.exists() else 0
+        size += min(file.stat().st_size, MAX_FRAME_JSON) if file.exists() else 0
         _add_frame(recording, number, file)
     sizes, dims = _choose_sections(recording)
     listed = {number: _build_bodies(recording, number, sizes, dims) for number in sorted(files)}
@@ -185,7 +187,7 @@ def _add_frame(recording: _Recording, number: int, file: Path) -> None:
     recording.people[number] = []
     try:
         data = read_bytes(file)
-        if len(data) > _MAX_JSON:
+        if len(data) > MAX_FRAME_JSON:
             raise InputError(f"has {len(data) >> 20} MB, too much for one frame; export it again")
         recording.people[number] = _read_people(parse_json(data), recording)
     except (InputError, ValueError) as error:

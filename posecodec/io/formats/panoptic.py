@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, check_file, guard_reader, write_atomic, write_folder
-from posecodec.io.parsing.per_frame import stack_people
+from posecodec.io.parsing.detections import encode_id
+from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, stack_people
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
@@ -32,7 +33,12 @@ FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}
 """Frames per second of the `fpsType`s that the Studio writes."""
 INNER_FOLDER = "hdPose3d_stage1_coco19"
 _NAME = re.compile(r"body3DScene_(\d{1,12})\.json")
-_MAX_JSON = 1 << 24
+_MAX_COORDINATE = 1e30
+"""Centimeters: beyond any studio, and well within float32."""
+_VERSION = 0.7
+"""Of the files that the Studio publishes."""
+_ID_DIGITS = 18
+"""Ids of so many digits are numbers, as they fit int64; longer ones are text."""
 
 
 @dataclass
@@ -104,7 +110,7 @@ def _read_folder(path: Path) -> Iterator[tuple[int, bytes]]:
     for file in sorted(folder.iterdir()):
         match = _NAME.fullmatch(file.name)
         if match:
-            yield int(match[1]), file.read_bytes() if file.stat().st_size <= _MAX_JSON else b""
+            yield int(match[1]), file.read_bytes() if file.stat().st_size <= MAX_FRAME_JSON else b""
 
 
 def _read_tar(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -113,7 +119,7 @@ def _read_tar(path: Path) -> Iterator[tuple[int, bytes]]:
         for member in archive:
             match = _NAME.fullmatch(member.name.rpartition("/")[2])
             if match and member.isfile():
-                content = archive.extractfile(member) if member.size <= _MAX_JSON else None
+                content = archive.extractfile(member) if member.size <= MAX_FRAME_JSON else None
                 yield int(match[1]), content.read() if content else b""
 
 
@@ -138,7 +144,8 @@ def _read_bodies(bodies: list[dict[str, Any]]) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     for body in bodies:
         values, key = np.asarray(body["joints19"]), str(body["id"])
-        if values.dtype.kind not in "fiu" or values.shape != (76,) or not (np.abs(values) < 1e30).all() or key in found:
+        finite = values.dtype.kind in "fiu" and values.shape == (76,) and (np.abs(values) < _MAX_COORDINATE).all()
+        if not finite or key in found:
             raise ValueError("joints19 is not 19 times x, y, z, confidence, or an id repeats")
         found[key] = values.astype(np.float64).reshape(19, 4)
     return found
@@ -202,20 +209,14 @@ def _encode_frame(sequence: PoseSequence, points: NDArray[np.float32], t: int, f
     rate = sequence.rate
     kind = next((k for k, fps in FPS.items() if math.isclose(rate, fps, rel_tol=1e-9)), None)
     bodies = [
-        {"id": _body_id(key), "joints19": _encode_joints(points[t, p], weights)}
+        {"id": encode_id(key, _ID_DIGITS), "joints19": _encode_joints(points[t, p], weights)}
         for p, (key, weights) in enumerate(zip(sequence.ids, sequence.confidence[t], strict=True))
         if sequence.valid[t, p].any()
     ]
-    content: dict[str, Any] = {"version": 0.7, "univTime": round(1000 * (first + t) / rate, 3), "bodies": bodies}
+    content: dict[str, Any] = {"version": _VERSION, "univTime": round(1000 * (first + t) / rate, 3), "bodies": bodies}
     if kind:
         content["fpsType"] = kind
     return json.dumps(content).encode()
-
-
-def _body_id(key: str) -> int | str:
-    """The Studio numbers bodies; an id that is no plain number stays text."""
-    number = int(key) if key.isascii() and key.isdecimal() and len(key) < 19 else -1
-    return number if str(number) == key else key
 
 
 def _encode_joints(points: NDArray[np.float32], confidence: NDArray[np.float32]) -> list[float]:

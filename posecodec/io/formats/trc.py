@@ -52,14 +52,14 @@ _MAX_NAME = 1000
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """numbers, times: T. points: (T, K, 3). places: digits of the times behind the point."""
+    """numbers, times: T. points: (T, K, 3). decimals: of the times."""
 
     header: dict[str, str]
     title: str
     names: list[str]
     numbers: Ints
     times: Floats
-    places: int
+    decimals: int
     points: NDArray[np.float32]
 
 
@@ -111,10 +111,10 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     lines.append("Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in sequence.skeleton.keypoints))
     lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)))
     lines.append("")
-    places = max(6, 3 + math.ceil(math.log10(rate)))
+    decimals = max(6, 3 + math.ceil(math.log10(rate)))
     for t in kept:
         cells = format_floats(sequence.positions[t, 0])
-        time = f"{start + t / rate:.{places}f}".rstrip("0").rstrip(".")
+        time = f"{start + t / rate:.{decimals}f}".rstrip("0").rstrip(".")
         lines.append("\t".join([str(first + step * t), time, *cells]))
     write_atomic(path, ("\n".join(lines) + "\n").encode(), force)
 
@@ -131,39 +131,39 @@ def _parse(data: bytes) -> _Table:
 
 
 def _take_line(lines: Lines, what: str) -> tuple[int, str]:
-    for place, line in lines:
+    for at, line in lines:
         if line.strip():
-            return place, line.rstrip("\r\n")
+            return at, line.rstrip("\r\n")
     raise InputError(f"the file ends before {what}; it is cut short")
 
 
 def _read_header(lines: Lines) -> dict[str, str]:
     """The values of lines 2 and 3 by key, spelled as in KEYS."""
-    place, text = _take_line(lines, "the line of keys (DataRate ...)")
+    at, text = _take_line(lines, "the line of keys (DataRate ...)")
     keys = text.split()
     _, text = _take_line(lines, "the values of DataRate and the other keys")
     values = [cell.strip() for cell in text.rstrip("\t ").split("\t")]
     values = values if len(values) == len(keys) else text.split()
     if "DataRate" not in keys or len(values) != len(keys):
         raise InputError(
-            f"line {place} has {len(keys)} keys ({text!r:.80} their values); DataRate and the others were expected, "
+            f"line {at} has {len(keys)} keys ({text!r:.80} their values); DataRate and the others were expected, "
             "with as many values on the next line; it is damaged"
         )
     return dict(zip(keys, values, strict=True))
 
 
 def _read_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
-    place, text = _take_line(lines, "the names of the markers")
+    at, text = _take_line(lines, "the names of the markers")
     cells = [cell.strip() for cell in text.split("\t")]
     if len(cells) < 3 or cells[0].lower() not in ("frame#", "frame"):
-        raise InputError(f"line {place} is {text!r:.60}; Frame#, Time and the names between tabs were expected")
+        raise InputError(f"line {at} is {text!r:.60}; Frame#, Time and the names between tabs were expected")
     names = [cell for cell in cells[2:] if cell]
     stated = _read_count(header, "NumMarkers")
     if stated not in (None, len(names)) or not names:
-        raise InputError(f"NumMarkers is {stated}, line {place} names {len(names)}; correct one of them")
+        raise InputError(f"NumMarkers is {stated}, line {at} names {len(names)}; correct one of them")
     repeated = next((name for name, count in Counter(names).items() if count > 1), None)
     if repeated is not None:
-        raise InputError(f"line {place} names the marker {repeated!r:.40} twice; rename one")
+        raise InputError(f"line {at} names the marker {repeated!r:.40} twice; rename one")
     return names
 
 
@@ -174,33 +174,33 @@ def _read_count(header: Mapping[str, str], key: str) -> int | None:
 def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
     width = 2 + 3 * len(names)
     numbers, times, values = array("q"), array("d"), array("f")
-    places = short = 0
-    for place, line in lines:
+    decimals = short = 0
+    for at, line in lines:
         cells = line.rstrip("\r\n").split("\t")
         if not line.strip() or (not numbers and not cells[0].strip()):
             continue  # a blank line, or that of the axes
-        full = _fit_cells(cells, width, place, line.endswith("\n"))
+        full = _fit_cells(cells, width, at, line.endswith("\n"))
         short += len(cells) < width
-        numbers.append(parse_whole(full[0], place, "the frame's number"))
-        times.append(parse_number(full[1], place, "the time"))
-        places = max(places, count_decimals(full[1]))
-        values.extend([parse_number(cell, place) for cell in full[2:]])
+        numbers.append(parse_whole(full[0], at, "the frame's number"))
+        times.append(parse_number(full[1], at, "the time"))
+        decimals = max(decimals, count_decimals(full[1]))
+        values.extend([parse_number(cell, at) for cell in full[2:]])
     stated = _read_count(header, "NumFrames")
     if stated not in (None, len(numbers)) or not numbers:
         raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
     if short:
         report_change(f"{short} rows end early; the markers not reached are missing there")
     points = np.frombuffer(values, np.float32).reshape(len(numbers), len(names), 3)
-    return _Table(header, title, names, np.array(numbers), np.array(times), places, points)
+    return _Table(header, title, names, np.array(numbers), np.array(times), decimals, points)
 
 
-def _fit_cells(cells: Sequence[str], width: int, place: int, ended: bool) -> Sequence[str]:
+def _fit_cells(cells: Sequence[str], width: int, at: int, ended: bool) -> Sequence[str]:
     """The cells of a row, filled up where whole markers at its end are left out, without empty ones beyond."""
     lacking = width - len(cells)
     if lacking > 0 and lacking % 3 == 0 and ended and len(cells) > 2:
         return [*cells, *[""] * lacking]
     if lacking > 0 or any(cell.strip() for cell in cells[width:]):
-        raise InputError(f"line {place} has {len(cells)} cells, {width} were expected; it is cut short or damaged")
+        raise InputError(f"line {at} has {len(cells)} cells, {width} were expected; it is cut short or damaged")
     return cells[:width]
 
 
@@ -216,14 +216,14 @@ def _find_steps(numbers: Ints) -> tuple[int, list[list[int]]]:
 
 def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
     """(T, 1, K, 3) from the first number to the last."""
-    places = (table.numbers - table.numbers[0]) // step
-    count, rows, width = int(places[-1]) + 1, len(places), table.points[0].size
+    index = (table.numbers - table.numbers[0]) // step
+    count, rows, width = int(index[-1]) + 1, len(index), table.points[0].size
     if is_mostly_missing(count * width, rows * width):
         raise InputError(f"frames {table.numbers[0]} to {table.numbers[-1]}, but only {rows} rows; split the recording")
     if count > rows:
         report_change(f"{count - rows} frames between the first and the last are not in it; all is missing there")
     points = np.full((count, 1, *table.points.shape[1:]), np.nan, np.float32)
-    points[places, 0] = table.points
+    points[index, 0] = table.points
     return points
 
 
@@ -238,7 +238,7 @@ def _report_times(table: _Table, rate: float, step: int) -> None:
     """Report where the Time column is not what the rate says, by more than its digits leave open."""
     with np.errstate(all="ignore"):
         off: Floats = table.times - table.times[0] - (table.numbers - table.numbers[0]) / step / rate
-    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= 1.001 * 10.0**-table.places + 1e-6))
+    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= 1.001 * 10.0**-table.decimals + 1e-6))
     if len(wrong):
         at = wrong[0]
         report_change(

@@ -28,9 +28,13 @@ Body = NDArray[np.float32]
 Listed = Mapping[int, Sequence[tuple[str | None, Body]]]
 """Frame number -> bodies in the file's order, each with its id if it has one."""
 
-_TIMES_FILE, _BYTES_FREE = 10, 100 << 20
+_BYTES_PER_BYTE = 10
+"""Memory of the arrays for a byte of the file: no file that lists bodies needs more."""
+_BYTES_FREE = 100 << 20
+"""Memory that even a small file may ask for."""
 _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
 _MOST_NUMBER = 10**15
+"""Integers below it are exact as JSON's floats, and file names hold their 15 digits."""
 
 
 def build_sequence(
@@ -112,9 +116,9 @@ def read_whole(value: Any) -> int | None:
     return int(value)
 
 
-def encode_id(key: str) -> int | str:
-    """An id as JSON: a number where it is one, else text."""
-    number = int(key) if key.isascii() and key.isdecimal() and len(key) < 15 else -1
+def encode_id(key: str, digits: int = 14) -> int | str:
+    """An id as JSON: a number where it is one of at most so many digits, else text."""
+    number = int(key) if key.isascii() and key.isdecimal() and len(key) <= digits else -1
     return number if str(number) == key else key
 
 
@@ -295,7 +299,7 @@ def _check_memory(frames: Frames, width: int, size: int) -> None:
         return
     ids = {key for found in frames.values() for key in found}
     needed = 3 * 4 * (max(frames) - min(frames) + 1) * len(ids) * width
-    if needed > _TIMES_FILE * size + _BYTES_FREE:
+    if needed > _BYTES_PER_BYTE * size + _BYTES_FREE:
         raise InputError(
             f"{len(ids)} ids in frames {min(frames)} to {max(frames)} need {needed >> 20} MB for a file of "
             f"{size >> 20} MB; split the recording"

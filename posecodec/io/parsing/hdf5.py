@@ -24,12 +24,17 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError
 from posecodec.io.filesystem import check_file
+from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_TIMES, _SPARE = 3, 60 << 20
-_MAX_RATIO = 1100
-"""Deflate cannot shrink anything further than 1032 times."""
-_MAX_NAMES, _MAX_NAME = 100_000, 1000
+_BYTES_PER_BYTE = 3
+"""Bytes of a data set for a byte of the file: what is made of it is at most three times as large."""
+_BYTES_FREE = 60 << 20
+"""Bytes that a data set of even a small file may have."""
+_MAX_NAMES = 100_000
+"""Names in a list: far more than any skeleton or recording has."""
+_MAX_NAME = 1000
+"""Characters of a name."""
 _RECORD = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
 
@@ -210,7 +215,7 @@ def _get_member(parent: Any, name: str, kind: type, what: str) -> Any:
 def _limit(file: Any) -> int:
     """How many bytes a data set may have, so that what is made of it stays within 10 times the file + 200 MB."""
     size = int(file.id.get_filesize())
-    return min(_MAX_RATIO * size, _TIMES * size + _SPARE)
+    return min(MAX_DEFLATE * size, _BYTES_PER_BYTE * size + _BYTES_FREE)
 
 
 def _check_size(found: Any) -> None:

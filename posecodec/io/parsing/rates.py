@@ -18,10 +18,16 @@ from posecodec.typing import Floats
 NO_RATE = "the file does not say its frame rate; pass --fps N (fps=N in Python)"
 USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120000 / 1001, 120, 200, 240)
 """Frames per second of film, video and motion capture."""
+_LAST_DIGIT = 1.001
+"""Units of the last digit that a time may be off: rounded or cut off, and a little for float arithmetic."""
+_RELATIVE = 1e-9
+"""The same for long recordings, whose times in float64 lose digits."""
+_MAX_OFF = 0.25
+"""Frames that a time may be off, however few digits it has."""
 
 
-def find_regular_rate(times: Floats, steps: NDArray[Any], places: int) -> float | None:
-    """Frames per second of times in seconds printed to `places` digits, of frames numbered by `steps`; None if irregular.
+def find_regular_rate(times: Floats, steps: NDArray[Any], decimals: int) -> float | None:
+    """Frames per second of times in seconds printed to `decimals` digits, of frames numbered by `steps`; None if irregular.
 
     The usual rate that these times could be rounded from, whole ones before 29.97 and such; else the shortest decimal.
 
@@ -31,11 +37,11 @@ def find_regular_rate(times: Floats, steps: NDArray[Any], places: int) -> float 
     count, span = float(steps[-1] - steps[0]), float(times[-1] - times[0])
     if not (span > 0 and count > 0 and math.isfinite(count / span)):
         return None
-    slack = 1.001 * 10.0**-places + 1e-9 * max(abs(float(times[0])), abs(float(times[-1])))
+    slack = _LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
     usual = sorted(map(float, USUAL_RATES), key=lambda r: (r != int(r), abs(r - count / span)))
     shortest = (float(f"{count / span:.{digits}g}") for digits in range(1, MAX_DIGITS + 1))
     for rate in chain(usual, shortest):
         off = np.abs(times - times[0] - (steps - steps[0]) / rate)
-        if off.max() <= min(slack, 0.25 / rate):
+        if off.max() <= min(slack, _MAX_OFF / rate):
             return rate
     return None

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError
 
 _MAX_STEPS = 500_000
+"""Opcodes: 210 recordings of 32 points take 7,000, and so many a quarter of a second."""
 _DTYPE = re.compile(r"[iuf][1248]|b1|[OSU]\d{1,4}")
 _MARK = object()
 _KEYS = (str, bytes, int, bool, float, type(None))

@@ -15,6 +15,10 @@ EMPTY = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "-nan"))
 """What an empty cell may hold, in small letters."""
 MAX_DIGITS = 17
 """Decimals that tell any float64 from every other."""
+_MAX_WHOLE = 1 << 53
+"""Integers below it are exact in float64."""
+_MAX_PLAIN = 10**15
+"""Numbers from it on look like floats: they are measured, not counted."""
 
 
 def decode_lines(data: bytes) -> Iterator[str]:
@@ -43,7 +47,7 @@ def parse_number(cell: str, line: int, what: str = "a number") -> float:
 def parse_whole(cell: str, line: int, what: str) -> int:
     """The whole number in a cell, which may be printed as 5.0. Raises InputError that names the line."""
     value = parse_number(cell, line, what)
-    if not (abs(value) < 1 << 53 and value == int(value)):
+    if not (abs(value) < _MAX_WHOLE and value == int(value)):
         raise InputError(f"line {line} holds {cell!r:.40} where {what} was expected; correct the cell")
     return int(value)
 
@@ -51,8 +55,8 @@ def parse_whole(cell: str, line: int, what: str) -> int:
 def count_decimals(cell: str) -> int:
     """Digits behind the point, as many as there would be without an exponent."""
     mantissa, _, exponent = cell.strip().lower().partition("e")
-    places = len(mantissa.partition(".")[2])
-    return min(max(places - int(exponent), 0), MAX_DIGITS) if exponent.lstrip("+-").isdecimal() else places
+    found = len(mantissa.partition(".")[2])
+    return min(max(found - int(exponent), 0), MAX_DIGITS) if exponent.lstrip("+-").isdecimal() else found
 
 
 def format_floats(values: NDArray[Any]) -> list[str]:
@@ -62,4 +66,4 @@ def format_floats(values: NDArray[Any]) -> list[str]:
 
 def format_plain(value: float) -> str:
     """A number as people write it: 60 rather than 60.0."""
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+    return str(int(value)) if value == int(value) and abs(value) < _MAX_PLAIN else repr(float(value))
