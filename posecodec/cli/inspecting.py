@@ -38,7 +38,7 @@ def info(file: str, reading: Reading, as_json: bool) -> None:
 
 def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
     from posecodec import io
-    from posecodec.analysis.diagnostics import findings
+    from posecodec.analysis.diagnostics import diagnose
 
     with noting() as notes, about(name):
         guess = io.detect(path) if reading.format is None else io.Guess(reading.format, "--from")
@@ -47,7 +47,7 @@ def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
     facts |= _sequence_facts(sequence)
     if assumed:
         facts["fps"] = "not in the file; to encode it pass --fps N"
-    found = [f.text for f in findings(sequence)]
+    found = [f.text for f in diagnose(sequence)]
     lines = [_listed(facts), *(f"note       {text}" for text in notes.texts), *(f"finding    {text}" for text in found)]
     show({**facts, "notes": notes.texts, "findings": found}, "\n".join(lines), as_json)
 

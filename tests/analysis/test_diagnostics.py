@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.analysis.diagnostics import findings
+from posecodec.analysis.diagnostics import diagnose
 from posecodec.analysis.repair import zeros_missing
 from posecodec.errors import DataWarning
 from posecodec.pose.sequence import PoseSequence
@@ -41,7 +41,7 @@ def image(frames=120, people=1):
 
 
 def the_only(sequence):
-    found = findings(sequence)
+    found = diagnose(sequence)
     assert len(found) == 1, found
     assert "\n" not in found[0].text and found[0].count >= 1
     return found[0]
@@ -50,27 +50,27 @@ def the_only(sequence):
 @pytest.mark.parametrize("fps", [12, 29.97, 60, 240])
 @pytest.mark.parametrize("people", [1, 3])
 def test_a_clean_walk_has_no_findings(fps, people):
-    assert findings(walk(int(10 * fps), fps=fps, people=people)) == []
+    assert diagnose(walk(int(10 * fps), fps=fps, people=people)) == []
 
 
 @pytest.mark.parametrize("people", [1, 3])
 def test_a_clean_walk_in_an_image_has_no_findings(people):
-    assert findings(dirty(image(300, people), unit="px", up="-y")) == []
+    assert diagnose(dirty(image(300, people), unit="px", up="-y")) == []
 
 
 def test_positions_relative_to_the_root_are_clean():
-    assert findings(dirty(points() - points()[:, :, 2:3])) == []
+    assert diagnose(dirty(points() - points()[:, :, 2:3])) == []
 
 
 def test_little_noise_is_clean():
     noise = np.random.default_rng(0).normal(0, 2, points(600).shape)
-    assert findings(dirty(points(600) + noise)) == []
+    assert diagnose(dirty(points(600) + noise)) == []
 
 
 def test_nothing_is_changed():
     sequence = walk(50, people=2)
     before = sequence.positions.copy()
-    findings(sequence)
+    diagnose(sequence)
     assert np.array_equal(sequence.positions, before)
 
 
@@ -137,7 +137,7 @@ def test_exact_zeros_are_found_and_can_be_mended():
         mended = zeros_missing(sequence)
     assert (~mended.valid).sum() == 22 and mended.confidence[80].max() == 0
     assert np.array_equal(mended.positions[:30], sequence.positions[:30])
-    assert [f.kind for f in findings(mended)] == ["gaps"]
+    assert [f.kind for f in diagnose(mended)] == ["gaps"]
 
 
 def test_nothing_to_mend_is_the_same_sequence():
@@ -166,7 +166,7 @@ def test_repeated_frames_and_their_runs():
 
 def test_padding_to_a_higher_rate_is_recognized():
     x = points()[np.arange(240) // 2]
-    found = {f.kind: f for f in findings(dirty(x, fps=60.0))}["repeated"]
+    found = {f.kind: f for f in diagnose(dirty(x, fps=60.0))}["repeated"]
     assert found.count == 120 and "nearer 30 fps" in found.text
 
 
@@ -195,7 +195,7 @@ def test_somebody_who_moves_up_the_list_changes_places_too():
     x = points(people=2)
     x[60:, 0] = x[60:, 1]
     x[60:, 1] = np.nan
-    found = {f.kind: f for f in findings(dirty(x))}
+    found = {f.kind: f for f in diagnose(dirty(x))}
     assert set(found) == {"identity", "come-and-go"} and "first frame 60 (ids 0)" in found["identity"].text
 
 
@@ -233,7 +233,7 @@ def test_irregular_timestamps():
 @pytest.mark.parametrize("rate", [25, 30, 50, 120, 240])
 def test_times_in_whole_milliseconds_are_regular(rate):
     times = np.round(np.arange(120) / rate, 3)
-    assert findings(dirty(points(), timestamps=times)) == []
+    assert diagnose(dirty(points(), timestamps=times)) == []
 
 
 @pytest.mark.parametrize(
@@ -249,12 +249,12 @@ def test_implausible_units(scale, stated, looks):
 @pytest.mark.parametrize("unit", ["mm", "cm", "m", "in"])
 def test_plausible_units(unit):
     scale = {"mm": 1, "cm": 0.1, "m": 1e-3, "in": 1 / 25.4}[unit]
-    assert findings(dirty(points() * np.float32(scale), unit=unit)) == []
+    assert diagnose(dirty(points() * np.float32(scale), unit=unit)) == []
 
 
 def test_units_of_bodies_that_are_no_persons_are_not_judged():
     skeleton = Skeleton("fly", tuple(f"leg{i}" for i in range(19)))
-    assert findings(PoseSequence.from_arrays(points() * 1e-3, fps=30, unit="mm", skeleton=skeleton)) == []
+    assert diagnose(PoseSequence.from_arrays(points() * 1e-3, fps=30, unit="mm", skeleton=skeleton)) == []
 
 
 def test_shares_of_the_image_are_not_pixels():
@@ -266,14 +266,14 @@ def test_shares_of_the_image_are_not_pixels():
 def test_people_in_mixed_units(factor):
     x = points(people=3)
     x[:, 1] *= np.float32(factor)
-    found = {f.kind: f for f in findings(dirty(x))}["mixed-units"]
+    found = {f.kind: f for f in diagnose(dirty(x))}["mixed-units"]
     assert found.count == 1 and f"person 1 is {factor:g} times as large as person" in found.text
 
 
 def test_frames_in_mixed_units():
     x = points()
     x[50:60] /= 10
-    found = {f.kind: f for f in findings(dirty(x))}["mixed-units"]
+    found = {f.kind: f for f in diagnose(dirty(x))}["mixed-units"]
     assert found.count == 10 and "frame 50, person 0 (0.1 times as large)" in found.text
 
 
@@ -285,7 +285,7 @@ def test_far_from_the_origin():
 def test_one_wild_coordinate():
     x = points()
     x[17, 0, WRIST, 0] = 1e30
-    found = {f.kind: f for f in findings(dirty(x))}
+    found = {f.kind: f for f in diagnose(dirty(x))}
     assert found["far"].count == 1 and "frame 17, person 0, left_wrist" in found["far"].text
     assert found["jumps"].count == 1
 
@@ -313,7 +313,7 @@ def test_small_recordings(frames, people, keypoints, dims):
     x = points(frames, people)[:, :, :keypoints, :dims]
     skeleton = COCO19 if keypoints == 19 else build_skeleton(keypoints)
     unit = "mm" if dims == 3 else "px"
-    assert findings(PoseSequence.from_arrays(x, fps=30, skeleton=skeleton, unit=unit)) == []
+    assert diagnose(PoseSequence.from_arrays(x, fps=30, skeleton=skeleton, unit=unit)) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -330,13 +330,13 @@ def test_anything_is_looked_at_without_warnings(shape, seed, scale):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert all(f.count >= 1 and "\n" not in f.text for f in findings(sequence))
+        assert all(f.count >= 1 and "\n" not in f.text for f in diagnose(sequence))
 
 
 def test_long_recordings_are_quick():
     tiled = points(2000, 5)[:, :, np.arange(137) % 19]
     for sequence, seconds in ((walk(9000), 0.1), (PoseSequence.from_arrays(tiled, fps=30, unit="mm"), 1.0)):
-        findings(sequence)
+        diagnose(sequence)
         start = time.process_time()
-        findings(sequence)
+        diagnose(sequence)
         assert time.process_time() - start < 3 * seconds  # a busy machine is not what is tested
