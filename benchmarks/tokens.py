@@ -26,7 +26,7 @@ from posecodec.analysis.motion_quality import judge
 from posecodec.bench.data import load_split
 from posecodec.bitstream import container
 from posecodec.coders.windows.bitplanes import qp_of_levels
-from posecodec.coders.windows.frequency_bands import list_spans
+from posecodec.signal.segmentation import list_spans
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.train.cameras import load_cameras, project
 from posecodec.train.data import load_clips

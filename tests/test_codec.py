@@ -19,7 +19,7 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.presence import Presence, write_presence
 from posecodec.codec import PoseCodec
 from posecodec.coders import chunk as chunks
-from posecodec.coders.tokens.grid import TokenGrid, are_lengths
+from posecodec.coders.tokens.grid import LATENT_STEPS, TokenGrid
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import levels_of_qp, qp_of_levels
 from posecodec.coders.windows.tokenizer import Tokenizer
@@ -235,7 +235,7 @@ def test_tokens_need_no_network(tiny_codec, monkeypatch):
     assert [(g.frames, g.levels, g.codes) for g in grids] == [(1024, 2, 3), (76, 2, 3)] * 2
     for a, b in zip(grids, encoded.tokens, strict=True):
         assert isinstance(a, TokenGrid) and (a.indices == b.indices).all() and a.lengths == b.lengths
-        assert a.indices.shape == (len(a.lengths), 32, 58, 2) and are_lengths(a.lengths)
+        assert a.indices.shape == (len(a.lengths), 32, 58, 2) and LATENT_STEPS.is_valid(a.lengths)
     with pytest.raises(AssertionError, match="asked for"):
         tiny_codec.decode(encoded)
 

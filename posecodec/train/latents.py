@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecodec.coders.tokens.grid import SIZES, options
+from posecodec.coders.tokens.grid import LATENT_STEPS, SIZES
 from posecodec.coders.windows import prior as kernels
-from posecodec.coders.windows.frequency_bands import OWN, ROWS, WINDOW, FrequencyBands, list_spans
+from posecodec.coders.windows.frequency_bands import OWN, ROWS, WINDOW, FrequencyBands
 from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
 from posecodec.coders.windows.stream import HEADING_BITS, ORIGIN_STEP, RD_LAMBDA
 from posecodec.coders.windows.weights import WindowTables
 from posecodec.kinematics.body_model import Body, Motion
 from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading, rotate_about_y
 from posecodec.signal.quantization import step_of_qp
+from posecodec.signal.segmentation import list_spans
 from posecodec.train.transform import metric_of, root_of
 from posecodec.typing import Floats, Ints
 
@@ -102,7 +103,7 @@ def cuts(rng: np.random.Generator) -> list[tuple[int, int]]:
     first = int(rng.choice(SIZES)) if rng.random() < 0.5 else int(rng.integers(8, LENGTH + 1))
     lengths = [first]
     while sum(lengths) < LENGTH:
-        lengths.append(int(rng.choice(options(LENGTH - sum(lengths))[-3:])))
+        lengths.append(int(rng.choice(LATENT_STEPS.list_options(LENGTH - sum(lengths))[-3:])))
     return list_spans(lengths)
 
 

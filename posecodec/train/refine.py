@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.frequency_bands import list_spans
 from posecodec.coders.windows.stream import WindowTables
 from posecodec.kinematics.body_frame import to_body_frame
 from posecodec.networks import heatmap
 from posecodec.networks.refiner import Refiner, RefinerConfig, extras_of
 from posecodec.networks.vqgan import Decoded
+from posecodec.signal.segmentation import list_spans
 from posecodec.train import losses
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.typing import Floats

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from posecodec.bitstream import exp_golomb as raw
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.header import Header, Track
 from posecodec.coders import chunk as chunks
 from posecodec.coders.chunk import Job, transformed, untransformed
@@ -41,7 +42,6 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
-from posecodec.signal.dct import LONGEST, SIZES, choose_sizes, dct, dst, options
 from posecodec.signal.quantization import step_of_qp
 
 FOUND, TABLES = load_built_in()
@@ -213,39 +213,6 @@ def test_graph_undoes_itself(dims):
     points = rng().normal(scale=500, size=(40, 7, dims))
     basis = GraphBasis(compute_modes(7, build_tree(LOOSE)), np.arange(dims) * 100.0)
     assert np.allclose(basis.inverse(basis.forward(points)), points, atol=1e-9)
-
-
-# --- Blocks ---
-
-
-@pytest.mark.parametrize("transform", [dct, dst])
-def test_transforms_are_orthonormal(transform):
-    for size in range(1, LONGEST + 1):
-        matrix = transform(size)
-        assert np.allclose(matrix @ matrix.T, np.eye(size), atol=1e-11), size
-
-
-def test_options_can_always_finish():
-    for left in range(1, 1101):
-        found = options(left)
-        assert found and len(set(found)) == len(found) and max(found) <= min(left, LONGEST)
-        assert (left in found) == (left <= LONGEST)
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_chosen_sizes_cover_the_frames_and_are_options(whole):
-    channels = rng().normal(size=(1100, 2)).cumsum(axis=0)
-    for frames in (*range(1, 50), *range(50, 1100, 13), 1023, 1024, 1099, 1100):
-        left = frames
-        for size in choose_sizes(channels[:frames], 0.5, whole):
-            assert size in options(left)
-            left -= size
-        assert left == 0
-
-
-def test_still_channels_take_few_blocks():
-    assert choose_sizes(np.zeros((256, 3)), 1.0, False) == [256]
-    assert len(choose_sizes(np.zeros((1024, 3)), 1.0, False)) <= 1024 // SIZES[-1]
 
 
 # --- Coefficients ---
@@ -578,7 +545,7 @@ def test_any_bytes_as_corrections_are_corrupt_or_read(data, frames):
 def test_any_bytes_as_an_exact_chunk_are_corrupt_or_read(data):
     _, header = job_of(RECORDINGS["body"])
     try:
-        positions, confidence = chunks.inexact(bytes([chunks.LOSSLESS << 6]) + data, header, 60)
+        positions, confidence = chunks.inexact(bytes([ChunkKind.LOSSLESS << 6]) + data, header, 60)
         assert positions.shape == (60, 19, 3) and confidence.shape == (60, 19)
     except CorruptError:
         pass

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 import posecodec
 from posecodec.analysis.metrics import compare
 from posecodec.cli import cli
-from posecodec.coders.tokens.grid import LONGEST, SIZES, TokenGrid, options
+from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST, SIZES, TokenGrid
 from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary, pad_batch
 from posecodec.coders.windows.bitplanes import from_digits
 from posecodec.coders.windows.tokenizer import MOST_LEVELS, Tokenizer
@@ -31,7 +31,7 @@ def grid(frames, levels, codes=3, cells=CELLS, seed=0, sparse=0.7):
     rng = np.random.default_rng(seed)
     lengths, left = [], frames
     while left:
-        lengths.append(int(rng.choice(options(left))))
+        lengths.append(int(rng.choice(LATENT_STEPS.list_options(left))))
         left -= lengths[-1]
     shape = (len(lengths), *cells, levels)
     digits = np.where(rng.random(shape) < sparse, 0, rng.integers(0, codes, shape)).astype(np.int32)

@@ -18,16 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec import zoo
-from posecodec.coders.tokens.grid import LONGEST, SIZES, are_lengths, options
+from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST, SIZES
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, qp_of_levels, to_digits
 from posecodec.coders.windows.deblocking import REACH, deblock
 from posecodec.coders.windows.frequency_bands import (
     OWN,
     ROWS,
+    WINDOW_PRICE,
     FrequencyBands,
-    choose_lengths,
-    list_spans,
     reference_rows,
 )
 from posecodec.coders.windows.prior import FEATURES, LEAST, LIMIT_BITS, TABLE, Coder, read_features
@@ -41,6 +40,7 @@ from posecodec.kinematics.body_model import Motion, State
 from posecodec.kinematics.bones import MAX_SCALE, rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
+from posecodec.signal.segmentation import choose_lengths, list_spans
 from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
 
 DIMS = (2, 3)
@@ -273,46 +273,6 @@ def test_frequencies_are_alike_in_windows_of_all_lengths():
         assert (np.abs(rows - (period - 0.5))[below] <= 0.5 + 1e-9).all()
 
 
-def test_spans_follow_one_another():
-    assert list_spans((16, 32, 20)) == [(0, 16), (16, 32), (48, 20)] and list_spans(()) == []
-
-
-# --- Lengths ---
-
-
-def test_lengths_by_hand():
-    for lengths in ((1,), (159,), (16, 1), (16, 4), (128, 128, 33), (96, 159), (16,) * 64):
-        assert are_lengths(lengths), lengths
-    for lengths in ((), (160,), (17, 16), (16, 0), (0,), (-16,), (4, 16), (128, 160), (20, 64)):
-        assert not are_lengths(lengths), lengths
-    assert options(16) == [16] and options(1) == [1] and options(160) == list(SIZES)
-
-
-def test_whatever_may_be_chosen_is_allowed():
-    for frames in range(1, 400):
-        left, found, rng = frames, [], np.random.default_rng(frames)
-        while left:
-            found.append(int(rng.choice(options(left))))
-            left -= found[-1]
-        assert are_lengths(tuple(found)) and sum(found) == frames
-
-
-@pytest.mark.parametrize("frames", [*range(1, 36), 63, 64, 65, 128, 159, 160, 161, 175, 176, 300, 319, 320, 1023, 1024])
-def test_chosen_lengths_are_allowed(frames):
-    rng = np.random.default_rng(frames)
-    smooth = np.cumsum(np.cumsum(rng.normal(size=(frames, 6)), axis=0), axis=0)
-    for channels in (rng.normal(0, 100, (frames, 6)), smooth, np.zeros((frames, 6)), np.full((frames, 6), 1e300)):
-        lengths = choose_lengths(channels, 8.0)
-        assert are_lengths(lengths) and sum(lengths) == frames
-
-
-def test_windows_are_longer_where_less_happens():
-    rng = np.random.default_rng(0)
-    still, busy = np.zeros((320, 6)), rng.normal(0, 1000, (320, 6)).cumsum(axis=0)
-    assert len(choose_lengths(still, 8.0)) < len(choose_lengths(busy, 8.0))
-    assert np.mean(choose_lengths(busy, 8.0)) < 33
-
-
 # --- Joins ---
 
 
@@ -411,7 +371,7 @@ def chunk(points, tables, index, up=None, unit=None):
     found = stream.read(decoder, len(points), tables, unit or UNIT[dims])
     decoder.finish()
     assert same(found, latents)
-    assert are_lengths(found.lengths) and sum(found.lengths) == len(points)
+    assert LATENT_STEPS.is_valid(found.lengths) and sum(found.lengths) == len(points)
     if np.abs(found.values).max() <= largest_magnitude(levels_of_qp(index)):
         told = from_digits(to_digits(found.values, levels_of_qp(index)))
         assert same(stream.dequantize(told, found.lengths, side, index, tables), latents)
@@ -723,7 +683,7 @@ def harmless(data, frames, tables):
         decoder.finish()
     except CorruptError:
         return None
-    assert are_lengths(latents.lengths) and sum(latents.lengths) == frames
+    assert LATENT_STEPS.is_valid(latents.lengths) and sum(latents.lengths) == frames
     with np.errstate(over="ignore", invalid="ignore"):
         motion = stream.reconstruct(latents, tables)
         assert all(np.isfinite(getattr(motion, name)).all() for name in ("shape", "angle", "center"))

@@ -8,26 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
+from posecodec.signal.segmentation import Segmentation
 
 SIZES = (16, 32, 64, 96, 128)
 """Frames that a latent step may have, beside the last of a chunk."""
 LONGEST = 159
 """Most frames of the last latent step of a chunk, which takes what is left."""
-
-
-def options(left: int) -> list[int]:
-    """Frames that a latent step may have where so many are left.
-
-    >>> options(20), options(64), options(300)
-    ([16, 20], [16, 32, 64], [16, 32, 64, 96, 128])
-    """
-    return [size for size in SIZES if size < left] + ([left] if 1 <= left <= LONGEST else [])
-
-
-def are_lengths(lengths: tuple[int, ...]) -> bool:
-    """Whether latent steps may have these lengths, one after the other."""
-    left = [sum(lengths[i:]) for i in range(len(lengths))]
-    return bool(lengths) and all(n in options(rest) for n, rest in zip(lengths, left, strict=True))
+LATENT_STEPS = Segmentation(SIZES, LONGEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +22,7 @@ class TokenGrid:
     """Tokens of one chunk of one track.
 
     indices: (t, h, w, Q) int32 in 0..codes-1: latent steps, frequencies, channels, levels, first to last, of which a prefix
-    is a coarser code. codes: N. lengths: (t,) frames of each latent step, as `options` allows.
+    is a coarser code. codes: N. lengths: (t,) frames of each latent step, as LATENT_STEPS allows.
 
     Raises InputError if shape, type or range do not fit.
 
@@ -53,7 +40,7 @@ class TokenGrid:
             raise InputError(f"tokens are {array.dtype} {array.shape}; int32 (t, h, w, Q) is needed")
         if array.size and not (0 <= int(array.min()) and int(array.max()) < self.codes):
             raise InputError(f"tokens reach from {array.min()} to {array.max()}; 0 to {self.codes - 1} is allowed")
-        if len(array) != len(self.lengths) or not are_lengths(self.lengths):
+        if len(array) != len(self.lengths) or not LATENT_STEPS.is_valid(self.lengths):
             raise InputError(
                 f"{len(array)} latent steps of {self.lengths} frames; {SIZES} are allowed, and what is left"
             )

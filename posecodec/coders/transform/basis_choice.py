@@ -36,14 +36,13 @@ from posecodec.pose.orientation import upright
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
+from posecodec.signal.segmentation import ESTIMATE_GAIN
 from posecodec.typing import Bools, Floats, Ints
 
 NO_CHANNELS: Floats = np.zeros(1)
 """In place of channels that nobody codes: also what a guide that is not there adds to them."""
 PRICED_FRAMES = 256
 """Frames at the start of a stretch that bits are estimated by."""
-CODED_POWER = 1.2
-"""Times its size in steps that a coefficient's bits are estimated by."""
 SCALE_BITS, HEADING_BITS, BONE_ORIGIN_BITS = 12, 8, 10
 """A body's size (signed), its first heading, and low bits of where it starts, in mm."""
 EXPONENT_BITS, GRAPH_ORIGIN_BITS = 10, 6
@@ -247,7 +246,7 @@ def _is_stiff(choice: BasisChoice, points: Floats, skeleton: Skeleton, error: fl
 
 def _estimate_bits(channels: Floats, step: float) -> float:
     first = channels[:PRICED_FRAMES]
-    return 0.5 * float(np.log2(1 + np.square(dct(len(first)) @ first * (CODED_POWER / step))).sum())
+    return 0.5 * float(np.log2(1 + np.square(dct(len(first)) @ first * (ESTIMATE_GAIN / step))).sum())
 
 
 def find_in_coco19(skeleton: Skeleton) -> tuple[int, ...] | None:

@@ -11,11 +11,17 @@ from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.coefficient_model import LARGEST, PAD, CoefficientModel, exp16, frequency_bins, log16
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
-from posecodec.signal.dct import choose_sizes, dct, dst, options
+from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import step_of_qp
+from posecodec.signal.segmentation import BlockPrice, Segmentation, choose_lengths
 from posecodec.typing import Bools, Floats, Ints
 
+BLOCKS = Segmentation((16, 32, 64, 128, 256), longest=271)
+"""The last one takes what would be too short for one of its own."""
+BLOCK_PRICE = BlockPrice(bits=40.0)
+"""What blocks cost, for choosing their lengths."""
 FIRST, LATER, RESIDUAL = 0, 1, 2
+"""Kinds of blocks: of a stretch the first, and others; of what another coder left all."""
 RD_LAMBDA = 0.14
 
 
@@ -124,8 +130,8 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: BlockCoder) 
     step = step_of_qp(coder.qp)
     decoded = np.zeros_like(channels)
     start = 0
-    for size in choose_sizes(channels, step, coder.residual):
-        choice = options(len(channels) - start)
+    for size in choose_lengths(channels, step, BLOCKS, BLOCK_PRICE, is_residual=coder.residual):
+        choice = BLOCKS.list_options(len(channels) - start)
         encoder.put_uniform(choice.index(size), len(choice))
         kind = coder.kind(start)
         before = decoded[start - 1]
@@ -147,7 +153,7 @@ def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Block
     decoded = np.zeros((frames, count))
     start = 0
     while start < frames:
-        choice = options(frames - start)
+        choice = BLOCKS.list_options(frames - start)
         size = choice[decoder.get_uniform(len(choice))]
         kind = coder.kind(start)
         before = decoded[start - 1]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posecodec.coders.windows.frequency_bands import list_spans
 from posecodec.kinematics.body_model import Motion
+from posecodec.signal.segmentation import list_spans
 from posecodec.typing import Floats
 
 REACH = 9.0

@@ -6,27 +6,21 @@ on its number, so that windows of all lengths share what is learned. The mirrore
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from posecodec.coders.tokens.grid import LONGEST, SIZES, options
 from posecodec.signal.dct import dct, dst
+from posecodec.signal.segmentation import BlockPrice
 from posecodec.typing import Bools, Floats, Ints
 
 WINDOW = 64
 """Frames of the windows that tables are given for."""
 ROWS = 32
 """Frequencies of a window."""
-MOST = 1e15
-"""Largest value in steps that lengths are chosen by: squares of its sums fit float32."""
-WINDOW_BITS = 50.0
-"""What a window costs besides its values, for choosing lengths."""
-LEFT_PRICE = 1.0
-"""Bits that a squared step is worth of what no row stands for, for choosing lengths."""
+WINDOW_PRICE = BlockPrice(bits=50.0, rows=ROWS, residue_bits=1.0)
+"""What windows cost, for choosing their lengths."""
 OWN = 9
 """Rows with a matrix of their own: the last of them serves all higher ones."""
 
@@ -76,41 +70,3 @@ def _rows(frames: int, pinned: bool) -> Floats:
     """(ROWS, frames) lowest frequencies, zero where a short window has not so many."""
     low = (dst(frames) if pinned else dct(frames))[:ROWS]
     return np.concatenate([low, np.zeros((ROWS - len(low), frames))])
-
-
-def list_spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """(start, length) of windows of these lengths, one after the other."""
-    return [(sum(lengths[:i]), length) for i, length in enumerate(lengths)]
-
-
-def choose_lengths(channels: Floats, step: float, longest: int = LONGEST) -> tuple[int, ...]:
-    """Lengths of the windows of channels (T, C) that need the fewest bits at a step, about; none that could be shorter is
-    longer than `longest`."""
-    frames = len(channels)
-    scaled = np.clip(channels * (1.2 / step), -MOST, MOST).astype(np.float32)
-    best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
-    for start in range(0, frames, SIZES[0]):
-        if start not in best:
-            continue
-        for size in (size for size in options(frames - start) if size <= max(longest, 2 * SIZES[0] - 1)):
-            price, end = best[start][0] + _price(scaled, start, size), start + size
-            if end not in best or price < best[end][0]:
-                best[end] = (price, size)
-    lengths, end = [], frames
-    while end:
-        lengths.append(best[end][1])
-        end -= lengths[-1]
-    return tuple(lengths[::-1])
-
-
-def _price(scaled: NDArray[np.float32], start: int, size: int) -> float:
-    """About the bits of a window, of channels in steps."""
-    block = scaled[start : start + size] - (scaled[start - 1] if start else np.float32(0))
-    values = np.square(_lowest(size, start > 0) @ block) + np.float32(1)
-    left = np.square(block).sum() - np.square(_lowest(size, start > 0) @ block).sum()
-    return WINDOW_BITS + 0.5 * float(np.log2(values).sum()) + LEFT_PRICE * float(left)
-
-
-@lru_cache(maxsize=256)
-def _lowest(frames: int, pinned: bool) -> NDArray[np.float32]:
-    return (dst(frames) if pinned else dct(frames))[:ROWS].astype(np.float32)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.bitstream.exp_golomb import build_exp_golomb, get_exp_golomb, get_raw, put_raw
-from posecodec.coders.tokens.grid import LONGEST, options
+from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST
 from posecodec.coders.windows.bitplanes import LAST_QP
 from posecodec.coders.windows.deblocking import deblock
-from posecodec.coders.windows.frequency_bands import choose_lengths, list_spans
+from posecodec.coders.windows.frequency_bands import WINDOW_PRICE
 from posecodec.coders.windows.prior import LARGEST, Coder
 from posecodec.coders.windows.weights import WindowTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -25,6 +25,7 @@ from posecodec.kinematics.bones import MAX_SCALE, SCALE_STEPS_PER_OCTAVE, measur
 from posecodec.kinematics.gap_filling import fill_from_rest_pose, interpolate_bones, interpolate_gaps
 from posecodec.pose.orientation import upright
 from posecodec.signal.quantization import step_of_qp
+from posecodec.signal.segmentation import choose_lengths, list_spans
 from posecodec.typing import Floats, Ints
 
 SCALE_LOW = 3
@@ -166,7 +167,7 @@ def quantize(
     assert 0 <= qp <= LAST_QP
     step = step_of_qp(qp)
     coder, state = Coder.of(tables.prior, qp), _start_state(side_info, tables.body)
-    lengths = choose_lengths(tables.body.to_local(motion, state), step, longest)
+    lengths = choose_lengths(tables.body.to_local(motion, state), step, LATENT_STEPS, WINDOW_PRICE, longest)
     values, centroids = [], []
     for start, length in list_spans(lengths):
         later = start > 0
@@ -185,7 +186,7 @@ def write(encoder: RangeEncoder, quantized: QuantizedMotion, tables: WindowTable
     coder = Coder.of(tables.prior, quantized.qp)
     frames = sum(quantized.lengths)
     for (start, length), values in zip(list_spans(quantized.lengths), quantized.values, strict=True):
-        choice = options(frames - start)
+        choice = LATENT_STEPS.list_options(frames - start)
         encoder.put_uniform(choice.index(length), len(choice))
         coder.encode(encoder, values, length, start > 0)
 
@@ -196,7 +197,7 @@ def read(decoder: RangeDecoder, frames: int, tables: WindowTables, unit: str) ->
     coder, start = Coder.of(tables.prior, qp), 0
     lengths, values, centroids = [], [], []
     while start < frames:
-        choice = options(frames - start)
+        choice = LATENT_STEPS.list_options(frames - start)
         length = choice[decoder.get_uniform(len(choice))]
         picked, meant = coder.decode(decoder, length, start > 0)
         lengths.append(length)

@@ -18,7 +18,6 @@ from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import CODES, from_digits, levels_of_qp, qp_of_levels, to_digits
-from posecodec.coders.windows.frequency_bands import list_spans
 from posecodec.coders.windows.stream import QuantizedMotion, SideInfo
 from posecodec.coders.windows.weights import unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -28,6 +27,7 @@ from posecodec.kinematics.bones import SCALE_STEPS_PER_OCTAVE
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
+from posecodec.signal.segmentation import list_spans
 from posecodec.typing import Floats
 from posecodec.zoo import Weights
 
