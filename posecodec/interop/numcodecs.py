@@ -46,9 +46,11 @@ except ImportError as error:
 if TYPE_CHECKING:
     from posecodec.codec import PoseCodec
 
-FACTS = "array"
+METADATA_KEY = "array"
 """Where the metadata of a `.posec` file keeps how the array differs from what the file gives by itself."""
 DTYPES = ("<f4", "<f8", ">f4", ">f8")
+MOST_AXES = 32  # of an array in NumPy 1; NumPy 2 takes 64
+MOST_NUMBERS = 2**48  # of an array, empty axes left out: more than memory, less than overflows strides
 
 
 class PoseArray(Codec):  # type: ignore[misc]
@@ -84,7 +86,7 @@ class PoseArray(Codec):  # type: ignore[misc]
         self.skeleton = skeleton if isinstance(skeleton, str) or skeleton is None else [str(name) for name in skeleton]
         self.unit, self.up = unit, up
         self.shape = None if shape is None else [int(n) for n in shape]
-        self._check()
+        self._check_options()
 
     def encode(self, buf: Any) -> bytes:
         """The bytes of a `.posec` file that holds the array.
@@ -95,53 +97,51 @@ class PoseArray(Codec):  # type: ignore[misc]
         array = np.asarray(buf)
         if array.dtype.str not in DTYPES:
             raise InputError(f"the array is of type {array.dtype}; PoseArray takes float32 and float64")
-        points = self._seen(array)
-        _check_whole(points)
+        points = self._shape_points(array)
+        _reject_partial(points)
         sequence = PoseSequence.from_arrays(
-            points.astype(points.dtype.newbyteorder("="), copy=False),
-            fps=self.fps, skeleton=self._skeleton(), unit=self.unit, up=self.up, exact=True, metadata=_facts(array, points),
+            points.astype(points.dtype.newbyteorder("="), copy=False), fps=self.fps, skeleton=self._get_skeleton(),
+            unit=self.unit, up=self.up, exact=True, metadata=_describe_array(array, points),
         )  # fmt: skip
-        return _codec().encode(sequence, max_error=self.max_error, lossless=self.lossless).data
+        return _load_codec().encode(sequence, max_error=self.max_error, lossless=self.lossless).data
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The array in the bytes of a `.posec` file, in the shape, type and memory order it had.
 
         out: a buffer of the right size to be filled instead. Raises CorruptError if the bytes are damaged.
         """
-        sequence = _codec().decode(ensure_bytes(buf))
-        array = _restored(sequence.positions, sequence.metadata.get(FACTS))
+        sequence = _load_codec().decode(ensure_bytes(buf))
+        array = _restore_array(sequence.positions, sequence.metadata.get(METADATA_KEY))
         return array if out is None else ndarray_copy(array, out)
 
-    def _check(self) -> None:
+    def _check_options(self) -> None:
         if self.max_error is not None:
             Goal("max-error", self.max_error)
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise InputError(f"fps is {self.fps}; it must be a finite number above 0")
         if self.unit not in UNITS or self.up not in AXES:
-            raise InputError(
-                f"unit {self.unit!r}, up {self.up!r}; units are {', '.join(UNITS)}, axes {', '.join(AXES)}"
-            )
+            known = f"units are {', '.join(UNITS)}, axes {', '.join(AXES)}"
+            raise InputError(f"unit {self.unit!r}, up {self.up!r}; {known}")
         if self.shape is not None and (
             len(self.shape) not in (3, 4) or self.shape[-1] not in (2, 3) or self.shape.count(-1) > 1
         ):
             raise InputError(f"shape {self.shape}; (-1, K, D) or (-1, P, K, D) with D 2 or 3 is needed")
-        self._skeleton()
+        self._get_skeleton()
 
-    def _skeleton(self) -> Skeleton | None:
+    def _get_skeleton(self) -> Skeleton | None:
         if self.skeleton is None:
             return None
         return get_builtin(self.skeleton) if isinstance(self.skeleton, str) else build_skeleton(self.skeleton)
 
-    def _seen(self, array: NDArray[Any]) -> NDArray[Any]:
+    def _shape_points(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array as (T, K, D) or (T, P, K, D). Raises InputError where it is neither."""
         points = array
         if self.shape is not None:
             try:
                 points = array.reshape(self.shape)
             except ValueError as error:
-                raise InputError(
-                    f"a chunk {array.shape} does not fit shape {self.shape}; change one of them"
-                ) from error
+                text = f"a chunk {array.shape} does not fit shape {self.shape}; change one of them"
+                raise InputError(text) from error
         if points.ndim not in (3, 4) or points.shape[-1] not in (2, 3):
             raise InputError(
                 f"a chunk of shape {array.shape}; (T, K, D) or (T, P, K, D) with D 2 or 3 is needed: cut chunks along "
@@ -151,13 +151,13 @@ class PoseArray(Codec):  # type: ignore[misc]
 
 
 @cache
-def _codec() -> PoseCodec:
+def _load_codec() -> PoseCodec:
     from posecodec.codec import PoseCodec
 
     return PoseCodec.from_pretrained(None)
 
 
-def _check_whole(points: NDArray[Any]) -> None:
+def _reject_partial(points: NDArray[Any]) -> None:
     """Raises InputError where a keypoint is NaN in some coordinates only."""
     missing = np.isnan(points)
     partly = missing.any(axis=-1) & ~missing.all(axis=-1)
@@ -169,7 +169,7 @@ def _check_whole(points: NDArray[Any]) -> None:
         )
 
 
-def _facts(array: NDArray[Any], points: NDArray[Any]) -> dict[str, Any]:
+def _describe_array(array: NDArray[Any], points: NDArray[Any]) -> dict[str, Any]:
     """Metadata of what the file would not give by itself: float32, C order, and (T, K, D) for a single person."""
     facts: dict[str, Any] = {}
     if array.dtype.str != "<f4":
@@ -180,26 +180,26 @@ def _facts(array: NDArray[Any], points: NDArray[Any]) -> dict[str, Any]:
         facts["shape"] = list(array.shape)
     if array.flags.f_contiguous and not array.flags.c_contiguous:
         facts["order"] = "F"
-    return {FACTS: facts} if facts else {}
+    return {METADATA_KEY: facts} if facts else {}
 
 
-def _restored(positions: NDArray[Any], facts: Any) -> NDArray[Any]:
+def _restore_array(positions: NDArray[Any], facts: Any) -> NDArray[Any]:
     """Positions (T, P, K, D) as the array that the facts, which are any JSON, describe. Raises CorruptError."""
     facts = facts if isinstance(facts, Mapping) else {}
     dtype, shape = facts.get("dtype", "<f4" if positions.dtype == np.float32 else "<f8"), facts.get("shape")
     usual = positions[:, 0].shape if positions.shape[1] == 1 else positions.shape
     shape = list(usual) if shape is None else shape
-    if dtype not in DTYPES or not _fits(shape, positions.size):
+    if dtype not in DTYPES or not _is_shape_of(shape, positions.size):
         raise CorruptError(f"{positions.shape} positions as {dtype!r} {shape!r}; get the bytes again")
     array = positions.reshape(shape).astype(dtype)
     return np.asfortranarray(array) if facts.get("order") == "F" else array
 
 
-def _fits(shape: Any, size: int) -> bool:
+def _is_shape_of(shape: Any, size: int) -> bool:
     """Whether it is the shape of an array of so many numbers that NumPy can make."""
-    if not isinstance(shape, list) or len(shape) > 32 or any(type(n) is not int or n < 0 for n in shape):
+    if not isinstance(shape, list) or len(shape) > MOST_AXES or any(type(n) is not int or n < 0 for n in shape):
         return False
-    return math.prod(shape) == size and math.prod(n for n in shape if n) < 2**48
+    return math.prod(shape) == size and math.prod(n for n in shape if n) < MOST_NUMBERS
 
 
 register_codec(PoseArray)

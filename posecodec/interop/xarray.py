@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 
 PLURAL = ("time", "space", "keypoints", "individuals")
 SINGULAR = ("time", "space", "keypoint", "individual")
-OURS = "posecodec"
+OUR_KEY = "posecodec"
 """The attribute that holds what movement has no place for, as JSON text; also our name as source_software."""
-RESERVED = ("ds_type", "fps", "time_unit", OURS)
-WHOLE = "movement"
+RESERVED = ("ds_type", "fps", "time_unit", OUR_KEY)
+MOVEMENT_KEY = "movement"
 """Where metadata keep what a dataset said besides: its attributes, and the number of the first frame."""
 NO_RATE = "the dataset does not say its frame rate; pass fps=N"
-LAST_FRAME = 1e15
+MOST_FRAMES = 1e15  # float64 tells frame numbers up to this apart, with room for a fraction
+NTSC = 1.001  # what a whole rate is divided by: 30000 / 1001 is 29.97
+DECIMALS = 3  # of a rate that people write, such as 23.976
+ROUNDINGS = 4  # of a time's own precision: the seconds, their difference, a product and a quotient are rounded
 
 
 def from_dataset(ds: Any, *, fps: float | None = None) -> PoseSequence:
@@ -50,22 +53,22 @@ def from_dataset(ds: Any, *, fps: float | None = None) -> PoseSequence:
     Raises InputError if the dataset is none of poses, NoRateError if it counts frames and nobody tells how many a second.
     Warns with DataWarning of what is left out or changed.
     """
-    position = _variable(ds, "position")
-    points = _ordered(ds, position, "position")
+    position = _get_variable(ds, "position")
+    points = _order_positions(ds, position, "position")
     attrs = dict(getattr(ds, "attrs", {}))
-    ours = _ours(attrs)
-    names, ids = _labels(position, 2, points.shape[2]), _labels(position, 3, points.shape[1])
-    points = _complete(points)
-    confidence = _confidence(ds, points)
+    ours = _read_ours(attrs)
+    names, ids = _read_labels(position, 2, points.shape[2]), _read_labels(position, 3, points.shape[1])
+    points = _clear_partial(points)
+    confidence = _read_confidence(ds, points)
     _report_others(ds)
-    facts = _kept(attrs)
-    rate, first, times = _time(position, attrs, fps, len(points), ours.get("timed") is True)
+    facts = _keep_attributes(attrs)
+    rate, first, times = _read_time(position, attrs, fps, len(points), ours.get("timed") is True)
     facts |= {"first": first} if first else {}
-    metadata = _mapping(ours.get("metadata")) | ({WHOLE: facts} if facts else {})
+    metadata = _take_mapping(ours.get("metadata")) | ({MOVEMENT_KEY: facts} if facts else {})
     sequence = PoseSequence.from_arrays(
         points, fps=1.0 if rate is None and times is None else rate, timestamps=times, confidence=confidence,
-        skeleton=_skeleton(names, points.shape[2], ours.get("skeleton")), unit=_one_of(ours.get("unit"), UNITS),
-        up=_one_of(ours.get("up"), AXES), ids=ids, metadata=metadata, exact=True,
+        skeleton=_restore_skeleton(names, points.shape[2], ours.get("skeleton")), ids=ids,
+        unit=_choose_known(ours.get("unit"), UNITS), up=_choose_known(ours.get("up"), AXES), metadata=metadata, exact=True,
     )  # fmt: skip
     if rate is None and times is None:
         raise NoRateError(NO_RATE)
@@ -84,23 +87,23 @@ def to_dataset(sequence: PoseSequence, *, singular: bool = False) -> xarray.Data
     except ImportError as error:
         raise UsageError("datasets need xarray; pip install 'posecodec[xarray]'") from error
     dims = SINGULAR if singular else PLURAL
-    facts = _mapping(sequence.metadata.get(WHOLE))
+    facts = _take_mapping(sequence.metadata.get(MOVEMENT_KEY))
     return xarray.Dataset(
         data_vars={
             "position": (dims, np.array(sequence.positions.transpose(0, 3, 2, 1))),
             "confidence": ((dims[0], *dims[2:]), np.array(sequence.confidence.transpose(0, 2, 1))),
         },
         coords={
-            dims[0]: _seconds(sequence, facts.get("first")),
+            dims[0]: _list_seconds(sequence, facts.get("first")),
             dims[1]: ["x", "y", "z"][: sequence.dims],
             dims[2]: np.array(sequence.skeleton.keypoints, str),
             dims[3]: np.array(sequence.ids, str),
         },
-        attrs=_attrs(sequence, _mapping(facts.get("attrs"))),
+        attrs=_build_attributes(sequence, _take_mapping(facts.get("attrs"))),
     )
 
 
-def _variable(ds: Any, name: str) -> Any:
+def _get_variable(ds: Any, name: str) -> Any:
     """A variable of the dataset. Raises InputError where there is none."""
     try:
         return ds[name]
@@ -109,7 +112,7 @@ def _variable(ds: Any, name: str) -> Any:
         raise InputError(f"no variable {name!r} in the dataset ({has}); pass a movement dataset of poses") from error
 
 
-def _axes(variable: Any, what: str) -> list[int | None]:
+def _find_axes(variable: Any, what: str) -> list[int | None]:
     """Where a variable has time, space, keypoints and individuals; None where it has no such dimension."""
     dims = [str(name) for name in variable.dims]
     axes = [next((dims.index(n) for n in pair if n in dims), None) for pair in zip(PLURAL, SINGULAR, strict=True)]
@@ -121,43 +124,43 @@ def _axes(variable: Any, what: str) -> list[int | None]:
     return axes
 
 
-def _ordered(ds: Any, position: Any, what: str) -> NDArray[Any]:
+def _order_positions(ds: Any, position: Any, what: str) -> NDArray[Any]:
     """Positions (T, P, K, D) of x, y and maybe z. Raises InputError where a dimension is missing."""
-    axes = _axes(position, what)
+    axes = _find_axes(position, what)
     for axis, name in list(zip(axes, PLURAL, strict=True))[:3]:
         if axis is None:
             boxes = "; boxes have no keypoints" if getattr(ds, "attrs", {}).get("ds_type") == "bboxes" else ""
             raise InputError(f"{what} has dimensions {tuple(position.dims)} but no {name!r}{boxes}; pass poses")
-    return _arranged(position, [axes[0], axes[3], axes[2], axes[1]])[..., _space(position)]
+    return _arrange_axes(position, [axes[0], axes[3], axes[2], axes[1]])[..., _find_space(position)]
 
 
-def _arranged(variable: Any, axes: Sequence[int | None]) -> NDArray[Any]:
+def _arrange_axes(variable: Any, axes: Sequence[int | None]) -> NDArray[Any]:
     """The variable's axes in that order, of length 1 where it has none."""
     values = np.asarray(variable.values if hasattr(variable, "values") else variable)
     if values.dtype.kind not in "fiu":
         raise InputError(f"the dataset holds values of type {values.dtype}; numbers are needed")
     values = values.transpose([axis for axis in axes if axis is not None])
-    for place, axis in enumerate(axes):
-        values = values if axis is not None else np.expand_dims(values, place)
+    for i, axis in enumerate(axes):
+        values = values if axis is not None else np.expand_dims(values, i)
     return values
 
 
-def _coordinate(variable: Any, dimension: int) -> NDArray[Any] | None:
+def _get_coordinate(variable: Any, dimension: int) -> NDArray[Any] | None:
     """The coordinate of a dimension in either of its names, None if it has none."""
     coords = getattr(variable, "coords", {})
     found = next((coords[name] for name in (PLURAL[dimension], SINGULAR[dimension]) if name in coords), None)
     return None if found is None else np.asarray(found.values if hasattr(found, "values") else found)
 
 
-def _labels(variable: Any, dimension: int, count: int) -> list[str] | None:
-    found = _coordinate(variable, dimension)
+def _read_labels(variable: Any, dimension: int, count: int) -> list[str] | None:
+    found = _get_coordinate(variable, dimension)
     names = None if found is None else [str(name) for name in found.reshape(-1)]
     return names if names is not None and len(names) == count else None
 
 
-def _space(position: Any) -> list[int]:
+def _find_space(position: Any) -> list[int]:
     """Where x, y and maybe z are along space."""
-    found = _coordinate(position, 1)
+    found = _get_coordinate(position, 1)
     size = position.shape[[str(n) for n in position.dims].index("space")]
     labels = "xyz"[:size] if found is None else [str(label) for label in found.reshape(-1)]
     wanted = "xyz"[:size]
@@ -166,7 +169,7 @@ def _space(position: Any) -> list[int]:
     return [list(labels).index(axis) for axis in wanted]
 
 
-def _complete(points: NDArray[Any]) -> NDArray[Any]:
+def _clear_partial(points: NDArray[Any]) -> NDArray[Any]:
     """Positions whose missing keypoints are NaN in all coordinates; tells of those that are not yet."""
     bad = ~np.isfinite(points)
     odd = bad.any(axis=-1) & ~np.isnan(points).all(axis=-1)
@@ -176,14 +179,14 @@ def _complete(points: NDArray[Any]) -> NDArray[Any]:
     return np.where(odd[..., None], np.array(np.nan, points.dtype), points)
 
 
-def _confidence(ds: Any, points: NDArray[Any]) -> NDArray[np.float32] | None:
+def _read_confidence(ds: Any, points: NDArray[Any]) -> NDArray[np.float32] | None:
     """Confidences (T, P, K), None where the dataset has none; tells of those that cannot be kept."""
     if "confidence" not in ds:
         return None
-    axes = _axes(ds["confidence"], "confidence")
+    axes = _find_axes(ds["confidence"], "confidence")
     if axes[1] is not None:
         raise InputError("confidence has the dimension 'space'; one number a keypoint is needed")
-    found = _arranged(ds["confidence"], [axes[0], axes[3], axes[2]])
+    found = _arrange_axes(ds["confidence"], [axes[0], axes[3], axes[2]])
     missing = np.isnan(points).any(axis=-1)
     if found.shape != missing.shape:
         raise InputError(f"confidence is {found.shape} (time, individuals, keypoints), position {missing.shape}")
@@ -196,10 +199,10 @@ def _confidence(ds: Any, points: NDArray[Any]) -> NDArray[np.float32] | None:
     lost = missing & ~unknown & (found != 0)
     if lost.any():
         report_change(f"{int(lost.sum())} confidences of keypoints without a position are 0 now")
-    return _single(np.where(unknown | missing, 0, found))
+    return _convert_to_float32(np.where(unknown | missing, 0, found))
 
 
-def _single(confidence: NDArray[Any]) -> NDArray[np.float32]:
+def _convert_to_float32(confidence: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         kept = confidence.astype(np.float32)
     if not np.isfinite(kept).all():
@@ -207,33 +210,32 @@ def _single(confidence: NDArray[Any]) -> NDArray[np.float32]:
     return kept
 
 
-def _time(
+def _read_time(
     position: Any, attrs: Mapping[str, Any], fps: float | None, frames: int, timed: bool
 ) -> tuple[float | None, int, Floats | None]:
     """Frames per second, the number of the first frame, and timestamps; of the first and the last at most one."""
-    stated = _rate(attrs.get("fps") if fps is None else fps)
+    stated = _parse_rate(attrs.get("fps") if fps is None else fps)
     if fps is not None and stated is None:
         raise InputError(f"fps is {fps}; it must be a finite number above 0")
-    values = _coordinate(position, 0)
+    values = _get_coordinate(position, 0)
     if values is None or not frames:
         return stated, 0, None
     if values.dtype.kind == "m":
         values = values / np.timedelta64(1, "s")
     if values.dtype.kind not in "fiu":
-        raise InputError(
-            f"time is of type {values.dtype}; seconds or frame numbers are needed: ds.assign_coords(time=...)"
-        )
+        needed = "seconds or frame numbers are needed: ds.assign_coords(time=...)"
+        raise InputError(f"time is of type {values.dtype}; {needed}")
     if attrs.get("time_unit", "frames" if values.dtype.kind in "iu" else "seconds") == "frames":
-        return _numbered(values, stated)
+        return _time_by_number(values, stated)
     if fps is not None:
         return stated, 0, None
-    return (None, 0, np.asarray(values, np.float64)) if timed else _timed(values, stated)
+    return (None, 0, np.asarray(values, np.float64)) if timed else _time_by_seconds(values, stated)
 
 
-def _numbered(values: NDArray[Any], rate: float | None) -> tuple[float | None, int, Floats | None]:
+def _time_by_number(values: NDArray[Any], rate: float | None) -> tuple[float | None, int, Floats | None]:
     """Frame numbers at a rate."""
     first = float(values[0])
-    usable = first.is_integer() and abs(first) < LAST_FRAME
+    usable = first.is_integer() and abs(first) < MOST_FRAMES
     if usable and np.array_equal(values, first + np.arange(len(values))):
         return rate, int(first), None
     if rate is None:
@@ -241,22 +243,22 @@ def _numbered(values: NDArray[Any], rate: float | None) -> tuple[float | None, i
     return None, 0, np.asarray(values, np.float64) / rate
 
 
-def _timed(values: NDArray[Any], rate: float | None) -> tuple[float | None, int, Floats | None]:
+def _time_by_seconds(values: NDArray[Any], rate: float | None) -> tuple[float | None, int, Floats | None]:
     """Seconds, as a frame rate where that gives every one of them but for rounding."""
-    for candidate in ([] if rate is None else [rate]) + _rates(values):
+    for candidate in ([] if rate is None else [rate]) + _guess_rates(values):
         with np.errstate(all="ignore"):
             numbers = np.rint(values.astype(np.float64) * candidate)
-        if not (np.abs(numbers) < LAST_FRAME).all() or (np.diff(numbers) != 1).any():
+        if not (np.abs(numbers) < MOST_FRAMES).all() or (np.diff(numbers) != 1).any():
             continue
-        if np.allclose(numbers / candidate, values, rtol=_rounding(values), atol=0):
+        if np.allclose(numbers / candidate, values, rtol=_get_tolerance(values), atol=0):
             _report_rate(rate, candidate)
             return candidate, int(numbers[0]), None
     _report_rate(rate, None)
     return None, 0, np.asarray(values, np.float64)
 
 
-def _rounding(values: NDArray[Any]) -> float:
-    return 4 * float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
+def _get_tolerance(values: NDArray[Any]) -> float:
+    return ROUNDINGS * float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
 
 
 def _report_rate(stated: float | None, found: float | None) -> None:
@@ -265,17 +267,17 @@ def _report_rate(stated: float | None, found: float | None) -> None:
         report_change(f"fps is {stated:g} but the times say otherwise; they are kept as {what}")
 
 
-def _rates(values: NDArray[Any]) -> list[float]:
+def _guess_rates(values: NDArray[Any]) -> list[float]:
     """Rates that equidistant times may have: the mean, and whole, decimal and NTSC ones near it."""
     span = float(values[-1]) - float(values[0])
     mean = (len(values) - 1) / span if span > 0 else 0.0
-    if not 0 < mean < LAST_FRAME:
+    if not 0 < mean < MOST_FRAMES:
         return []
-    near = [round(mean), round(mean * 1.001) / 1.001, round(mean, 3), mean]
+    near = [round(mean), round(mean * NTSC) / NTSC, round(mean, DECIMALS), mean]
     return [float(rate) for rate in near if rate > 0]
 
 
-def _rate(value: Any) -> float | None:
+def _parse_rate(value: Any) -> float | None:
     """What an attribute tells as frames per second, None where that is no rate."""
     try:
         rate = float(np.asarray(value).item())
@@ -284,20 +286,20 @@ def _rate(value: Any) -> float | None:
     return rate if np.isfinite(rate) and rate > 0 else None
 
 
-def _seconds(sequence: PoseSequence, first: Any) -> Floats:
+def _list_seconds(sequence: PoseSequence, first: Any) -> Floats:
     if sequence.timestamps is not None:
         return np.array(sequence.timestamps)
     assert sequence.fps is not None
-    start = first if type(first) is int and abs(first) < LAST_FRAME else 0
+    start = first if type(first) is int and abs(first) < MOST_FRAMES else 0
     return (np.arange(sequence.frames, dtype=np.float64) + start) / sequence.fps
 
 
-def _attrs(sequence: PoseSequence, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _build_attributes(sequence: PoseSequence, kept: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of a dataset: those it had, those of movement, and what only we know."""
-    attrs = {"source_software": OURS} | {k: v for k, v in kept.items() if k not in RESERVED}
+    attrs = {"source_software": OUR_KEY} | {k: v for k, v in kept.items() if k not in RESERVED}
     attrs |= {"ds_type": "poses", "time_unit": "seconds"}
     attrs |= {} if sequence.fps is None else {"fps": sequence.fps}
-    skeleton, others = sequence.skeleton, {k: v for k, v in sequence.metadata.items() if k != WHOLE}
+    skeleton, others = sequence.skeleton, {k: v for k, v in sequence.metadata.items() if k != MOVEMENT_KEY}
     ours: dict[str, Any] = {"unit": sequence.unit, "up": sequence.up}
     if skeleton != build_skeleton(skeleton.keypoints):
         ours["skeleton"] = {name: getattr(skeleton, name) for name in ("name", "edges", "pairs", "root")}
@@ -305,27 +307,26 @@ def _attrs(sequence: PoseSequence, kept: Mapping[str, Any]) -> dict[str, Any]:
     ours |= {"timed": True} if sequence.timestamps is not None else {}
     ours = {key: value for key, value in ours.items() if value != "unknown"}
     try:
-        return attrs | ({OURS: json.dumps(ours, ensure_ascii=False)} if ours else {})
+        return attrs | ({OUR_KEY: json.dumps(ours, ensure_ascii=False)} if ours else {})
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists, objects"
-        ) from error
+        remedy = "keep to text, numbers, lists, objects"
+        raise InputError(f"metadata cannot be written as JSON: {error}; {remedy}") from error
 
 
-def _ours(attrs: Mapping[str, Any]) -> dict[str, Any]:
+def _read_ours(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """What `to_dataset` put beside; nothing where that has been tampered with."""
     try:
-        return _mapping(json.loads(attrs.get(OURS, "{}")))
+        return _take_mapping(json.loads(attrs.get(OUR_KEY, "{}")))
     except (TypeError, ValueError, RecursionError):
-        report_change(f"the attribute {OURS!r} is no JSON and is left behind")
+        report_change(f"the attribute {OUR_KEY!r} is no JSON and is left behind")
         return {}
 
 
-def _kept(attrs: Mapping[str, Any]) -> dict[str, Any]:
+def _keep_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes to be kept as metadata; tells of those that JSON cannot hold."""
     kept, lost = {}, []
     for name, value in attrs.items():
-        if name in RESERVED or (name == "source_software" and value in (OURS, None)):
+        if name in RESERVED or (name == "source_software" and value in (OUR_KEY, None)):
             continue
         plain = value.item() if isinstance(value, np.generic) else value
         plain = plain.tolist() if isinstance(plain, np.ndarray) else plain
@@ -345,12 +346,12 @@ def _report_others(ds: Any) -> None:
         report_change(f"{len(others)} variables are left behind: {', '.join(others[:4])}")
 
 
-def _skeleton(names: list[str] | None, count: int, told: Any) -> Skeleton:
+def _restore_skeleton(names: list[str] | None, count: int, told: Any) -> Skeleton:
     """The skeleton of the names, with what the attributes tell of it where that fits."""
     if names is None:
         return build_skeleton(count)
     plain = build_skeleton(names)
-    told = _mapping(told)
+    told = _take_mapping(told)
     if not told:
         return plain
     try:
@@ -362,9 +363,9 @@ def _skeleton(names: list[str] | None, count: int, told: Any) -> Skeleton:
         return plain
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _take_mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _one_of(value: Any, known: Sequence[str]) -> str:
+def _choose_known(value: Any, known: Sequence[str]) -> str:
     return value if isinstance(value, str) and value in known else "unknown"

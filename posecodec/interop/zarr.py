@@ -27,7 +27,7 @@ NAME = "posecodec"
 
 
 @dataclass(frozen=True, init=False)
-class PoseSerializer(ArrayBytesCodec):  # type: ignore[misc]
+class PoseSerializer(ArrayBytesCodec):
     """Chunks of keypoints as `.posec` files. Takes the options of PoseArray, and raises as that does."""
 
     is_fixed_size = False

@@ -234,7 +234,7 @@ assert not {{'torch', 'numba', 'xarray', 'movement'}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("missing, module", [("numcodecs", "numcodec"), ("zarr", "zarrcodec")])
+@pytest.mark.parametrize("missing, module", [("numcodecs", "interop.numcodecs"), ("zarr", "interop.zarr")])
 def test_missing_packages_say_what_to_install(missing: str, module: str) -> None:
     code = f"""
 import sys
@@ -365,3 +365,4 @@ def test_entry_points_lead_to_the_codecs() -> None:
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["numcodecs.codecs"] == {"posecodec": "posecodec.interop.numcodecs:PoseArray"}
+    assert project["entry-points"]["zarr.codecs"] == {"posecodec": "posecodec.interop.zarr:PoseSerializer"}
