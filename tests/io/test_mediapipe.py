@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import warnings
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from detections import marks
 
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
+from posecodec.errors import DataWarning, InputError, NoRateError
 from posecodec.io.formats.mediapipe import read
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33
 
 
-def marks(start: float = 0.5, count: int = 33, **extra: Any) -> list[dict[str, Any]]:
-    return [{"x": start + k, "y": start - k, "z": -0.25 * k, "visibility": 0.75} | extra for k in range(count)]
-
-
-def put(folder: Path, content: Any) -> Path:
-    (folder / "a.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    return folder / "a.json"
-
-
-@pytest.fixture
-def quiet() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
-        yield
-
-
-def test_hand_worked_list_of_frames(tmp_path: Path) -> None:
+def test_hand_worked_list_of_frames(put):
     first = marks()
     first[1], first[2]["x"], first[3]["visibility"] = None, None, 6.5
     with pytest.warns(DataWarning, match="1 confidences are outside 0 to 1 \\(6.5 at most\\); they are kept"):
-        sequence = read(put(tmp_path, [first, None, marks(7)]), fps=29.97)
+        sequence = read(put([first, None, marks(7)]), fps=29.97)
     assert sequence.positions.shape == (3, 1, 33, 3) and sequence.skeleton == MEDIAPIPE33
     assert (sequence.fps, sequence.unit, sequence.up, sequence.ids) == (29.97, "unknown", "-y", ("0",))
     assert sequence.valid[0, 0, :4].tolist() == [True, False, False, True] and not sequence.valid[1].any()
@@ -63,42 +41,40 @@ POINTS = marks()
         {"pose_landmarks": POINTS, "pose_world_landmarks": None, "face_landmarks": None},
     ],
 )
-def test_forms_of_a_frame(frame: Any, tmp_path: Path) -> None:
+def test_forms_of_a_frame(frame, put):
     for content in ([frame], {"frames": [frame]}, {"frames": [frame], "fps": 25}):
-        sequence = read(put(tmp_path, content), fps=30)
+        sequence = read(put(content), fps=30)
         assert sequence.positions.shape == (1, 1, 33, 3) and sequence.skeleton == MEDIAPIPE33 and sequence.fps == 30
         np.testing.assert_array_equal(sequence.positions[0, 0, 5], [5.5, -4.5, -1.25])
 
 
-def test_a_single_frame_is_a_file(tmp_path: Path) -> None:
+def test_a_single_frame_is_a_file(put):
     for content in (POINTS, {"pose_landmarks": POINTS}, {"landmark": POINTS}):
-        assert read(put(tmp_path, content), fps=30).positions.shape == (1, 1, 33, 3)
+        assert read(put(content), fps=30).positions.shape == (1, 1, 33, 3)
 
 
-def test_rate_of_the_file(tmp_path: Path) -> None:
-    path = put(tmp_path, {"frames": [POINTS], "fps": 29.97})
+def test_rate_of_the_file(put):
+    path = put({"frames": [POINTS], "fps": 29.97})
     assert read(path).fps == 29.97 and read(path, fps=24).fps == 24
     with pytest.raises(NoRateError, match="--fps N"):
-        read(put(tmp_path, {"frames": [POINTS]}))
+        read(put({"frames": [POINTS]}))
 
 
 @pytest.mark.parametrize("rate", ["30", [], 0, -1, 1e999, True])
-def test_rates_that_are_none(rate: Any, tmp_path: Path) -> None:
+def test_rates_that_are_none(rate, put):
     with pytest.raises(InputError, match="fps is"):
-        read(put(tmp_path, {"frames": [POINTS], "fps": rate}))
+        read(put({"frames": [POINTS], "fps": rate}))
 
 
-def test_world_landmarks_are_read_first(tmp_path: Path) -> None:
+def test_world_landmarks_are_read_first(put, reports):
     frames = [{"pose_landmarks": marks(), "pose_world_landmarks": marks(2)}, {"pose_landmarks": marks(), "t": 1}]
-    with pytest.warns(DataWarning) as found:
-        sequence = read(put(tmp_path, frames), fps=30)
-    text = " ".join(str(w.message) for w in found)
-    assert "world landmarks are read; the image landmarks beside them are left out" in text and "not kept: t" in text
+    with reports("world landmarks are read; the image landmarks beside them are left out", "not kept: t"):
+        sequence = read(put(frames), fps=30)
     assert (sequence.unit, sequence.up) == ("m", "-y") and sequence.skeleton == MEDIAPIPE33
     assert sequence.positions[0, 0, 0, 0] == 2 and not sequence.valid[1].any()
 
 
-def test_holistic(tmp_path: Path) -> None:
+def test_holistic(put):
     whole = {
         "face_landmarks": marks(3, 468),
         "pose_landmarks": marks(0),
@@ -107,69 +83,65 @@ def test_holistic(tmp_path: Path) -> None:
         "rightHandLandmarks": marks(2, 21),
     }
     with pytest.warns(DataWarning, match="world landmarks are left out"):
-        sequence = read(put(tmp_path, [{"pose_landmarks": marks(5)}, whole]), fps=30)
+        sequence = read(put([{"pose_landmarks": marks(5)}, whole]), fps=30)
     assert sequence.skeleton == BUILT_IN["holistic543"] and sequence.unit == "unknown"
     assert sequence.valid[0, 0].sum() == 33 and sequence.valid[1].all()
     assert sequence.positions[1, 0, [0, 33, 54, 75], 0].tolist() == [0, 1, 2, 3]
 
 
-def test_parts_of_holistic(tmp_path: Path) -> None:
+def test_parts_of_holistic(put):
     frame = {"pose_landmarks": marks(), "left_hand_landmarks": marks(1, 21)}
-    skeleton = read(put(tmp_path, [frame]), fps=30).skeleton
+    skeleton = read(put([frame]), fps=30).skeleton
     assert skeleton.keypoints[33:35] == ("left_hand/wrist", "left_hand/thumb1") and len(skeleton) == 54
     assert len(skeleton.edges) >= 52 and skeleton.to_coco19["nose"] == ("nose",)
     frame = {"pose_landmarks": marks(), "left_hand_landmarks": marks(1, 21), "right_hand_landmarks": marks(1, 21)}
-    assert read(put(tmp_path, [frame]), fps=30).skeleton == BUILT_IN["mediapipe75"]
-    face = read(put(tmp_path, [{"face_landmarks": marks(1, 478)}]), fps=30).skeleton
+    assert read(put([frame]), fps=30).skeleton == BUILT_IN["mediapipe75"]
+    face = read(put([{"face_landmarks": marks(1, 478)}]), fps=30).skeleton
     assert len(face) == 478 and face.keypoints[477] == "face/477"
 
 
-def test_names(tmp_path: Path) -> None:
+def test_names(put):
     named = [mark | {"name": name.upper()} for mark, name in zip(marks(), MEDIAPIPE33.keypoints, strict=True)]
-    assert read(put(tmp_path, [named]), fps=30).skeleton == MEDIAPIPE33
+    assert read(put([named]), fps=30).skeleton == MEDIAPIPE33
     few = [mark | {"name": name} for mark, name in zip(marks(1, 3), ["tail", "left_paw", "right_paw"], strict=True)]
-    skeleton = read(put(tmp_path, [few]), fps=30).skeleton
+    skeleton = read(put([few]), fps=30).skeleton
     assert skeleton.keypoints == ("tail", "left_paw", "right_paw") and skeleton.pairs == ((1, 2),)
-    assert read(put(tmp_path, [marks(1, 21)]), fps=30).skeleton.keypoints[20] == "20"
+    assert read(put([marks(1, 21)]), fps=30).skeleton.keypoints[20] == "20"
 
 
-def test_several_people(tmp_path: Path) -> None:
+def test_several_people(put):
     with pytest.warns(DataWarning, match="pass --track"):
-        sequence = read(
-            put(tmp_path, [{"pose_landmarks": [marks(), marks(5)]}, [marks(6)], [None, marks(7)], []]), fps=30
-        )
+        sequence = read(put([{"pose_landmarks": [marks(), marks(5)]}, [marks(6)], [None, marks(7)], []]), fps=30)
     assert sequence.positions.shape == (4, 2, 33, 3) and sequence.ids == ("0", "1")
     assert sequence.valid[:, :, 0].tolist() == [[True, True], [True, False], [False, True], [False, False]]
 
 
-def test_without_z(tmp_path: Path) -> None:
+def test_without_z(put):
     flat = [{"x": m["x"], "y": m["y"]} for m in marks()]
-    sequence = read(put(tmp_path, [flat]), fps=30)
+    sequence = read(put([flat]), fps=30)
     assert sequence.dims == 2 and (sequence.confidence == 1).all()
     with pytest.warns(DataWarning, match="some landmarks have no z"):
-        assert read(put(tmp_path, [flat, marks()]), fps=30).dims == 2
+        assert read(put([flat, marks()]), fps=30).dims == 2
 
 
-def test_presence(tmp_path: Path) -> None:
+def test_presence(put):
     with pytest.warns(DataWarning, match="the presence of 33 landmarks is left out"):
-        sequence = read(put(tmp_path, [marks(presence=0.5)]), fps=30)
+        sequence = read(put([marks(presence=0.5)]), fps=30)
     assert (sequence.confidence == 0.75).all()
     alone = [{"x": 1, "y": 2, "presence": 0.5}]
-    assert read(put(tmp_path, [alone]), fps=30).confidence.item() == 0.5
+    assert read(put([alone]), fps=30).confidence.item() == 0.5
 
 
-def test_nobody(tmp_path: Path) -> None:
-    assert read(put(tmp_path, [None, None]), fps=30).positions.shape == (2, 0, 33, 3)
-    assert read(put(tmp_path, [{"pose_landmarks": []}, None]), fps=30).positions.shape == (2, 0, 33, 3)
+def test_nobody(put):
+    assert read(put([None, None]), fps=30).positions.shape == (2, 0, 33, 3)
+    assert read(put([{"pose_landmarks": []}, None]), fps=30).positions.shape == (2, 0, 33, 3)
 
 
-def test_infinite(tmp_path: Path) -> None:
+def test_infinite(put, reports):
     points = marks()
     points[0]["x"], points[1]["z"], points[2]["visibility"] = 1e999, 1e300, 1e999
-    with pytest.warns(DataWarning) as found:
-        sequence = read(put(tmp_path, [points]), fps=30)
-    text = " ".join(str(w.message) for w in found)
-    assert "2 keypoints with an infinite" in text and "1 confidences that are not finite" in text
+    with reports("2 keypoints with an infinite", "1 confidences that are not finite"):
+        sequence = read(put([points]), fps=30)
     assert sequence.valid[0, 0, :3].tolist() == [False, False, True] and sequence.confidence[0, 0, 2] == 0
 
 
@@ -193,31 +165,6 @@ def test_infinite(tmp_path: Path) -> None:
         ([[{"x": 1, "y": 1, "name": "\ud800"}]], "no Unicode"),
     ],
 )
-def test_refused(content: Any, match: str, tmp_path: Path, quiet: None) -> None:
+def test_refused(content, match, put):
     with pytest.raises(InputError, match=f"a.json: .*{match}"):
-        read(put(tmp_path, content), fps=30)
-
-
-FILE = json.dumps(
-    {"fps": 30, "frames": [{"pose_landmarks": [marks(1, 2), marks(1, 2)]}, None, {"landmarks": marks(1, 2)}]}
-).encode()
-
-
-def test_truncated_anywhere(tmp_path: Path, quiet: None) -> None:
-    for size in range(0, len(FILE), 5):
-        (tmp_path / "a.json").write_bytes(FILE[:size])
-        with pytest.raises(InputError, match="a.json"):
-            read(tmp_path / "a.json", fps=30)
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.integers(0, len(FILE) - 1), st.binary(min_size=1, max_size=3))
-def test_mutated_bytes(tmp_path_factory: pytest.TempPathFactory, place: int, change: bytes) -> None:
-    path = tmp_path_factory.mktemp("m") / "a.json"
-    path.write_bytes(FILE[:place] + change + FILE[place + len(change) :])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
-        try:
-            read(path, fps=30)
-        except PosecodecError:
-            pass
+        read(put(content), fps=30)
