@@ -1,15 +1,23 @@
 """The shape of a model, as a typed value that round-trips through JSON.
 
-It can express our own models and the systems of the paper (arXiv 2509.19252); `tests/test_training.py` builds each of them.
+It can express our own models and the systems of the paper (arXiv 2509.19252); `tests/train/test_training.py` builds each.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import typing
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from posecodec.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -25,8 +33,8 @@ class Volume:
     cameras: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("views", self.views, ("image", "planes", "cameras"))
-        _one_of("draw", self.draw, ("keypoints", "limbs", "merged"))
+        _check_choice("views", self.views, ("image", "planes", "cameras"))
+        _check_choice("draw", self.draw, ("keypoints", "limbs", "merged"))
         if (self.views == "cameras") != (self.cameras > 0):
             raise InputError(f"views {self.views!r} with {self.cameras} cameras; cameras are for views 'cameras'")
 
@@ -35,8 +43,8 @@ class Volume:
         """V."""
         return {"image": 1, "planes": 3, "cameras": self.cameras}[self.views]
 
-    def channels(self, keypoints: int, limbs: int) -> int:
-        """Channels of the volume, views times what is drawn in each."""
+    def count_channels(self, keypoints: int, limbs: int) -> int:
+        """C of the volume, views times what is drawn in each."""
         return self.view_count * {"keypoints": keypoints, "limbs": limbs, "merged": 1}[self.draw]
 
 
@@ -113,38 +121,41 @@ class ModelConfig:
         return from_dict(ModelConfig, values)
 
 
-def from_dict(kind: Any, values: dict[str, Any]) -> Any:
+def read_config(kind: type[Config], path: str | Path) -> Config:
+    """A frozen dataclass of a JSON file, see `from_dict`. Raises InputError."""
+    try:
+        values = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable JSON training config: {error}") from error
+    return from_dict(kind, values)
+
+
+def from_dict(kind: type[Config], values: dict[str, Any]) -> Config:
     """A frozen dataclass from JSON values: nested dataclasses and tuples as their annotations say.
 
     Raises InputError naming fields that are missing or unknown.
     """
-    hints = _hints(kind)
+    hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(fields))
-    missing = sorted(n for n, f in fields.items() if n not in values and _required(f))
+    missing = sorted(n for n, f in fields.items() if n not in values and _is_required(f))
     if unknown or missing:
         raise InputError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}")
-    return kind(**{name: _value(hints[name], value) for name, value in values.items()})
+    return kind(**{name: _convert(hints[name], value) for name, value in values.items()})
 
 
-def _hints(kind: Any) -> dict[str, Any]:
-    import typing
-
-    return typing.get_type_hints(kind)
-
-
-def _required(f: dataclasses.Field[Any]) -> bool:
+def _is_required(f: dataclasses.Field[Any]) -> bool:
     return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 
 
-def _value(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
+def _convert(hint: Any, value: Any) -> Any:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_dict(hint, value)
     if isinstance(value, list):
-        return tuple(_value(None, v) for v in value)
+        return tuple(_convert(None, v) for v in value)
     return value
 
 
-def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
+def _check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise InputError(f"{what} is {value!r}; use one of {', '.join(allowed)}")

@@ -26,8 +26,17 @@ PLANES: dict[int, tuple[tuple[int, int], ...]] = {2: ((0, 1),), 3: ((0, 1), (2, 
 """Axes (horizontal, vertical) of every plane for 2D and 3D points."""
 
 RADIUS = 2
+"""Pixels on each side of the peak that the parabola is fitted to: two sigma of what is rendered."""
 EMPTY = 1e-3
 """A channel whose highest value is below this holds no keypoint."""
+FLATTEST = 0.125
+"""Least bend of a parabola, times sigma squared: a quarter of the 0.5 of a rendered Gaussian's logarithm."""
+REACH = 4.0
+"""Pixels from the peak that a vertex may lie away at most."""
+CAMERA_TILT = 0.3
+"""Radians by which the cameras of `to_cameras` look down."""
+CAMERA_DISTANCE = 4
+"""Extents that they stand away."""
 
 
 def to_pixels(points: Tensor, grid: int, extent: float) -> Tensor:
@@ -47,12 +56,12 @@ def to_cameras(points: Tensor, cameras: int, grid: int, extent: float) -> Tensor
     """
     views = []
     for v in range(cameras):
-        turned, tilt = 2 * math.pi * v / cameras, 0.3
-        cos, sin = math.cos(turned), math.sin(turned)
+        turn, tilt = 2 * math.pi * v / cameras, CAMERA_TILT
+        cos, sin = math.cos(turn), math.sin(turn)
         x, y, z = points.unbind(-1)
         across, depth = cos * x - sin * z, sin * x + cos * z
         up, depth = math.cos(tilt) * y - math.sin(tilt) * depth, math.sin(tilt) * y + math.cos(tilt) * depth
-        near = 4 * extent / (4 * extent - depth)
+        near = CAMERA_DISTANCE * extent / (CAMERA_DISTANCE * extent - depth)
         views.append(torch.stack([across * near, -up * near], dim=-1))
     return torch.stack(views, dim=-3) * (grid / (2 * extent)) + (grid - 1) / 2
 
@@ -68,7 +77,7 @@ def from_pixels(centers: Tensor, grid: int, extent: float) -> Tensor:
     return torch.stack([(first + second) / 2 for first, second in seen], dim=-1)
 
 
-def _profiles(centers: Tensor, grid: int, sigma: float) -> tuple[Tensor, Tensor]:
+def _render_profiles(centers: Tensor, grid: int, sigma: float) -> tuple[Tensor, Tensor]:
     """Log of the Gaussian along each image axis: two tensors (..., grid), horizontal and vertical."""
     pixels = torch.arange(grid, dtype=centers.dtype, device=centers.device)
     logs = (centers.unsqueeze(-1) - pixels).square() * (-0.5 / sigma**2)
@@ -80,13 +89,13 @@ def render(centers: Tensor, grid: int, sigma: float = 1.0) -> Tensor:
 
     centers: (..., 2) pixel coordinates. Returns (..., grid, grid) in [0, 1], vertical axis first.
     """
-    across, down = (torch.nan_to_num(logs.exp(), nan=0.0) for logs in _profiles(centers, grid, sigma))
+    across, down = (torch.nan_to_num(logs.exp(), nan=0.0) for logs in _render_profiles(centers, grid, sigma))
     return down.unsqueeze(-1) * across.unsqueeze(-2)
 
 
 def render_log(centers: Tensor, grid: int, sigma: float = 1.0) -> Tensor:
     """Logarithm of `render`: what the decoder adds its correction to. (..., 2) -> (..., grid, grid)."""
-    across, down = _profiles(centers, grid, sigma)
+    across, down = _render_profiles(centers, grid, sigma)
     return down.unsqueeze(-1) + across.unsqueeze(-2)
 
 
@@ -125,7 +134,7 @@ def fill_gaps(points: Tensor, there: Tensor, rest: Tensor) -> Tensor:
     return torch.where(never.unsqueeze(-1), rest, first + (last - first) * share)
 
 
-def window_near(centers: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+def find_window(centers: Tensor, grid: int) -> tuple[Tensor, Tensor]:
     """Pixel indices of the 5 x 5 windows around centers, shifted to lie inside the grid.
 
     centers: (..., 2). Returns the window's middle (..., 2) and flat pixel indices (..., 25), rows first.
@@ -142,13 +151,13 @@ def fit_peak(logs: Tensor, middle: Tensor, sigma: float) -> Tensor:
     logs: (..., 25), rows first; middle: (..., 2). Returns pixel coordinates (..., 2). A curvature flatter than a
     quarter of the rendered Gaussian's counts as that, and the vertex lies at most 4 px from the middle.
     """
-    table = logs.unflatten(-1, (2 * RADIUS + 1, 2 * RADIUS + 1))
+    table = logs.reshape(*logs.shape[:-1], 2 * RADIUS + 1, 2 * RADIUS + 1)
     steps = torch.arange(-RADIUS, RADIUS + 1, dtype=logs.dtype, device=logs.device)
     profiles = torch.stack([table.mean(-2), table.mean(-1)], dim=-2)
-    slope = (profiles * steps).sum(-1) / 10
-    bend = (profiles * (steps.square() - 2)).sum(-1) / 14
-    vertex = -slope / (2 * bend.clamp_max(-0.125 / sigma**2))
-    return middle + vertex.clamp(-4, 4)
+    slope = (profiles * steps).sum(-1) / 10  # the sum of the squares of -2..2
+    bend = (profiles * (steps.square() - 2)).sum(-1) / 14  # and of -2..2 squared, less their mean
+    vertex = -slope / (2 * bend.clamp_max(-FLATTEST / sigma**2))
+    return middle + vertex.clamp(-REACH, REACH)
 
 
 def read_out(logs: NDArray[np.float32], sigma: float = 1.0, empty: float = EMPTY) -> NDArray[np.float32]:
@@ -159,12 +168,16 @@ def read_out(logs: NDArray[np.float32], sigma: float = 1.0, empty: float = EMPTY
     the border.
     """
     threshold = float(np.log(empty)) if empty > 0 else -np.inf
-    return _read_out(np.ascontiguousarray(logs, dtype=np.float32), threshold, 0.125 / sigma**2)
+    return _read_out(np.ascontiguousarray(logs, dtype=np.float32), threshold, FLATTEST / sigma**2)
 
 
-def log_of(heatmaps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logarithm of heatmaps in [0, 1], as `read_out` takes it; zeros become the logarithm of the smallest float."""
-    return np.log(np.maximum(heatmaps, np.float32(1e-37))).astype(np.float32)
+def read_corrected(points: Tensor, correction: Tensor, grid: int, extent: float, sigma: float) -> Tensor:
+    """Points (..., K, D) read out of their own log-heatmaps and a correction of these, (..., C, grid, grid)."""
+    centers = to_pixels(points, grid, extent)
+    logs = render_log(centers, grid, sigma)
+    logs += correction.reshape(logs.shape)
+    found = read_out(logs.flatten(0, -3).cpu().numpy(), sigma, empty=0)
+    return from_pixels(torch.from_numpy(found).reshape(centers.shape), grid, extent)
 
 
 @numba.njit(cache=True, parallel=False)
@@ -198,12 +211,12 @@ def _read_out(logs: NDArray[np.float32], threshold: float, flattest: float) -> N
                 slope_y += i * value
                 bend_x += (j * j - 2) * value
                 bend_y += (i * i - 2) * value
-        centers[n, 0] = column + _vertex(slope_x / 50, bend_x / 70, flattest)
-        centers[n, 1] = row + _vertex(slope_y / 50, bend_y / 70, flattest)
+        centers[n, 0] = column + _find_vertex(slope_x / 50, bend_x / 70, flattest)
+        centers[n, 1] = row + _find_vertex(slope_y / 50, bend_y / 70, flattest)
     return centers
 
 
 @numba.njit(cache=True)
-def _vertex(slope: float, bend: float, flattest: float) -> float:
-    place = -slope / (2 * min(bend, -flattest))
-    return min(max(place, -4.0), 4.0)
+def _find_vertex(slope: float, bend: float, flattest: float) -> float:
+    vertex = -slope / (2 * min(bend, -flattest))
+    return min(max(vertex, -REACH), REACH)

@@ -1,6 +1,6 @@
 """Between normalized keypoints and a model's latents: the heatmaps it takes and gives, drawn and read out.
 
-`train.loop` runs this on windows, for the VQ-GAN of the paper; the codec's own network is `model.refiner`.
+`train.loop` runs this on windows, for the VQ-GAN of the paper; the codec's own network is `networks.refiner`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from posecodec.networks.vqgan import VQGAN
 from posecodec.pose.skeletons.builtin import BUILT_IN
 
 
-def volume_of(points: Tensor, there: Tensor, config: ModelConfig, volume: Volume) -> Tensor:
+def render_volume(points: Tensor, there: Tensor, config: ModelConfig, volume: Volume) -> Tensor:
     """Heatmaps (B, T, C, H, W) of normalized points (B, T, K, D); keypoints that are not `there` draw nothing."""
     points = torch.where(there.unsqueeze(-1), points, torch.nan)
     if volume.views == "cameras":
@@ -23,11 +23,11 @@ def volume_of(points: Tensor, there: Tensor, config: ModelConfig, volume: Volume
         centers = heatmap.to_pixels(points, config.grid, config.extent)
     if volume.draw == "keypoints":
         return heatmap.render(centers, config.grid, config.sigma).flatten(2, 3)
-    limbs = heatmap.render_limbs(centers, _edges(config), config.grid, config.sigma)
+    limbs = heatmap.render_limbs(centers, _find_edges(config), config.grid, config.sigma)
     return limbs.amax(dim=3) if volume.draw == "merged" else limbs.flatten(2, 3)
 
 
-def _edges(config: ModelConfig) -> Tensor:
+def _find_edges(config: ModelConfig) -> Tensor:
     """Edges of the built-in skeleton with that many keypoints and limbs."""
     for skeleton in BUILT_IN.values():
         if (len(skeleton), len(skeleton.edges)) == (config.keypoints, config.limbs):
@@ -38,12 +38,12 @@ def _edges(config: ModelConfig) -> Tensor:
 def encode_points(model: VQGAN, points: Tensor, there: Tensor) -> Tensor:
     """Latents (B, t, h, w, F) of normalized points (B, T, K, D), of which those not `there` (B, T, K) are left empty.
 
-    The linear path is handed the points themselves: reading the volume out gives them back (tests/test_roundtrip.py).
+    The linear path is handed the points themselves: reading the volume out gives them back (tests/networks/test_heatmap.py).
     """
     config = model.config
     rest = model.mean.reshape(-1, config.keypoints, config.dims).mean(0) if config.linear else points.new_zeros(1)
     filled = heatmap.fill_gaps(points, there, rest.detach())
-    latents: Tensor = model.encode(volume_of(points, there, config, config.inputs), filled)
+    latents: Tensor = model.encode(render_volume(points, there, config, config.inputs), filled)
     return latents
 
 
@@ -53,8 +53,4 @@ def decode_points(model: VQGAN, tokens: Tensor) -> Tensor:
     used = torch.full((len(tokens),), tokens.shape[-1], device=tokens.device)
     decoded = model.decode(model.quantizer.decode(tokens), used)
     assert decoded.points is not None
-    centers = heatmap.to_pixels(decoded.points, config.grid, config.extent)
-    logs = heatmap.render_log(centers, config.grid, config.sigma)
-    logs += decoded.logits.reshape(logs.shape)
-    found = heatmap.read_out(logs.flatten(0, -3).cpu().numpy(), config.sigma, empty=0)
-    return heatmap.from_pixels(torch.from_numpy(found).reshape(centers.shape), config.grid, config.extent)
+    return heatmap.read_corrected(decoded.points, decoded.logits, config.grid, config.extent, config.sigma)

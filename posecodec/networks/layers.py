@@ -30,7 +30,8 @@ class PatchEmbed(nn.Module):
         pixels = volume.reshape(batch, frames, channels, height // ph, ph, width // pw, pw).transpose(4, 5)
         seen = self.filters(pixels.flatten(-2))
         seen = seen.reshape(batch, frames // pt, pt, channels, height // ph, width // pw, -1)
-        return self.mix(seen.permute(0, 1, 4, 5, 2, 3, 6).flatten(4))
+        features: Tensor = self.mix(seen.permute(0, 1, 4, 5, 2, 3, 6).flatten(4))
+        return features
 
 
 class PatchRender(nn.Module):
@@ -51,7 +52,7 @@ class PatchRender(nn.Module):
         batch, steps, rows, columns, _ = grid.shape
         pt, ph, pw = self.patch
         seen = self.mix(grid).reshape(batch, steps, rows, columns, pt, self.channels, -1)
-        pixels = self.filters(seen).unflatten(-1, (ph, pw)).permute(0, 1, 4, 5, 2, 6, 3, 7)
+        pixels: Tensor = self.filters(seen).unflatten(-1, (ph, pw)).permute(0, 1, 4, 5, 2, 6, 3, 7)
         return pixels.reshape(batch, steps * pt, self.channels, rows * ph, columns * pw)
 
 
@@ -67,7 +68,8 @@ class Fold(nn.Module):
         batch, t, h, w, width = grid.shape
         a, b, c = self.by
         cells = grid.reshape(batch, t // a, a, h // b, b, w // c, c, width).permute(0, 1, 3, 5, 2, 4, 6, 7)
-        return self.mix(cells.flatten(4))
+        folded: Tensor = self.mix(cells.flatten(4))
+        return folded
 
 
 class Unfold(nn.Module):
@@ -81,7 +83,7 @@ class Unfold(nn.Module):
     def forward(self, grid: Tensor) -> Tensor:
         batch, t, h, w, width = grid.shape
         a, b, c = self.by
-        cells = self.mix(grid).reshape(batch, t, h, w, a, b, c, width).permute(0, 1, 4, 2, 5, 3, 6, 7)
+        cells: Tensor = self.mix(grid).reshape(batch, t, h, w, a, b, c, width).permute(0, 1, 4, 2, 5, 3, 6, 7)
         return cells.reshape(batch, t * a, h * b, w * c, width)
 
 
@@ -99,10 +101,11 @@ class Residual(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         spread = self.spread(self.norm(grid).movedim(-1, 1)).movedim(1, -1)
-        return grid + self.point(nn.functional.gelu(spread))
+        change: Tensor = self.point(nn.functional.gelu(spread))
+        return grid + change
 
 
-def halvings(config: ModelConfig) -> list[Grid]:
+def list_folds(config: ModelConfig) -> list[Grid]:
     """The folds that lead from the patch grid to the latent grid, first to last."""
     left = [f // p for f, p in zip(config.factor, config.patch, strict=True)]
     folds: list[Grid] = []
@@ -111,8 +114,3 @@ def halvings(config: ModelConfig) -> list[Grid]:
         left = [rest // b for rest, b in zip(left, by, strict=True)]
         folds.append((by[0], by[1], by[2]))
     return folds
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Numbers that training changes."""
-    return sum(p.numel() for p in module.parameters())

@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+START_USES = 128
+"""Uses that the codes of a level have together at the start, from where the moving averages go on."""
+
 
 class ResidualQuantizer(nn.Module):
     """Q codebooks of N vectors of size F.
@@ -37,7 +40,7 @@ class ResidualQuantizer(nn.Module):
         """Nearest codes, level by level. (..., F) -> (..., Q) int64, for the first `levels` levels."""
         rest, tokens = latents, []
         for book in self.codebooks[:levels]:
-            token = nearest(rest, book)
+            token = find_nearest(rest, book)
             tokens.append(token)
             rest = rest - book[token]
         return torch.stack(tokens, dim=-1)
@@ -56,7 +59,7 @@ class ResidualQuantizer(nn.Module):
         rest = latents.detach().flatten(1, -2)
         total = torch.zeros_like(rest)
         for level in range(self.levels):
-            token = nearest(rest, self.codebooks[level])
+            token = find_nearest(rest, self.codebooks[level])
             step = self.codebooks[level][token]
             if self.training:
                 self._follow(level, rest.flatten(0, 1), token.flatten(), generator)
@@ -95,18 +98,18 @@ class ResidualQuantizer(nn.Module):
         for level in range(self.levels):
             book = rest[torch.randperm(len(rest), generator=generator)[: self.codebooks.shape[1]]].clone()
             for _ in range(rounds):
-                token = nearest(rest, book)
+                token = find_nearest(rest, book)
                 count = torch.bincount(token, minlength=len(book)).to(rest.dtype)
                 total = torch.zeros_like(book).index_add_(0, token, rest)
                 book = torch.where(count[:, None] > 0, total / count.clamp_min(1)[:, None], book)
             self.codebooks[level] = book
-            self.uses[level] = torch.bincount(nearest(rest, book), minlength=len(book)).to(rest.dtype)
-            self.uses[level] *= 128 / len(rest)
+            self.uses[level] = torch.bincount(find_nearest(rest, book), minlength=len(book)).to(rest.dtype)
+            self.uses[level] *= START_USES / len(rest)
             self.sums[level] = book * self.uses[level].unsqueeze(-1)
-            rest = rest - book[nearest(rest, book)]
+            rest = rest - book[find_nearest(rest, book)]
 
 
-def nearest(points: Tensor, book: Tensor) -> Tensor:
+def find_nearest(points: Tensor, book: Tensor) -> Tensor:
     """Index of the nearest row of book (N, F) for each of points (..., F)."""
     scores = points @ book.T - book.square().sum(-1) / 2
     return scores.argmax(dim=-1)

@@ -19,10 +19,17 @@ from torch import Tensor, nn
 from posecodec.networks import heatmap
 from posecodec.networks.config import Volume, from_dict
 from posecodec.networks.layers import PatchEmbed, PatchRender, Residual
+from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Ints
 
 JOIN_REACH = 8
 """Frames from a join of windows that the network can tell apart."""
+MOVE_UNIT = 30.0
+"""mm a frame that count as 1: 0.9 m/s at 30 fps."""
+TURN_SCALE = 10
+"""Per radian a frame: 3 rad/s count as 1 at 30 fps."""
+USUAL_OCTAVE = 9
+"""Octaves of the quantizer step that count as 0: the middle of those that tokens are made at."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class RefinerConfig:
     @property
     def channels(self) -> int:
         """Heatmaps of a frame."""
-        return Volume("image" if self.dims == 2 else "planes", "keypoints").channels(self.keypoints, 0)
+        return Volume("image" if self.dims == 2 else "planes", "keypoints").count_channels(self.keypoints, 0)
 
     @property
     def extras(self) -> int:
@@ -59,8 +66,7 @@ class RefinerConfig:
     @staticmethod
     def from_dict(values: dict[str, Any]) -> RefinerConfig:
         """The mirror of `to_dict`. Raises InputError."""
-        found: RefinerConfig = from_dict(RefinerConfig, values)
-        return found
+        return from_dict(RefinerConfig, values)
 
 
 class Refiner(nn.Module):
@@ -81,7 +87,7 @@ class Refiner(nn.Module):
         config = self.config
         centers = heatmap.to_pixels(points, config.grid, config.extent)
         volume = heatmap.render(centers, config.grid, config.sigma).flatten(2, 3)
-        beside = self.beside(extras.unflatten(1, (-1, config.patch)).flatten(2))
+        beside = self.beside(extras.reshape(len(extras), -1, config.patch * config.extras))
         hidden = self.drop(self.embed(volume) + beside[:, :, None, None])
         correction: Tensor = self.draw(self.drop(self.blocks(hidden)))
         return correction
@@ -96,21 +102,17 @@ class Refiner(nn.Module):
         with torch.inference_mode():
             seen = torch.from_numpy(padded)[None].to(device)
             correction = self(seen, torch.from_numpy(beside)[None].to(device))
-            centers = heatmap.to_pixels(seen, config.grid, config.extent)
-            logs = heatmap.render_log(centers, config.grid, config.sigma)
-            logs += correction.reshape(logs.shape)
-            found = heatmap.read_out(logs.flatten(0, -3).cpu().numpy(), config.sigma, empty=0)
-            read = heatmap.from_pixels(torch.from_numpy(found).reshape(centers.shape), config.grid, config.extent)
+            read = heatmap.read_corrected(seen, correction, config.grid, config.extent, config.sigma)
         inside = (np.abs(points) < config.extent * (1 - 2 / config.grid)).all(axis=-1, keepdims=True)
         return np.where(inside, read[0, :frames].numpy(), points)
 
 
-def extras_of(
-    center: NDArray[np.floating], angle: NDArray[np.floating], index: int, joins: Ints
+def build_extras(
+    center: NDArray[np.floating], angle: NDArray[np.floating], qp: int, joins: Ints
 ) -> NDArray[np.float32]:
     """(T, E) beside the heatmaps.
 
-    center: (T, D) of usual size. angle: (T,). index: of the step. joins: first frames of later windows.
+    center: (T, D) of usual size. angle: (T,). qp: of the step. joins: first frames of later windows.
     """
     frames, dims = center.shape
     moved = np.diff(center, axis=0, append=center[-1:])
@@ -119,11 +121,16 @@ def extras_of(
     if dims == 3:
         cos, sin = np.cos(angle), np.sin(angle)
         moved = np.stack([cos * moved[:, 0] + sin * moved[:, 2], moved[:, 1], cos * moved[:, 2] - sin * moved[:, 0]], 1)
-    turned = np.gradient(angle) if frames > 1 else np.zeros(frames)
+    turn = np.gradient(angle) if frames > 1 else np.zeros(frames)
     off = np.full(frames, np.inf)
     for join in joins:
         distance = np.arange(frames) - join + 0.5
         off = np.where(np.abs(distance) < np.abs(off), distance, off)
     near = np.maximum(0.0, 1 - np.abs(off) / JOIN_REACH)
-    beside = [turned * 10, near, near * np.sign(np.where(np.isinf(off), 0, off)), np.full(frames, index / 16 - 9)]
-    return np.concatenate([moved / 30, np.stack(beside, axis=1)], axis=1).astype(np.float32)
+    beside = [
+        turn * TURN_SCALE,
+        near,
+        near * np.sign(np.where(np.isinf(off), 0, off)),
+        np.full(frames, qp / STEPS_PER_OCTAVE - USUAL_OCTAVE),
+    ]
+    return np.concatenate([moved / MOVE_UNIT, np.stack(beside, axis=1)], axis=1).astype(np.float32)

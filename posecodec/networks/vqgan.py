@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from posecodec.networks.config import ModelConfig
-from posecodec.networks.layers import Fold, PatchEmbed, PatchRender, Residual, Unfold, halvings
+from posecodec.networks.layers import Fold, PatchEmbed, PatchRender, Residual, Unfold, list_folds
 from posecodec.networks.quantizer import ResidualQuantizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Decoded:
     """points: (B, T, K, D) of the linear path, or None without one. logits: (B, T, C, H, W) log-heatmaps, or the
     correction to those of the points."""
@@ -33,9 +33,9 @@ class VQGAN(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        folds = halvings(config)
+        folds = list_folds(config)
         width, grid = config.width, config.latent_grid
-        into, out = (v.channels(config.keypoints, config.limbs) for v in (config.inputs, config.outputs))
+        into, out = (v.count_channels(config.keypoints, config.limbs) for v in (config.inputs, config.outputs))
         self.embed = PatchEmbed(into, config.patch, config.features, width)
         self.fold = nn.Sequential(*(nn.Sequential(nn.GELU(), Fold(by, width)) for by in folds))
         self.analysis = nn.Sequential(*(Residual(width, grid) for _ in range(config.depth)))

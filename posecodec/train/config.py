@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posecodec.errors import InputError
-from posecodec.networks.config import ModelConfig, from_dict
+from posecodec.networks.config import ModelConfig, read_config
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,4 @@ class TrainConfig:
     @staticmethod
     def load(path: str | Path) -> TrainConfig:
         """Read a JSON file; paths in it are relative to the working directory. Raises InputError."""
-        try:
-            values = json.loads(Path(path).read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is not a readable JSON training config: {error}") from error
-        return from_dict(TrainConfig, values)
+        return read_config(TrainConfig, path)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from posecodec.networks.heatmap_io import encode_points, volume_of
+from posecodec.networks.heatmap_io import encode_points, render_volume
 from posecodec.networks.vqgan import VQGAN
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import checkpoint, data, losses, views
@@ -62,7 +62,7 @@ class Trainer:
     def _fresh(self) -> State:
         config = self.config
         model = VQGAN(config.model).to(self.device)
-        channels = config.model.outputs.channels(config.model.keypoints, config.model.limbs)
+        channels = config.model.outputs.count_channels(config.model.keypoints, config.model.limbs)
         judge = PatchDiscriminator(channels, config.model.grid).to(self.device)
         linear = [p for n, p in model.named_parameters() if n in ("mean", "components", "basis")]
         rest = [p for n, p in model.named_parameters() if n not in ("mean", "components", "basis")]
@@ -143,7 +143,7 @@ class Trainer:
             parts["velocity"] = losses.velocities(made, truth, there, shape)
         first = slice(0, weights.drawn)
         drawn = losses.drawn(decoded, shape, first)
-        real = volume_of(truth[first], there[first], shape, shape.outputs)
+        real = render_volume(truth[first], there[first], shape, shape.outputs)
         parts["heatmap"] = losses.heatmap_error(drawn * (real.amax((-1, -2), keepdim=True) > 0), real)
         total = sum((getattr(weights, name) * value for name, value in parts.items()), torch.zeros(()))
 

@@ -32,7 +32,7 @@ def read_out(decoded: Decoded, config: Geometry) -> Tensor:
     assert decoded.points is not None
     centers = heatmap.to_pixels(decoded.points, config.grid, config.extent)
     shape = decoded.logits.shape[:2] + centers.shape[2:4]
-    middle, window = heatmap.window_near(centers.detach(), config.grid)
+    middle, window = heatmap.find_window(centers.detach(), config.grid)
     correction = decoded.logits.reshape(*shape, -1).gather(-1, window)
     offset_y = (window // config.grid - centers[..., 1:]).square()
     offset_x = (window % config.grid - centers[..., :1]).square()

@@ -20,7 +20,7 @@ from posecodec.coders.windows import stream
 from posecodec.coders.windows.stream import WindowTables
 from posecodec.kinematics.body_frame import to_body_frame
 from posecodec.networks import heatmap
-from posecodec.networks.refiner import Refiner, RefinerConfig, extras_of
+from posecodec.networks.refiner import Refiner, RefinerConfig, build_extras
 from posecodec.networks.vqgan import Decoded
 from posecodec.signal.segmentation import list_spans
 from posecodec.train import losses
@@ -57,7 +57,7 @@ def pairs_of(points: Floats, tables: WindowTables, rng: np.random.Generator) -> 
         joins = np.array([start for start, _ in list_spans(latents.lengths)[1:]], np.int64)
         truth = tables.body.synthesize(motion)
         poses = to_body_frame(tables.body.synthesize(decoded), decoded), to_body_frame(truth, decoded)
-        made.append((*(p.astype(np.float32) for p in poses), extras_of(decoded.center, decoded.angle, index, joins)))
+        made.append((*(p.astype(np.float32) for p in poses), build_extras(decoded.center, decoded.angle, index, joins)))
         weights.append(2.0 ** (-0.7 * (index - 144) / 16))
     decoded_, truth_, extras = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
     return Pairs(decoded_, truth_, extras, torch.tensor(weights, dtype=torch.float32))

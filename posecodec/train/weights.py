@@ -16,9 +16,8 @@ import numpy as np
 from posecodec import zoo
 from posecodec.coders.windows.stream import USUAL_SPREAD
 from posecodec.coders.windows.weights import WindowTables, pack_tables, unpack_tables
-from posecodec.errors import InputError
 from posecodec.kinematics.bones import SCALE_STEPS_PER_OCTAVE, BoneTree
-from posecodec.networks.config import from_dict
+from posecodec.networks.config import read_config
 from posecodec.networks.refiner import RefinerConfig
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import get_builtin
@@ -59,12 +58,7 @@ class TokenTraining:
     @staticmethod
     def load(path: str | Path) -> TokenTraining:
         """Read a JSON file; paths in it are relative to the working directory. Raises InputError."""
-        try:
-            values = json.loads(Path(path).read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is not a readable JSON training config: {error}") from error
-        found: TokenTraining = from_dict(TokenTraining, values)
-        return found
+        return read_config(TokenTraining, path)
 
 
 class Source:

@@ -20,7 +20,7 @@ from posecodec.analysis.metrics import compare
 from posecodec.cli import cli
 from posecodec.errors import InputError
 from posecodec.networks.config import ModelConfig, Volume
-from posecodec.networks.heatmap_io import decode_points, encode_points, volume_of
+from posecodec.networks.heatmap_io import decode_points, encode_points, render_volume
 from posecodec.networks.quantizer import ResidualQuantizer
 from posecodec.networks.refiner import RefinerConfig
 from posecodec.networks.vqgan import VQGAN
@@ -133,7 +133,7 @@ def test_systems_of_the_paper_are_configs(system, factor):
     assert ModelConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
     model = VQGAN(made)
     points = torch.rand(1, 32, 19, dims) - 0.5
-    volume = volume_of(points, torch.ones(1, 32, 19, dtype=torch.bool), made, inputs)
+    volume = render_volume(points, torch.ones(1, 32, 19, dtype=torch.bool), made, inputs)
     latents = model.encode(volume, points)
     assert latents.shape[1:4] == made.latent_grid == (32 // factor, grid // factor, grid // factor)
     quantized, _ = model.quantizer(latents, torch.tensor([2]))
@@ -237,7 +237,7 @@ def test_windows_for_training_have_the_usual_size(folder, dims):
     points = source(8)
     assert points.shape == (8, LENGTH, 19, dims) and points.dtype == np.float64 and np.isfinite(points).all()
     if dims == 3:
-        bones = np.linalg.norm(points[:, :, source.ends[:, 1]] - points[:, :, source.ends[:, 0]], axis=-1)
+        bones = np.linalg.norm(source.tree.measure_bones(points), axis=-1)
         size = np.median(bones, axis=1).sum(axis=1) / source.usual
     else:
         spread = np.square(points - points.mean(axis=2, keepdims=True)).sum(axis=3).mean(axis=2)

@@ -103,10 +103,10 @@ class Tokenizer:
         points = self.tables.body.synthesize(motion)
         if not network or "refiner" not in self.weights.settings:
             return points
-        from posecodec.networks.refiner import extras_of
+        from posecodec.networks.refiner import build_extras
 
         joins = np.array([start for start, _ in list_spans(latents.lengths)[1:]], np.int64)
-        extras = extras_of(motion.center, motion.angle, latents.qp, joins)
+        extras = build_extras(motion.center, motion.angle, latents.qp, joins)
         inside = self.refiner.refine(to_body_frame(points, motion).astype(np.float32), extras)
         return from_body_frame(inside.astype(np.float64), motion)
 

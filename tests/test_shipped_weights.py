@@ -1,4 +1,4 @@
-"""What users are promised, on the shipped weights: whole sequences come back, damage is noticed, heatmaps are exact."""
+"""What users are promised, on the shipped weights: whole sequences come back, damage is noticed."""
 
 import dataclasses
 
@@ -9,7 +9,6 @@ import torch
 import posecodec
 from posecodec import zoo
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.networks import heatmap
 from posecodec.pose.skeletons.builtin import BODY25, COCO17
 from posecodec.pose.synthetic import walk
 
@@ -152,14 +151,3 @@ def test_threads_change_no_token_and_hardly_a_position(codec):
     finally:
         torch.set_num_threads(before)
     assert np.abs(one.positions - two.positions).max() < 0.01
-
-
-@pytest.mark.parametrize("grid", [16, 32, 64])
-def test_render_then_read_out_is_exact_also_next_to_the_border(grid):
-    centers = torch.rand(4000, 2, generator=torch.Generator().manual_seed(grid)) * (grid - 1)
-    centers[:500, 0] = torch.linspace(0, 1, 500)
-    found = heatmap.read_out(heatmap.log_of(heatmap.render(centers, grid).numpy()))
-    errors = np.linalg.norm(found - centers.numpy(), axis=1)
-    assert errors.mean() < 0.01 and errors[:500].mean() < 0.01 and errors.max() < 0.05
-    empty = heatmap.render(torch.full((3, 2), torch.nan), grid)
-    assert float(empty.abs().max()) == 0 and np.isnan(heatmap.read_out(heatmap.log_of(empty.numpy()))).all()
