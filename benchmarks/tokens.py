@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import posecodec
-from posecodec.analysis.motion_quality import judge
+from posecodec.analysis import motion_quality
 from posecodec.bench.data import load_split
 from posecodec.bitstream import container
 from posecodec.coders.windows.bitplanes import qp_of_levels
@@ -84,7 +84,7 @@ def measure(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> dict[s
     plain = sum(order_0(level, grids[0].codes) for level in digits)
     root = [(a - a[:, 2:3], b - b[:, 2:3]) for a, b in pairs]
     solid = takes[0].points.shape[2] == 3
-    found = vars(judge(pairs, 30.0, joins)) if solid else {}
+    found = vars(motion_quality.measure(pairs, 30.0, joins)) if solid else {}
     height = np.concatenate([np.full(len(p), np.median(np.ptp(p[..., 1], axis=1))) for p, _ in pairs])
     error = np.concatenate([np.linalg.norm(a - b, axis=-1).mean(axis=1) for a, b in pairs])
     return {

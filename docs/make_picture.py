@@ -21,7 +21,7 @@ def main() -> None:
     data = codec.encode(original).to_bytes()
     decoded = codec.decode(data)
     write(original, TARGET, decoded, title="Ten seconds of walking", size=len(data), force=True)
-    print(report(original, decoded, original.positions.nbytes, len(data)).line(TARGET.name))
+    print(report(original, decoded, original.positions.nbytes, len(data)).describe(TARGET.name))
 
 
 if __name__ == "__main__":

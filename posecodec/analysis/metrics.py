@@ -2,7 +2,7 @@
 
 Everything is computed in float64, over keypoints valid in both sequences: in mm where the unit is a length, else in the
 unit as it stands. People are matched by id and frames by index. It does not resample, rename or align in time, and it
-knows nothing of bits: that is `benchmarks`.
+knows nothing of bits: that is `bench`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Floats
 
 PCK_MM = (50.0, 100.0, 150.0)
-"""Thresholds where the unit is a length."""
+"""Thresholds in mm where the unit is a length, up to that of 3DPCK (Mehta et al. 2017)."""
 PCK_HEIGHTS = (0.05, 0.1)
-"""Thresholds elsewhere, as fractions of the person's median bounding-box height."""
+"""Thresholds elsewhere, as fractions of the person's median bounding-box height (Yang & Ramanan 2013: 0.1)."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON: None stands for what could not be measured."""
-        values = {**vars(self), "pck": {label: _json(fraction) for label, fraction in self.pck.items()}}
-        return {name: _json(value) for name, value in values.items()}
+        values = {**vars(self), "pck": {label: _to_json(fraction) for label, fraction in self.pck.items()}}
+        return {name: _to_json(value) for name, value in values.items()}
 
-    def lines(self) -> list[str]:
+    def describe(self) -> list[str]:
         """A small table for people, one row a line."""
         unit = "units" if self.unit == "unknown" else self.unit
         one_sided = f"{self.only_reference} only in the reference, {self.only_other} only in the other"
@@ -95,33 +95,33 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     >>> compare(still, still.with_positions(still.positions + np.float32(0.5), still.confidence)).mpjpe_root
     0.0
     """
-    a, b = _common(reference, other)
-    errors, heights = _norm(a - b), body_heights(_in_unit(reference), reference.up)
+    a, b = _align(reference, other)
+    errors, heights = _measure_lengths(a - b), body_heights(_convert(reference), reference.up)
     found = errors[~np.isnan(errors)]
     p50, p95, p99, top = np.percentile(found, (50, 95, 99, 100)).tolist() if found.size else [math.nan] * 4
-    mpjpe, mpjpe_root = _mean(found), _mean(root_relative_errors(a, b, reference.skeleton.root))
-    height = _median(heights)
+    mpjpe, mpjpe_root = _average(found), _average(root_relative_errors(a, b, reference.skeleton.root))
+    height = _take_median(heights)
     return Comparison(
-        unit=_unit(reference),
+        unit=_name_unit(reference),
         compared=found.size,
         only_reference=int(reference.valid.sum()) - found.size,
         only_other=int(other.valid.sum()) - found.size,
         mpjpe=mpjpe,
         mpjpe_root=mpjpe_root,
-        mpjpe_procrustes=_mean(procrustes_errors(a, b)),
+        mpjpe_procrustes=_average(procrustes_errors(a, b)),
         p50=p50,
         p95=p95,
         p99=p99,
         max=top,
-        rmse=math.sqrt(_mean(found**2)),
-        pck=_pck_table(errors, heights, _unit(reference) == "mm"),
-        velocity_error=_mean(velocity_errors(a, b, reference.rate, other.rate)),
-        jerk_reference=_mean(jerk(a, reference.rate)),
-        jerk_other=_mean(jerk(b, other.rate)),
-        bone_length_error=_mean(bone_length_errors(a, b, reference.skeleton.edges)),
+        rmse=math.sqrt(_average(found**2)),
+        pck=_tabulate_pck(errors, heights, _name_unit(reference) == "mm"),
+        velocity_error=_average(velocity_errors(a, b, reference.rate, other.rate)),
+        jerk_reference=_average(jerk(a, reference.rate)),
+        jerk_other=_average(jerk(b, other.rate)),
+        bone_length_error=_average(bone_length_errors(a, b, reference.skeleton.edges)),
         height=height,
-        percent_of_height=_percent(mpjpe, height),
-        percent_of_height_root=_percent(mpjpe_root, height),
+        percent_of_height=_to_percent(mpjpe, height),
+        percent_of_height_root=_to_percent(mpjpe_root, height),
     )
 
 
@@ -135,8 +135,8 @@ def error_per_keypoint(reference: PoseSequence, other: PoseSequence) -> Floats:
     >>> float(error_per_keypoint(still, still).max())
     0.0
     """
-    a, b = _common(reference, other)
-    return _norm(a - b)
+    a, b = _align(reference, other)
+    return _measure_lengths(a - b)
 
 
 def root_relative_errors(a: Floats, b: Floats, root: int | None) -> Floats:
@@ -144,7 +144,7 @@ def root_relative_errors(a: Floats, b: Floats, root: int | None) -> Floats:
 
     The protocol of Ionescu et al. 2014. Where `root` is None or missing, the mean of the pose's keypoints is its root.
     """
-    return _norm(_rooted(a, root) - _rooted(b, root))
+    return _measure_lengths(_subtract_root(a, root) - _subtract_root(b, root))
 
 
 def procrustes_errors(a: Floats, b: Floats) -> Floats:
@@ -154,18 +154,18 @@ def procrustes_errors(a: Floats, b: Floats) -> Floats:
     keypoints and where those of `a` all coincide; if those of `b` do, they go to the centroid of `a`.
     """
     count = (~np.isnan(a[..., 0])).sum(axis=-1)
-    measurable = (count >= a.shape[-1]) & (_extent(a) > 0).any(axis=-1)
-    x, y = _rooted(a[measurable], None), _rooted(b[measurable], None)
+    measurable = (count >= a.shape[-1]) & (_measure_extent(a) > 0).any(axis=-1)
+    x, y = _subtract_root(a[measurable], None), _subtract_root(b[measurable], None)
     x0, y0 = np.nan_to_num(x), np.nan_to_num(y)
     u, singular, vt = np.linalg.svd(np.swapaxes(y0, -1, -2) @ x0)
     sign = np.where(np.linalg.det(u) * np.linalg.det(vt) < 0, -1.0, 1.0)
     u[..., -1] *= sign[:, None]
     singular[..., -1] *= sign
     spread = (y0**2).sum(axis=(-1, -2))
-    collapsed = ~(_extent(y) > 0).any(axis=-1)
+    collapsed = ~(_measure_extent(y) > 0).any(axis=-1)
     scale = np.where(collapsed, 0.0, singular.sum(axis=-1) / np.where(collapsed, 1.0, spread))
     errors = np.full(a.shape[:-1], np.nan)
-    errors[measurable] = _norm(scale[:, None, None] * (y @ u @ vt) - x)
+    errors[measurable] = _measure_lengths(scale[:, None, None] * (y @ u @ vt) - x)
     return errors
 
 
@@ -178,7 +178,7 @@ def pck(errors: Floats, threshold: float | Floats) -> float:
     >>> pck(np.array([10.0, 60.0, np.nan, 50.0]), 50.0)
     0.6666666666666666
     """
-    return _mean(np.where(np.isnan(errors), np.nan, errors <= threshold))
+    return _average(np.where(np.isnan(errors), np.nan, errors <= threshold))
 
 
 def velocity_errors(a: Floats, b: Floats, rate_a: float, rate_b: float) -> Floats:
@@ -186,7 +186,7 @@ def velocity_errors(a: Floats, b: Floats, rate_a: float, rate_b: float) -> Float
 
     Its mean is MPJVE, Pavllo et al. 2019 (VideoPose3D). With irregular timestamps the mean rate stands for every step.
     """
-    return _norm(np.diff(a, axis=0) * rate_a - np.diff(b, axis=0) * rate_b)
+    return _measure_lengths(np.diff(a, axis=0) * rate_a - np.diff(b, axis=0) * rate_b)
 
 
 def jerk(points: Floats, rate: float) -> Floats:
@@ -197,7 +197,7 @@ def jerk(points: Floats, rate: float) -> Floats:
     >>> jerk(np.arange(5.0).reshape(5, 1, 1, 1) ** 3, rate=1.0).ravel()
     array([6., 6.])
     """
-    return _norm(np.diff(points, n=3, axis=0)) * rate**3
+    return _measure_lengths(np.diff(points, n=3, axis=0)) * rate**3
 
 
 def bone_length_errors(a: Floats, b: Floats, edges: tuple[tuple[int, int], ...]) -> Floats:
@@ -206,7 +206,7 @@ def bone_length_errors(a: Floats, b: Floats, edges: tuple[tuple[int, int], ...])
     Bone consistency as in Sun et al. 2017 (compositional pose regression), on lengths instead of vectors.
     """
     ends = np.array(edges, dtype=np.intp).reshape(-1, 2)
-    lengths_a, lengths_b = (_norm(points[:, :, ends[:, 0]] - points[:, :, ends[:, 1]]) for points in (a, b))
+    lengths_a, lengths_b = (_measure_lengths(points[:, :, ends[:, 0]] - points[:, :, ends[:, 1]]) for points in (a, b))
     return np.abs(lengths_a - lengths_b)
 
 
@@ -216,19 +216,19 @@ def body_heights(points: Floats, up: str) -> Floats:
     The normalizer of PCK in Yang & Ramanan 2013. Where the up axis is unknown it is the axis along which poses are
     longest (in the median).
     """
-    extent = _extent(points)
+    extent = _measure_extent(points)
     axis = "xyz".find(up[-1]) if up != "unknown" else -1
     if not 0 <= axis < extent.shape[-1]:
-        medians = [_median(extent[..., d]) for d in range(extent.shape[-1])]
+        medians = [_take_median(extent[..., d]) for d in range(extent.shape[-1])]
         axis = int(np.argmax(np.nan_to_num(medians)))
     return extent[..., axis]
 
 
-def _common(reference: PoseSequence, other: PoseSequence) -> tuple[Floats, Floats]:
+def _align(reference: PoseSequence, other: PoseSequence) -> tuple[Floats, Floats]:
     """Both sequences' (T, P, K, D) positions in the unit of the result, NaN where either is missing."""
     _check(reference, other)
     order = [other.ids.index(i) for i in reference.ids]
-    a, b = _in_unit(reference), _in_unit(other)[:, order]
+    a, b = _convert(reference), _convert(other)[:, order]
     missing = np.isnan(a) | np.isnan(b)
     a[missing] = b[missing] = np.nan
     return a, b
@@ -247,21 +247,21 @@ def _check(a: PoseSequence, b: PoseSequence) -> None:
     if set(a.ids) != set(b.ids):
         lost, added = sorted(set(a.ids) - set(b.ids)), sorted(set(b.ids) - set(a.ids))
         raise InputError(f"ids {lost} are only in the reference, {added} only in the other; give both the same ids")
-    if _unit(a) != _unit(b):
+    if _name_unit(a) != _name_unit(b):
         raise InputError(f"the reference is in {a.unit!r}, the other in {b.unit!r}; state the unit of both")
     if "unknown" not in (a.up, b.up) and a.up != b.up:
         raise InputError(f"up is {a.up!r} in the reference, {b.up!r} in the other; turn one of them first")
 
 
-def _unit(sequence: PoseSequence) -> str:
+def _name_unit(sequence: PoseSequence) -> str:
     return "mm" if sequence.unit in UNIT_MM else sequence.unit
 
 
-def _in_unit(sequence: PoseSequence) -> Floats:
+def _convert(sequence: PoseSequence) -> Floats:
     return sequence.positions.astype(np.float64) * UNIT_MM.get(sequence.unit, 1.0)
 
 
-def _rooted(points: Floats, root: int | None) -> Floats:
+def _subtract_root(points: Floats, root: int | None) -> Floats:
     """Poses (..., K, D) minus their root keypoint, or minus the mean of the valid ones where there is none."""
     valid = ~np.isnan(points[..., :1])
     count = np.maximum(valid.sum(axis=-2, keepdims=True), 1)
@@ -269,10 +269,10 @@ def _rooted(points: Floats, root: int | None) -> Floats:
     if root is not None:
         keypoint = points[..., root : root + 1, :]
         center = np.where(np.isnan(keypoint), center, keypoint)
-    return points - center
+    return np.asarray(points - center)
 
 
-def _extent(points: Floats) -> Floats:
+def _measure_extent(points: Floats) -> Floats:
     """(..., D) sides of the bounding box of poses (..., K, D); NaN where fewer than two keypoints are valid."""
     valid = ~np.isnan(points)
     low = np.where(valid, points, np.inf).min(axis=-2)
@@ -281,32 +281,32 @@ def _extent(points: Floats) -> Floats:
     return np.where(enough, np.where(enough, high, 0.0) - np.where(enough, low, 0.0), np.nan)
 
 
-def _pck_table(errors: Floats, heights: Floats, length: bool) -> Mapping[str, float]:
+def _tabulate_pck(errors: Floats, heights: Floats, length: bool) -> Mapping[str, float]:
     if length:
         return {f"{mm:g} mm": pck(errors, mm) for mm in PCK_MM}
-    person = np.array([_median(heights[:, p]) for p in range(heights.shape[1])]).reshape(1, -1, 1)
+    person = np.array([_take_median(heights[:, p]) for p in range(heights.shape[1])]).reshape(1, -1, 1)
     return {f"{part:g} height": pck(errors, part * person) for part in PCK_HEIGHTS}
 
 
-def _norm(vectors: Floats) -> Floats:
-    return np.sqrt((vectors**2).sum(axis=-1))
+def _measure_lengths(vectors: Floats) -> Floats:
+    return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
 
 
-def _mean(values: Floats) -> float:
+def _average(values: Floats) -> float:
     found = values[~np.isnan(values)]
     return float(found.mean()) if found.size else math.nan
 
 
-def _median(values: Floats) -> float:
+def _take_median(values: Floats) -> float:
     found = values[~np.isnan(values)]
     return float(np.median(found)) if found.size else math.nan
 
 
-def _percent(value: float, height: float) -> float:
+def _to_percent(value: float, height: float) -> float:
     return 100 * value / height if height > 0 else math.nan
 
 
-def _json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -1,8 +1,8 @@
 """How natural decoded motion is: smoothness, spectrum, bones, feet, and the seams between coded windows.
 
 Points are (T, 19, 3) of one person, coco19, gapless, mm, y up. NaN stands for what could not be measured. Where 0 is not
-to be reached (bones, feet, seams of captured motion) the originals judged against themselves say what is.
-It needs numpy only, so that decoders of any kind can be judged; it decodes nothing itself.
+to be reached (bones, feet, seams of captured motion) the originals measured against themselves say what is.
+It needs numpy only, so that decoders of any kind can be measured; it decodes nothing itself.
 """
 
 from __future__ import annotations
@@ -20,30 +20,37 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Bools, Floats
 
 Points = NDArray[np.floating]
-Joins = Sequence[int]
+Seams = Sequence[int]
 """Indices of the first frames of windows, but for the first window's."""
 
 BANDS_HZ = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 """Edges of the bands of `spectrum_distance`; each holds its lower edge and not its upper."""
 SEGMENT_SECONDS = 2.0
+"""Of a spectrum: it resolves half a hertz, the lowest band."""
 POWER_FLOOR = 1.0
 """(mm/s)^2, added to each band so that stillness has a logarithm: 0.2 mm/s in each of 19 keypoints."""
-CONTACT_PERCENTILE, CONTACT_HEIGHT, CONTACT_SPEED = 5.0, 50.0, 150.0
-"""Of heights in a clip; mm above that; mm/s."""
-_UP, _LEVEL = 1, [0, 2]
+CONTACT_PERCENTILE = 5.0
+"""Of the ankles' heights in a clip: where the floor is, but for outliers."""
+CONTACT_HEIGHT = 50.0
+"""mm above that which a standing ankle may be: heels rise a little before the foot leaves."""
+CONTACT_SPEED = 150.0
+"""mm/s that a standing ankle may move at: captured ones wobble, swinging ones do meters a second."""
+_UP = 1
+_LEVEL = [0, 2]
 _ANKLES = [COCO19.keypoints.index(f"{side}_ankle") for side in ("left", "right")]
 _EDGES = np.array(COCO19.edges)
 _SHORTEST = 4
+"""Frames that jerk and a spectrum need."""
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What `judge` found; NaN where nothing could be measured.
+class MotionQuality:
+    """What `measure` found; NaN where nothing could be measured.
 
     mpjpe: mm, mean distance of the keypoints, unaligned (Ionescu et al. 2014, Human3.6M).
     jerk_ratio: 1 is as smooth as the original, less is smoother. spectrum_distance: decades of power, 0 is equal.
     bone_variation: percent, of the decoded. foot_skating: mm/s, of the decoded.
-    seam_ratio: of the decoded, 1 where joins do not show. seam_excess: the same over the original's.
+    seam_ratio: of the decoded, 1 where seams do not show. seam_excess: the same over the original's.
     """
 
     mpjpe: float
@@ -55,18 +62,18 @@ class Judgement:
     seam_excess: float
 
 
-def judge(pairs: Sequence[tuple[Points, Points]], fps: float, joins: Sequence[Joins]) -> Judgement:
+def measure(pairs: Sequence[tuple[Points, Points]], fps: float, seams: Sequence[Seams]) -> MotionQuality:
     """Every measure, averaged over pairs (original, decoded) by their frames; clips where one is NaN do not count in it.
 
-    joins: those of each pair, in the order of `pairs`. Raises InputError where a pair's shapes differ or are not
-    (T, 19, 3), and where the counts of pairs and joins differ.
+    seams: those of each pair, in the order of `pairs`. Raises InputError where a pair's shapes differ or are not
+    (T, 19, 3), and where the counts of pairs and seams differ.
     """
-    if len(pairs) != len(joins):
-        raise InputError(f"{len(pairs)} pairs, but joins of {len(joins)}; give each pair its joins, [] for none")
-    rows = [astuple(_judged(*pair, fps, places)) for pair, places in zip(pairs, joins, strict=True)]
-    values = np.array(rows, np.float64).reshape(-1, len(Judgement.__dataclass_fields__))
+    if len(pairs) != len(seams):
+        raise InputError(f"{len(pairs)} pairs, but seams of {len(seams)}; give each pair its seams, [] for none")
+    rows = [astuple(_measure_clip(*pair, fps, starts)) for pair, starts in zip(pairs, seams, strict=True)]
+    values = np.array(rows, np.float64).reshape(-1, len(MotionQuality.__dataclass_fields__))
     frames = np.array([len(original) for original, _ in pairs], np.float64)
-    return Judgement(*(_mean(column, frames) for column in values.T))
+    return MotionQuality(*(_average(column, frames) for column in values.T))
 
 
 def jerk_ratio(original: Points, decoded: Points, fps: float) -> float:
@@ -74,8 +81,8 @@ def jerk_ratio(original: Points, decoded: Points, fps: float) -> float:
 
     Jerk as the measure of smoothness is Flash & Hogan 1985. Few very still clips can outweigh all others in a mean.
     """
-    first, second = (_mean(jerk(_doubles(points)[:, None], fps)) for points in (original, decoded))
-    return _ratio(second, first)
+    first, second = (_average(jerk(_widen(points)[:, None], fps)) for points in (original, decoded))
+    return _divide(second, first)
 
 
 def spectrum_distance(original: Points, decoded: Points, fps: float) -> float:
@@ -90,7 +97,7 @@ def spectrum_distance(original: Points, decoded: Points, fps: float) -> float:
     """
     if min(len(original), len(decoded)) < _SHORTEST:
         return math.nan
-    return _mean(np.abs(_band_levels(decoded, fps) - _band_levels(original, fps)))
+    return _average(np.abs(_measure_bands(decoded, fps) - _measure_bands(original, fps)))
 
 
 def bone_variation(points: Points) -> float:
@@ -101,10 +108,10 @@ def bone_variation(points: Points) -> float:
     """
     if len(points) < 2:
         return math.nan
-    ends = _doubles(points)[:, _EDGES]
+    ends = _widen(points)[:, _EDGES]
     lengths = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
     mean = lengths.mean(axis=0)
-    return 100 * _mean(lengths.std(axis=0)[mean > 0] / mean[mean > 0])
+    return 100 * _average(lengths.std(axis=0)[mean > 0] / mean[mean > 0])
 
 
 def foot_skating(original: Points, decoded: Points, fps: float) -> float:
@@ -116,57 +123,57 @@ def foot_skating(original: Points, decoded: Points, fps: float) -> float:
     """
     if len(original) < 2:
         return math.nan
-    source, result = (_doubles(points)[:, _ANKLES] for points in (original, decoded))
+    source, result = (_widen(points)[:, _ANKLES] for points in (original, decoded))
     height = source[:-1, :, _UP]
     low = height <= np.percentile(source[..., _UP], CONTACT_PERCENTILE) + CONTACT_HEIGHT
-    stands = low & (_speed(source, fps) < CONTACT_SPEED)
-    return _mean(_speed(result[..., _LEVEL], fps)[stands])
+    stands = low & (_measure_speed(source, fps) < CONTACT_SPEED)
+    return _average(_measure_speed(result[..., _LEVEL], fps)[stands])
 
 
-def seam_ratio(points: Points, joins: Joins) -> float:
-    """Mean acceleration across joins over the mean elsewhere; points (T, K, 3); 1 where joins do not show.
+def seam_ratio(points: Points, seams: Seams) -> float:
+    """Mean acceleration across seams over the mean elsewhere; points (T, K, 3); 1 where seams do not show.
 
-    Acceleration is the length of a keypoint's second difference. Those centered at join - 1 and at join straddle it.
-    NaN without joins, without other frames, or where nothing accelerates there. So is blockiness of pictures measured
-    (Wang, Sheikh & Bovik 2002): differences across borders against those within blocks.
+    Acceleration is the length of a keypoint's second difference. Those centered at a seam and at the frame before
+    straddle it. NaN without seams, without other frames, or where nothing accelerates there. So is blockiness of pictures
+    measured (Wang, Sheikh & Bovik 2002): differences across borders against those within blocks.
     """
-    across = _straddles(len(points), joins)
-    acceleration = np.linalg.norm(np.diff(_doubles(points), n=2, axis=0), axis=-1)
-    return _ratio(_mean(acceleration[across]), _mean(acceleration[~across]))
+    across = _mark_straddling(len(points), seams)
+    acceleration = np.linalg.norm(np.diff(_widen(points), n=2, axis=0), axis=-1)
+    return _divide(_average(acceleration[across]), _average(acceleration[~across]))
 
 
-def seam_excess(original: Points, decoded: Points, joins: Joins) -> float:
+def seam_excess(original: Points, decoded: Points, seams: Seams) -> float:
     """`seam_ratio` of `decoded` over that of `original`, both (T, K, 3): what is not the motion's own doing.
 
-    NaN where either is, and where the original does not accelerate at the joins.
+    NaN where either is, and where the original does not accelerate at the seams.
     """
-    return _ratio(seam_ratio(decoded, joins), seam_ratio(original, joins))
+    return _divide(seam_ratio(decoded, seams), seam_ratio(original, seams))
 
 
-def _judged(original: Points, decoded: Points, fps: float, joins: Joins) -> Judgement:
+def _measure_clip(original: Points, decoded: Points, fps: float, seams: Seams) -> MotionQuality:
     if original.shape != decoded.shape or original.shape[1:] != (len(COCO19), 3):
         raise InputError(f"original {original.shape}, decoded {decoded.shape}; give both as (T, {len(COCO19)}, 3)")
-    return Judgement(
-        mpjpe=_mean(np.linalg.norm(_doubles(original) - _doubles(decoded), axis=-1)),
+    return MotionQuality(
+        mpjpe=_average(np.linalg.norm(_widen(original) - _widen(decoded), axis=-1)),
         jerk_ratio=jerk_ratio(original, decoded, fps),
         spectrum_distance=spectrum_distance(original, decoded, fps),
         bone_variation=bone_variation(decoded),
         foot_skating=foot_skating(original, decoded, fps),
-        seam_ratio=seam_ratio(decoded, joins),
-        seam_excess=seam_excess(original, decoded, joins),
+        seam_ratio=seam_ratio(decoded, seams),
+        seam_excess=seam_excess(original, decoded, seams),
     )
 
 
-def _band_levels(points: Points, fps: float) -> Floats:
+def _measure_bands(points: Points, fps: float) -> Floats:
     """(bands,) log10 of the power of velocity in BANDS_HZ, NaN for bands without a bin; points (T, K, 3), T > 3."""
-    velocity = np.diff(_doubles(points), axis=0).reshape(len(points) - 1, -1) * fps
-    size, power = _spectrum(velocity, round(SEGMENT_SECONDS * fps))
+    velocity = np.diff(_widen(points), axis=0).reshape(len(points) - 1, -1) * fps
+    size, power = _estimate_spectrum(velocity, round(SEGMENT_SECONDS * fps))
     band = np.digitize(np.arange(len(power)) * fps / size, BANDS_HZ) - 1
     inside = [power[band == i] for i in range(len(BANDS_HZ) - 1)]
     return np.array([math.log10(found.sum() + POWER_FLOOR) if found.size else math.nan for found in inside])
 
 
-def _spectrum(values: Floats, longest: int) -> tuple[int, Floats]:
+def _estimate_spectrum(values: Floats, longest: int) -> tuple[int, Floats]:
     """Length of the segments, and (length // 2 + 1,) one-sided power of (T, N) series, summed over N (Welch 1967)."""
     size = max(min(len(values), longest), _SHORTEST - 1)
     spare = len(values) - size
@@ -178,27 +185,27 @@ def _spectrum(values: Floats, longest: int) -> tuple[int, Floats]:
     return size, 2 * power / (size * (window**2).sum())
 
 
-def _straddles(frames: int, joins: Joins) -> Bools:
-    """(max(frames - 2, 0),) whether the second difference centered at frame i + 1 has frames on both sides of a join."""
+def _mark_straddling(frames: int, seams: Seams) -> Bools:
+    """(max(frames - 2, 0),) whether the second difference centered at frame i + 1 has frames on both sides of a seam."""
     center = np.arange(1, max(frames - 1, 1))
-    starts = np.array(joins, np.int64)
+    starts = np.array(seams, np.int64)
     return np.isin(center, starts) | np.isin(center, starts - 1)
 
 
-def _speed(points: Floats, fps: float) -> Floats:
+def _measure_speed(points: Floats, fps: float) -> Floats:
     """(T-1, K) per second, from each frame to the next."""
-    return np.linalg.norm(np.diff(points, axis=0), axis=-1) * fps
+    return np.asarray(np.linalg.norm(np.diff(points, axis=0), axis=-1) * fps)
 
 
-def _doubles(points: Points) -> Floats:
+def _widen(points: Points) -> Floats:
     return points.astype(np.float64)
 
 
-def _mean(values: Floats, weights: Floats | None = None) -> float:
+def _average(values: Floats, weights: Floats | None = None) -> float:
     """Mean of what is not NaN, NaN if there is none."""
     weight = np.where(np.isnan(values), 0.0, 1.0 if weights is None else weights)
-    return _ratio(float((np.nan_to_num(values) * weight).sum()), float(weight.sum()))
+    return _divide(float((np.nan_to_num(values) * weight).sum()), float(weight.sum()))
 
 
-def _ratio(above: float, below: float) -> float:
+def _divide(above: float, below: float) -> float:
     return above / below if below > 0 else math.nan

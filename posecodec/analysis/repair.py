@@ -1,4 +1,4 @@
-"""Repairs of what a recording means, each asked for by the user and reported; `checkup` says what may need them.
+"""Repairs of what a recording means, each asked for by the user and reported; `diagnostics` says what may need them.
 
 Leaves out everything that would invent positions: no gap is filled and nothing is smoothed.
 """

@@ -33,7 +33,7 @@ class Report:
         """JSON-ready values."""
         return dict(vars(self))
 
-    def line(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         """The one honest line."""
         ratio = self.bytes_in / max(self.bytes_out, 1)
         text = (

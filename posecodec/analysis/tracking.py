@@ -20,11 +20,21 @@ from posecodec.typing import Floats
 Indices = NDArray[np.intp]
 
 _MEMORY = 1.0
-_REACH, _REACH_PER_SECOND = 0.3, 2.0
-"""How far a person may be from where they are expected, in heights: in the next instant, and more with each second."""
+"""Seconds out of sight after which somebody is new: who stands there by then may be another person."""
+_REACH = 0.3
+"""Heights that a person may be from where they are expected, in the next instant: limbs swing, detectors err."""
+_REACH_PER_SECOND = 2.0
+"""Heights more with each second: a person at a run."""
+_VELOCITY_KEPT = 0.5
+"""Share of the velocity that is the one before: enough to smooth noise, little enough to follow a turn."""
 _GLIDE = 0.3
 """Seconds for which somebody out of sight is expected to move on as before."""
-_TIMES_LARGER, _POSES_FREE = 20, 200_000
+_TIMES_LARGER = 20
+"""Times as many poses as there were that people may make of them, before memory runs out over bodies that jump about."""
+_POSES_FREE = 200_000
+"""Poses beyond that which are always granted: less than 100 MB of 19 keypoints."""
+_BARRED = 1e6
+"""Cost of what is out of reach, whose cost would be above 1: more than all other costs of a frame together."""
 
 
 def follow(sequence: PoseSequence) -> PoseSequence:
@@ -37,7 +47,7 @@ def follow(sequence: PoseSequence) -> PoseSequence:
     >>> follow(PoseSequence.from_arrays(np.zeros((5, 1, 19, 3)), fps=30, ids=["0"])).ids
     ('0',)
     """
-    owner = _owners(sequence)
+    owner = _find_owners(sequence)
     count = int(owner.max(initial=-1)) + 1
     _check_size(sequence, count)
     ids = tuple(str(i) for i in range(count))
@@ -49,11 +59,11 @@ def follow(sequence: PoseSequence) -> PoseSequence:
     confidence = np.zeros(positions.shape[:3], np.float32)
     positions[t, owner[t, p]] = sequence.positions[t, p]
     confidence[t, owner[t, p]] = sequence.confidence[t, p]
-    report_change(_summary(sequence, len(t), moved, count))
+    report_change(_summarize(sequence, len(t), moved, count))
     return replace(sequence, positions=positions, confidence=confidence, ids=ids)
 
 
-def _summary(sequence: PoseSequence, bodies: int, moved: int, count: int) -> str:
+def _summarize(sequence: PoseSequence, bodies: int, moved: int, count: int) -> str:
     text = f"{moved:,} of {bodies:,} bodies changed their slot: followed by where they are, there are {count:,} people"
     others = sum(name != str(i) for i, name in enumerate(sequence.ids))
     return text + (f'; their ids are "0", "1", ... instead of the {len(sequence.ids):,} given' if others else "")
@@ -77,27 +87,28 @@ class _Person:
     pose: Floats
     velocity: Floats
 
-    def at(self, time: float) -> Floats:
+    def predict(self, time: float) -> Floats:
         """Where the keypoints are expected."""
         return self.pose + self.velocity * min(time - self.time, _GLIDE)
 
-    def seen(self, time: float, pose: Floats) -> _Person:
-        """The same person with a new pose; half of the velocity is the one before."""
+    def move_to(self, time: float, pose: Floats) -> _Person:
+        """The same person with a new pose."""
         missing = np.isnan(pose)
         shift = (pose - self.pose)[~missing[:, 0] & ~np.isnan(self.pose[:, 0])]
         velocity = self.velocity
         if len(shift):
-            velocity = 0.5 * velocity + 0.5 * shift.mean(axis=0) / max(time - self.time, 1e-6)
-        return _Person(self.number, time, np.where(missing, self.at(time), pose), velocity)
+            step = shift.mean(axis=0) / max(time - self.time, 1e-6)
+            velocity = _VELOCITY_KEPT * velocity + (1 - _VELOCITY_KEPT) * step
+        return _Person(self.number, time, np.where(missing, self.predict(time), pose), velocity)
 
 
-def _owners(sequence: PoseSequence) -> Indices:
+def _find_owners(sequence: PoseSequence) -> Indices:
     """(T, P) number of the person that each body belongs to; -1 where there is no body."""
     owner = np.full((sequence.frames, sequence.people), -1, np.intp)
     points = sequence.positions.astype(np.float64)
     there = np.asarray(sequence.valid.any(axis=2))
     times = np.arange(sequence.frames) / sequence.rate if sequence.timestamps is None else sequence.timestamps
-    size = _size(points)
+    size = _measure_size(points)
     known: list[_Person] = []
     count = 0
     for t in np.flatnonzero(there.any(axis=1)):
@@ -110,12 +121,12 @@ def _owners(sequence: PoseSequence) -> Indices:
                 known.append(_Person(count, time, body, np.zeros(sequence.dims)))
                 owner[t, slot], count = count, count + 1
             else:
-                known[match] = known[match].seen(time, body)
+                known[match] = known[match].move_to(time, body)
                 owner[t, slot] = known[match].number
     return owner
 
 
-def _size(points: Floats) -> float:
+def _measure_size(points: Floats) -> float:
     """Median height of the bodies; where no body has one, half of the room that all of them take."""
     heights = body_heights(points, "unknown")
     heights = heights[heights > 0]
@@ -129,23 +140,23 @@ def _match(bodies: Floats, known: list[_Person], time: float, size: float) -> li
     """For each of the bodies (n, K, D) the index of the person in `known`, or -1 for somebody new."""
     if not known:
         return [-1] * len(bodies)
-    expected = np.stack([person.at(time) for person in known])
+    expected = np.stack([person.predict(time) for person in known])
     reach = np.array([size * (_REACH + _REACH_PER_SECOND * (time - person.time)) for person in known])
-    cost = _distances(bodies, expected) / np.maximum(reach, 1e-30)
+    cost = _measure_distances(bodies, expected) / np.maximum(reach, 1e-30)
     nearest = cost.argmin(axis=1)
     if len(set(nearest.tolist())) == len(bodies) and (cost.min(axis=1) <= 1).all():
         return [int(i) for i in nearest]
-    barred = np.where(cost <= 1, cost, 1e6)
+    barred = np.where(cost <= 1, cost, _BARRED)
     chosen = assign(np.concatenate([barred, np.ones((len(bodies), len(bodies)))], axis=1))
     return [i if i < len(known) else -1 for i in chosen]
 
 
-def _distances(bodies: Floats, expected: Floats) -> Floats:
+def _measure_distances(bodies: Floats, expected: Floats) -> Floats:
     """(n, m) mean distances over the keypoints that both have, of the centers where they share none."""
-    return np.stack([_distances_from(pose, bodies) for pose in expected], axis=1)
+    return np.stack([_measure_distances_from(pose, bodies) for pose in expected], axis=1)
 
 
-def _distances_from(pose: Floats, bodies: Floats) -> Floats:
+def _measure_distances_from(pose: Floats, bodies: Floats) -> Floats:
     gap = np.sqrt(np.square(bodies - pose).sum(axis=-1))
     shared = ~np.isnan(gap)
     count = shared.sum(axis=-1)

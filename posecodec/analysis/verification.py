@@ -12,7 +12,7 @@ from posecodec.bitstream.header import Header
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
 ROUNDING = 1 + 1e-6
-"""Promises are kept as float32."""
+"""Times that a promise may be exceeded by: files keep it as float32."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Verdict:
         """JSON-ready values."""
         return dict(vars(self))
 
-    def line(self) -> str:
+    def describe(self) -> str:
         """The verdict in a line."""
         if self.promise == "none":
             return "whole, decodes; nothing was promised"

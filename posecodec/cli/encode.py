@@ -136,7 +136,7 @@ def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any
             mean_error=None if settings.mean_error is None else length(settings.mean_error, sequence.unit),
         )  # fmt: skip
         found = report(sequence, codec.decode(encoded), size_of(source), len(encoded.data))
-    return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.line(name), encoded
+    return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
 
 
 def _is_done(source: Path, target: Path, settings: Settings) -> bool:

@@ -76,7 +76,7 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
         first, second = (load_any(path, Reading(fps=fps), model)[0] for path in (a, b))
     notes.show(a)
     found = measure(first, second)
-    show(found.as_dict(), "\n".join(found.lines()), as_json)
+    show(found.as_dict(), "\n".join(found.describe()), as_json)
 
 
 @click.command()
@@ -97,7 +97,7 @@ def verify(file: Path, original: Path | None, reading: Reading, model: str | Non
     with noting():
         source = reading.load(original) if original else None
     found = check(header, sequence, size, source)
-    show(found.as_dict(), f"{file}: {found.line()}", as_json)
+    show(found.as_dict(), f"{file}: {found.describe()}", as_json)
     if found.kept is False:
         raise CorruptError(f"{file}: the promise is broken, or {original or 'the file'} is not what was encoded")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,21 +25,23 @@ def upright(dims: int, up: str) -> Floats:
     return np.stack([across, vertical, np.cross(across, vertical)])
 
 
-def guess_up(points: NDArray[np.float32], skeleton: Skeleton) -> str:
+def guess_up(points: NDArray[np.floating[Any]], skeleton: Skeleton) -> str:
     """The axis along which the upper body stands above the hips, most often; y (2D: -y) where that cannot be told."""
     dims = points.shape[-1]
-    top, bottom = _mean_of(points, skeleton, "shoulder"), _mean_of(points, skeleton, "hip")
-    stem = top - bottom
-    stem = stem[~np.isnan(stem).any(axis=-1)]
-    if not len(stem) or not np.abs(mean := stem.mean(axis=0)).any():
+    trunks = find_trunks(points, skeleton)
+    if not len(trunks) or not np.abs(mean := trunks.mean(axis=0)).any():
         return "y" if dims == 3 else "-y"
     axis = int(np.abs(mean).argmax())
     return ("" if mean[axis] > 0 else "-") + "xyz"[axis]
 
 
-def _mean_of(points: NDArray[np.float32], skeleton: Skeleton, part: str) -> Floats:
-    """(T, D) mean of the left and right keypoint of that name; NaN where one is missing or there is none."""
-    names = [f"left_{part}", f"right_{part}"]
-    if not all(n in skeleton.keypoints for n in names):
-        return np.full((len(points), points.shape[-1]), np.nan)
-    return points[:, [skeleton.keypoints.index(n) for n in names]].astype(np.float64).mean(axis=1)
+def find_trunks(points: NDArray[np.floating[Any]], skeleton: Skeleton) -> Floats:
+    """(N, D) from the middle of the hips to that of the shoulders, of those poses (T, K, D) where all four are there."""
+    names = skeleton.keypoints
+    parts = [[f"{side}_{part}" for side in ("left", "right")] for part in ("shoulder", "hip")]
+    if not all(name in names for part in parts for name in part):
+        return np.zeros((0, points.shape[-1]))
+    ends = (points[:, [names.index(name) for name in part]] for part in parts)
+    top, bottom = (end.mean(axis=1, dtype=np.float64) for end in ends)
+    trunks = top - bottom
+    return np.asarray(trunks[~np.isnan(trunks).any(axis=-1)])

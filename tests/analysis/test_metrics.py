@@ -240,7 +240,7 @@ def test_nothing_valid_is_nan_in_python_and_null_in_json(shape):
     kept = {"unit", "compared", "only_reference", "only_other", "pck"}
     assert all(values[name] is None for name in values.keys() - kept)
     assert values["pck"] == {"0.05 height": None, "0.1 height": None}
-    assert any("n/a" in line for line in result.lines())
+    assert any("n/a" in line for line in result.describe())
 
 
 def test_as_dict_and_lines_show_the_numbers():
@@ -248,7 +248,7 @@ def test_as_dict_and_lines_show_the_numbers():
     values = json.loads(json.dumps(result.as_dict(), allow_nan=False))
     assert values["mpjpe"] == result.mpjpe
     assert values["pck"]["50 mm"] == pytest.approx(2 / 3)
-    table = "\n".join(result.lines())
+    table = "\n".join(result.describe())
     assert "MPJPE" in table and "21.67 mm" in table and "10.83 % of height" in table and "PCK@50 mm" in table
 
 

@@ -10,12 +10,12 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from posecodec.analysis import motion_quality as judging
+from posecodec.analysis import motion_quality
 from posecodec.analysis.motion_quality import (
     bone_variation,
     foot_skating,
     jerk_ratio,
-    judge,
+    measure,
     seam_excess,
     seam_ratio,
     spectrum_distance,
@@ -92,7 +92,7 @@ def test_spectrum_ignores_where_the_body_is_and_constant_velocity():
 def test_spectrum_agrees_with_scipy():
     signal = pytest.importorskip("scipy.signal")
     values = np.random.default_rng(1).normal(size=(150, 4))
-    size, power = judging._spectrum(values, 60)
+    size, power = motion_quality._estimate_spectrum(values, 60)
     _, density = signal.welch(values, fs=1, window="hann", nperseg=60, axis=0)
     assert size == 60
     np.testing.assert_allclose(power[1:-1], density.sum(axis=1)[1:-1] / 60, rtol=1e-9)
@@ -141,10 +141,10 @@ def test_a_foot_skates_only_where_the_original_stands():
     assert math.isnan(foot_skating(sliding(151), body(), FPS))
 
 
-def kinked(sharpness=9.0, frames=12, join=6):
-    """Accelerates by 1 everywhere but in the two frames beside a join, there by `sharpness`."""
+def kinked(sharpness=9.0, frames=12, seam=6):
+    """Accelerates by 1 everywhere but in the two frames beside a seam, there by `sharpness`."""
     acceleration = np.ones(frames)
-    acceleration[[join - 1, join]] = sharpness
+    acceleration[[seam - 1, seam]] = sharpness
     velocity = np.concatenate([[0.0], np.cumsum(acceleration[1:-1])])
     return along(np.concatenate([[0.0], np.cumsum(velocity)]))
 
@@ -168,16 +168,16 @@ def test_seam_excess_takes_out_what_the_original_does_there():
 
 
 def test_no_join_no_seam():
-    for joins in ([], [0], [12], [-3, 40]):
-        assert math.isnan(seam_ratio(kinked(), joins))
-        assert math.isnan(seam_excess(kinked(), kinked(), joins))
+    for seams in ([], [0], [12], [-3, 40]):
+        assert math.isnan(seam_ratio(kinked(), seams))
+        assert math.isnan(seam_excess(kinked(), kinked(), seams))
     assert seam_ratio(kinked(), [0, 6, 12]) == pytest.approx(9)
 
 
-def test_judge_of_one_pair_is_every_measure():
+def test_measure_of_one_pair_is_every_measure():
     original = walk(120).positions[:, 0].astype(np.float64)
     decoded = original + np.random.default_rng(2).normal(size=original.shape)
-    found = judge([(original, decoded)], FPS, [[64]])
+    found = measure([(original, decoded)], FPS, [[64]])
     assert astuple(found) == pytest.approx(
         (
             np.linalg.norm(original - decoded, axis=-1).mean(),
@@ -194,16 +194,16 @@ def test_judge_of_one_pair_is_every_measure():
 
 def test_an_original_against_itself():
     original = walk(120).positions[:, 0]
-    found = judge([(original, original)], FPS, [range(32, 120, 32)])
+    found = measure([(original, original)], FPS, [range(32, 120, 32)])
     assert (found.mpjpe, found.jerk_ratio, found.spectrum_distance, found.seam_excess) == (0, 1, 0, 1)
 
 
-def test_judge_weights_by_frames_and_skips_nan():
+def test_measure_weights_by_frames_and_skips_nan():
     short, long = body(10), body(30)
     pairs = [(short, short + [3, 0, 4]), (long, long), (kinked(), kinked())]
-    found = judge(pairs, FPS, [[], [15], [6]])
+    found = measure(pairs, FPS, [[], [15], [6]])
     assert found.mpjpe == pytest.approx(5 * 10 / 52)
-    assert found.seam_ratio == pytest.approx(9), "the others are still or have no joins"
+    assert found.seam_ratio == pytest.approx(9), "the others are still or have no seams"
     assert found.foot_skating == pytest.approx(np.average([0, foot_skating(*pairs[2], FPS)], weights=[40, 12]))
 
 
@@ -211,27 +211,27 @@ def test_judge_weights_by_frames_and_skips_nan():
 @pytest.mark.parametrize("frames", range(6))
 def test_short_clips_do_not_crash(frames):
     original = np.asarray(noise(frames), np.float32)
-    found = judge([(original, original + 1)], FPS, [[2]])
+    found = measure([(original, original + 1)], FPS, [[2]])
     assert math.isnan(found.jerk_ratio) == (frames < 4)
     assert math.isnan(found.spectrum_distance) == (frames < 5), "the only bin of 4 frames is at 10 Hz"
     assert math.isnan(found.mpjpe) == (frames == 0)
     longer = (kinked(), kinked())
-    assert judge([(original[:3], original[:3]), longer], FPS, [[], [6]]).jerk_ratio == pytest.approx(1)
+    assert measure([(original[:3], original[:3]), longer], FPS, [[], [6]]).jerk_ratio == pytest.approx(1)
 
 
-def test_judge_of_nothing_is_nan():
-    assert all(math.isnan(value) for value in astuple(judge([], FPS, [])))
+def test_measure_of_nothing_is_nan():
+    assert all(math.isnan(value) for value in astuple(measure([], FPS, [])))
 
 
-def test_judge_says_what_does_not_fit():
+def test_measure_says_what_does_not_fit():
     with pytest.raises(InputError, match="shape|original"):
-        judge([(body(10), body(9))], FPS, [[]])
+        measure([(body(10), body(9))], FPS, [[]])
     with pytest.raises(InputError, match="give both as"):
-        judge([(body()[:, :17], body()[:, :17])], FPS, [[]])
-    with pytest.raises(InputError, match="give each pair its joins"):
-        judge([(body(), body())], FPS, [])
+        measure([(body()[:, :17], body()[:, :17])], FPS, [[]])
+    with pytest.raises(InputError, match="give each pair its seams"):
+        measure([(body(), body())], FPS, [])
 
 
-def test_judging_does_not_load_torch():
+def test_measuring_does_not_load_torch():
     code = "import sys, posecodec.analysis.motion_quality; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from posecodec.analysis.checks.finding import Finding, name_first, name_person, name_place, say_count
 from posecodec.analysis.checks.motion import MeasuredMotion, measure_lengths, take_quantile
-from posecodec.pose.orientation import guess_up
+from posecodec.pose.orientation import find_trunks, guess_up
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Bools, Floats
 
@@ -33,6 +33,8 @@ _FAR = 1e9
 """The same in any unit, and where no height is known."""
 _TINY = 1e-4
 """Height in the recording's unit that hardly a body falls short of: a mite's in meters."""
+_STANDING_COSINE = np.sqrt(0.5)
+"""Of the angle to an axis, 45 degrees, within which a trunk stands along it."""
 _STANDING_SHARE = 0.8
 """Share of the poses whose trunk must be along another axis than the one stated."""
 
@@ -152,24 +154,15 @@ def check_up(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
         return None
     points = sequence.positions.reshape(-1, len(sequence.skeleton), sequence.dims)
     guess = guess_up(points, sequence.skeleton)
-    if guess == sequence.up or not (share := _measure_standing_share(sequence, guess)) > _STANDING_SHARE:
+    trunks = find_trunks(points, sequence.skeleton)
+    if guess == sequence.up or not len(trunks):
+        return None
+    along = trunks[:, "xyz".index(guess[-1])] * (-1 if guess[0] == "-" else 1)
+    share = float((along > _STANDING_COSINE * measure_lengths(trunks.T)).mean())
+    if not share > _STANDING_SHARE:
         return None
     text = (
         f"{sequence.up} is said to be up, but the shoulders are {guess} of the hips in {100 * share:.0f} % of the poses; "
         f"pass --up {guess} unless people lie or hang"
     )
     return Finding("up", text, 1)
-
-
-def _measure_standing_share(sequence: PoseSequence, up: str) -> float:
-    """Share of the poses whose trunk is within 45 degrees of that axis; 0 where no trunk is seen."""
-    names = sequence.skeleton.keypoints
-    parts = [[f"{side}_{part}" for side in ("left", "right")] for part in ("shoulder", "hip")]
-    if not all(name in names for part in parts for name in part):
-        return 0.0
-    top, bottom = (
-        sequence.positions[:, :, [names.index(n) for n in part]].astype(np.float64).mean(axis=2) for part in parts
-    )
-    stem = (top - bottom)[~np.isnan(top - bottom).any(axis=-1)]
-    along = stem[:, "xyz".index(up[-1])] * (-1 if up[0] == "-" else 1)
-    return float((along > np.sqrt(0.5) * measure_lengths(stem.T)).mean()) if len(stem) else 0.0
