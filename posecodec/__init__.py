@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec
     from posecodec.coders.tokens.grid import TokenGrid
     from posecodec.coders.tokens.vocabulary import Vocabulary
-    from posecodec.io import load, save
+    from posecodec.io import load, register_format, save
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
 
 __version__ = "0.4.0"
-__all__ = ["Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "Vocabulary", "compare", "load", "save"]
+__all__ = [
+    "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "Vocabulary", "compare", "load", "register_format",
+    "save",
+]  # fmt: skip
 
 _HOMES = {
     "Encoded": "codec",
@@ -35,6 +38,7 @@ _HOMES = {
     "Vocabulary": "coders.tokens.vocabulary",
     "compare": "analysis.metrics",
     "load": "io",
+    "register_format": "io",
     "save": "io",
 }
 

@@ -55,10 +55,7 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
     if len(inputs) > 1:
         return False
     path = Path(inputs[0])
-    if inputs[0] == STREAM or not path.is_dir():
-        return True
-    folders = ("panoptic", "openpose", "freemocap")
-    return format in folders or (format is None and is_recording(path))
+    return inputs[0] == STREAM or not path.is_dir() or is_recording(path, format)
 
 
 def check_target(source: Path, target: Path) -> None:
@@ -140,7 +137,7 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
     if suffix != ".posec":
         return path.suffix == ".posec"
     if format is not None:
-        return path.suffix.lower() in io.FORMATS[io.format_of(path, format)].suffixes
+        return path.suffix.lower() in io.FORMATS[io.find_format(path, format)].suffixes
     known = {s for f in io.FORMATS.values() for s in f.suffixes} - {"", ".txt"}
     if path.suffix.lower() not in known:
         return False

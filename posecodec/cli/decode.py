@@ -118,9 +118,9 @@ def _place(metadata: Mapping[str, Any], stem: Path, settings: Settings) -> tuple
     """The format that was asked for or encoded, and `stem` with its suffix."""
     from posecodec import io
 
-    format, suffix = io.origin(metadata)
+    format, suffix = io.find_origin(metadata)
     if settings.format is not None:
-        format, suffix = settings.format, io.FORMATS[io.format_of(stem, settings.format)].suffixes[0]
+        format, suffix = settings.format, io.FORMATS[io.find_format(stem, settings.format)].suffixes[0]
     return format, stem.with_name(f"{stem.name}{suffix}")
 
 
@@ -128,7 +128,9 @@ def _to_stdout(sequence: PoseSequence, format: str | None) -> None:
     from posecodec import io
 
     name, suffix = (
-        io.origin(sequence.metadata) if format is None else (format, io.FORMATS[io.format_of("", format)].suffixes[0])
+        io.find_origin(sequence.metadata)
+        if format is None
+        else (format, io.FORMATS[io.find_format("", format)].suffixes[0])
     )
     if not suffix:
         raise UsageError(f"{name} is a folder of files and does not fit into stdout; pass -o DIR or --to NAME")

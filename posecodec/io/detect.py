@@ -1,33 +1,17 @@
-"""Which format a file or folder is in, and what says so: by suffix where that is enough, by content where it is not.
+"""Which format a file or folder is in, and what says so: every format is asked, by its priority.
 
-`.json`, `.npy`, `.csv` and `.h5` say little, and standard input nothing; then the first marks found in the content decide.
-It reads names and marks only: whether the content makes sense is for the format's reader to find.
+A suffix that tells alone decides, then the first format that is sure, then the best hint. No format is known here.
 """
 
 from __future__ import annotations
 
-import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecodec.errors import InputError
-from posecodec.io.filesystem import AnyPath, read_bytes
-from posecodec.io.formats import panoptic
-
-BY_SUFFIX = {
-    ".npz": "npz", ".tar": "panoptic", ".pose": "pose", ".bvh": "bvh", ".trc": "trc", ".c3d": "c3d", ".tsv": "csv",
-}  # fmt: skip
-JSON_MARKS = (
-    ("panoptic", b'"joints19"'), ("panoptic", b'"joints15"'), ("openpose", b'"pose_keypoints_2d"'),
-    ("openpose", b'"pose_keypoints_3d"'), ("mmpose", b'"keypoint_scores"'), ("mmpose", b'"instance_info"'),
-    ("mmpose", b'"instances"'), ("coco", b'"annotations"'), ("mediapipe", b'"visibility"'),
-    ("mediapipe", b'andmarks"'), ("coco", b'"image_id"'), ("openpose", b'"people"'), ("mediapipe", b'"x"'),
-)  # fmt: skip
-HDF5_MARKS = (("dlc", b"df_with_missing"), ("sleap", b"node_names"), ("sleap", b"tracks"))
-_FREEMOCAP = re.compile(r"mediapipe_(body|face|left_hand|right_hand)_3d_xyz\.npy|mediapipe.*_3d_xyz\.npy")
-_OPENPOSE = re.compile(r".*_keypoints\.json")
-HEAD = 1 << 16
+from posecodec.errors import InputError, PosecodecError, report_change
+from posecodec.io.filesystem import AnyPath, exposes_bugs
+from posecodec.io.registry import FORMATS, Format
+from posecodec.io.sniffing import Certainty, Clue, Source
 
 
 @dataclass(frozen=True)
@@ -40,108 +24,54 @@ class Guess:
 
 def detect(path: AnyPath) -> Guess:
     """The format of a file or folder. Raises InputError where nothing tells, or the file cannot be read."""
-    path = Path(path)
-    if path.is_dir():
-        return _folder(path)
-    suffix = path.suffix.lower()
-    if suffix in BY_SUFFIX:
-        return Guess(BY_SUFFIX[suffix], f"its suffix {path.suffix}")
-    guess = _content(path.name, read_bytes(path))
-    if guess is None and suffix == ".csv":
-        guess = Guess("csv", f"its suffix {path.suffix}")
-    if guess is None:
-        raise InputError(f"neither the suffix {path.suffix!r} nor the content names a format; pass --from NAME")
-    return guess
+    source = Source(Path(path))
+    found = _ask_formats(source)
+    if found is None and source.is_folder:
+        *marks, last = [known.folder_mark for known in FORMATS.sort_by_priority() if known.folder_mark]
+        raise InputError(
+            f"no recording in this folder ({', '.join(marks)} or {last}); give a file, or --from NAME (format=NAME)"
+        )
+    if found is None:
+        suffix = source.path.suffix
+        raise InputError(f"neither the suffix {suffix!r} nor the content names a format; pass --from NAME")
+    return Guess(found[0].name, found[1].why)
 
 
-def is_recording(folder: Path) -> bool:
-    """Whether a folder as a whole is one recording, rather than one that has recordings in it."""
+def is_recording(folder: Path, format: str | None = None) -> bool:
+    """Whether a folder is one recording (of a format, if one is named), rather than one that has recordings in it."""
+    if format is not None:
+        return format in FORMATS and "" in FORMATS[format].suffixes
     try:
-        found = _folder(folder).format
+        found = _ask_formats(Source(folder))
     except InputError:
         return False
-    return found != "panoptic" or panoptic.is_scene(folder, deep=False)
+    return found is not None and found[1].is_whole
 
 
-def _folder(folder: Path) -> Guess:
-    if panoptic.is_scene(folder):
-        return Guess("panoptic", "the body3DScene_*.json in it")
-    places = [p for p in (folder, folder / "output_data") if p.is_dir()]
-    names = [p.name for place in places for p in place.iterdir()]
-    if any(_OPENPOSE.fullmatch(name) for name in names):
-        return Guess("openpose", "the *_keypoints.json in it")
-    if any(_FREEMOCAP.fullmatch(name) for name in names):
-        return Guess("freemocap", "the mediapipe_*_3d_xyz.npy in it")
-    raise InputError(
-        "no recording in this folder (body3DScene_*.json, *_keypoints.json or mediapipe_*_3d_xyz.npy); "
-        "give a file, or --from NAME (format=NAME)"
-    )
+def _ask_formats(source: Source) -> tuple[Format, Clue] | None:
+    formats = FORMATS.sort_by_priority()
+    owner = next((known for known in formats if not source.is_folder and source.suffix in known.own_suffixes), None)
+    if owner is not None:
+        return owner, Clue(f"its suffix {source.path.suffix}")
+    source.data  # noqa: B018  what is wrong with the file itself is told before anyone is asked
+    best: tuple[Format, Clue] | None = None
+    for known in formats:
+        clue = _sniff(known, source)
+        if clue is not None and (best is None or clue.certainty > best[1].certainty):
+            best = known, clue
+            if clue.certainty is Certainty.SURE:
+                break
+    return best
 
 
-def _content(name: str, data: bytes) -> Guess | None:
-    head = data[:HEAD]
-    for found in (_binary(name, head, data), _text(head, data)):
-        if found:
-            return found
-    return None
-
-
-def _binary(name: str, head: bytes, data: bytes) -> Guess | None:
-    if head.startswith(b"\x93NUMPY"):
-        return _npy(name, head)
-    if head.startswith(b"\x89HDF\r\n"):
-        return next(
-            (Guess(format, f"the name {mark.decode()} in it") for format, mark in HDF5_MARKS if mark in data), None
-        )
-    if head.startswith(b"PK\x03\x04"):
-        return Guess("npz", "being a zip archive")
-    if head[257:262] == b"ustar":
-        return Guess("panoptic", "being a tar archive")
-    if len(head) >= 4 and abs(struct.unpack("<f", head[:4])[0] - 0.15) < 0.06 and b"\0" in head[:64]:
-        return Guess("pose", "beginning with a .pose version")
-    if len(head) >= 512 and head[0] < 64 and head[1] == 0x50 and b"\0" in head[:512]:
-        return Guess("c3d", "its second byte, 50 hex")
-    return None
-
-
-def _npy(name: str, head: bytes) -> Guess:
-    shape = re.search(rb"'shape': \(([0-9, ]*)\)", head)
-    sizes = [int(n) for n in shape[1].decode().split(",") if n.strip()] if shape else []
-    if _FREEMOCAP.fullmatch(name):
-        return Guess("freemocap", "its name")
-    if len(sizes) == 3 and sizes[1:] == [22, 3]:
-        return Guess("humanml3d", "its shape (T, 22, 3)")
-    if len(sizes) == 2 and sizes[1] == 263:
-        return Guess("humanml3d", "its 263 columns")
-    return Guess("npy", "being a NumPy array")
-
-
-def _text(head: bytes, data: bytes) -> Guess | None:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start[:1] in (b"{", b"["):
-        return _json(data)
-    first = start.split(b"\n", 1)[0].strip()
-    if first.startswith(b"HIERARCHY"):
-        return Guess("bvh", "beginning with HIERARCHY")
-    if first.startswith(b"PathFileType"):
-        return Guess("trc", "beginning with PathFileType")
-    if first.lower().startswith((b"scorer,", b'"scorer",')):
-        return Guess("dlc", "beginning with scorer")
-    if first and b"\0" not in head and re.search(rb"[,;\t]|^[-+0-9.]|^# \w+: ", first):
-        return Guess("csv", "being a table of text")
-    return None
-
-
-def _json(data: bytes) -> Guess | None:
-    if b'"image_id"' in data and re.search(rb'"image_id"\s*:\s*"', data):
-        return Guess("alphapose", 'the "image_id" that is a text in it')
-    return next((Guess(format, f"the {mark.decode()} in it") for format, mark in JSON_MARKS if mark in data), None)
-
-
-def shown(guess: Guess) -> str:
-    """A guess in words.
-
-    >>> shown(Guess("npz", "its suffix .npz"))
-    'npz (by its suffix .npz)'
-    """
-    return f"{guess.format} (by {guess.why})"
+def _sniff(known: Format, source: Source) -> Clue | None:
+    """What one format says; if it fails, that is reported, and the others are asked."""
+    try:
+        return known.sniff(source) if known.sniff is not None else None
+    except PosecodecError:
+        raise
+    except Exception as error:
+        if exposes_bugs():
+            raise
+        report_change(f"the format {known.name!r} failed to look at it ({error!r}) and is left out; report that")
+        return None

@@ -30,7 +30,7 @@ _DAMAGE = (EOFError, OSError, struct.error, tarfile.TarError, zipfile.BadZipFile
 """What libraries raise where content is damaged."""
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What a reader raises that did not check enough, whatever the file holds."""
-_exposes_bugs = ContextVar("exposes_bugs", default=False)
+_EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
 
 
 @contextlib.contextmanager
@@ -45,11 +45,16 @@ def expose_bugs() -> Iterator[None]:
     Traceback (most recent call last):
     KeyError: 'frames'
     """
-    token = _exposes_bugs.set(True)
+    token = _EXPOSES_BUGS.set(True)
     try:
         yield
     finally:
-        _exposes_bugs.reset(token)
+        _EXPOSES_BUGS.reset(token)
+
+
+def exposes_bugs() -> bool:
+    """Whether we are within `expose_bugs`."""
+    return _EXPOSES_BUGS.get()
 
 
 def guard_reader(
@@ -64,7 +69,7 @@ def guard_reader(
         except PosecodecError as error:
             raise type(error)(f"{path}: {error}") from error
         except (*_DAMAGE, *_MISTAKES) as error:
-            if _exposes_bugs.get() and not isinstance(error, _DAMAGE):
+            if exposes_bugs() and not isinstance(error, _DAMAGE):
                 raise
             what = f"{type(error).__name__}: {error}"
             raise InputError(f"{path}: the content makes no sense ({what}); check that the file is whole") from error

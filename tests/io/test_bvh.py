@@ -198,7 +198,7 @@ def test_native_keeps_the_rig(tmp_path: Path) -> None:
     sequence = load(tmp_path / "a.bvh", skeleton="native")
     assert sequence.skeleton.keypoints[:5] == ("Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftFoot_end")
     assert sequence.skeleton.edges[:2] == ((0, 1), (1, 2))
-    assert bvh.read(tmp_path / "a.bvh", rig="native").skeleton == sequence.skeleton
+    assert bvh.read(tmp_path / "a.bvh", skeleton="native").skeleton == sequence.skeleton
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_info_names_what_there_is(name: str, tmp_path: Path) -> None:
 def test_given_back_in_its_own_format(name: str, tmp_path: Path) -> None:
     path = good(name, tmp_path)
     arguments = options(name)
-    fps = 29.97 if "fps" in FORMATS[name].takes and name != "humanml3d" else None
+    fps = 29.97 if "fps" in FORMATS[name].options and name != "humanml3d" else None
     original = posecodec.load(path, format=name, fps=fps, item="S1/Walking" if name == "h36m" else None)
     rate = ["--fps", "29.97"] if fps else []
     for goal, bound in ((["--lossless"], 0.0), (["--max-error", "0.5"], 0.5)):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from posecodec.errors import InputError, UsageError
-from posecodec.io import FORMATS, detect, filesystem, format_of, load, origin, save, write_atomic
+from posecodec.io import FORMATS, detect, filesystem, find_format, find_origin, load, save, write_atomic
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import H36M17, build_skeleton
 
@@ -29,19 +29,19 @@ def test_formats_by_suffix_content_and_name(tmp_path: Path) -> None:
         "trc": ".TRC",
         "c3d": ".c3d",
     }.items():
-        assert format_of(f"x{suffix}") == name and name in FORMATS
-    assert format_of("x.weird", "pose") == "pose"
+        assert find_format(f"x{suffix}") == name and name in FORMATS
+    assert find_format("x.weird", "pose") == "pose"
     (tmp_path / "body3DScene_00000001.json").write_text("{}")
-    assert format_of(tmp_path) == "panoptic"
+    assert find_format(tmp_path) == "panoptic"
     (tmp_path / "x.weird").write_bytes(b"\0\1\2")
     with pytest.raises(InputError, match="weird.*--from"):
-        format_of(tmp_path / "x.weird")
+        find_format(tmp_path / "x.weird")
     with pytest.raises(InputError, match=r"\.pose.*--to"):
         save(CLIP, tmp_path / "y.weird")
     with pytest.raises(InputError, match="no such file"):
-        format_of("x")
+        find_format("x")
     with pytest.raises(UsageError, match="npz, npy"):
-        format_of("x.npz", "nope")
+        find_format("x.npz", "nope")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="folder"):
         load(tmp_path / "empty")
@@ -167,14 +167,14 @@ def test_arrays_and_folders_by_content(tmp_path: Path) -> None:
 
 
 def test_given_back_in_the_format_it_came_from() -> None:
-    assert origin({}) == ("npz", ".npz")
+    assert find_origin({}) == ("npz", ".npz")
     for name, expected in {
         "trc": ("trc", ".trc"),
         "openpose": ("openpose", ""),
         "bvh": ("npz", ".npz"),
         "x": ("npz", ".npz"),
     }.items():
-        assert origin({"source_format": name}) == expected
-    assert origin({"source_format": ["trc"]}) == ("npz", ".npz")
+        assert find_origin({"source_format": name}) == expected
+    assert find_origin({"source_format": ["trc"]}) == ("npz", ".npz")
     packed = {"source_format": "panoptic", "panoptic": {"tar": True}}
-    assert origin(packed) == ("panoptic", ".tar")
+    assert find_origin(packed) == ("panoptic", ".tar")

@@ -8,6 +8,7 @@ reported and made anew on writing, and the older layouts of one object by image 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from posecodec.errors import InputError
@@ -31,6 +32,8 @@ from posecodec.io.parsing.detections import (
     read_facts,
     read_number,
 )
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
 
 _USUAL = Naming("", 1, ".jpg")
@@ -85,3 +88,15 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         for t, entry, score, box in list_detections(sequence, facts, "idx")
     ]
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
+
+
+def _sniff(file: Source) -> Clue | None:
+    """COCO numbers its images, AlphaPose names them."""
+    named = file.find_in_json(b'"image_id"') and re.search(rb'"image_id"\s*:\s*"', file.data)
+    return Clue('the "image_id" that is a text in it') if named else None
+
+
+FORMAT = Format(
+    name="alphapose", title="AlphaPose results", suffixes=(".json",), read=read, write=write, sniff=_sniff,
+    priority=40,
+)  # fmt: skip

@@ -16,6 +16,7 @@ from posecodec.errors import report_change
 from posecodec.io.filesystem import guard_reader, read_bytes
 from posecodec.io.formats import bvh_rigs
 from posecodec.io.formats.bvh_parser import Motion, parse
+from posecodec.io.registry import Format
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -34,10 +35,11 @@ _AXES = ("x", "y", "z")
 
 
 @guard_reader
-def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None = None) -> PoseSequence:
+def read(path: Path, *, unit: str | None = None, skeleton: Skeleton | Literal["native"] | None = None) -> PoseSequence:
     """One person, positions (T, 1, K, 3) in the file's unit.
 
-    rig: "native" keeps the rig's own joints and End Sites (named PARENT_end) even where coco19 could be made of them.
+    skeleton: "native" keeps the rig's own joints and End Sites (named PARENT_end) even where coco19 could be made of
+    them; any other changes nothing here.
     unit: what the file's numbers are in; guessed from the length of the legs if None (metadata `unit_guessed`), and
     for rigs without known legs from the extent of the rest pose. CMU files as converted by cgspeed are in units of
     25.4 / 0.45 mm, and are scaled to mm unless `unit` is given. The up axis is that of the rest pose.
@@ -49,20 +51,20 @@ def read(path: Path, *, rig: Literal["native"] | None = None, unit: str | None =
     rest = compute_rest_pose(motion)
     known = bvh_rigs.find_rig(motion.names)
     name, scale = (unit, 1.0) if unit is not None else _guess_unit(rest, known)
-    if known is None or rig == "native":
-        points, skeleton = joints, _build_native_skeleton(motion)
+    if known is None or skeleton == "native":
+        points, own = joints, _build_native_skeleton(motion)
     else:
         mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else _scale_by_stature(rest, known)
         face = _place_face(joints, rotations, known, _orient_rest_pose(rest, known) / mm_per_unit)
-        points, skeleton = _map_to_coco19(joints, known, face), COCO19
+        points, own = _map_to_coco19(joints, known, face), COCO19
     if unit is None:
         report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
-    if skeleton is COCO19:
+    if own is COCO19:
         report_change(f"the {joints.shape[1]} points of the rig are mapped to coco19; --skeleton native keeps them")
     return PoseSequence.from_arrays(
         points * scale,
         fps=motion.fps,
-        skeleton=skeleton,
+        skeleton=own,
         unit=name,
         up=_name_up_axis(rest, known),
         metadata={"source_format": "bvh", "rig": known.name if known else None, "unit_guessed": unit is None},
@@ -186,3 +188,10 @@ def _scale_by_stature(rest: Array, rig: bvh_rigs.Rig) -> float:
     """mm to a unit nobody knows, as if the person were of usual stature."""
     leg = _measure_leg(rest, rig)
     return bvh_rigs.STATURE_MM * bvh_rigs.LEG_TO_STATURE / leg if leg > 0 else 1.0
+
+
+FORMAT = Format(
+    name="bvh", title="Biovision hierarchy", suffixes=(".bvh",), own_suffixes=(".bvh",), read=read,
+    read_only="BVH stores rotations, and positions do not determine them", options=("unit", "skeleton"),
+    skeletons=("native",), sniff=lambda file: file.find_start(b"HIERARCHY"),
+)  # fmt: skip

@@ -23,6 +23,8 @@ from posecodec.io.formats import c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content, Parameters
 from posecodec.io.parsing.missing import mask_infinite, report_zeros
 from posecodec.io.parsing.rates import NO_RATE, USUAL_RATES
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
@@ -279,3 +281,16 @@ def _encode_group(number: int, name: str, parts: Sequence[Part]) -> bytes:
 def _encode_record(number: int, name: str, content: bytes) -> bytes:
     content += b"\0"  # no description
     return struct.pack("<bb", len(name), number) + name.encode() + struct.pack("<H", 2 + len(content)) + content
+
+
+def _sniff(file: Source) -> Clue | None:
+    """The first byte is the block where the parameters begin, the second the key of C3D."""
+    head = file.head
+    is_c3d = len(head) >= 512 and head[0] < 64 and head[1] == KEY and b"\0" in head[:512]
+    return Clue("its second byte, 50 hex") if is_c3d else None
+
+
+FORMAT = Format(
+    name="c3d", title="C3D motion capture", suffixes=(".c3d",), own_suffixes=(".c3d",), read=read, write=write,
+    sniff=_sniff, priority=47,
+)  # fmt: skip

@@ -40,6 +40,8 @@ from posecodec.io.parsing.detections import (
     shorten_floats,
 )
 from posecodec.io.parsing.per_frame import parse_numbers
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
@@ -362,3 +364,13 @@ def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterat
     start = read_number(names, "first", 0) if isinstance(names, dict) else 0
     for t in range(sequence.frames):
         yield ({"file_name": naming.name(start + t)} if naming else {}) | known
+
+
+def _sniff(file: Source) -> Clue | None:
+    """Others have image ids too."""
+    return file.find_in_json(b'"annotations"') or file.find_in_json(b'"image_id"', certainty=Certainty.LIKELY)
+
+
+FORMAT = Format(
+    name="coco", title="COCO keypoints", suffixes=(".json",), read=read, write=write, sniff=_sniff, priority=44,
+)  # fmt: skip

@@ -10,6 +10,7 @@ may then have decimal commas), tabs or blanks. Leaves out DeepLabCut's tables, w
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from posecodec.io.parsing.text_tables import (
     parse_number,
     parse_whole,
 )
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -365,3 +368,17 @@ def _read_timing(
     if count > len(present):
         report_change(f"{count - len(present)} frames without a row get times in between")
     return None, np.interp(np.arange(count), present, stamps)
+
+
+def _sniff(file: Source) -> Clue | None:
+    """A table has separators, or begins with a number or a comment; else the suffix is a hint."""
+    line = file.first_line
+    if line and not file.is_json and b"\0" not in file.head and re.search(rb"[,;\t]|^[-+0-9.]|^# \w+: ", line):
+        return Clue("being a table of text")
+    return Clue(f"its suffix {file.path.suffix}", Certainty.HINT) if file.suffix == ".csv" else None
+
+
+FORMAT = Format(
+    name="csv", title="table of text", suffixes=(".csv", ".tsv", ".txt"), own_suffixes=(".tsv",), read=read,
+    write=write, options=("fps", "skeleton"), sniff=_sniff, priority=90,
+)  # fmt: skip

@@ -29,6 +29,8 @@ from posecodec.io.parsing import hdf5
 from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.safe_pickle import unpickle
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
@@ -333,3 +335,14 @@ def _read_attribute(owner: Any, name: str) -> Any:
     """An attribute, bytes as text."""
     value = hdf5.read_attribute(owner, name)
     return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+def _sniff(file: Source) -> Clue | None:
+    is_table = file.first_line.lower().startswith((b"scorer,", b'"scorer",'))
+    return Clue("beginning with scorer") if is_table else file.find_in_hdf5(_GROUP.encode())
+
+
+FORMAT = Format(
+    name="dlc", title="DeepLabCut tracks", suffixes=(".csv", ".h5"), read=read,
+    read_only="DeepLabCut files are only read", sniff=_sniff, extra="h5",
+)  # fmt: skip

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -284,3 +286,17 @@ def _encode_u16(rows: Sequence[Sequence[int]]) -> bytes:
 def _encode_text(text: str) -> bytes:
     data = text.encode("utf-8")
     return struct.pack("<H", len(data)) + data
+
+
+def _sniff(file: Source) -> Clue | None:
+    """The file begins with its version, 0.1 or 0.2, as a float."""
+    if len(file.head) < 4 or b"\0" not in file.head[:64]:
+        return None
+    (version,) = struct.unpack("<f", file.head[:4])
+    return Clue("beginning with a .pose version") if abs(version - 0.15) < 0.06 else None
+
+
+FORMAT = Format(
+    name="pose", title="sign-language-processing .pose", suffixes=(".pose",), own_suffixes=(".pose",), read=read,
+    write=write, sniff=_sniff, priority=46,
+)  # fmt: skip

@@ -20,6 +20,8 @@ from posecodec.io.filesystem import guard_reader, read_bytes
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array
 from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import MEDIAPIPE33
@@ -29,6 +31,7 @@ PARTS = {"body": (33,), "left_hand": (21,), "right_hand": (21,), "face": (478, 4
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 HAND = ("wrist", *(f"{finger}{joint}" for finger in FINGERS for joint in (1, 2, 3, 4)))
 FOLDER = "output_data"
+_FOLDER_MARK = "mediapipe_*_3d_xyz.npy"
 _NAME = re.compile(r"mediapipe_(body|face|left_hand|right_hand)_3d_xyz\.npy")
 
 
@@ -121,3 +124,17 @@ def _connect_points(part: str) -> tuple[tuple[int, int], ...]:
     if part == "face":
         return ()
     return tuple((0 if i % 4 == 1 else i - 1, i) for i in range(1, len(HAND)))
+
+
+def _sniff(file: Source) -> Clue | None:
+    """Of other names too that FreeMoCap gave or gives its arrays."""
+    pattern = re.compile(r"mediapipe.*_3d_xyz\.npy")
+    if file.is_folder:
+        return file.find_name(pattern, _FOLDER_MARK)
+    return Clue("its name") if file.is_npy and pattern.fullmatch(file.name) else None
+
+
+FORMAT = Format(
+    name="freemocap", title="FreeMoCap output_data", suffixes=("", ".npy"), folder_mark=_FOLDER_MARK, read=read,
+    read_only="FreeMoCap files are only read", sniff=_sniff, priority=48,
+)  # fmt: skip

@@ -21,6 +21,7 @@ from posecodec.io.filesystem import check_file, guard_reader
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.io.parsing.zip_archive import read_members
+from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 
@@ -118,3 +119,9 @@ def _check_points(points: Any, item: str) -> NDArray[Any]:
     if not len(points):
         raise InputError(f"{item} has no frames; prepare the file again")
     return points
+
+
+FORMAT = Format(
+    name="h36m", title="Human3.6M archive of VideoPose3D", suffixes=(".npz",), read=read,
+    read_only="h36m files are only read", options=("fps", "item"),
+)  # fmt: skip

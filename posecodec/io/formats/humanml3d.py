@@ -6,6 +6,7 @@ keypoint, although the data set has none. Leaves out the 263 features of `new_jo
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import SMPL22
 
@@ -94,3 +97,17 @@ def _report_left(sequence: PoseSequence) -> None:
         report_change("confidences are not kept; HumanML3D files have none")
     if sequence.ids != ("0",):
         report_change(f"the id {sequence.ids[0]!r} is not kept; HumanML3D files have none")
+
+
+def _sniff(file: Source) -> Clue | None:
+    """The shape that the header of a `.npy` tells."""
+    shape = re.search(rb"'shape': \(([0-9, ]*)\)", file.head) if file.is_npy else None
+    sizes = [int(n) for n in re.findall(rb"\d+", shape[1])] if shape else []
+    if len(sizes) == 3 and sizes[1:] == [22, 3]:
+        return Clue("its shape (T, 22, 3)")
+    return Clue("its 263 columns") if len(sizes) == 2 and sizes[1] == 263 else None
+
+
+FORMAT = Format(
+    name="humanml3d", title="HumanML3D joints", suffixes=(".npy",), read=read, write=write, sniff=_sniff, priority=49,
+)  # fmt: skip

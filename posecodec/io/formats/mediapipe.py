@@ -23,6 +23,8 @@ from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing.detections import Body, build_sequence, check_unicode, load_json
 from posecodec.io.parsing.per_frame import parse_numbers
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, pair_sides
@@ -259,3 +261,14 @@ def _report(frames: Sequence[_Frame], parts: Sequence[str], left: Counter[str], 
         if not any(frames):
             raise InputError(f"no landmarks, only {', '.join(names)}; name them pose_landmarks or the like")
         report_change(f"not kept: {', '.join(names)}")
+
+
+def _sniff(file: Source) -> Clue | None:
+    """Coordinates alone say little."""
+    return file.find_in_json(b'"visibility"', b'andmarks"') or file.find_in_json(b'"x"', certainty=Certainty.HINT)
+
+
+FORMAT = Format(
+    name="mediapipe", title="MediaPipe landmarks", suffixes=(".json",), read=read,
+    read_only="MediaPipe files are only read", sniff=_sniff, priority=45,
+)  # fmt: skip

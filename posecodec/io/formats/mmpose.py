@@ -28,6 +28,7 @@ from posecodec.io.parsing.detections import (
     read_whole,
 )
 from posecodec.io.parsing.per_frame import parse_numbers
+from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, pair_sides
@@ -184,3 +185,9 @@ def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], .
         if len(ends) == 2 and all(end is not None and 0 <= end < count for end in ends):
             edges[ends[0] or 0, ends[1] or 0] = None
     return tuple(edges)
+
+
+FORMAT = Format(
+    name="mmpose", title="MMPose predictions", suffixes=(".json",), read=read, read_only="MMPose files are only read",
+    sniff=lambda file: file.find_in_json(b'"keypoint_scores"', b'"instance_info"', b'"instances"'), priority=43,
+)  # fmt: skip

@@ -15,6 +15,8 @@ from posecodec.errors import InputError, NoRateError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -85,3 +87,9 @@ def unflatten(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:
         hint = "" if skeleton else "; pass --skeleton NAME (skeleton= in Python) if it is another"
         raise InputError(f"shape {points.shape}: {count} keypoints need {2 * count} or {3 * count} columns{hint}")
     return np.reshape(points, (len(points), count, columns // count))
+
+
+FORMAT = Format(
+    name="npy", title="NumPy array", suffixes=(".npy",), read=read, write=write, options=("fps", "skeleton"),
+    sniff=lambda file: Clue("being a NumPy array") if file.is_npy else None, priority=90,
+)  # fmt: skip

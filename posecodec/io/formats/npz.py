@@ -23,6 +23,8 @@ from posecodec.io.formats.npy import guess_skeleton, unflatten
 from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE, decode_array, encode_array
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.zip_archive import read_members
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
@@ -179,3 +181,10 @@ def _encode_json(metadata: Mapping[str, Any]) -> str:
         return json.dumps(dict(metadata))
     except (TypeError, ValueError) as error:
         raise UsageError(f"the metadata are not JSON values ({error}); .npz cannot hold them") from error
+
+
+FORMAT = Format(
+    name="npz", title="posecodec's own NumPy archive", suffixes=(".npz",), own_suffixes=(".npz",), read=read,
+    write=write, options=("fps", "skeleton"),
+    sniff=lambda file: Clue("being a zip archive") if file.is_zip else None, priority=90,
+)  # fmt: skip

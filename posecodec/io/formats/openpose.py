@@ -39,6 +39,8 @@ from posecodec.io.parsing.detections import (
     read_number,
 )
 from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, parse_json, parse_numbers
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
@@ -354,3 +356,18 @@ def _choose_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) 
     needed = {_spell_key(section, dims) for section, size in sizes.items() if size}
     meant = {_OLD_KEYS.get(key, key) for key in keys}
     return keys if needed <= meant and len(meant) == len(keys) else list(_KEYS)
+
+
+def _sniff(file: Source) -> Clue | None:
+    """The key of the list of people says little, but a file without people has no other."""
+    return (
+        file.find_name(re.compile(f".*{re.escape(_ENDING)}"), f"*{_ENDING}")
+        or file.find_in_json(b'"pose_keypoints_2d"', b'"pose_keypoints_3d"')
+        or file.find_in_json(b'"people"', certainty=Certainty.HINT)
+    )
+
+
+FORMAT = Format(
+    name="openpose", title="OpenPose *_keypoints.json", suffixes=("", ".json"), folder_mark=f"*{_ENDING}", read=read,
+    write=write, sniff=_sniff, priority=42,
+)  # fmt: skip

@@ -13,7 +13,7 @@ import json
 import math
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,6 +25,8 @@ from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, check_file, guard_reader, write_atomic, write_folder
 from posecodec.io.parsing.detections import encode_id
 from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, stack_people
+from posecodec.io.registry import Format
+from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
@@ -32,6 +34,7 @@ from posecodec.typing import Floats
 FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}
 """Frames per second of the `fpsType`s that the Studio writes."""
 INNER_FOLDER = "hdPose3d_stage1_coco19"
+_FOLDER_MARK = "body3DScene_*.json"
 _NAME = re.compile(r"body3DScene_(\d{1,12})\.json")
 _MAX_COORDINATE = 1e30
 """Centimeters: beyond any studio, and well within float32."""
@@ -237,3 +240,21 @@ def _encode_tar(files: dict[str, bytes]) -> bytes:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     return stream.getvalue()
+
+
+def _sniff(file: Source) -> Clue | None:
+    if file.is_folder and is_scene(file.path):
+        return Clue(f"the {_FOLDER_MARK} in it", is_whole=is_scene(file.path, deep=False))
+    return Clue("being a tar archive") if file.is_tar else file.find_in_json(b'"joints19"', b'"joints15"')
+
+
+def _choose_suffix(metadata: Mapping[str, Any]) -> str:
+    """What was a tar becomes one again."""
+    facts = metadata.get("panoptic")
+    return ".tar" if isinstance(facts, dict) and facts.get("tar") is True else ""
+
+
+FORMAT = Format(
+    name="panoptic", title="CMU Panoptic Studio", suffixes=("", ".tar", ".json"), own_suffixes=(".tar",),
+    folder_mark=_FOLDER_MARK, read=read, write=write, sniff=_sniff, priority=41, choose_suffix=_choose_suffix,
+)  # fmt: skip

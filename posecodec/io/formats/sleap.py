@@ -19,6 +19,7 @@ from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing import hdf5
 from posecodec.io.parsing.missing import fill_confidence, mask_infinite
 from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -135,3 +136,9 @@ def _choose_ids(names: list[str], people: int) -> list[str]:
         return names
     report_change(f"the track names {names[:5]} are empty or repeat; tracks are numbered instead")
     return [str(p) for p in range(people)]
+
+
+FORMAT = Format(
+    name="sleap", title="SLEAP analysis", suffixes=(".h5", ".hdf5"), read=read, read_only="SLEAP files are only read",
+    sniff=lambda file: file.find_in_hdf5(b"node_names", b"tracks"), priority=51, extra="h5",
+)  # fmt: skip

@@ -31,6 +31,7 @@ from posecodec.io.parsing.text_tables import (
     parse_number,
     parse_whole,
 )
+from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Bools, Floats, Ints
@@ -347,3 +348,9 @@ def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int,
             values[key] = value
     order = [*KEYS, *(key for key in values if key not in KEYS)]
     return ["\t".join(order), "\t".join(values[key] for key in order)]
+
+
+FORMAT = Format(
+    name="trc", title="OpenSim marker trajectories", suffixes=(".trc",), own_suffixes=(".trc",), read=read,
+    write=write, sniff=lambda file: file.find_start(b"PathFileType"),
+)  # fmt: skip
