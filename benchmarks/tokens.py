@@ -26,8 +26,8 @@ from posecodec.analysis import motion_quality
 from posecodec.bench.data import load_split
 from posecodec.bitstream import container
 from posecodec.coders.windows.bitplanes import qp_of_levels
-from posecodec.signal.segmentation import list_spans
 from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.signal.segmentation import list_spans
 from posecodec.train.cameras import load_cameras, project
 from posecodec.train.data import load_clips
 

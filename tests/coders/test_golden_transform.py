@@ -1,6 +1,7 @@
 """Files written once decode to the same integers for ever, and to the same poses within 0.01 mm.
 
-`python tests/test_golden_transform.py` writes them anew, which only other weights or another version may ask for.
+`PYTHONPATH=tests python tests/coders/test_golden_transform.py` writes them anew,
+which only other weights or another version may ask for.
 """
 
 import json

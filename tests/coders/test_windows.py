@@ -18,14 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec import zoo
-from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST, SIZES
+from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, qp_of_levels, to_digits
 from posecodec.coders.windows.deblocking import REACH, deblock
 from posecodec.coders.windows.frequency_bands import (
     OWN,
     ROWS,
-    WINDOW_PRICE,
     FrequencyBands,
     reference_rows,
 )
@@ -40,7 +39,7 @@ from posecodec.kinematics.body_model import Motion, State
 from posecodec.kinematics.bones import MAX_SCALE, rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
-from posecodec.signal.segmentation import choose_lengths, list_spans
+from posecodec.signal.segmentation import list_spans
 from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
 
 DIMS = (2, 3)
