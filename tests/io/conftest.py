@@ -19,10 +19,11 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def put(tmp_path):
-    """Writes content, as JSON unless it is bytes or text, into a file of the test's folder and gives its path."""
+def put(tmp_path, request):
+    """Writes content, as JSON unless it is bytes or text, into a file, by default `a` with the module's SUFFIX, or .json."""
+    usual = "a" + getattr(request.module, "SUFFIX", ".json")
 
-    def write(content, name="a.json"):
+    def write(content, name=usual):
         text = content if isinstance(content, bytes | str) else json.dumps(content)
         (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
         return tmp_path / name

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-import warnings
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
 
+SUFFIX = ".c3d"
 ORDER = {84: "<", 85: "<", 86: ">"}
 
 
@@ -71,21 +71,10 @@ POINTS = np.arange(1, 19, dtype=np.float32).reshape(3, 1, 2, 3)
 POINTS[1, 0, 1] = np.nan
 
 
-def put(folder: Path, data: bytes) -> Path:
-    (folder / "a.c3d").write_bytes(data)
-    return folder / "a.c3d"
-
-
-def quiet(path: Path, **options: Any) -> PoseSequence:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
-        return c3d.read(path, **options)
-
-
 @pytest.mark.parametrize("processor", [84, 85, 86])
 @pytest.mark.parametrize("integers", [False, True])
-def test_hand_worked_file(tmp_path: Path, processor: int, integers: bool) -> None:
-    sequence = c3d.read(put(tmp_path, made(processor, integers)))
+def test_hand_worked_file(processor, integers, put):
+    sequence = c3d.read(put(made(processor, integers)))
     np.testing.assert_array_equal(sequence.positions, POINTS)
     assert sequence.skeleton == Skeleton("custom", ("A", "B"))
     assert (sequence.fps, sequence.unit, sequence.up) == (100.0, "mm", "z")
@@ -93,12 +82,12 @@ def test_hand_worked_file(tmp_path: Path, processor: int, integers: bool) -> Non
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -2.5, 3e-30, 123456.79, 1e37])
-def test_dec_floats(value: float) -> None:
+def test_dec_floats(value):
     np.testing.assert_array_equal(decode_floats(dec(value), 85), np.float32(value))
 
 
-def test_read_and_write_keeps_all(tmp_path: Path) -> None:
-    before = c3d.read(put(tmp_path, made(86, True)))
+def test_read_and_write_keeps_all(tmp_path, put):
+    before = c3d.read(put(made(86, True)))
     c3d.write(before, tmp_path / "b.c3d")
     after = c3d.read(tmp_path / "b.c3d")
     np.testing.assert_array_equal(after.positions, before.positions)
@@ -115,7 +104,7 @@ def big(frames: int, keypoints: int, **options: Any) -> PoseSequence:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 300), (70000, 1), (65535, 2)])
 @pytest.mark.parametrize("fps", [29.97, 30000 / 1001, 240.0])
-def test_round_trip(tmp_path: Path, size: tuple[int, int], fps: float) -> None:
+def test_round_trip(tmp_path, size, fps):
     before = big(*size, fps=fps, metadata={"source_format": "c3d", "c3d": {"first_frame": 5}})
     c3d.write(before, tmp_path / "a.c3d")
     after = c3d.read(tmp_path / "a.c3d")
@@ -124,19 +113,19 @@ def test_round_trip(tmp_path: Path, size: tuple[int, int], fps: float) -> None:
     assert after.metadata == before.metadata
 
 
-def test_all_missing(tmp_path: Path) -> None:
+def test_all_missing(tmp_path):
     before = PoseSequence.from_arrays(np.full((4, 19, 3), np.nan), fps=30)
     c3d.write(before, tmp_path / "a.c3d")
     assert not c3d.read(tmp_path / "a.c3d").valid.any()
 
 
 @pytest.mark.parametrize("metadata", [3, {"first_frame": "x", "units": 4, "x_screen": "++"}, {"first_frame": -3}, []])
-def test_metadata_that_does_not_fit(tmp_path: Path, metadata: Any) -> None:
+def test_metadata_that_does_not_fit(tmp_path, metadata):
     c3d.write(big(2, 2, unit="unknown", metadata={"c3d": metadata}), tmp_path / "a.c3d")
     assert c3d.read(tmp_path / "a.c3d").metadata == {"source_format": "c3d"}
 
 
-def test_ezc3d_reads_ours(tmp_path: Path) -> None:
+def test_ezc3d_reads_ours(tmp_path):
     ezc3d = pytest.importorskip("ezc3d")
     before = big(10, 300)
     c3d.write(before, tmp_path / "a.c3d")
@@ -149,7 +138,7 @@ def test_ezc3d_reads_ours(tmp_path: Path) -> None:
     assert point["UNITS"]["value"] == ["m"] and np.float32(point["RATE"]["value"][0]) == np.float32(29.97)
 
 
-def test_reads_what_ezc3d_writes(tmp_path: Path) -> None:
+def test_reads_what_ezc3d_writes(tmp_path):
     ezc3d = pytest.importorskip("ezc3d")
     file = ezc3d.c3d()
     file["parameters"]["POINT"]["RATE"]["value"] = [50]
@@ -186,34 +175,34 @@ def test_reads_what_ezc3d_writes(tmp_path: Path) -> None:
         (made(more=[record(1, b"BAD", b"\x04\x07" + b"\xff" * 7, "<")]), "are left; damaged"),
     ],
 )
-def test_malformed(tmp_path: Path, data: bytes, message: str) -> None:
+def test_malformed(tmp_path, data, message, put):
     with pytest.raises(InputError, match=message) as caught:
-        quiet(put(tmp_path, data))
+        c3d.read(put(data))
     assert str(tmp_path) in str(caught.value)
 
 
-def test_no_rate(tmp_path: Path) -> None:
-    path = put(tmp_path, made(rate=0))
+def test_no_rate(put):
+    path = put(made(rate=0))
     with pytest.raises(NoRateError, match="--fps"):
         c3d.read(path)
     assert c3d.read(path, fps=25).fps == 25
 
 
-def test_reports(tmp_path: Path) -> None:
+def test_reports(put):
     with pytest.warns(DataWarning, match="1 points without a label"):
-        assert c3d.read(put(tmp_path, made(labels=(b"A",)))).skeleton.keypoints == ("A", "*2")
+        assert c3d.read(put(made(labels=(b"A",)))).skeleton.keypoints == ("A", "*2")
     with pytest.warns(DataWarning, match="twice"):
-        assert c3d.read(put(tmp_path, made(labels=(b"A", b"A")))).skeleton.keypoints == ("A", "A_2")
+        assert c3d.read(put(made(labels=(b"A", b"A")))).skeleton.keypoints == ("A", "A_2")
     data = bytearray(made())
     data[1024:1036] = bytes(12)
     with pytest.warns(DataWarning, match="1 points are exactly 0, 0, 0"):
-        c3d.read(put(tmp_path, bytes(data)))
+        c3d.read(put(bytes(data)))
     data[1036:1040] = struct.pack("<f", 5)
     with pytest.warns(DataWarning, match="1 residuals"):
-        c3d.read(put(tmp_path, bytes(data)))
+        c3d.read(put(bytes(data)))
     data[1024:1028] = struct.pack("<f", np.inf)
     with pytest.warns(DataWarning, match="infinite"):
-        assert not c3d.read(put(tmp_path, bytes(data))).valid[0, 0, 0]
+        assert not c3d.read(put(bytes(data))).valid[0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -232,26 +221,26 @@ def test_reports(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_written(tmp_path: Path, sequence: PoseSequence, message: str) -> None:
+def test_what_cannot_be_written(tmp_path, sequence, message):
     with pytest.raises(UsageError, match=message):
         c3d.write(sequence, tmp_path / "a.c3d")
     assert not list(tmp_path.iterdir())
 
 
-def test_truncated_anywhere(tmp_path: Path) -> None:
+def test_truncated_anywhere(put):
     data = made()
     for size in range(len(data)):
         with pytest.raises(PosecodecError):
-            quiet(put(tmp_path, data[:size]))
+            c3d.read(put(data[:size]))
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([84, 85, 86]), st.lists(st.tuples(st.integers(0, 1119), st.integers(0, 255)), max_size=6))
-def test_mutated_bytes(tmp_path_factory: Any, processor: int, changes: list[tuple[int, int]]) -> None:
+def test_mutated_bytes(tmp_path_factory, processor, changes):
     data = bytearray(made(processor))
     for at, value in changes:
         data[at] = value
-    try:
-        quiet(put(tmp_path_factory.getbasetemp(), bytes(data)))
-    except PosecodecError:
-        pass
+    path = tmp_path_factory.getbasetemp() / "a.c3d"
+    path.write_bytes(data)
+    with suppress(PosecodecError):
+        c3d.read(path)

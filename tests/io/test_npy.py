@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from posecodec.errors import InputError
 from posecodec.io import load, save
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BODY25, COCO19
 
 
@@ -25,9 +22,7 @@ from posecodec.pose.skeletons.builtin import BODY25, COCO19
         ((4, 7, 3), None, (4, 1, 7, 3)),
     ],
 )
-def test_shapes(
-    shape: tuple[int, ...], skeleton: Skeleton | str | None, expected: tuple[int, ...], tmp_path: Path
-) -> None:
+def test_shapes(shape, skeleton, expected, tmp_path):
     values = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
     np.save(tmp_path / "a.npy", values)
     sequence = load(tmp_path / "a.npy", fps=30, skeleton=skeleton)
@@ -36,7 +31,7 @@ def test_shapes(
     assert sequence.skeleton == COCO19 or expected[2] != 19
 
 
-def test_round_trip_keeps_missing_and_memory_order(tmp_path: Path) -> None:
+def test_round_trip_keeps_missing_and_memory_order(tmp_path):
     values = np.random.default_rng(0).normal(size=(5, 2, 19, 3)).astype(np.float32)
     values[1, 0, 3] = np.nan
     np.save(tmp_path / "a.npy", np.asfortranarray(values))
@@ -52,7 +47,7 @@ def test_round_trip_keeps_missing_and_memory_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "kept"), [("f8", "f8"), (">f8", "f8"), ("f4", "f4"), ("f2", "f4"), ("i4", "f4"), ("u1", "f4")]
 )
-def test_float64_is_kept(dtype: str, kept: str, tmp_path: Path) -> None:
+def test_float64_is_kept(dtype, kept, tmp_path):
     values = (np.arange(4 * 19 * 3).reshape(4, 19, 3) / 3).astype(dtype)
     np.save(tmp_path / "a.npy", values)
     sequence = load(tmp_path / "a.npy", fps=30)
@@ -63,7 +58,7 @@ def test_float64_is_kept(dtype: str, kept: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again, values)
 
 
-def test_rate_is_needed(tmp_path: Path) -> None:
+def test_rate_is_needed(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 19, 3)))
     with pytest.raises(InputError, match=r"a\.npy: .*--fps N"):
         load(tmp_path / "a.npy")
@@ -83,13 +78,13 @@ def test_rate_is_needed(tmp_path: Path) -> None:
         np.full((4, 19, 3), np.inf),
     ],
 )
-def test_arrays_that_are_no_poses(values: np.ndarray, tmp_path: Path) -> None:
+def test_arrays_that_are_no_poses(values, tmp_path):
     np.save(tmp_path / "a.npy", values)
     with pytest.raises(InputError):
         load(tmp_path / "a.npy", fps=30)
 
 
-def test_cut_files(tmp_path: Path) -> None:
+def test_cut_files(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((4, 19, 3), np.float32))
     data = path.read_bytes()
@@ -102,7 +97,7 @@ def test_cut_files(tmp_path: Path) -> None:
         load(path, fps=30)
 
 
-def test_pickles_are_never_read(tmp_path: Path) -> None:
+def test_pickles_are_never_read(tmp_path):
     np.save(tmp_path / "a.npy", np.array([print], dtype=object))
     with pytest.raises(InputError, match="pickle"):
         load(tmp_path / "a.npy", fps=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io import load, save
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
+
+SUFFIX = ".pose"
 
 
 def text(value: str) -> bytes:
@@ -42,13 +44,8 @@ CONFIDENCE = np.array([[[1, 0.5, 0]], [[2, -1, 1]], [[0, 0, 0]]], np.float32)
 TWO = header(HAND, component("FACE", "XYC", ["tip"])) + body(POINTS, CONFIDENCE)
 
 
-def put(folder: Path, data: bytes) -> Path:
-    (folder / "a.pose").write_bytes(data)
-    return folder / "a.pose"
-
-
-def test_hand_worked_file(tmp_path: Path) -> None:
-    sequence = load(put(tmp_path, TWO))
+def test_hand_worked_file(put):
+    sequence = load(put(TWO))
     assert sequence.skeleton.keypoints == ("HAND/wrist", "HAND/thümb", "FACE/tip")
     assert sequence.skeleton.edges == ((0, 1),)
     assert (sequence.fps, sequence.unit, sequence.up) == (29.97, "px", "-y")
@@ -57,29 +54,29 @@ def test_hand_worked_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sequence.confidence, CONFIDENCE)
 
 
-def test_read_and_write_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_read_and_write_gives_the_same_bytes(tmp_path, put):
     zeroed = np.where(CONFIDENCE[..., None] == 0, 0, POINTS)
     data = header(HAND, component("FACE", "XYC", ["tip"])) + body(zeroed, CONFIDENCE)
-    save(load(put(tmp_path, data)), tmp_path / "b.pose")
+    save(load(put(data)), tmp_path / "b.pose")
     assert (tmp_path / "b.pose").read_bytes() == data
     named = [name.upper() for name in MEDIAPIPE33.keypoints]
     data = header(component("POSE_LANDMARKS", "XYZC", named, [(0, 1)], [(9, 9, 9)]))
     data += body(np.ones((2, 1, 33, 3)), np.ones((2, 1, 33)))
-    sequence = load(put(tmp_path, data))
+    sequence = load(put(data))
     assert sequence.skeleton == MEDIAPIPE33
     save(sequence, tmp_path / "c.pose")
     assert (tmp_path / "c.pose").read_bytes() == data
 
 
-def test_openpose_names_give_body25(tmp_path: Path) -> None:
+def test_openpose_names_give_body25(put):
     names = [re.sub("^(Left|Right)", lambda m: m[0][0], n.title().replace("_", "")) for n in BODY25.keypoints]
     assert names[2] == "RShoulder" and names[8] == "MidHip"
     data = header(component("pose_keypoints_2d", "XYC", names)) + body(np.ones((1, 1, 25, 2)), np.ones((1, 1, 25)))
-    assert load(put(tmp_path, data)).skeleton == BODY25
+    assert load(put(data)).skeleton == BODY25
 
 
 @pytest.mark.parametrize("fps", [29.97, 30000 / 1001, 23.976, 25, 29.97003, 1 / 3])
-def test_rates_are_the_shortest_decimal_of_the_same_float32(fps: float, tmp_path: Path) -> None:
+def test_rates_are_the_shortest_decimal_of_the_same_float32(fps, tmp_path):
     save(PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=fps), tmp_path / "a.pose")
     again = load(tmp_path / "a.pose").fps
     assert again is not None and np.float32(again) == np.float32(fps)
@@ -91,14 +88,14 @@ def old_version(frames: int, stated: int) -> bytes:
     return header(component("A", "XYC", ["p"]), version=0.1) + counts + np.ones((frames, 3), "<f4").tobytes()
 
 
-def test_old_version_counts_frames_by_bytes(tmp_path: Path) -> None:
-    sequence = load(put(tmp_path, old_version(70_000, 70_000 % 65_536)))
+def test_old_version_counts_frames_by_bytes(put):
+    sequence = load(put(old_version(70_000, 70_000 % 65_536)))
     assert sequence.frames == 70_000 and sequence.fps == 25
     with pytest.raises(InputError, match="cut short"):
-        load(put(tmp_path, old_version(5, 5)[:-1]))
+        load(put(old_version(5, 5)[:-1]))
 
 
-def test_fresh_header_and_missing(tmp_path: Path) -> None:
+def test_fresh_header_and_missing(tmp_path):
     points = np.random.default_rng(0).normal(size=(4, 2, 19, 3)).astype(np.float32)
     points[1, 1, 2] = np.nan
     save(PoseSequence.from_arrays(points, fps=30), tmp_path / "a.pose")
@@ -107,8 +104,8 @@ def test_fresh_header_and_missing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.positions, points)
 
 
-def test_header_that_no_longer_fits_is_not_used(tmp_path: Path) -> None:
-    old = load(put(tmp_path, TWO))
+def test_header_that_no_longer_fits_is_not_used(tmp_path, put):
+    old = load(put(TWO))
     for metadata in (dict(old.metadata), {"pose_header": 5}, {"pose_header": {"size": [1, 2, -3], "components": []}}):
         save(PoseSequence.from_arrays(np.ones((1, 19, 3)), fps=30, metadata=metadata), tmp_path / "b.pose", force=True)
         assert load(tmp_path / "b.pose").skeleton == COCO19
@@ -123,7 +120,7 @@ def test_header_that_no_longer_fits_is_not_used(tmp_path: Path) -> None:
         PoseSequence.from_arrays(np.ones((1, 70_000, 1, 2)), fps=30),
     ],
 )
-def test_what_pose_cannot_hold(sequence: PoseSequence, tmp_path: Path) -> None:
+def test_what_pose_cannot_hold(sequence, tmp_path):
     with pytest.raises(UsageError, match="npz"):
         save(sequence, tmp_path / "a.pose")
     assert list(tmp_path.iterdir()) == []
@@ -154,26 +151,24 @@ ONE = component("A", "XYC", ["p"])
         header(ONE.replace(b"p", b"\xff")) + body(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1))),
     ],
 )
-def test_files_that_lie(data: bytes, tmp_path: Path) -> None:
+def test_files_that_lie(data, put):
     with pytest.raises(InputError, match="a.pose"):
-        load(put(tmp_path, data))
+        load(put(data))
 
 
-def test_every_cut_is_an_input_error(tmp_path: Path) -> None:
+def test_every_cut_is_an_input_error(put):
     for cut in range(len(TWO)):
         with pytest.raises(InputError):
-            load(put(tmp_path, TWO[:cut]))
+            load(put(TWO[:cut]))
 
 
-def test_damage_is_a_posecodec_error(tmp_path: Path) -> None:
+def test_damage_is_a_posecodec_error(put):
     for place in range(len(TWO)):
-        try:
-            load(put(tmp_path, TWO[:place] + bytes([TWO[place] ^ 0xA5]) + TWO[place + 1 :]))
-        except PosecodecError:
-            pass
+        with suppress(PosecodecError):
+            load(put(TWO[:place] + bytes([TWO[place] ^ 0xA5]) + TWO[place + 1 :]))
 
 
-def test_pose_format_reads_what_we_write(tmp_path: Path) -> None:
+def test_pose_format_reads_what_we_write(tmp_path):
     oracle = pytest.importorskip("pose_format")
     points = np.random.default_rng(1).normal(size=(5, 2, 19, 3)).astype(np.float32)
     points[2, 1, 7] = np.nan
@@ -186,7 +181,7 @@ def test_pose_format_reads_what_we_write(tmp_path: Path) -> None:
     assert np.float32(pose.body.fps) == np.float32(29.97)
 
 
-def test_we_read_what_pose_format_writes(tmp_path: Path) -> None:
+def test_we_read_what_pose_format_writes(tmp_path, put):
     oracle = pytest.importorskip("pose_format")
     from pose_format.numpy import NumPyPoseBody
     from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
@@ -199,7 +194,7 @@ def test_we_read_what_pose_format_writes(tmp_path: Path) -> None:
     pose = oracle.Pose(PoseHeader(0.2, PoseHeaderDimensions(10, 20, 30), parts), NumPyPoseBody(50, masked, confidence))
     stream = io.BytesIO()
     pose.write(stream)
-    sequence = load(put(tmp_path, stream.getvalue()))
+    sequence = load(put(stream.getvalue()))
     assert sequence.skeleton.keypoints == ("A/p", "A/q", "B/p", "B/q")
     assert sequence.skeleton.edges == ((0, 1), (2, 3)) and sequence.fps == 50
     np.testing.assert_array_equal(sequence.positions, masked.filled(np.nan))
