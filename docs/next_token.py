@@ -57,17 +57,17 @@ def train(model: NextToken, data: TokenFolder, steps: int) -> float:
 def may_follow(vocabulary: Vocabulary, last: int, level: int) -> np.ndarray:
     """(V,) which tokens may stand after one, in a stream of one person. level: that is open, 0 for none."""
     mask = np.zeros(vocabulary.size, bool)
-    lengths = [vocabulary.length(size) for size in SIZES]
+    lengths = [vocabulary.token_of_length(size) for size in SIZES]
     if last == START:
         mask[PERSON] = True
     elif last == PERSON:
         mask[lengths] = True
     elif last < SPECIAL:
-        mask[vocabulary.marker(1)] = True
+        mask[vocabulary.token_of_level(1)] = True
     else:
         passed = (last - vocabulary.first_cell) // 2 + 1 if last >= vocabulary.first_cell else 0
         mask[vocabulary.first_cell + 2 * passed :] = True
-        mask[[*lengths, END] if level == vocabulary.levels else vocabulary.marker(level + 1)] = True
+        mask[[*lengths, END] if level == vocabulary.levels else vocabulary.token_of_level(level + 1)] = True
     return mask
 
 

@@ -231,7 +231,7 @@ def tokens(
     vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
     arrays = {"stream": vocabulary.flatten(grids)}
     for i, grid in enumerate(grids):
-        arrays[f"chunk_{i}"] = grid.coarser(vocabulary.levels).indices
+        arrays[f"chunk_{i}"] = grid.truncate(vocabulary.levels).indices
         arrays[f"lengths_{i}"] = np.array(grid.lengths, np.int32)
     facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
     write_arrays(output, arrays, facts, force)

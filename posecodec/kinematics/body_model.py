@@ -20,7 +20,7 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Bools, Floats
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class State:
     """What a window starts from. shape: (..., S) of a frame. angle: (...,) heading, radians. center: (..., D)."""
 
@@ -29,7 +29,7 @@ class State:
     center: Floats
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Motion:
     """The same for T frames. shape: (..., T, S). angle: (..., T), without jumps of a turn. center: (..., T, D)."""
 

@@ -61,7 +61,7 @@ class RestBones:
         tangent = split[..., :2] / self.lengths[:, None]
         angle = np.linalg.norm(tangent, axis=-1)
         local = np.concatenate([tangent * np.sinc(angle / np.pi)[..., None], np.cos(angle)[..., None]], axis=-1)
-        return np.einsum("bij,tbi->tbj", self.frames, local) * (split[..., 2] + self.lengths)[..., None]
+        return np.asarray(np.einsum("bij,tbi->tbj", self.frames, local) * (split[..., 2] + self.lengths)[..., None])
 
 
 def _build_frame(direction: Floats) -> Floats:
@@ -110,7 +110,7 @@ class BoneTree:
     @cached_property
     def centered(self) -> Floats:
         """(K, K-1) what leads to a keypoint from the centroid."""
-        return self.paths - self.paths.mean(axis=0)
+        return np.asarray(self.paths - self.paths.mean(axis=0))
 
     @cached_property
     def ends(self) -> Ints:

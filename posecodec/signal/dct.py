@@ -19,7 +19,7 @@ def dct(frames: int) -> Floats:
     n = np.arange(frames)
     matrix = np.sqrt(2 / frames) * np.cos(np.pi * (2 * n + 1) * n[:, None] / (2 * frames))
     matrix[0] /= np.sqrt(2)
-    return matrix
+    return np.asarray(matrix)
 
 
 @lru_cache(maxsize=128)

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from posecodec.coders.tokens.grid import LATENT_STEPS, SIZES
 from posecodec.coders.windows import prior as kernels
-from posecodec.coders.windows.frequency_bands import OWN, ROWS, WINDOW, FrequencyBands
+from posecodec.coders.windows.frequency_bands import OWN_ROWS, ROWS, WINDOW, FrequencyBands
 from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
 from posecodec.coders.windows.stream import HEADING_BITS, ORIGIN_STEP, RD_LAMBDA
 from posecodec.coders.windows.weights import WindowTables
@@ -73,16 +73,18 @@ def starts(motion: Motion, body: Body) -> Any:
 def fit_bands(motion: Motion, body: Body) -> FrequencyBands:
     """Means and matrices of first and later windows, from motion (B, T >= 2 WINDOW, ...)."""
     size, is_translation = body.channels, body.is_translation
-    plain = FrequencyBands(np.broadcast_to(np.eye(size), (2, OWN, size, size)), np.zeros((2, size)), is_translation)
+    plain = FrequencyBands(
+        np.broadcast_to(np.eye(size), (2, OWN_ROWS, size, size)), np.zeros((2, size)), is_translation
+    )
     states = (starts(motion, body), motion.state_at(WINDOW - 1))
-    turns, means = np.zeros((2, OWN, size, size)), np.zeros((2, size))
+    turns, means = np.zeros((2, OWN_ROWS, size, size)), np.zeros((2, size))
     for later, state in enumerate(states):
         channels = body.to_local(motion.cut(later * WINDOW, WINDOW), state)
         rows = plain.forward(channels, bool(later))
         means[later] = stored(rows[:, 0].mean(axis=0))
         rows[:, 0] -= means[later]
-        for k in range(OWN):
-            part = rows[:, k:] if k == OWN - 1 else rows[:, k : k + 1]
+        for k in range(OWN_ROWS):
+            part = rows[:, k:] if k == OWN_ROWS - 1 else rows[:, k : k + 1]
             part = part / np.sqrt(np.square(part).mean(axis=(0, 2), keepdims=True) + 1e-6)
             covariance = np.einsum("bkc,bkd->cd", part, part)
             turns[later, k] = stored(np.linalg.eigh(covariance)[1][:, ::-1])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from posecodec import zoo
 from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.basis_choice import choose_graph
-from posecodec.coders.transform.block_coder import FIRST, BlockCoder, encode_channels
+from posecodec.coders.transform.block_coder import FIRST, GENERIC_KIND, BlockCoder, encode_channels
 from posecodec.coders.transform.bone_basis import BoneBasis, BoneTables, measure_heading_steps
 from posecodec.coders.transform.coefficient_model import (
     BINS,
@@ -143,7 +143,7 @@ class Collector(BlockCoder):
 
     def run(self, stream, kind, limit, values):  # type: ignore[no-untyped-def]
         expected = self.expected[0 if kind == FIRST else 1].copy()
-        before = self._before(*values.shape)
+        before = self._align_last(*values.shape)
         if self.plain:
             quantized = np.zeros(values.shape, np.int32)
             quantized[:limit] = (np.sign(values) * np.floor(np.abs(values) + 0.38))[:limit]
@@ -158,7 +158,7 @@ class Collector(BlockCoder):
         positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
         kernels.read_features(
             features, quantized, mags, before, expected, frequency_bins(frames), np.zeros(count, np.int64), positions,
-            kind + (4 if self.generic else 0), limit,
+            kind + (GENERIC_KIND if self.is_generic else 0), limit,
         )  # fmt: skip
         self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), _fine(values[:limit])], 1)))
         return quantized, places

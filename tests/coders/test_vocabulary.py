@@ -42,11 +42,11 @@ def test_a_stream_by_hand():
     vocabulary = Vocabulary(2, (1, 2))
     first = vocabulary.first_cell
     tokens = TokenGrid(np.int32([[[[0, 1], [2, 1]]], [[[0, 0], [0, 2]]]]), 3, (16, 4))
-    step = [vocabulary.length(16), SPECIAL, first + 3, SPECIAL + 1, first, first + 2]
-    last = [vocabulary.length(4), SPECIAL, SPECIAL + 1, first + 3]
+    step = [vocabulary.token_of_length(16), SPECIAL, first + 3, SPECIAL + 1, first, first + 2]
+    last = [vocabulary.token_of_length(4), SPECIAL, SPECIAL + 1, first + 3]
     assert vocabulary.flatten([tokens]).tolist() == [START, PERSON, *step, *last, END]
-    assert (vocabulary.length(1), vocabulary.length(LONGEST)) == (PERSON + 1, SPECIAL - 1)
-    assert [vocabulary.marker(level) for level in (1, 2)] == [SPECIAL, SPECIAL + 1]
+    assert (vocabulary.token_of_length(1), vocabulary.token_of_length(LONGEST)) == (PERSON + 1, SPECIAL - 1)
+    assert [vocabulary.token_of_level(level) for level in (1, 2)] == [SPECIAL, SPECIAL + 1]
     assert first == SPECIAL + 2 and vocabulary.size == first + 4
 
 
@@ -60,8 +60,8 @@ def test_streams_come_back(frames, levels, kept):
     back = vocabulary.unflatten(stream)
     assert len(back) == len(grids)
     for a, b in zip(grids, back, strict=True):
-        assert (a.coarser(kept).indices == b.indices).all() and (b.lengths, b.frames) == (a.lengths, a.frames)
-    same = vocabulary.flatten([a.coarser(kept) for a in grids])
+        assert (a.truncate(kept).indices == b.indices).all() and (b.lengths, b.frames) == (a.lengths, a.frames)
+    same = vocabulary.flatten([a.truncate(kept) for a in grids])
     assert (same == stream).all() and (vocabulary.flatten(back) == stream).all()
 
 
@@ -74,7 +74,7 @@ def test_a_stream_is_as_long_as_digits_are_not_zero():
 
 def test_what_a_model_left_unfinished_is_as_its_levels_say():
     vocabulary = Vocabulary(3, (1, 1))
-    cell, length = vocabulary.first_cell, vocabulary.length(16)
+    cell, length = vocabulary.first_cell, vocabulary.token_of_length(16)
     stream = [
         START,
         PERSON,
@@ -99,7 +99,7 @@ def test_what_a_model_left_unfinished_is_as_its_levels_say():
 
 
 V = Vocabulary(2, (1, 2))
-L1, L2, CELL, LENGTH = V.marker(1), V.marker(2), V.first_cell, V.length(16)
+L1, L2, CELL, LENGTH = V.token_of_level(1), V.token_of_level(2), V.first_cell, V.token_of_length(16)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,8 @@ L1, L2, CELL, LENGTH = V.marker(1), V.marker(2), V.first_cell, V.length(16)
     [
         [START, LENGTH], [PERSON, L1], [PERSON, CELL], [PERSON, LENGTH, CELL], [PERSON, LENGTH, L2],
         [PERSON, LENGTH, L1, L1], [PERSON, LENGTH, L1, L2, L2], [PERSON, LENGTH, L1, V.size], [PERSON, LENGTH, L1, -1],
-        [PERSON, V.length(4), L1, L2, LENGTH, L1, L2], [PERSON, V.length(17), L1, L2, V.length(17)],
+        [PERSON, V.token_of_length(4), L1, L2, LENGTH, L1, L2],
+        [PERSON, V.token_of_length(17), L1, L2, V.token_of_length(17)],
     ],
 )  # fmt: skip
 def test_tokens_out_of_place_are_refused(stream):
@@ -129,10 +130,11 @@ def test_grids_of_other_lengths_are_refused(lengths):
 
 def test_grids_are_checked_and_cut():
     good = grid(100, 4)
-    assert good.coarser(4).levels == 4 and good.coarser(2).indices.shape == (*good.indices.shape[:3], 2)
+    assert repr(good).startswith("TokenGrid(100 frames, ") and len(repr(good)) < 80
+    assert good.truncate(4).levels == 4 and good.truncate(2).indices.shape == (*good.indices.shape[:3], 2)
     for levels in (0, 5):
         with pytest.raises(InputError, match="levels"):
-            good.coarser(levels)
+            good.truncate(levels)
     for wrong in (np.full((1, 1, 1, 1), 3), np.full((1, 1, 1, 1), -1), np.zeros((1, 1, 1))):
         with pytest.raises(InputError):
             TokenGrid(wrong.astype(np.int32), 3, (16,))
@@ -187,7 +189,7 @@ def test_coarser_streams_are_coarser_motions(tiny_codec):
     for levels in (6, 8, 10, 12):
         vocabulary = tiny_codec.tokenizer.vocabulary(levels)
         back = vocabulary.unflatten(vocabulary.flatten(grids))
-        assert (back[0].indices == grids[0].coarser(levels).indices).all()
+        assert (back[0].indices == grids[0].truncate(levels).indices).all()
         errors.append(compare(sequence, tiny_codec.detokenize(back)).mpjpe_root)
     assert errors == sorted(errors, reverse=True) and errors[-1] < 30
 
@@ -228,7 +230,7 @@ def test_a_folder_is_a_dataset_and_runs_no_network(tiny_codec, tmp_path, no_netw
     assert [file.name for file in data.files] == ["0.posec", "1.posec"]
     back = data.vocabulary.unflatten(data[1].numpy())[0]
     assert (
-        back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MOST_LEVELS)[0].coarser(9).indices).all()
+        back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MOST_LEVELS)[0].truncate(9).indices).all()
     )
     batch, there = collate([data[0], data[1]])
     assert batch.shape == (2, max(map(len, data.streams))) and there.sum() == len(data[0]) + len(data[1])

@@ -23,7 +23,7 @@ from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, qp_of_levels, to_digits
 from posecodec.coders.windows.deblocking import REACH, deblock
 from posecodec.coders.windows.frequency_bands import (
-    OWN,
+    OWN_ROWS,
     ROWS,
     FrequencyBands,
     reference_rows,
@@ -208,7 +208,7 @@ def test_a_body_fits_its_box(tiny, dims):
 
 def orthonormal_bands(channels=5, seed=0, means=0.0):
     rng = np.random.default_rng(seed)
-    turns = np.linalg.qr(rng.normal(size=(2, OWN, channels, channels)))[0]
+    turns = np.linalg.qr(rng.normal(size=(2, OWN_ROWS, channels, channels)))[0]
     is_translation = np.arange(channels) >= channels - 2
     return FrequencyBands(turns, rng.normal(0, 1, (2, channels)) * means, is_translation)
 
@@ -244,7 +244,7 @@ def test_long_windows_are_their_lowest_frequencies(frames, later):
 @pytest.mark.parametrize("frames", [16, 64, LONGEST])
 def test_what_a_window_joins_is_smooth(frames):
     """One frequency of a later window leaves the last known frame slowly; that of a first one need not."""
-    bands = replace(orthonormal_bands(), rotations=np.broadcast_to(np.eye(5), (2, OWN, 5, 5)))
+    bands = replace(orthonormal_bands(), rotations=np.broadcast_to(np.eye(5), (2, OWN_ROWS, 5, 5)))
     values = np.zeros((ROWS, 5))
     values[0] = 1.0
     later, first = (bands.inverse(values, frames, kind) for kind in (True, False))

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError
 from posecodec.signal.segmentation import Segmentation
 
+CODES = 3
+"""Values of a token where tokens are digits, see `coders.windows.bitplanes`."""
 SIZES = (16, 32, 64, 96, 128)
 """Frames that a latent step may have, beside the last of a chunk."""
 LONGEST = 159
 """Most frames of the last latent step of a chunk, which takes what is left."""
 LATENT_STEPS = Segmentation(SIZES, LONGEST)
+"""Shorter ones lose a fifth at low rates (log of 2026-11-24), longer ones delay a stream."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TokenGrid:
     """Tokens of one chunk of one track.
 
@@ -45,6 +48,10 @@ class TokenGrid:
                 f"{len(array)} latent steps of {self.lengths} frames; {SIZES} are allowed, and what is left"
             )
 
+    def __repr__(self) -> str:
+        steps, height, width, levels = self.indices.shape
+        return f"TokenGrid({self.frames} frames, {steps} steps of {height} x {width} x {levels}, {self.codes} codes)"
+
     @property
     def frames(self) -> int:
         """T."""
@@ -53,9 +60,9 @@ class TokenGrid:
     @property
     def levels(self) -> int:
         """Q."""
-        return self.indices.shape[3]
+        return int(self.indices.shape[3])
 
-    def coarser(self, levels: int) -> TokenGrid:
+    def truncate(self, levels: int) -> TokenGrid:
         """The first levels only. Raises InputError if there are not so many."""
         if not 1 <= levels <= self.levels:
             raise InputError(f"{levels} levels of {self.levels} asked for")

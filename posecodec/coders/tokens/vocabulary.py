@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.coders.tokens.grid import LONGEST, TokenGrid
+from posecodec.coders.tokens.grid import CODES, LONGEST, TokenGrid
 from posecodec.errors import InputError
 
 PAD, START, END, PERSON = range(4)
+"""The special tokens."""
 SPECIAL = 4 + LONGEST
-"""Special tokens and lengths: 4 .. SPECIAL - 1 are steps of 1 .. LONGEST frames."""
-CODES = 3
+"""How many special tokens and lengths there are: 4 .. SPECIAL - 1 are steps of 1 .. LONGEST frames."""
 
 
 @dataclass
@@ -58,11 +58,11 @@ class Vocabulary:
         """The token of digit 1 in the first cell; digit 2 follows, then the next cell."""
         return SPECIAL + self.levels
 
-    def marker(self, level: int) -> int:
+    def token_of_level(self, level: int) -> int:
         """The token that opens a level, 1 .. Q."""
         return SPECIAL + level - 1
 
-    def length(self, frames: int) -> int:
+    def token_of_length(self, frames: int) -> int:
         """The token that opens a latent step of so many frames, 1 .. LONGEST."""
         return PERSON + frames
 
@@ -74,10 +74,10 @@ class Vocabulary:
             parts.append([PERSON])
             digits = grid.indices[..., : self.levels].reshape(len(grid.indices), -1, self.levels)
             for step, frames in zip(digits, grid.lengths, strict=True):
-                parts.append([self.length(frames)])
+                parts.append([self.token_of_length(frames)])
                 for level, plane in enumerate(step.T, start=1):
                     cells = np.flatnonzero(plane)
-                    parts += [[self.marker(level)], self.first_cell + 2 * cells + plane[cells] - 1]
+                    parts += [[self.token_of_level(level)], self.first_cell + 2 * cells + plane[cells] - 1]
         return np.concatenate([*parts, [END]]).astype(np.int32)
 
     def unflatten(self, stream: NDArray[np.integer]) -> tuple[TokenGrid, ...]:
@@ -97,7 +97,7 @@ class Vocabulary:
                 raise InputError(f"token {token} at place {place}: no chunk is open, or it is none of the {self.size}")
             else:
                 self._take(chunks[-1], token, place)
-        return tuple(self._grid(chunk) for chunk in chunks if chunk.steps)
+        return tuple(self._build_grid(chunk) for chunk in chunks if chunk.steps)
 
     def _take(self, chunk: _Chunk, token: int, place: int) -> None:
         """One token of a chunk: a length opens a step, a marker a level, the others say what a cell does."""
@@ -115,7 +115,7 @@ class Vocabulary:
             cell, digit = divmod(token - self.first_cell, 2)
             chunk.steps[-1][cell, chunk.level - 1] = digit + 1
 
-    def _grid(self, chunk: _Chunk) -> TokenGrid:
+    def _build_grid(self, chunk: _Chunk) -> TokenGrid:
         return TokenGrid(np.stack(chunk.steps).reshape(-1, *self.cells, self.levels), CODES, tuple(chunk.lengths))
 
     def _check(self, grid: TokenGrid) -> None:

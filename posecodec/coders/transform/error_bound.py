@@ -14,8 +14,11 @@ from posecodec.errors import InputError
 from posecodec.typing import Floats
 
 SAFETY = 0.999
-MOST = 2**31 - 1
 """The share of the bound that is aimed at: decoders differ by less than the rest."""
+MAX_STEPS = 2**31 - 1
+"""Whole steps that int32 holds."""
+CONTEXTS = 8
+"""Of whether a keypoint is moved: whether it was in the two frames before, and the keypoint before it."""
 
 
 def bound_step(bound: float, dims: int) -> float:
@@ -28,16 +31,16 @@ def outlier_steps(errors: Floats, bound: float) -> NDArray[np.int32]:
 
     Raises InputError where 32 bits do not hold them.
     """
-    step, limit = bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2
+    step, square = bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2
     known = np.nan_to_num(errors)
-    moves = np.where((np.square(known).sum(axis=-1) > limit)[..., None], np.rint(known / step), 0.0)
+    moves = np.where((np.square(known).sum(axis=-1) > square)[..., None], np.rint(known / step), 0.0)
     order = np.argsort(np.abs(known), axis=-1)
     for rank in range(errors.shape[-1]):
         less = moves.copy()
         np.put_along_axis(less, order[..., rank : rank + 1], 0.0, axis=-1)
-        fits = np.square(known - less * step).sum(axis=-1) <= limit
+        fits = np.square(known - less * step).sum(axis=-1) <= square
         moves = np.where(fits[..., None], less, moves)
-    if np.abs(moves).max(initial=0.0) > MOST:
+    if np.abs(moves).max(initial=0.0) > MAX_STEPS:
         raise InputError("too fine a bound for coordinates that reach so far; allow more, or use --lossless")
     return moves.astype(np.int32)
 
@@ -76,11 +79,11 @@ def write_corrections(encoder: RangeEncoder, moves: NDArray[np.int32]) -> None:
     """Code whole steps (T, K, D)."""
     marks = moves.any(axis=-1).astype(np.int64)
     max_bytes = marks.size * MAX_PUT_BYTES + int(marks.sum()) * moves.shape[2] * MAX_INT_BYTES
-    encoder.run(_put, max_bytes, moves, marks, bit_model(8), int_model(moves.shape[2]))
+    encoder.run(_put, max_bytes, moves, marks, bit_model(CONTEXTS), int_model(moves.shape[2]))
 
 
 def read_corrections(decoder: RangeDecoder, frames: int, keypoints: int, dims: int) -> NDArray[np.int32]:
     """The mirror of `write_corrections`. Raises CorruptError."""
     moves = np.zeros((frames, keypoints, dims), np.int32)
-    decoder.run(_get, moves, np.zeros((frames, keypoints), np.int64), bit_model(8), int_model(dims))
+    decoder.run(_get, moves, np.zeros((frames, keypoints), np.int64), bit_model(CONTEXTS), int_model(dims))
     return moves

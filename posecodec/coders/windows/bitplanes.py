@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 
-CODES = 3
 TOP_QP = 256
-"""Index of the coarsest step, 2**16: level 1."""
+"""Of the coarsest step, 2**16: level 1."""
 LAST_QP = 511
+"""What 9 bits hold; a step of 2**32 is larger than any body."""
 
 
 def qp_of_levels(levels: int) -> int:
-    """Index of the step, 2**(index / 16), that so many levels reach."""
+    """The QP of the step that so many levels reach."""
     return TOP_QP - STEPS_PER_OCTAVE * (levels - 1)
 
 
-def levels_of_qp(index: int) -> int:
-    """Levels that lead to the step of an index; at steps between two levels' all levels are finer by the same factor."""
-    return 1 + max(TOP_QP - index, 0) // STEPS_PER_OCTAVE
+def levels_of_qp(qp: int) -> int:
+    """Levels that lead to the step of a QP; at steps between two levels' all levels are finer by the same factor."""
+    return 1 + max(TOP_QP - qp, 0) // STEPS_PER_OCTAVE
 
 
 def largest_magnitude(levels: int) -> int:

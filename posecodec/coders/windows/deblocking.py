@@ -1,7 +1,7 @@
-"""Joins of windows, smoothed: a window ends at rest and the next begins in motion, which shows as a jerk.
+"""Seams of windows smoothed: a window ends at rest and the next begins in motion, which shows as a jerk.
 
-Frames near a join become Gaussian means of their neighbors, the nearer the wider, and wider at coarse steps, so that bodies
-accelerate at joins about as much as elsewhere (benchmarks/tokens.py). The encoder's loop does not see it.
+Frames near a seam become Gaussian means of their neighbors, the nearer the wider, and wider at coarse steps, so that bodies
+accelerate at seams about as much as elsewhere (benchmarks/tokens.py). The encoder's loop does not see it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,42 @@ from collections.abc import Sequence
 import numpy as np
 
 from posecodec.kinematics.body_model import Motion
+from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.signal.segmentation import list_spans
 from posecodec.typing import Floats
 
-REACH = 9.0
-"""Frames on either side of a join that change."""
-WIDTH, WIDTH_PER_OCTAVE, WIDEST = 2.22, 0.26, 2.5
-"""Standard deviation at a join, in frames, at the step 2**9, and how it grows with the step."""
+REACH = 9
+"""Frames on either side of a seam that change."""
+WIDTH = 2.22
+"""Standard deviation of the mean at a seam, in frames, at the step 2**WIDTH_OCTAVE (log of 2026-11-24)."""
+WIDTH_OCTAVE = 9
+"""Octave of the step that WIDTH is of: 512 channel units, 70 mm or so."""
+WIDTH_PER_OCTAVE = 0.26
+"""Frames that a step twice as large adds to it."""
+WIDEST = 2.5
+"""Frames of standard deviation at most: wider ones move more than they smooth."""
+NARROWEST = 0.5
+"""Frames at least, at a seam: narrower ones change nothing."""
+NARROWEST_ASIDE = 0.05
+"""Frames at least, aside of a seam, so that no weight divides by 0."""
 
 
-def deblock(motion: Motion, lengths: Sequence[int], index: int) -> Motion:
-    """A decoded motion (T, ...) of windows of these lengths, at the step of an index."""
-    joins = [start for start, _ in list_spans(lengths)[1:]]
-    if not joins:
+def deblock(motion: Motion, lengths: Sequence[int], qp: int) -> Motion:
+    """A decoded motion (T, ...) of windows of these lengths, at the step of a QP."""
+    seams = [start for start, _ in list_spans(lengths)[1:]]
+    if not seams:
         return motion
-    width = float(np.clip(WIDTH + WIDTH_PER_OCTAVE * (index / 16 - 9), 0.5, WIDEST))
-    return Motion(*(_blur(part, joins, width) for part in (motion.shape, motion.angle, motion.center)))
+    width = float(np.clip(WIDTH + WIDTH_PER_OCTAVE * (qp / STEPS_PER_OCTAVE - WIDTH_OCTAVE), NARROWEST, WIDEST))
+    return Motion(*(_smooth_seams(part, seams, width) for part in (motion.shape, motion.angle, motion.center)))
 
 
-def _blur(values: Floats, joins: Sequence[int], width: float) -> Floats:
-    """(T, ...) blurred around joins."""
-    blurred, flat = values.copy(), values.reshape(len(values), -1)
-    reach = int(REACH)
-    for join in joins:
-        for frame in range(max(join - reach, 0), min(join + reach, len(values))):
-            near = width * (1 - abs(frame + 0.5 - join) / REACH)
-            first, last = max(frame - 2 * reach, 0), min(frame + 2 * reach + 1, len(values))
-            weights = np.exp(-0.5 * np.square((np.arange(first, last) - frame) / max(near, 0.05)))
-            blurred[frame] = (weights @ flat[first:last] / weights.sum()).reshape(values.shape[1:])
-    return blurred
+def _smooth_seams(values: Floats, seams: Sequence[int], width: float) -> Floats:
+    """(T, ...) smoothed around seams."""
+    smooth, flat = values.copy(), values.reshape(len(values), -1)
+    for seam in seams:
+        for frame in range(max(seam - REACH, 0), min(seam + REACH, len(values))):
+            near = width * (1 - abs(frame + 0.5 - seam) / REACH)
+            first, last = max(frame - 2 * REACH, 0), min(frame + 2 * REACH + 1, len(values))
+            weights = np.exp(-0.5 * np.square((np.arange(first, last) - frame) / max(near, NARROWEST_ASIDE)))
+            smooth[frame] = (weights @ flat[first:last] / weights.sum()).reshape(values.shape[1:])
+    return smooth

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
-from posecodec.coders.tokens.grid import LONGEST, TokenGrid
+from posecodec.coders.tokens.grid import CODES, LONGEST, TokenGrid
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import CODES, from_digits, levels_of_qp, qp_of_levels, to_digits
+from posecodec.coders.windows.bitplanes import from_digits, levels_of_qp, qp_of_levels, to_digits
 from posecodec.coders.windows.stream import QuantizedMotion, SideInfo
 from posecodec.coders.windows.weights import unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
