@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from posecodec.kinematics.body_model import Motion
-from posecodec.kinematics.bones import rotate_about_y
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.typing import Floats
 
 

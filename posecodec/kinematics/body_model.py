@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, measure_heading, rotate_about_y
+from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, measure_heading
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Bools, Floats
 

@@ -172,14 +172,6 @@ def _normalize(vectors: Floats, instead: Floats) -> Floats:
     return np.where(size > NO_DIRECTION, vectors / np.maximum(size, NO_DIRECTION), instead)
 
 
-def rotate_about_y(vectors: Floats, angle: Floats) -> Floats:
-    """(..., N, 3) turned about the vertical by angles (...,) in radians, from x towards -z."""
-    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
-    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
-    across = cos * x + sin * z
-    return np.stack([across, np.broadcast_to(y, across.shape), cos * z - sin * x], axis=-1)
-
-
 def measure_heading(points: Floats, skeleton: Skeleton) -> Floats:
     """(T,) direction of the left side in the xz plane, from hips and shoulders together, in radians."""
     names = skeleton.keypoints

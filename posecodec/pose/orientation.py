@@ -1,4 +1,4 @@
-"""Which way is up: how coordinates are turned upright, and a guess where a recording does not say."""
+"""Which way is up: how coordinates are turned upright and about the vertical, a guess where a recording does not say."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def upright(dims: int, up: str) -> Floats:
     vertical = np.eye(3)[axis] * sign
     across = np.eye(3)[0] if axis != 0 else np.eye(3)[1]
     return np.stack([across, vertical, np.cross(across, vertical)])
+
+
+def rotate_about_y(vectors: Floats, angle: Floats) -> Floats:
+    """(..., N, 3) turned about the vertical by angles (...,) in radians, from x towards -z."""
+    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    across = cos * x + sin * z
+    return np.stack([across, np.broadcast_to(y, across.shape), cos * z - sin * x], axis=-1)
 
 
 def guess_up(points: NDArray[np.floating[Any]], skeleton: Skeleton) -> str:

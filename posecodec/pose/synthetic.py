@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from posecodec.errors import InputError
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
@@ -103,7 +104,7 @@ def _place_walker(seconds: Floats, person: int) -> Floats:
     heading = _STRIDE * (strides - shift) / radius
     glance = np.radians(8) * np.sin(2 * np.pi * seconds / 5.9 + person)
     points = _draw_figure(phase, glance, radius)
-    placed = _rotate_about_y(points, heading[:, None])
+    placed = rotate_about_y(points, heading)
     placed[..., 0] -= radius * np.cos(heading)[:, None]
     placed[..., 2] += radius * np.sin(heading)[:, None]
     return placed
@@ -173,10 +174,4 @@ def _rotate_offset(offset: tuple[float, float, float], yaw: Floats, pitch: Float
     left = x * np.cos(roll) - y * np.sin(roll)
     high = x * np.sin(roll) + y * np.cos(roll)
     up, ahead = high * np.cos(pitch) - z * np.sin(pitch), high * np.sin(pitch) + z * np.cos(pitch)
-    return _rotate_about_y(np.stack([left, up, ahead], axis=-1), yaw)
-
-
-def _rotate_about_y(points: Floats, angle: Floats) -> Floats:
-    """Points (..., 3) turned about y by `angle` radians (...), positive from +z towards +x: a turn to the left."""
-    x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    return np.stack([x * np.cos(angle) + z * np.sin(angle), y, z * np.cos(angle) - x * np.sin(angle)], axis=-1)
+    return rotate_about_y(np.stack([left, up, ahead], axis=-1)[:, None], yaw)[:, 0]

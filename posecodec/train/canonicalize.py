@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posecodec.kinematics.bones import rotate_about_y
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
 

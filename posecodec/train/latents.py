@@ -26,7 +26,8 @@ from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, T
 from posecodec.coders.windows.stream import HEADING_BITS, ORIGIN_STEP, RD_LAMBDA
 from posecodec.coders.windows.weights import WindowTables
 from posecodec.kinematics.body_model import Body, Motion
-from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading, rotate_about_y
+from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import list_spans
 from posecodec.train.transform import metric_of, root_of

@@ -32,7 +32,8 @@ from posecodec.coders.transform.coefficient_model import (
 )
 from posecodec.coders.transform.weights import TransformTables, pack_tables
 from posecodec.entropy.range_coder import RangeEncoder
-from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading, rotate_about_y
+from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
 from posecodec.train.commit import commit

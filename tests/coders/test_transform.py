@@ -36,8 +36,9 @@ from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, GraphBasis, b
 from posecodec.coders.transform.weights import load_built_in, pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.kinematics.bones import BoneTree, follow_heading, rotate_about_y
+from posecodec.kinematics.bones import BoneTree, follow_heading
 from posecodec.kinematics.gap_filling import interpolate_gaps
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton

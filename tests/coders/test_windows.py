@@ -36,7 +36,8 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.body_frame import from_body_frame, to_body_frame
 from posecodec.kinematics.body_model import Motion, State
-from posecodec.kinematics.bones import MAX_SCALE, rotate_about_y
+from posecodec.kinematics.bones import MAX_SCALE
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.signal.segmentation import list_spans

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from posecodec.coders.transform.coefficient_model import BINS
-from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading, rotate_about_y
+from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading
+from posecodec.pose.orientation import rotate_about_y
 from posecodec.typing import Bools, Floats, Ints
 
 HEADING_STEPS = 256
