@@ -22,7 +22,7 @@ VERBS = frozenset(
     abort accept accumulate adapt add advance align allow analyze append apply approximate ask assemble assert assign
     attach average balance begin bind bisect blend bound bridge broadcast build cache call canonicalize check choose
     classify clean clear clip close code collapse collect combine compare complete compose compress compute
-    concatenate confirm convert copy correct count cover create crop cut decode decompress deduplicate define delete
+    concatenate confirm convert copy correct count cover create crop cut deblock decode decompress deduplicate define delete
     dequantize describe detect detokenize diagnose diff discard distribute divide download draw drop dump echo embed
     emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract feed
     fetch fill film filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate

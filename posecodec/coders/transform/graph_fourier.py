@@ -146,7 +146,7 @@ class GraphPrior:
             [np.abs(dst(size) @ (channels[s : s + size] - channels[max(s - 1, 0)])) for s in starts], axis=0
         )
         logs = 16 * np.log2(np.maximum(moved, 1e-300)).ravel()
-        octave = _octaves(channels.shape[1], dims) / 16
+        octave = _measure_octaves(channels.shape[1], dims) / 16
         slope, drop = np.repeat(frequency_bins(size), len(octave)), np.tile(octave, size)
         known = logs > logs.max() - FITTED_RANGE
         plane = np.stack([np.ones(known.sum()), -slope[known], -drop[known]], axis=1)
@@ -168,11 +168,11 @@ class GraphPrior:
 
     def expand(self, count: int, dims: int) -> Ints:
         """(2, K * D, BINS) as `BlockCoder` takes it."""
-        octave = _octaves(count * dims, dims)
+        octave = _measure_octaves(count * dims, dims)
         later = self.peak - self.slope * np.arange(BINS)[None] - ((self.drop * octave) >> 4)[:, None]
         return np.stack([later, later])
 
 
-def _octaves(channels: int, dims: int) -> Ints:
+def _measure_octaves(channels: int, dims: int) -> Ints:
     """(C,) 16 x log2 of the number of each channel's mode, from 1 on."""
     return np.array([log16(1 + c // dims) for c in range(channels)], np.int64)

@@ -17,7 +17,10 @@ from posecodec.typing import Floats
 
 QP_BITS = 11
 """Steps from 2**-64 to almost 2**64 of a channel's unit."""
-FIRST_QP, LAST_QP = -(1 << QP_BITS - 1), (1 << QP_BITS - 1) - 1
+FIRST_QP = -(1 << QP_BITS - 1)
+"""Of the finest step that can be told."""
+LAST_QP = FIRST_QP + (1 << QP_BITS) - 1
+"""Of the coarsest."""
 
 
 def write_motion(

@@ -35,6 +35,7 @@ HEADING_BITS = 6
 ORIGIN_LOW = 6
 """Low bits of a place: up to 64 steps of ORIGIN_STEP, 2 m, without an escape."""
 QP_BITS = 9
+"""0 .. LAST_QP: steps of whole units of a channel, and coarser."""
 ORIGIN_STEP = 32.0
 """A place is coded to this many mm of a usual body; the windows tell the rest."""
 FARTHEST = 2**28
