@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.entropy import binarization
+from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.typing import Floats
 
@@ -44,16 +45,12 @@ def get_exp_golomb(decoder: RangeDecoder, bits: int) -> int:
 
 def put_raw(encoder: RangeEncoder, value: int, bits: int) -> None:
     """Code 0 <= value < 2**bits at exactly `bits` bits, at most 32."""
-    low = min(bits, 16)
-    encoder.put_bits(value >> low, bits - low)
-    encoder.put_bits(value & (1 << low) - 1, low)
+    encoder.run(binarization.put_raw, 2 * MAX_PUT_BYTES, value, bits)
 
 
 def get_raw(decoder: RangeDecoder, bits: int) -> int:
     """The mirror of `put_raw`. Raises CorruptError."""
-    low = min(bits, 16)
-    high = decoder.get_bits(bits - low)
-    return high << low | decoder.get_bits(low)
+    return int(decoder.run(binarization.get_raw, bits))
 
 
 def put_float32(encoder: RangeEncoder, value: float) -> None:

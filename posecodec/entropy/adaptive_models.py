@@ -1,17 +1,16 @@
-"""Models that learn while they code: bits, signed integers, masks and symbols, all in integers.
+"""Models that learn while they code: bits, masks and symbols, all in integers; `binarization` makes bits of integers.
 
 Streams are a few hundred bytes, so learning fast counts more than the limit: a bit's probability is the mean of two
 estimates that begin as the Krichevsky-Trofimov estimate (1981), 1/(n + 2) of the way to each bit, and settle at rates
-1/16 and 1/128 (the mean of two rates is how H.266 models its bits). Integers are binarized into such bits, so that one
-row of 46 bits learns any distribution of int32. Symbols keep plain frequency counts.
+1/16 and 1/128 (the mean of two rates is how H.266 models its bits). Symbols keep plain frequency counts.
 
 Every model is an array that the caller owns, that may come from training, and that is changed by coding: pass a copy of
 a trained table. Encoder and decoder must start from equal arrays. What the contexts mean is the caller's business.
 
->>> encoder, rows = RangeEncoder(), np.zeros(3, np.int64)
->>> encode_ints(encoder, np.array([4, 0, -1]), int_model(1), rows)
->>> decode_ints(RangeDecoder(encoder.finish()), 3, int_model(1), rows)
-array([ 4,  0, -1], dtype=int32)
+>>> encoder, mask = RangeEncoder(), np.array([[True, False], [True, True]])
+>>> encode_mask(encoder, mask)
+>>> bool((decode_mask(RangeDecoder(encoder.finish()), 2, 2) == mask).all())
+True
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from posecodec.entropy.range_coder import (
-    FAULT,
     MAX_BITS,
     MAX_PUT_BYTES,
     MAX_TOTAL,
@@ -29,60 +27,32 @@ from posecodec.entropy.range_coder import (
     RangeEncoder,
     advance_total,
     get_binary,
-    get_bits,
     get_target_total,
     is_sound,
     kernel,
     put,
-    put_bits,
     put_total,
 )
 from posecodec.typing import Bools, Ints
-
-__all__ = [
-    "BIT_FIELDS",
-    "INT_SLOTS",
-    "MAX_INT_BYTES",
-    "MAX_SYMBOLS",
-    "bit_model",
-    "decode_ints",
-    "decode_mask",
-    "decode_symbols",
-    "encode_ints",
-    "encode_mask",
-    "encode_symbols",
-    "get_bit",
-    "get_int",
-    "get_symbol",
-    "int_model",
-    "put_bit",
-    "put_int",
-    "put_symbol",
-    "symbol_model",
-]
 
 # A bit's state is a row of these fields. FAST and SLOW are probabilities of a one, times 2**16.
 FAST, SLOW, SEEN = 0, 1, 2
 BIT_FIELDS = 3
 HALF = MAX_TOTAL // 2
 FAST_WINDOW = 16
+"""Bits that the faster estimate is the mean of, about."""
 SLOW_WINDOW = 128
-MAX_SEEN = SLOW_WINDOW - 2  # bits seen, counted up to here: the windows no longer grow
-MIN_FREQ = 16  # no bit is ever thought rarer than 2**-12
-
-# The slots of an integer's bits: is it zero, is it negative, is |v| > 1 .. 14, and the length of the escape.
-# They and the bits are int64 because numba compiles a kernel anew for every literal that it is called with.
-ZERO, NEGATIVE, UNARY = np.int64(0), np.int64(1), np.int64(2)
-UNARY_MAX = 14
-ESCAPE = UNARY + UNARY_MAX
-ESCAPE_MAX = 30  # |v| - 14 of an int32 is below 2**31
-INT_SLOTS = int(ESCAPE) + ESCAPE_MAX
-INT_MAX = 2**31 - 1
-MAX_INT_BYTES = MAX_PUT_BYTES * (INT_SLOTS + 2)
+"""Bits that the slower estimate is the mean of, about."""
+MAX_SEEN = SLOW_WINDOW - 2
+"""Bits seen are counted up to here: the windows no longer grow."""
+MIN_FREQ = 16
+"""No bit is ever thought rarer than so many 65536ths, 2**-12."""
 
 MAX_SYMBOLS = 4096
-CHUNK = 1024  # symbols coded by one run of a kernel
-ALL_TRUE = 15  # sixteenths of the probability that nothing is missing
+RUN_LENGTH = 1024
+"""Numbers coded by one run of a kernel, so that the room it needs stays small."""
+ALL_TRUE = 15
+"""Sixteenths of the probability that nothing is missing."""
 
 
 def bit_model(n: int) -> NDArray[np.int32]:
@@ -90,14 +60,6 @@ def bit_model(n: int) -> NDArray[np.int32]:
     model = np.zeros((n, BIT_FIELDS), dtype=np.int32)
     model[:, :SEEN] = HALF
     return model
-
-
-def int_model(contexts: int) -> NDArray[np.int32]:
-    """`contexts` integers that nothing is known about: (contexts, 46, 3) int32, a `bit_model` of 46 slots each.
-
-    A trained table has the same shape, int32 or uint16; its third field says how many bits (0 .. 126) it is worth.
-    """
-    return bit_model(contexts * INT_SLOTS).reshape(contexts, INT_SLOTS, BIT_FIELDS)
 
 
 def symbol_model(table: ArrayLike) -> NDArray[np.int32]:
@@ -116,7 +78,7 @@ def _freq_zero(model: NDArray[np.int32], index: Int) -> Int:
 
 
 @kernel
-def _learn(model: NDArray[np.int32], index: Int, bit: Int | np.bool_) -> None:
+def _adapt(model: NDArray[np.int32], index: Int, bit: Int | np.bool_) -> None:
     """Move both estimates towards `bit` by 1/(bits seen + 2), rounded, but by at least 1/16 and 1/128."""
     seen = np.int64(model[index, SEEN])
     fast = np.int64(model[index, FAST])
@@ -141,69 +103,15 @@ def put_bit(state: Ints, out: NDArray[np.uint8], probs: NDArray[np.int32], index
     start = zero if bit else np.int64(0)
     freq = MAX_TOTAL - zero if bit else zero
     put(state, out, start, freq, MAX_BITS)
-    _learn(probs, index, np.int64(bit))
+    _adapt(probs, index, np.int64(bit))
 
 
 @kernel
 def get_bit(state: Ints, data: NDArray[np.uint8], probs: NDArray[np.int32], index: Int) -> int:
     """The mirror of `put_bit`."""
     bit = get_binary(state, data, _freq_zero(probs, index))
-    _learn(probs, index, np.int64(bit))
+    _adapt(probs, index, np.int64(bit))
     return bit
-
-
-@kernel
-def put_int(state: Ints, out: NDArray[np.uint8], probs: NDArray[np.int32], context: Int, value: Int) -> None:
-    """Code one int32 with row `context` of an `int_model`, and learn from it. Writes at most MAX_INT_BYTES.
-
-    Is it zero; its sign; |v| up to 14 in unary; then |v| - 14 as an adaptive Exp-Golomb code: its length in unary, and
-    the bits below the leading one raw, high half first.
-    """
-    slots = probs[context]
-    size = abs(np.int64(value))
-    put_bit(state, out, slots, ZERO, np.int64(size == 0))
-    if size == 0:
-        return
-    put_bit(state, out, slots, NEGATIVE, np.int64(value < 0))
-    for k in range(1, UNARY_MAX + 1):
-        put_bit(state, out, slots, UNARY + k - 1, np.int64(size > k))
-        if size <= k:
-            return
-    rest = size - UNARY_MAX
-    length = 0
-    longer = np.int64(1)
-    while length < ESCAPE_MAX and longer:
-        longer = np.int64(rest >> (length + 1) > 0)
-        put_bit(state, out, slots, ESCAPE + length, longer)
-        length += 1 if longer else 0
-    low_bits = min(length, MAX_BITS)
-    mantissa = rest & ((1 << length) - 1)
-    put_bits(state, out, mantissa >> low_bits, length - low_bits)
-    put_bits(state, out, mantissa & ((1 << low_bits) - 1), low_bits)
-
-
-@kernel
-def get_int(state: Ints, data: NDArray[np.uint8], probs: NDArray[np.int32], context: Int) -> int:
-    """The mirror of `put_int`; a value that no int32 has is a fault and returns 0."""
-    slots = probs[context]
-    if get_bit(state, data, slots, ZERO):
-        return 0
-    negative = get_bit(state, data, slots, NEGATIVE)
-    size = 1
-    while size <= UNARY_MAX and get_bit(state, data, slots, UNARY + size - 1):
-        size += 1
-    if size > UNARY_MAX:
-        length = 0
-        while length < ESCAPE_MAX and get_bit(state, data, slots, ESCAPE + length):
-            length += 1
-        low_bits = min(length, MAX_BITS)
-        high = get_bits(state, data, length - low_bits)
-        low = get_bits(state, data, low_bits)
-        size = UNARY_MAX + ((1 << length) | (high << low_bits) | low)
-    if size > INT_MAX + negative:
-        state[FAULT] = 1
-        return 0
-    return -size if negative else size
 
 
 @kernel
@@ -248,32 +156,6 @@ def _fit_total(counts: NDArray[np.int32], row: Int) -> Int:
             return total
         for i in range(counts.shape[1]):
             counts[row, i] = (counts[row, i] + 1) >> 1
-
-
-@kernel
-def _put_ints(
-    state: Ints,
-    out: NDArray[np.uint8],
-    values: Ints,
-    probs: NDArray[np.int32],
-    contexts: Ints,
-) -> None:
-    for i in range(values.size):
-        put_int(state, out, probs, contexts[i], values[i])
-
-
-@kernel
-def _get_ints(
-    state: Ints,
-    data: NDArray[np.uint8],
-    values: NDArray[np.int32],
-    probs: NDArray[np.int32],
-    contexts: Ints,
-) -> None:
-    for i in range(values.size):
-        values[i] = get_int(state, data, probs, contexts[i])
-        if not is_sound(state, data):
-            return
 
 
 @kernel
@@ -328,7 +210,7 @@ def _get_mask(state: Ints, data: NDArray[np.uint8], mask: Bools, probs: NDArray[
             return
 
 
-def _rows(rows: ArrayLike, n: int, model: NDArray[np.int32]) -> Ints:
+def check_rows(rows: ArrayLike, n: int, model: NDArray[np.int32]) -> Ints:
     """Row indices as the kernels take them: numba does not look at bounds, so they are looked at here."""
     indices = np.ascontiguousarray(rows, dtype=np.int64)
     assert indices.shape == (n,), f"{n} symbols have contexts of shape {indices.shape}"
@@ -336,34 +218,9 @@ def _rows(rows: ArrayLike, n: int, model: NDArray[np.int32]) -> Ints:
     return indices
 
 
-def _check_int_model(probs: NDArray[np.int32]) -> None:
-    sound = probs.ndim == 3 and probs.shape[1:] == (INT_SLOTS, BIT_FIELDS) and probs.flags.c_contiguous
-    assert sound and probs.dtype in (np.int32, np.uint16), f"int model is {probs.dtype} {probs.shape}"
-
-
 def _check_symbol_model(counts: NDArray[np.int32]) -> None:
     sound = counts.ndim == 2 and 1 <= counts.shape[1] <= MAX_SYMBOLS and counts.flags.c_contiguous
     assert sound and counts.dtype == np.int32, f"symbol model is {counts.dtype} {counts.shape}"
-
-
-def encode_ints(encoder: RangeEncoder, values: ArrayLike, probs: NDArray[np.int32], contexts: ArrayLike) -> None:
-    """Code `values` (n,) of int32 range, value i with row contexts[i] of `probs`, an `int_model`, which learns."""
-    numbers = np.ascontiguousarray(values, dtype=np.int64)
-    assert numbers.size == 0 or (numbers.min() >= -INT_MAX - 1 and numbers.max() <= INT_MAX), "value beyond int32"
-    _check_int_model(probs)
-    rows = _rows(contexts, numbers.size, probs)
-    for i in range(0, numbers.size, CHUNK):
-        chunk = slice(i, i + CHUNK)
-        encoder.run(_put_ints, numbers[chunk].size * MAX_INT_BYTES, numbers[chunk], probs, rows[chunk])
-
-
-def decode_ints(decoder: RangeDecoder, n: int, probs: NDArray[np.int32], contexts: ArrayLike) -> NDArray[np.int32]:
-    """The `n` values (n,) int32 that `encode_ints` coded with the same contexts. Raises CorruptError."""
-    _check_int_model(probs)
-    rows = _rows(contexts, n, probs)
-    values: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-    decoder.run(_get_ints, values, probs, rows)
-    return values
 
 
 def encode_symbols(
@@ -377,12 +234,10 @@ def encode_symbols(
     assert numbers.size == 0 or (numbers.min() >= 0 and numbers.max() < counts.shape[1]), "symbol outside the model"
     _check_symbol_model(counts)
     assert 0 <= increment <= HALF, f"increment {increment} is not in 0 .. {HALF}"
-    indices = _rows(rows, numbers.size, counts)
-    for i in range(0, numbers.size, CHUNK):
-        chunk = slice(i, i + CHUNK)
-        encoder.run(
-            _put_symbols, numbers[chunk].size * MAX_PUT_BYTES, numbers[chunk], counts, indices[chunk], increment
-        )
+    indices = check_rows(rows, numbers.size, counts)
+    for i in range(0, numbers.size, RUN_LENGTH):
+        part = slice(i, i + RUN_LENGTH)
+        encoder.run(_put_symbols, numbers[part].size * MAX_PUT_BYTES, numbers[part], counts, indices[part], increment)
 
 
 def decode_symbols(
@@ -392,7 +247,7 @@ def decode_symbols(
     _check_symbol_model(counts)
     assert 0 <= increment <= HALF, f"increment {increment} is not in 0 .. {HALF}"
     symbols: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-    decoder.run(_get_symbols, symbols, counts, _rows(rows, n, counts), increment)
+    decoder.run(_get_symbols, symbols, counts, check_rows(rows, n, counts), increment)
     return symbols
 
 

@@ -78,6 +78,12 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
+def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that is compiled into each that calls it: for those that share the inner loops of several models."""
+    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy", inline="always")(function)
+    return compiled
+
+
 @kernel
 def _put_span(state: Ints, out: NDArray[np.uint8], begin: int, end: int) -> None:
     """Keep [begin, end) of the current range, carry into the bytes written, and write those that are settled."""

@@ -22,7 +22,7 @@ from torch.nn import functional
 from posecodec.coders.tokens.grid import LATENT_STEPS, SIZES
 from posecodec.coders.windows import prior as kernels
 from posecodec.coders.windows.frequency_bands import OWN_ROWS, ROWS, WINDOW, FrequencyBands
-from posecodec.coders.windows.prior import BINS, FEATURES, LIMIT_BITS, LOGITS, TABLE, TABLE_REACH, Coder, Prior
+from posecodec.coders.windows.prior import BINS, FEATURES, LOGITS, ROW_COUNT_BITS, TABLE, TABLE_REACH, Prior, PriorCoder
 from posecodec.coders.windows.stream import HEADING_BITS, ORIGIN_STEP, RD_LAMBDA
 from posecodec.coders.windows.weights import WindowTables
 from posecodec.kinematics.body_model import Body, Motion
@@ -129,8 +129,8 @@ def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chos
     """
     motion = tables.body.analyze(points)
     state, found = starts(motion, tables.body), []
-    coders = [Coder.of(tables.prior, int(i)) for i in rng.integers(*INDICES, len(points))]
-    step = np.array([step_of_qp(coder.index) for coder in coders])[:, None, None]
+    coders = [PriorCoder.start(tables.prior, int(i)) for i in rng.integers(*INDICES, len(points))]
+    step = np.array([step_of_qp(coder.qp) for coder in coders])[:, None, None]
     for start, length in cuts(rng):
         later = start > 0
         targets = tables.bands.forward(tables.body.to_local(motion.cut(start, length), state), later) / step
@@ -139,7 +139,7 @@ def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chos
         for i, coder in enumerate(coders):
             if chosen:
                 before = coder.before
-                values, places[i] = coder.choose(targets[i], length, later, RD_LAMBDA)
+                values, places[i] = coder.quantize(targets[i], length, later, RD_LAMBDA)
                 coder.before = before
             else:
                 values = (np.sign(targets[i]) * np.floor(np.abs(targets[i]) + 0.36)).astype(np.int32)
@@ -147,11 +147,9 @@ def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chos
             busy = np.flatnonzero(values.any(axis=1))
             limit = int(busy[-1]) + 1 if len(busy) else 0
             features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
-            kernels.read_features(
-                features, values, coder.before, coder.usual(length, later), coder.fixed(length, later), limit
-            )
+            kernels.read_features(features, values, coder.context(length, later, limit))
             fine = targets[i, :limit].astype(np.float32)
-            found.append(Seen(features.astype(np.int16), values[:limit], fine, later, coder.index, limit))
+            found.append(Seen(features.astype(np.int16), values[:limit], fine, later, coder.qp, limit))
             coder.before = values
         state = tables.body.to_world(tables.bands.inverse(places * step, length, later), state).state_at(-1)
     return found
@@ -232,7 +230,7 @@ def train_net(net: Net, pool: list[Seen], steps: int, rate: float, rng: np.rando
 
 
 @torch.no_grad()
-def fit_shifts(net: Net, pool: list[Seen]) -> NDArray[np.int32]:
+def fit_offsets(net: Net, pool: list[Seen]) -> NDArray[np.int32]:
     """(3, BINS) in 1/256: how far towards zero of a value its targets lie on average."""
     total, count = np.full((3, BINS), 0.06 * 256 * 50), np.full((3, BINS), 50.0)
     for first in range(0, min(len(pool), 2000), 50):
@@ -257,8 +255,8 @@ def fit_limits(pool: list[Seen]) -> NDArray[np.uint16]:
             counts[int(seen.later), np.clip(at + near, 0, CLASSES - 1), seen.limit] += 1 if near == 0 else 0.15
     counts += 0.3 + 0.02 * counts.sum(axis=2, keepdims=True) / (ROWS + 1)
     shares = counts / counts.sum(axis=2, keepdims=True)
-    table = np.maximum(np.floor(shares * ((1 << LIMIT_BITS) - ROWS - 1)), 0).astype(np.int64) + 1
-    table[..., -1] += (1 << LIMIT_BITS) - table.sum(axis=2)
+    table = np.maximum(np.floor(shares * ((1 << ROW_COUNT_BITS) - ROWS - 1)), 0).astype(np.int64) + 1
+    table[..., -1] += (1 << ROW_COUNT_BITS) - table.sum(axis=2)
     return table.astype(np.uint16)
 
 
@@ -273,8 +271,8 @@ def empty_prior(usual: NDArray[np.int32]) -> Prior:
     """A prior that knows what is usual and nothing else."""
     h, g = HIDDEN
     zeros = np.zeros
-    limits = np.full((2, CLASSES, ROWS + 1), (1 << LIMIT_BITS) // (ROWS + 1), np.uint16)
-    limits[..., -1] += (1 << LIMIT_BITS) - int(limits[0, 0].sum())
+    limits = np.full((2, CLASSES, ROWS + 1), (1 << ROW_COUNT_BITS) // (ROWS + 1), np.uint16)
+    limits[..., -1] += (1 << ROW_COUNT_BITS) - int(limits[0, 0].sum())
     shape = usual.shape
     return Prior(
         usual, zeros((2, shape[2], h), np.int32), zeros((2, ROWS, h), np.int32), zeros((FEATURES, h), np.int32),
@@ -302,7 +300,10 @@ def fit(
             pool += collect(source(min(256, windows)), tables, rng, chosen)
         bits = train_net(net, pool, steps if round_ == 0 else steps // 2, rate, rng)
         prior = net.integers(tables.prior)
-        tables = replace(tables, prior=replace(prior, shifts=fit_shifts(net, pool), limits=fit_limits(pool)))
+        tables = replace(
+            tables,
+            prior=replace(prior, reconstruction_offsets=fit_offsets(net, pool), last_significant=fit_limits(pool)),
+        )
         say(f"prior, round {round_ + 1}: {bits:.1f} bits a window ({time.time() - begin:.0f} s)")
         rate = 1e-3
     return tables

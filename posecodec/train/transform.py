@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from posecodec import zoo
 from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.basis_choice import choose_graph
-from posecodec.coders.transform.block_coder import FIRST, GENERIC_KIND, BlockCoder, encode_channels
+from posecodec.coders.transform.block_coder import BlockCoder, encode_channels
 from posecodec.coders.transform.bone_basis import BoneBasis, BoneTables, measure_heading_steps
 from posecodec.coders.transform.coefficient_model import (
     BINS,
@@ -28,7 +28,6 @@ from posecodec.coders.transform.coefficient_model import (
     SLOTS,
     CoefficientModel,
     frequency_bins,
-    log16,
 )
 from posecodec.coders.transform.weights import TransformTables, pack_tables
 from posecodec.entropy.range_coder import RangeEncoder
@@ -143,24 +142,18 @@ class Collector(BlockCoder):
     plain: bool = False
 
     def run(self, stream, kind, limit, values):  # type: ignore[no-untyped-def]
-        expected = self.expected[0 if kind == FIRST else 1].copy()
-        before = self._align_last(*values.shape)
+        context = self._build_context(*values.shape, kind)
+        context = context._replace(expected=context.expected.copy())
         if self.plain:
             quantized = np.zeros(values.shape, np.int32)
             quantized[:limit] = (np.sign(values) * np.floor(np.abs(values) + 0.38))[:limit]
             places = np.zeros(values.shape, np.int16)
-            kernels.update_expected(self.expected[1], frequency_bins(len(values)), quantized, self.seen)
+            kernels.update_expected(self.expected[1], context.bins, quantized, self.seen)
             self.last, self.seen = quantized, self.seen + 1
         else:
             quantized, places = super().run(stream, kind, limit, values)
-        frames, count = values.shape
-        features = np.zeros((limit * count, FEATURES), np.int32)
-        mags = np.zeros((frames + kernels.PAD, count + 2 * kernels.PAD), np.int32)
-        positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
-        kernels.read_features(
-            features, quantized, mags, before, expected, frequency_bins(frames), np.zeros(count, np.int64), positions,
-            kind + (GENERIC_KIND if self.is_generic else 0), limit,
-        )  # fmt: skip
+        features = np.zeros((limit * values.shape[1], FEATURES), np.int32)
+        kernels.read_features(features, quantized, context, limit)
         self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), _fine(values[:limit])], 1)))
         return quantized, places
 
@@ -349,14 +342,14 @@ def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: ND
             seen[:, kernels.UNARY + slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
             ones[:, kernels.UNARY + slot] += np.bincount(at[here], (part * (length > slot))[here] / 16, ROWS + 1)
     rows = np.rint(65536 * ones / seen).clip(32, 65536 - 32).astype(np.int32)[:ROWS]
-    shifts = np.zeros((ROWS, 3), np.int32)
+    offsets = np.zeros((ROWS, 3), np.int32)
     inside = np.abs(targets[:, 1]) / 256.0
     for which in range(3):
         here = (size == which + 1) if which < 2 else size > 2
         gap = np.bincount(row[here], (size - inside)[here], ROWS)
         number = np.bincount(row[here], minlength=ROWS)
-        shifts[:, which] = np.rint(256 * gap / (number + 20)).clip(-80, 80)
-    return replace(model, rows=rows, shifts=shifts)
+        offsets[:, which] = np.rint(256 * gap / (number + 20)).clip(-80, 80)
+    return replace(model, rows=rows, reconstruction_offsets=offsets)
 
 
 def scaled(points: Floats, lengths: Floats, tree: BoneTree) -> Floats:

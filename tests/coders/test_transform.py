@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -25,10 +24,8 @@ from posecodec.coders.transform.coefficient_model import (
     FINE,
     MAX_COEFFICIENT_BYTES,
     ROWS,
-    exp16,
     frequency_bins,
     get_coefficient,
-    log16,
     put_coefficient,
 )
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
@@ -217,24 +214,6 @@ def test_graph_undoes_itself(dims):
 
 
 # --- Coefficients ---
-
-
-def test_log16_is_a_sixteenth_of_an_octave_off_at_most():
-    values = [*range(1, 5000), *(2**n + d for n in range(13, 61) for d in (-1, 0, 1, 2**n // 3))]
-    off = [16 * math.log2(v) - log16(v) for v in values]
-    assert -1 < min(off) and max(off) < 2
-
-
-def test_log16_never_falls():
-    found = [log16(v) for v in range(1, 1 << 14)]
-    assert found == sorted(found)
-
-
-def test_exp16_is_two_to_the_sixteenths():
-    for value in range(-2000, 640):
-        true = 2.0 ** (value / 16)
-        assert true * (1 - 2e-5) - 1 <= exp16(value) <= true * (1 + 2e-5)
-    assert all(0 <= exp16(v) < 2**41 for v in (-(10**9), -2000, 640, 2000, 10**9))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 128, 271])

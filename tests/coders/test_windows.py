@@ -28,7 +28,7 @@ from posecodec.coders.windows.frequency_bands import (
     FrequencyBands,
     reference_rows,
 )
-from posecodec.coders.windows.prior import FEATURES, LEAST, LIMIT_BITS, TABLE, Coder, read_features
+from posecodec.coders.windows.prior import FEATURES, LEAST, ROW_COUNT_BITS, TABLE, PriorCoder, read_features
 from posecodec.coders.windows.stream import SideInfo
 from posecodec.coders.windows.tokenizer import MOST_LEVELS
 from posecodec.coders.windows.weights import pack_tables, unpack_tables
@@ -517,9 +517,9 @@ def test_values_of_any_size_are_coded(trained, dims, later):
             values = np.floor(most ** rng.uniform(0, 1, (2, ROWS, trained[dims].body.channels))) * (most > 0)
             values = (values * rng.choice([-1, 1], values.shape)).astype(np.int32)
             values[:, rng.integers(0, ROWS) :] = 0
-            encoder, coder, places = RangeEncoder(), Coder.of(prior, index), []
+            encoder, coder, places = RangeEncoder(), PriorCoder.start(prior, index), []
             places = [coder.encode(encoder, v, 64, later) for v in values]
-            decoder, coder = RangeDecoder(encoder.finish()), Coder.of(prior, index)
+            decoder, coder = RangeDecoder(encoder.finish()), PriorCoder.start(prior, index)
             for wanted, place in zip(values, places, strict=True):
                 found, means = coder.decode(decoder, 64, later)
                 assert (found == wanted).all() and (means == place).all()
@@ -531,7 +531,7 @@ def test_values_of_any_size_are_coded(trained, dims, later):
 
 
 def test_chances_are_logistic(tiny):
-    chances = tiny[3].prior.chances.astype(np.int64)
+    chances = tiny[3].prior.sigmoid.astype(np.int64)
     assert len(chances) == TABLE and chances[TABLE // 2] == 2**15
     assert (np.diff(chances) >= 0).all() and chances.min() == LEAST and chances.max() == 2**16 - LEAST
     assert np.abs(chances + chances[::-1] - 2**16).max() <= 1
@@ -543,33 +543,32 @@ def test_chances_are_logistic(tiny):
 @any_dims
 def test_all_numbers_of_rows_may_be_coded(tiny, trained, dims):
     for tables in (tiny[dims], trained[dims]):
-        limits = tables.prior.limits.astype(np.int64)
+        limits = tables.prior.last_significant.astype(np.int64)
         assert limits.shape[0] == 2 and limits.shape[2] == ROWS + 1
-        assert (limits.sum(axis=2) == 1 << LIMIT_BITS).all() and limits.min() >= 1
+        assert (limits.sum(axis=2) == 1 << ROW_COUNT_BITS).all() and limits.min() >= 1
 
 
 def in_float(net, latents, prior):
     """Bits of windows by the float network, with those that say how many rows are coded."""
-    coder, bits = Coder.of(prior, latents.qp), 0.0
+    coder, bits = PriorCoder.start(prior, latents.qp), 0.0
     for (start, length), values in zip(list_spans(latents.lengths), latents.values, strict=True):
         later, busy = start > 0, np.flatnonzero(values.any(axis=1))
         limit = int(busy[-1]) + 1 if len(busy) else 0
         features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
-        fixed, about = coder.fixed(length, later), coder.usual(length, later)
-        read_features(features, values, coder.before, about, fixed, limit)
+        read_features(features, values, coder.context(length, later, limit))
         seen = Seen(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.qp, limit)
         given, places, found = batch_of([seen])
         with torch.no_grad():
             bits += float(nats(net(given, places), found).sum()) / math.log(2)
         rest = np.abs(values)[np.abs(values) > 2] - 2
-        row = prior.limits[int(later), min(latents.qp // 16, prior.limits.shape[1] - 1)]
-        bits += float(np.floor(np.log2(rest)).sum()) - math.log2(row[limit] / 2**LIMIT_BITS)
+        row = prior.last_significant[int(later), min(latents.qp // 16, prior.last_significant.shape[1] - 1)]
+        bits += float(np.floor(np.log2(rest)).sum()) - math.log2(row[limit] / 2**ROW_COUNT_BITS)
         coder.before = values
     return bits
 
 
 def in_bytes(latents, prior):
-    encoder, coder = RangeEncoder(), Coder.of(prior, latents.qp)
+    encoder, coder = RangeEncoder(), PriorCoder.start(prior, latents.qp)
     for (start, length), values in zip(list_spans(latents.lengths), latents.values, strict=True):
         coder.encode(encoder, values, length, start > 0)
     return encoder.finish()

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.coders.transform import coefficient_model as kernels
-from posecodec.coders.transform.coefficient_model import LARGEST, PAD, CoefficientModel, exp16, frequency_bins, log16
+from posecodec.coders.transform.coefficient_model import (
+    LARGEST,
+    MAX_COEFFICIENT_BYTES,
+    BlockContext,
+    CoefficientModel,
+    code_block,
+    frequency_bins,
+    frequency_logs,
+    update_expected,
+)
+from posecodec.entropy.fixed_point import exp16_of, log16
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
 from posecodec.signal.dct import dct, dst
@@ -51,12 +60,9 @@ class BlockCoder:
 
     def __post_init__(self) -> None:
         self.rows = self.model.rows.copy()
-        self.expected = [self._scale_prior(self.prior[kind]) for kind in (0, 1)]
+        self.expected = exp16_of(np.ascontiguousarray(self.prior - self.qp + 128))
         self.seen = 0
         self.last: NDArray[np.int32] | None = None
-
-    def _scale_prior(self, prior: Ints) -> Ints:
-        return np.array([[exp16(int(v) - self.qp + 128) for v in row] for row in prior], np.int64)
 
     def choose_kind(self, start: int) -> int:
         """Which kind of block begins at a frame."""
@@ -86,24 +92,34 @@ class BlockCoder:
         """Code a block, frequencies up to the last significant: integers (N, C) and their places among the model's rows."""
         frames, count = values.shape
         quantized, places = np.zeros((frames, count), np.int32), np.zeros((frames, count), np.int16)
-        mags = np.zeros((frames + PAD, count + 2 * PAD), np.int32)
-        bins = frequency_bins(frames)
-        positions = np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
-        m, expected = self.model, self.expected[0 if kind == FIRST else 1]
+        context = self._build_context(frames, count, kind)
         args = (
-            values, RD_LAMBDA, quantized, places, mags,
-            self._align_last(frames, count), expected, bins, np.zeros(count, np.int64), positions,
-            kind + (GENERIC_KIND if self.is_generic else 0),
-            m.w1, m.b1, m.w2, m.b2, m.w3, m.b3, self.rows, last_significant,
-        )  # fmt: skip
+            values,
+            RD_LAMBDA,
+            quantized,
+            places,
+            context,
+            self.model.b1,
+            self.model.network,
+            self.rows,
+            last_significant,
+        )
         if isinstance(stream, RangeEncoder):
-            stream.run(kernels.code_block, last_significant * count * kernels.MAX_COEFFICIENT_BYTES, True, *args)
+            stream.run(code_block, last_significant * count * MAX_COEFFICIENT_BYTES, True, *args)
         else:
-            stream.run(kernels.code_block, False, *args)
-        kernels.update_expected(self.expected[1], bins, quantized, self.seen)
+            stream.run(code_block, False, *args)
+        update_expected(self.expected[1], context.bins, quantized, self.seen)
         self.last = quantized
         self.seen += 1
         return quantized, places
+
+    def _build_context(self, frames: int, count: int, kind: int) -> BlockContext:
+        """What is known before a block."""
+        expected = self.expected[0 if kind == FIRST else 1]
+        kind += GENERIC_KIND if self.is_generic else 0
+        return BlockContext(
+            self._align_last(frames, count), expected, frequency_bins(frames), frequency_logs(frames), kind
+        )
 
     def _align_last(self, frames: int, count: int) -> NDArray[np.int32]:
         """(N + 2, C) log magnitudes of the block before, laid on the frequencies of this one."""
@@ -123,10 +139,10 @@ def _take_logs(values: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.asarray(_LOG_TABLE[np.minimum(np.abs(values), len(_LOG_TABLE) - 1)])
 
 
-def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], shifts: NDArray[np.int32]) -> Floats:
+def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets: NDArray[np.int32]) -> Floats:
     """Coefficients in steps: the centroid of what each integer stands for."""
     size = np.abs(quantized)
-    shift = shifts[places >> 4, np.clip(size, 1, 3) - 1] / 256.0
+    shift = offsets[places >> 4, np.clip(size, 1, 3) - 1] / 256.0
     return np.asarray(np.sign(quantized) * (size - shift))
 
 
@@ -146,7 +162,7 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: BlockCoder) 
         last_significant = _find_last_significant(values)
         encoder.put_uniform(last_significant, size + 1)
         quantized, places = coder.run(encoder, kind, last_significant, values)
-        block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
+        block = coder.inverse(dequantize(quantized, places, coder.model.reconstruction_offsets) * step, before, kind)
         decoded[start : start + size] = block
         start += size
     return decoded
@@ -164,7 +180,7 @@ def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: Block
         before = decoded[start - 1]
         last_significant = decoder.get_uniform(size + 1)
         quantized, places = coder.run(decoder, kind, last_significant, np.zeros((size, count)))
-        block = coder.inverse(dequantize(quantized, places, coder.model.shifts) * step, before, kind)
+        block = coder.inverse(dequantize(quantized, places, coder.model.reconstruction_offsets) * step, before, kind)
         decoded[start : start + size] = block
         start += size
     return decoded

@@ -8,18 +8,33 @@ agree on every machine. The encoder's kernel also chooses the integers: those th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.entropy.binarization import get_raw, put_raw
+from posecodec.entropy.fixed_point import log16
+from posecodec.entropy.integer_network import (
+    NEIGHBORS,
+    PAD,
+    UNCAPPED,
+    WEIGHT_BITS,
+    Network,
+    fill_neighbors,
+    run_hidden,
+    sum_layer,
+)
 from posecodec.entropy.range_coder import (
     FAULT,
     MAX_BITS,
+    MAX_PUT_BYTES,
     MAX_TOTAL,
-    Int,
     get_binary,
     get_bits,
+    inlined_kernel,
     is_sound,
     kernel,
     put,
@@ -27,44 +42,28 @@ from posecodec.entropy.range_coder import (
 )
 from posecodec.typing import Ints
 
-FEATURES = 22
+FEATURES = NEIGHBORS + 12
+"""What the network reads of a coefficient's surroundings."""
 ROWS = 32
-UNARY = 14
-ESCAPE = 24
-SLOTS = UNARY + ESCAPE
+"""Rows of probabilities, half an octave of magnitude apart: up to 2**16 steps."""
 FINE = 16
-"""Steps between two rows."""
+"""Places from one row to the next, of which the network picks one."""
 LAST_MIXED = 13
 """Up to this row probabilities are interpolated; from the next on magnitudes have raw low bits."""
+UNARY = 14
+"""Magnitudes, less their raw low bits, that are said in unary."""
+ESCAPE = 24
+"""Slots for the length of what is left of larger ones."""
+SLOTS = UNARY + ESCAPE
 RATE = 7
+"""Rows move by 2**-RATE of what they were wrong by: they are trained, and a chunk changes little."""
 LEAST = 24
+"""No probability is below this many 65536ths."""
 BINS = 16
+"""Half octaves of frequency that channels have expectations for."""
 LARGEST = 2**29
-PAD = 4
-MAX_COEFFICIENT_BYTES = 2 * (SLOTS + 8)
-LOG16 = np.array([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15], np.int64)
-EXP16 = np.array(
-    [
-        65536,
-        68438,
-        71468,
-        74632,
-        77936,
-        81386,
-        84990,
-        88752,
-        92682,
-        96785,
-        101070,
-        105545,
-        110218,
-        115098,
-        120194,
-        125515,
-    ],
-    np.int64,
-)
-CENTROIDS = 3
+"""Magnitude that no coefficient reaches, so that what is computed of it stays in 32 bits."""
+MAX_COEFFICIENT_BYTES = MAX_PUT_BYTES * (SLOTS + 8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +71,8 @@ class CoefficientModel:
     """The learned tables, part of the weights.
 
     w1 (F, H), b1 (H,), w2 (H, G), b2 (G,), w3 (G,), b3 (1,): the network, int32, in units of 1/256.
-    rows: (ROWS, SLOTS) int32 probabilities of a one, times 2**16. shifts: (ROWS, 3) int32, how far from q towards zero
-    a coefficient of magnitude 1, 2, more lies on average, in 1/256 of a step.
+    rows: (ROWS, SLOTS) int32 probabilities of a one, times 2**16. reconstruction_offsets: (ROWS, 3) int32, how far from
+    q towards zero a coefficient of magnitude 1, 2, more lies on average, in 1/256 of a step.
     """
 
     w1: NDArray[np.int32]
@@ -83,98 +82,110 @@ class CoefficientModel:
     w3: NDArray[np.int32]
     b3: NDArray[np.int32]
     rows: NDArray[np.int32]
-    shifts: NDArray[np.int32]
+    reconstruction_offsets: NDArray[np.int32]
+
+    @property
+    def network(self) -> Network:
+        """As `code_block` takes it, beside b1."""
+        return Network(self.w1, self.w2, self.b2, self.w3, self.b3)
 
 
-@kernel
-def log16(value: Int) -> Int:
-    """16 x log2 of an integer >= 1, rounded down to about a sixteenth of an octave."""
-    size = np.int64(0)
-    rest = np.int64(value)
-    while rest > 65535:
-        rest >>= 16
-        size += 16
-    while rest > 1:
-        rest >>= 1
-        size += 1
-    frac = ((np.int64(value) << 4) >> size) & 15
-    return 16 * size + LOG16[frac]
+TENSOR_NAMES = {f.name: {"reconstruction_offsets": "shifts"}.get(f.name, f.name) for f in fields(CoefficientModel)}
+"""Fields of the model -> their names in weights files."""
 
 
-@kernel
-def exp16(value: Int) -> Int:
-    """2**(value / 16) as an integer, rounded down; 0 for very negative values, below 2**41."""
-    whole = min(np.int64(value) >> 4, np.int64(40))
-    mantissa = EXP16[np.int64(value) & 15]
-    if whole >= 16:
-        return mantissa << (whole - 16)
-    return mantissa >> min(16 - whole, np.int64(62))
+class BlockContext(NamedTuple):
+    """What is known before a block of N coefficients in each of C channels.
 
-
-@kernel
-def _features(x, mags, before, usual, tail, k, c, count, size, first, position):  # type: ignore[no-untyped-def]
-    """Fill x with what is known before coefficient (k, c): logs in sixteenths of an octave.
-
-    mags: (N + 4, C + 8) log magnitudes of this block, padded; before: (N + 2, C) of the block before, laid on this
-    block's frequencies; usual: log of the magnitude expected here; tail: running surpluses over what was usual.
+    before: (N + 2, C) int32 log magnitudes of the block before, laid on this block's frequencies. expected: (C, BINS)
+    int64 mean magnitudes in 1/256. bins, logs: (N,) int64, `frequency_bins` and `frequency_logs`. kind: of the block,
+    + 4 in a generic basis.
     """
-    r, j = k + PAD, c + PAD
-    x[0] = mags[r - 1, j]
-    x[1] = mags[r - 2, j]
-    x[2] = mags[r - 3, j] + mags[r - 4, j]
-    x[3] = mags[r, j - 1]
-    x[4] = mags[r, j - 2]
-    x[5] = mags[r, j - 3] + mags[r, j - 4]
-    x[6] = mags[r - 1, j + 1]
-    x[7] = mags[r - 1, j - 1]
-    x[8] = mags[r - 1, j + 2] + mags[r - 1, j - 2]
-    x[9] = mags[r - 2, j + 1] + mags[r - 2, j - 1]
-    x[10] = before[k + 1, c]
-    x[11] = before[k, c] + before[k + 2, c]
-    x[12] = usual
-    x[13] = tail[0]
-    x[14] = tail[1]
-    x[15] = tail[2]
-    x[16] = position
-    x[17] = size
+
+    before: NDArray[np.int32]
+    expected: Ints
+    bins: Ints
+    logs: Ints
+    kind: int
+
+
+@lru_cache(maxsize=256)
+def frequency_bins(frames: int) -> Ints:
+    """(N,) which of BINS half octaves of frequency each coefficient of a block of N frames is in."""
+    twice = (2 * np.arange(frames, dtype=np.int64) + 1) * 128 // frames
+    logs = np.array([log16(max(int(v), 1)) for v in twice], np.int64)
+    return np.minimum(logs // 8, BINS - 1).astype(np.int64)
+
+
+@lru_cache(maxsize=256)
+def frequency_logs(frames: int) -> Ints:
+    """(N,) 16 x log2 of the frequency of each coefficient of a block of N frames, in quarter turns a block."""
+    return np.array([log16(2 * k + 1) for k in range(frames)], np.int64)
+
+
+@inlined_kernel
+def _fill_features(x, context, mags, surplus, by_channel, k, c):  # type: ignore[no-untyped-def]
+    """Fill x with what is known before coefficient (k, c): logs in sixteenths of an octave. Returns the one expected here.
+
+    mags: (N + 4, C + 8) log magnitudes of this block, padded. surplus: running surpluses over what was expected, of this
+    row and of rows before, and the sum of this row. by_channel: (C,) of channels.
+    """
+    count = by_channel.size
+    kind = context.kind
+    expected = log16(1 + context.expected[c, context.bins[k]])
+    fill_neighbors(x, mags, k, c)
+    x[10] = context.before[k + 1, c]
+    x[11] = context.before[k, c] + context.before[k + 2, c]
+    x[12] = expected
+    x[13] = surplus[0]
+    x[14] = by_channel[c] >> 2
+    x[15] = surplus[1]
+    x[16] = context.logs[k]
+    x[17] = log16(context.logs.size)
     x[18] = (256 * c) // count
-    x[19] = 64 if first & 3 == 0 else 0
-    x[20] = 64 if first & 3 == 2 else 0
-    x[21] = 64 if first & 4 else 0
+    x[19] = 64 if kind & 3 == 0 else 0
+    x[20] = 64 if kind & 3 == 2 else 0
+    x[21] = 64 if kind & 4 else 0
+    return expected
 
 
-@kernel
-def _place(x, w1, b1, w2, b2, w3, b3, h1, h2):  # type: ignore[no-untyped-def]
+@inlined_kernel
+def _update_context(value, expected, mags, surplus, by_channel, k, c):  # type: ignore[no-untyped-def]
+    """Remember a coefficient for the features of those after it."""
+    log = log16(1 + abs(np.int64(value)))
+    mags[k + PAD, c + PAD] = log
+    more = log - max(expected - 112, np.int64(0))
+    surplus[0] += more - (surplus[0] >> 3)
+    surplus[2] += more
+    by_channel[c] += more - (by_channel[c] >> 2)
+
+
+@inlined_kernel
+def _start_row(surplus, count):  # type: ignore[no-untyped-def]
+    """What is known of a row of `count` coefficients becomes what is known of rows before."""
+    surplus[1] = (16 * surplus[2]) // count + (surplus[1] >> 1)
+    surplus[0] = 0
+    surplus[2] = 0
+
+
+@inlined_kernel
+def _predict_row(x, bias, network, h1, h2):  # type: ignore[no-untyped-def]
     """The network: where among the rows, in sixteenths of a row."""
-    for i in range(h1.size):
-        h1[i] = b1[i]
-    for f in range(x.size):
-        v = x[f]
-        if v != 0:
-            for i in range(h1.size):
-                h1[i] += v * w1[f, i]
-    for i in range(h2.size):
-        h2[i] = b2[i]
-    for f in range(h1.size):
-        v = h1[f] >> 8
-        if v > 0:
-            for i in range(h2.size):
-                h2[i] += v * w2[f, i]
-    total = np.int64(b3[0])
-    for f in range(h2.size):
-        v = h2[f] >> 8
-        if v > 0:
-            total += np.int64(v) * w3[f]
-    return min(max(total >> 8, np.int64(0)), np.int64((ROWS - 1) * FINE))
+    run_hidden(x, bias, network, UNCAPPED, h1, h2)
+    return min(max(sum_layer(h2, network.w3, network.b3) >> WEIGHT_BITS, np.int64(0)), np.int64((ROWS - 1) * FINE))
 
 
 @kernel
-def _low_bits(row: Int) -> Int:
-    return max(np.int64(0), (np.int64(row) - 14) >> 1)
+def _split_place(place):  # type: ignore[no-untyped-def]
+    """The row below a place, the next one's weight in sixteenths, and how many low bits are raw there."""
+    row = np.int64(place >> 4)
+    if row > LAST_MIXED:
+        return row, np.int64(0), (row - LAST_MIXED - 1) >> 1
+    return row, np.int64(place & 15), np.int64(0)
 
 
 @kernel
-def _chance(rows, row, weight, slot):  # type: ignore[no-untyped-def]
+def _probability(rows, row, weight, slot):  # type: ignore[no-untyped-def]
     """The probability of a one, times 2**16, between two rows."""
     one = np.int64(rows[row, slot])
     if weight:
@@ -183,7 +194,7 @@ def _chance(rows, row, weight, slot):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _learn(rows, row, weight, slot, bit):  # type: ignore[no-untyped-def]
+def _adapt(rows, row, weight, slot, bit):  # type: ignore[no-untyped-def]
     goal = np.int64(MAX_TOTAL - 1) if bit else np.int64(0)
     rows[row, slot] += (goal - rows[row, slot]) >> RATE
     if weight:
@@ -192,42 +203,25 @@ def _learn(rows, row, weight, slot, bit):  # type: ignore[no-untyped-def]
 
 @kernel
 def _put_bit(state, out, rows, row, weight, slot, bit):  # type: ignore[no-untyped-def]
-    one = _chance(rows, row, weight, slot)
+    one = _probability(rows, row, weight, slot)
     if bit:
         put(state, out, MAX_TOTAL - one, one, MAX_BITS)
     else:
         put(state, out, np.int64(0), MAX_TOTAL - one, MAX_BITS)
-    _learn(rows, row, weight, slot, bit)
+    _adapt(rows, row, weight, slot, bit)
 
 
 @kernel
 def _get_bit(state, data, rows, row, weight, slot):  # type: ignore[no-untyped-def]
-    bit = get_binary(state, data, MAX_TOTAL - _chance(rows, row, weight, slot))
-    _learn(rows, row, weight, slot, bit)
+    bit = get_binary(state, data, MAX_TOTAL - _probability(rows, row, weight, slot))
+    _adapt(rows, row, weight, slot, bit)
     return bit
-
-
-@kernel
-def _put_raw(state, out, value, bits):  # type: ignore[no-untyped-def]
-    low = min(bits, np.int64(MAX_BITS))
-    put_bits(state, out, value >> low, bits - low)
-    put_bits(state, out, value & ((np.int64(1) << low) - 1), low)
-
-
-@kernel
-def _get_raw(state, data, bits):  # type: ignore[no-untyped-def]
-    low = min(bits, np.int64(MAX_BITS))
-    high = get_bits(state, data, bits - low)
-    return (high << low) | get_bits(state, data, low)
 
 
 @kernel
 def put_coefficient(state, out, rows, place, value):  # type: ignore[no-untyped-def]
     """Code one integer below 2**29 in magnitude at a place among the rows, and learn from it."""
-    row, weight = place >> 4, place & 15
-    if row > LAST_MIXED:
-        weight = np.int64(0)
-    low = _low_bits(row)
+    row, weight, low = _split_place(place)
     size = abs(np.int64(value))
     high = size >> low
     unary = min(high, np.int64(UNARY))
@@ -242,8 +236,8 @@ def put_coefficient(state, out, rows, place, value):  # type: ignore[no-untyped-
             _put_bit(state, out, rows, row, weight, min(UNARY + length, SLOTS - 1), np.int64(1))
             length += 1
         _put_bit(state, out, rows, row, weight, min(UNARY + length, SLOTS - 1), np.int64(0))
-        _put_raw(state, out, rest - (np.int64(1) << length), length)
-    _put_raw(state, out, size - (high << low), low)
+        put_raw(state, out, rest - (np.int64(1) << length), length)
+    put_raw(state, out, size - (high << low), low)
     if size:
         put_bits(state, out, np.int64(value < 0), np.int64(1))
 
@@ -251,10 +245,7 @@ def put_coefficient(state, out, rows, place, value):  # type: ignore[no-untyped-
 @kernel
 def get_coefficient(state, data, rows, place):  # type: ignore[no-untyped-def]
     """The mirror of `put_coefficient`; an integer beyond 2**29 is a fault and returns 0."""
-    row, weight = place >> 4, place & 15
-    if row > LAST_MIXED:
-        weight = np.int64(0)
-    low = _low_bits(row)
+    row, weight, low = _split_place(place)
     high = np.int64(0)
     while high < UNARY and _get_bit(state, data, rows, row, weight, high):
         high += 1
@@ -262,8 +253,8 @@ def get_coefficient(state, data, rows, place):  # type: ignore[no-untyped-def]
         length = np.int64(0)
         while length < 30 and _get_bit(state, data, rows, row, weight, min(UNARY + length, SLOTS - 1)):
             length += 1
-        high += (np.int64(1) << length) + _get_raw(state, data, length) - 1
-    size = (high << low) + _get_raw(state, data, low)
+        high += (np.int64(1) << length) + get_raw(state, data, length) - 1
+    size = (high << low) + get_raw(state, data, low)
     if size >= LARGEST:
         state[FAULT] = 1
         return np.int64(0)
@@ -273,88 +264,81 @@ def get_coefficient(state, data, rows, place):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _bits(rows, place, size):  # type: ignore[no-untyped-def]
+def _estimate_bits(rows, place, size):  # type: ignore[no-untyped-def]
     """About how many bits a magnitude costs: for the encoder's choice only, so floats are fine."""
-    row, weight = place >> 4, place & 15
-    if row > LAST_MIXED:
-        weight = np.int64(0)
-    low = _low_bits(row)
+    row, weight, low = _split_place(place)
     high = size >> low
     chance = 1.0
     bits = float(low) + (1.0 if size else 0.0)
     for slot in range(min(high, np.int64(UNARY))):
-        chance *= _chance(rows, row, weight, slot) / MAX_TOTAL
+        chance *= _probability(rows, row, weight, slot) / MAX_TOTAL
     if high < UNARY:
-        chance *= 1.0 - _chance(rows, row, weight, high) / MAX_TOTAL
+        chance *= 1.0 - _probability(rows, row, weight, high) / MAX_TOTAL
     else:
         bits += 2.0 * np.log2(high - UNARY + 1.0) + 1.0
     return bits - np.log2(chance)
 
 
 @kernel
-def _choose(rows, place, value, thrift):  # type: ignore[no-untyped-def]
-    """The integer that costs least: squared error + thrift x bits, among the two around the value and 0."""
+def _choose(rows, place, value, rd_lambda):  # type: ignore[no-untyped-def]
+    """The integer that costs least: squared error + rd_lambda x bits, among the two around the value and 0."""
     size = abs(value)
     near = np.int64(size + 0.5)
     if near == 0:
         return np.int64(0)
-    best, cost = near, (size - near) ** 2 + thrift * _bits(rows, place, near)
+    best, cost = near, (size - near) ** 2 + rd_lambda * _estimate_bits(rows, place, near)
     other = near - 1
-    price = (size - other) ** 2 + thrift * _bits(rows, place, other)
+    price = (size - other) ** 2 + rd_lambda * _estimate_bits(rows, place, other)
     if price < cost:
         best, cost = other, price
     if other > 0 and other < 3:
-        if size**2 + thrift * _bits(rows, place, np.int64(0)) < cost:
+        if size**2 + rd_lambda * _estimate_bits(rows, place, np.int64(0)) < cost:
             best = np.int64(0)
     return -best if value < 0 else best
 
 
 @kernel
-def _take_in(value, usual, mags, tail, tails, k, c):  # type: ignore[no-untyped-def]
-    """Remember a coefficient for the features of those after it; its surplus over what was usual."""
-    log = log16(1 + abs(np.int64(value)))
-    mags[k + PAD, c + PAD] = log
-    surplus = log - max(usual - 112, np.int64(0))
-    tail[0] += surplus - (tail[0] >> 3)
-    tails[c] += surplus - (tails[c] >> 2)
-    return surplus
-
-
-@kernel
 def code_block(  # type: ignore[no-untyped-def]
-    state, stream, encoding, values, thrift, quantized, places, mags, before, expected, bins, tails, positions,
-    first, w1, b1, w2, b2, w3, b3, rows, limit,
-):  # fmt: skip
+    state, stream, encoding, values, rd_lambda, quantized, places, context, bias, network, rows, last_significant
+):
     """Encode or decode one block in order of frequency, then channel.
 
     values: (N, C) float64 in steps, for the encoder. quantized: (N, C) int32, filled. places: (N, C) int16, filled.
-    mags: (N + 4, C + 8) zeros, filled. before: (N + 2, C) int32. expected: (C, BINS) int64 mean magnitudes in 1/256.
-    bins, positions: (N,). tails: (C,) zeros. limit: frequencies that are coded, the rest is zero.
+    context: a `BlockContext`. last_significant: frequencies that are coded, the rest is zero.
     """
     count = quantized.shape[1]
     x = np.zeros(FEATURES, np.int32)
-    h1, h2 = np.zeros(b1.size, np.int32), np.zeros(b2.size, np.int32)
-    tail = np.zeros(3, np.int64)
-    size = log16(quantized.shape[0])
-    for k in range(limit):
-        tail[0] = 0
-        row_sum = np.int64(0)
+    h1, h2 = np.zeros(bias.size, np.int32), np.zeros(network.b2.size, np.int32)
+    mags = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32)
+    surplus, by_channel = np.zeros(3, np.int64), np.zeros(count, np.int64)
+    for k in range(last_significant):
+        _start_row(surplus, count)
         for c in range(count):
-            usual = log16(1 + expected[c, bins[k]])
-            tail[1] = tails[c] >> 2
-            _features(x, mags, before, usual, tail, k, c, count, size, first, positions[k])
-            place = _place(x, w1, b1, w2, b2, w3, b3, h1, h2)
+            expected = _fill_features(x, context, mags, surplus, by_channel, k, c)
+            place = _predict_row(x, bias, network, h1, h2)
             places[k, c] = place
             if encoding:
-                value = _choose(rows, place, values[k, c], thrift)
-                quantized[k, c] = value
+                value = _choose(rows, place, values[k, c], rd_lambda)
                 put_coefficient(state, stream, rows, place, value)
             else:
-                quantized[k, c] = get_coefficient(state, stream, rows, place)
-            row_sum += _take_in(quantized[k, c], usual, mags, tail, tails, k, c)
-        tail[2] = (16 * row_sum) // count + (tail[2] >> 1)
+                value = get_coefficient(state, stream, rows, place)
+            quantized[k, c] = value
+            _update_context(value, expected, mags, surplus, by_channel, k, c)
         if not encoding and not is_sound(state, stream):
             return
+
+
+@kernel
+def read_features(out, quantized, context, last_significant):  # type: ignore[no-untyped-def]
+    """For training: the features (last_significant * C, FEATURES) that `code_block` sees where it codes `quantized`."""
+    count = quantized.shape[1]
+    mags = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32)
+    surplus, by_channel = np.zeros(3, np.int64), np.zeros(count, np.int64)
+    for k in range(last_significant):
+        _start_row(surplus, count)
+        for c in range(count):
+            expected = _fill_features(out[k * count + c], context, mags, surplus, by_channel, k, c)
+            _update_context(quantized[k, c], expected, mags, surplus, by_channel, k, c)
 
 
 @kernel
@@ -372,27 +356,3 @@ def update_expected(expected, bins, quantized, seen):  # type: ignore[no-untyped
             if number[b]:
                 mean = (total[b] << 8) // number[b]
                 expected[c, b] += (mean - expected[c, b]) >> (1 if seen == 0 else 2)
-
-
-def frequency_bins(frames: int) -> Ints:
-    """(N,) which of BINS half octaves of frequency each coefficient of a block of N frames is in."""
-    twice = (2 * np.arange(frames, dtype=np.int64) + 1) * 128 // frames
-    logs = np.array([log16(max(int(v), 1)) for v in twice], np.int64)
-    return np.minimum(logs // 8, BINS - 1).astype(np.int64)
-
-
-@kernel
-def read_features(out, quantized, mags, before, expected, bins, tails, positions, first, limit):  # type: ignore[no-untyped-def]
-    """For training: the features (limit * C, FEATURES) that `code_block` sees where it codes `quantized`."""
-    count = quantized.shape[1]
-    tail = np.zeros(3, np.int64)
-    size = log16(quantized.shape[0])
-    for k in range(limit):
-        tail[0] = 0
-        row_sum = np.int64(0)
-        for c in range(count):
-            usual = log16(1 + expected[c, bins[k]])
-            tail[1] = tails[c] >> 2
-            _features(out[k * count + c], mags, before, usual, tail, k, c, count, size, first, positions[k])
-            row_sum += _take_in(quantized[k, c], usual, mags, tail, tails, k, c)
-        tail[2] = (16 * row_sum) // count + (tail[2] >> 1)

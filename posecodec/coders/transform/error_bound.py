@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.adaptive_models import MAX_INT_BYTES, bit_model, get_bit, get_int, int_model, put_bit, put_int
+from posecodec.entropy.adaptive_models import bit_model, get_bit, put_bit
+from posecodec.entropy.binarization import MAX_INT_BYTES, get_int, int_model, put_int
 from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound, kernel
 from posecodec.errors import InputError
 from posecodec.typing import Floats

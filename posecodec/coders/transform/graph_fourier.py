@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from posecodec.bitstream.exp_golomb import Field, get_raw, sign_extend
-from posecodec.coders.transform.coefficient_model import BINS, frequency_bins, log16
+from posecodec.coders.transform.coefficient_model import BINS, frequency_bins
+from posecodec.entropy.fixed_point import log16
 from posecodec.entropy.range_coder import RangeDecoder
 from posecodec.pose.skeleton import Skeleton
 from posecodec.signal.dct import dst

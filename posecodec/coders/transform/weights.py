@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from posecodec import zoo
 from posecodec.coders.transform.bone_basis import BoneTables
-from posecodec.coders.transform.coefficient_model import CoefficientModel
+from posecodec.coders.transform.coefficient_model import TENSOR_NAMES, CoefficientModel
 from posecodec.errors import WeightsError
 from posecodec.kinematics.bones import RestBones
 from posecodec.typing import Ints
@@ -46,7 +46,7 @@ def unpack_tables(found: Weights) -> TransformTables:
             found.tensors[f"polar.{name}"].astype(np.float64) for name in ("usual", "lengths", "mean", "matrix")
         )
         model = CoefficientModel(
-            **{f.name: found.tensors[f"model.{f.name}"].astype(np.int32) for f in fields(CoefficientModel)}
+            **{name: found.tensors[f"model.{tensor}"].astype(np.int32) for name, tensor in TENSOR_NAMES.items()}
         )
         bones = BoneTables(RestBones(usual, lengths), mean, matrix)
         return TransformTables(bones, found.tensors["prior"].astype(np.int64), model)
@@ -59,5 +59,5 @@ def pack_tables(tables: TransformTables) -> dict[str, NDArray[Any]]:
     bones = tables.bones
     tensors: dict[str, NDArray[Any]] = {"polar.usual": bones.rest.directions, "polar.lengths": bones.rest.lengths}
     tensors |= {"polar.mean": bones.mean, "polar.matrix": bones.matrix}
-    tensors |= {f"model.{f.name}": getattr(tables.model, f.name) for f in fields(CoefficientModel)}
+    tensors |= {f"model.{tensor}": getattr(tables.model, name) for name, tensor in TENSOR_NAMES.items()}
     return tensors | {"prior": tables.prior.astype(np.int16)}

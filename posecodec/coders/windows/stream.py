@@ -16,7 +16,7 @@ from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST
 from posecodec.coders.windows.bitplanes import LAST_QP
 from posecodec.coders.windows.deblocking import deblock
 from posecodec.coders.windows.frequency_bands import WINDOW_PRICE
-from posecodec.coders.windows.prior import LARGEST, Coder
+from posecodec.coders.windows.prior import LARGEST, PriorCoder
 from posecodec.coders.windows.weights import WindowTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
@@ -167,14 +167,14 @@ def quantize(
     """Windows and values for a motion at the step of a QP, 0 .. LAST_QP, that cost little in error and bits."""
     assert 0 <= qp <= LAST_QP
     step = step_of_qp(qp)
-    coder, state = Coder.of(tables.prior, qp), _start_state(side_info, tables.body)
+    coder, state = PriorCoder.start(tables.prior, qp), _start_state(side_info, tables.body)
     lengths = choose_lengths(tables.body.to_local(motion, state), step, LATENT_STEPS, WINDOW_PRICE, longest)
     values, centroids = [], []
     for start, length in list_spans(lengths):
         later = start > 0
         channels = tables.body.to_local(motion.cut(start, length), state)
         targets = np.clip(tables.bands.forward(channels, later) / step, -LARGEST, LARGEST)
-        picked, meant = coder.choose(targets, length, later, rd_lambda)
+        picked, meant = coder.quantize(targets, length, later, rd_lambda)
         values.append(picked)
         centroids.append(meant)
         state = tables.body.to_world(tables.bands.inverse(meant * step, length, later), state).state_at(-1)
@@ -184,7 +184,7 @@ def quantize(
 def write(encoder: RangeEncoder, quantized: QuantizedMotion, tables: WindowTables, unit: str) -> None:
     """Code a chunk's integers."""
     write_side_info(encoder, quantized.side_info, quantized.qp, unit, tables.body.dims)
-    coder = Coder.of(tables.prior, quantized.qp)
+    coder = PriorCoder.start(tables.prior, quantized.qp)
     frames = sum(quantized.lengths)
     for (start, length), values in zip(list_spans(quantized.lengths), quantized.values, strict=True):
         choice = LATENT_STEPS.list_options(frames - start)
@@ -195,7 +195,7 @@ def write(encoder: RangeEncoder, quantized: QuantizedMotion, tables: WindowTable
 def read(decoder: RangeDecoder, frames: int, tables: WindowTables, unit: str) -> QuantizedMotion:
     """The mirror of `write`. Raises CorruptError."""
     side_info, qp = read_side_info(decoder, unit, tables.body.dims)
-    coder, start = Coder.of(tables.prior, qp), 0
+    coder, start = PriorCoder.start(tables.prior, qp), 0
     lengths, values, centroids = [], [], []
     while start < frames:
         choice = LATENT_STEPS.list_options(frames - start)
@@ -212,9 +212,9 @@ def dequantize(
     values: NDArray[np.int32], lengths: tuple[int, ...], side_info: SideInfo, qp: int, tables: WindowTables
 ) -> QuantizedMotion:
     """A motion of values alone (t, ROWS, C), such as tokens tell."""
-    coder = Coder.of(tables.prior, qp)
+    coder = PriorCoder.start(tables.prior, qp)
     centroids = [
-        coder.stands_for(window, length, start > 0)
+        coder.reconstruct(window, length, start > 0)
         for window, (start, length) in zip(values, list_spans(lengths), strict=True)
     ]
     return QuantizedMotion(side_info, qp, lengths, values, np.stack(centroids))

@@ -119,7 +119,7 @@ class Tokenizer:
 
         size: a length that a usual body has as `usual_size`. Raises InputError if the grid is not of such tokens.
         """
-        shape = (self.tables.prior.usual.shape[1], self.tables.body.channels)
+        shape = (self.tables.prior.expected.shape[1], self.tables.body.channels)
         if grid.indices.shape[1:3] != shape or grid.codes != CODES or not 1 <= grid.levels <= MOST_LEVELS:
             raise InputError(
                 f"a grid of {grid.indices.shape[1:3]} cells, {grid.codes} codes and {grid.levels} levels; "
@@ -146,7 +146,7 @@ class Tokenizer:
 
     def vocabulary(self, levels: int | None = None) -> Vocabulary:
         """Of streams with so many levels, the default if not told. Raises InputError if there are not so many."""
-        return Vocabulary(self.checked_levels(levels), self.tables.prior.usual.shape[1:])
+        return Vocabulary(self.checked_levels(levels), self.tables.prior.expected.shape[1:])
 
     def checked_levels(self, levels: int | None) -> int:
         """The levels asked for, or the default. Raises InputError if there are not so many."""

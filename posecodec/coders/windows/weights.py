@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.coders.windows.frequency_bands import FrequencyBands
-from posecodec.coders.windows.prior import Prior
+from posecodec.coders.windows.prior import TENSOR_NAMES, Prior
 from posecodec.kinematics.body_model import Body
 from posecodec.kinematics.bones import RestBones
 from posecodec.pose.skeleton import Skeleton
@@ -30,7 +30,7 @@ def unpack_tables(tensors: dict[str, NDArray[Any]], skeleton: Skeleton, dims: in
     usual, lengths, rest, metric = (tensors[name].astype(np.float64) for name in parts)
     body = Body(skeleton, dims, RestBones(usual, lengths), rest, float(tensors["body.height"][0]), metric)
     rotations, means = (tensors[f"bands.{name}"].astype(np.float64) for name in ("turns", "means"))
-    prior = Prior(**{f.name: tensors[f"prior.{f.name}"] for f in fields(Prior)})
+    prior = Prior(**{name: tensors[f"prior.{tensor}"] for name, tensor in TENSOR_NAMES.items()})
     return WindowTables(body, FrequencyBands(rotations, means, body.is_translation), prior)
 
 
@@ -40,4 +40,4 @@ def pack_tables(tables: WindowTables) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {"body.usual": body.bones.directions, "body.lengths": body.bones.lengths}
     tensors |= {"body.rest": body.rest_shape, "body.metric": body.metric, "body.height": np.array([body.height])}
     tensors |= {"bands.turns": bands.rotations, "bands.means": bands.means}
-    return tensors | {f"prior.{f.name}": getattr(tables.prior, f.name) for f in fields(Prior)}
+    return tensors | {f"prior.{tensor}": getattr(tables.prior, name) for name, tensor in TENSOR_NAMES.items()}
