@@ -35,9 +35,12 @@ def points(frames=120, people=1):
 
 def image(frames=120, people=1):
     """The walk in pixels, one person from the side (limbs cross), several from the front."""
-    return points(frames, people)[..., [2 if people == 1 else 0, 1]] * np.float32([0.25, -0.25]) + np.float32(
-        [640, 600]
-    )
+    seen = points(frames, people)[..., [2 if people == 1 else 0, 1]]
+    return seen * np.float32([0.25, -0.25]) + np.float32([640, 600])
+
+
+def flat_or_solid(flat, people=1):
+    return (image(120, people), {"unit": "px", "up": "-y"}) if flat else (points(120, people), {})
 
 
 def the_only(sequence):
@@ -45,6 +48,16 @@ def the_only(sequence):
     assert len(found) == 1, found
     assert "\n" not in found[0].text and found[0].count >= 1
     return found[0]
+
+
+def assert_finds(sequence, kind, count, *texts):
+    found = the_only(sequence)
+    assert (found.kind, found.count) == (kind, count)
+    assert [text for text in texts if text not in found.text] == [], found.text
+
+
+def by_kind(sequence):
+    return {f.kind: f for f in diagnose(sequence)}
 
 
 @pytest.mark.parametrize("fps", [12, 29.97, 60, 240])
@@ -84,11 +97,9 @@ def test_gaps_are_counted_and_the_longest_is_placed():
     x[20:26, 0, WRIST] = np.nan
     x[70:85, 0] = np.nan
     x[110:, 0, 0] = np.nan
-    found = the_only(dirty(x))
-    assert (found.kind, found.count) == ("gaps", 3)
-    assert "3 gaps (1 of whole people, 2 of single keypoints)" in found.text
-    assert f"{100 * (6 + 15 * 19 + 10) / (120 * 19):.2g} % missing" in found.text
-    assert "15 frames (0.5 s) from frame 70, person 0;" in found.text
+    kinds, share = "(1 of whole people, 2 of single keypoints)", 100 * (6 + 15 * 19 + 10) / (120 * 19)
+    longest = "15 frames (0.5 s) from frame 70, person 0;"
+    assert_finds(dirty(x), "gaps", 3, f"3 gaps {kinds}", f"{share:.2g} % missing", longest)
 
 
 def test_the_longest_gap_may_be_of_one_keypoint():
@@ -100,18 +111,14 @@ def test_the_longest_gap_may_be_of_one_keypoint():
 def test_people_who_come_and_go():
     x = points(people=4)
     x[:30, 1] = x[90:, 2] = x[:, 3] = np.nan
-    found = the_only(dirty(x))
-    assert (found.kind, found.count) == ("come-and-go", 3)
-    assert "1 enter late, 1 leave early, 1 never seen" in found.text
-    assert "person 1 is there in frames 30 to 119" in found.text
+    counts = "1 enter late, 1 leave early, 1 never seen"
+    assert_finds(dirty(x), "come-and-go", 3, counts, "person 1 is there in frames 30 to 119")
 
 
 def test_keypoints_never_seen_are_named():
     x = points(people=2)
     x[:, :, WRIST] = x[:, 1, 0] = np.nan
-    found = the_only(dirty(x))
-    assert (found.kind, found.count) == ("unseen", 3)
-    assert "1 keypoint never seen in anybody: left_wrist, and 1 more in one person" in found.text
+    assert_finds(dirty(x), "unseen", 3, "1 keypoint never seen in anybody: left_wrist, and 1 more in one person")
     x = points(people=2)
     x[:, 1, 0] = np.nan
     assert "person 1, neck" in the_only(dirty(x)).text
@@ -120,19 +127,15 @@ def test_keypoints_never_seen_are_named():
 def test_confidences_outside_0_to_1():
     confidence = np.ones((120, 1, 19))
     confidence[40:42, 0, 3], confidence[50, 0, 0] = 6.5, -0.25
-    found = the_only(dirty(points(), confidence=confidence))
-    assert (found.kind, found.count) == ("confidence", 3)
-    assert "range -0.25 to 6.5" in found.text and "frame 40, person 0, left_shoulder" in found.text
+    sequence = dirty(points(), confidence=confidence)
+    assert_finds(sequence, "confidence", 3, "range -0.25 to 6.5", "frame 40, person 0, left_shoulder")
 
 
 def test_exact_zeros_are_found_and_can_be_mended():
     x = points()
     x[30:33, 0, WRIST] = x[80, 0] = 0
     sequence = dirty(x)
-    found = the_only(sequence)
-    assert (found.kind, found.count) == ("zeros", 22)
-    assert "exactly 0,0,0" in found.text and "frame 30, person 0, left_wrist" in found.text
-    assert "--zeros-missing" in found.text
+    assert_finds(sequence, "zeros", 22, "exactly 0,0,0", "frame 30, person 0, left_wrist", "--zeros-missing")
     with pytest.warns(DataWarning, match="^22 keypoints at exactly 0,0,0 made missing, the first at frame 30"):
         mended = zeros_missing(sequence)
     assert (~mended.valid).sum() == 22 and mended.confidence[80].max() == 0
@@ -159,61 +162,51 @@ def test_repeated_frames_and_their_runs():
     x = points(people=2)
     x[50:55] = x[49]
     x[80, 1] = x[79, 1]
-    found = the_only(dirty(x))
-    assert (found.kind, found.count) == ("repeated", 11)
-    assert "in 3 runs" in found.text and "longest is 5 from frame 50, person 0" in found.text
+    assert_finds(dirty(x), "repeated", 11, "in 3 runs", "longest is 5 from frame 50, person 0")
 
 
 def test_padding_to_a_higher_rate_is_recognized():
     x = points()[np.arange(240) // 2]
-    found = {f.kind: f for f in diagnose(dirty(x, fps=60.0))}["repeated"]
+    found = by_kind(dirty(x, fps=60.0))["repeated"]
     assert found.count == 120 and "nearer 30 fps" in found.text
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_jumps_of_one_frame(flat):
-    x, facts = (image(), {"unit": "px", "up": "-y"}) if flat else (points(), {})
+    x, facts = flat_or_solid(flat)
     size = 100 if flat else 400
     x[40, 0, WRIST, 0] += size
     x[90, 0, :, 1] -= size
-    found = the_only(dirty(x, **facts))
-    assert (found.kind, found.count) == ("jumps", 20)
-    assert "in 2 poses" in found.text and "frame 40, person 0, left_wrist" in found.text
+    assert_finds(dirty(x, **facts), "jumps", 20, "in 2 poses", "frame 40, person 0, left_wrist")
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_people_who_change_places(flat):
-    x, facts = (image(120, 3), {"unit": "px", "up": "-y"}) if flat else (points(people=3), {})
+    x, facts = flat_or_solid(flat, people=3)
     x[40:70, [0, 2]] = x[40:70, [2, 0]]
     x[100:, [0, 1, 2]] = x[100:, [1, 2, 0]]
-    found = the_only(dirty(x, **facts))
-    assert (found.kind, found.count) == ("identity", 3)
-    assert "3 frames, the first frame 40 (ids 0, 2)" in found.text and "--track" in found.text
+    assert_finds(dirty(x, **facts), "identity", 3, "3 frames, the first frame 40 (ids 0, 2)", "--track")
 
 
 def test_somebody_who_moves_up_the_list_changes_places_too():
     x = points(people=2)
     x[60:, 0] = x[60:, 1]
     x[60:, 1] = np.nan
-    found = {f.kind: f for f in diagnose(dirty(x))}
+    found = by_kind(dirty(x))
     assert set(found) == {"identity", "come-and-go"} and "first frame 60 (ids 0)" in found["identity"].text
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_left_and_right_that_change_places(flat):
-    x, facts = (image(), {"unit": "px", "up": "-y"}) if flat else (points(), {})
+    x, facts = flat_or_solid(flat)
     x[50:] = x[50:][:, :, list(COCO19.mirror)]
-    found = the_only(dirty(x, **facts))
-    assert (found.kind, found.count) == ("left-right", 1)
-    assert "first at frame 50, person 0" in found.text
+    assert_finds(dirty(x, **facts), "left-right", 1, "first at frame 50, person 0")
 
 
 def test_left_and_right_that_change_places_for_a_frame():
     x = points(people=2)
     x[50, 1] = x[50, 1][list(COCO19.mirror)]
-    found = the_only(dirty(x))
-    assert (found.kind, found.count) == ("left-right", 2)
-    assert "first at frame 50, person 1" in found.text
+    assert_finds(dirty(x), "left-right", 2, "first at frame 50, person 1")
 
 
 def test_jitter():
@@ -223,11 +216,9 @@ def test_jitter():
 
 
 def test_irregular_timestamps():
-    times = np.delete(np.arange(123) / 30, [31, 60, 61])
-    found = the_only(dirty(points(), timestamps=times))
-    assert (found.kind, found.count) == ("timestamps", 2)
-    assert "33.33 to 100 ms" in found.text and "about 3 frames dropped" in found.text
-    assert "the first after frame 30" in found.text
+    sequence = dirty(points(), timestamps=np.delete(np.arange(123) / 30, [31, 60, 61]))
+    texts = ("33.33 to 100 ms", "about 3 frames dropped", "the first after frame 30")
+    assert_finds(sequence, "timestamps", 2, *texts)
 
 
 @pytest.mark.parametrize("rate", [25, 30, 50, 120, 240])
@@ -266,26 +257,25 @@ def test_shares_of_the_image_are_not_pixels():
 def test_people_in_mixed_units(factor):
     x = points(people=3)
     x[:, 1] *= np.float32(factor)
-    found = {f.kind: f for f in diagnose(dirty(x))}["mixed-units"]
+    found = by_kind(dirty(x))["mixed-units"]
     assert found.count == 1 and f"person 1 is {factor:g} times as large as person" in found.text
 
 
 def test_frames_in_mixed_units():
     x = points()
     x[50:60] /= 10
-    found = {f.kind: f for f in diagnose(dirty(x))}["mixed-units"]
+    found = by_kind(dirty(x))["mixed-units"]
     assert found.count == 10 and "frame 50, person 0 (0.1 times as large)" in found.text
 
 
 def test_far_from_the_origin():
-    found = the_only(dirty(points() + np.float32([2.5e7, 0, 0])))
-    assert (found.kind, found.count) == ("far", 120 * 19) and "frame 0, person 0, neck" in found.text
+    assert_finds(dirty(points() + np.float32([2.5e7, 0, 0])), "far", 120 * 19, "frame 0, person 0, neck")
 
 
 def test_one_wild_coordinate():
     x = points()
     x[17, 0, WRIST, 0] = 1e30
-    found = {f.kind: f for f in diagnose(dirty(x))}
+    found = by_kind(dirty(x))
     assert found["far"].count == 1 and "frame 17, person 0, left_wrist" in found["far"].text
     assert found["jumps"].count == 1
 

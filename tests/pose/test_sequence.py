@@ -10,21 +10,12 @@ import pytest
 from posecodec.errors import InputError, PosecodecError
 from posecodec.pose.sequence import AXES, UNIT_MM, UNITS, PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
-from posecodec.pose.skeletons.builtin import (
-    BODY25,
-    BUILT_IN,
-    COCO17,
-    COCO19,
-    H36M17,
-    SMPL22,
-    build_skeleton,
-    get_builtin,
-)
+from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, H36M17, SMPL22
 
 PAIR = Skeleton("pair", ("left_a", "right_a"), edges=((0, 1),), pairs=((0, 1),))
 
 
-def of(positions=None, **options):
+def make(positions=None, **options):
     """A sequence of 3 frames, 2 people and 2 keypoints in 3D, changed as asked."""
     positions = np.zeros((3, 2, 2, 3)) if positions is None else positions
     return PoseSequence.from_arrays(positions, **{"fps": 30, "skeleton": PAIR, **options})
@@ -32,7 +23,7 @@ def of(positions=None, **options):
 
 def direct(**changes):
     """The class itself, which does not fill in or convert."""
-    return dataclasses.replace(of(), **changes)
+    return dataclasses.replace(make(), **changes)
 
 
 def with_value(value, where=(1, 0, 1, 2), shape=(3, 2, 2, 3)):
@@ -76,23 +67,23 @@ def with_value(value, where=(1, 0, 1, 2), shape=(3, 2, 2, 3)):
         ({"ids": ["a"]}, "1 ids for 2 people", "one each"),
     ],
 )
-def test_of_refuses(options, found, remedy):
+def test_from_arrays_refuses(options, found, remedy):
     with pytest.raises(InputError, match=f"(?s){found}.*{remedy}"):
-        of(**options)
+        make(**options)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
 def test_only_exact_keeps_float64(dtype):
     values = np.arange(36).reshape(3, 2, 2, 3).astype(dtype)
-    assert of(positions=values).positions.dtype == np.float32
-    found = of(positions=values, exact=True).positions
+    assert make(positions=values).positions.dtype == np.float32
+    found = make(positions=values, exact=True).positions
     assert found.dtype == (np.float64 if dtype == np.float64 else np.float32) and (found == values).all()
 
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_coordinates_beyond_float32_are_refused(exact):
     with pytest.raises(InputError, match="infinite coordinate"):
-        of(positions=np.full((3, 2, 2, 3), 1e39), exact=exact)
+        make(positions=np.full((3, 2, 2, 3), 1e39), exact=exact)
 
 
 @pytest.mark.parametrize(
@@ -129,17 +120,11 @@ def test_skeletons_that_cannot_be(arguments, message):
         Skeleton("bad", *arguments)
 
 
-def test_an_unknown_skeleton_lists_the_known_ones():
-    with pytest.raises(InputError, match="'coco20'.*coco19, coco17, body25"):
-        get_builtin("coco20")
-    assert get_builtin("coco19") is COCO19
-
-
 def test_input_errors_are_posecodec_errors_with_an_exit_code():
     assert issubclass(InputError, PosecodecError) and InputError.exit_code == 3
 
 
-def test_of_fills_in():
+def test_from_arrays_fills_in():
     """A (T, K, D) array is one person; NaN anywhere makes the keypoint missing; integers are numbers."""
     positions = np.zeros((3, 19, 2))
     positions[1, 4, 0] = np.nan
@@ -148,18 +133,12 @@ def test_of_fills_in():
     assert sequence.skeleton is COCO19 and sequence.ids == ("0",)
     assert np.isnan(sequence.positions[1, 0, 4]).all()
     assert (sequence.confidence == sequence.valid).all() and (~sequence.valid).sum() == 1
-    assert PoseSequence.from_arrays(np.zeros((1, 5, 3), np.int16), fps=1).skeleton.keypoints == (
-        "0",
-        "1",
-        "2",
-        "3",
-        "4",
-    )
+    assert PoseSequence.from_arrays(np.zeros((1, 5, 3), np.int16), fps=1).skeleton.keypoints == tuple("01234")
 
 
-def test_of_copies_and_the_value_is_frozen():
+def test_from_arrays_copies_and_the_value_is_frozen():
     positions, timestamps = np.zeros((3, 2, 2, 3), np.float32), np.arange(3.0)
-    sequence = of(positions, fps=None, timestamps=timestamps)
+    sequence = make(positions, fps=None, timestamps=timestamps)
     positions[:], timestamps[:] = 7, 7
     assert not sequence.positions.any() and sequence.timestamps.tolist() == [0, 1, 2]
     for array in (sequence.positions, sequence.confidence, sequence.timestamps):
@@ -172,55 +151,18 @@ def test_of_copies_and_the_value_is_frozen():
 def test_confidence_of_a_missing_keypoint_becomes_zero_and_others_are_kept():
     positions = np.zeros((1, 1, 2, 3))
     positions[0, 0, 0] = np.nan
-    assert of(positions, confidence=[[[0.9, -0.5]]]).confidence.tolist() == [[[0, -0.5]]]
+    assert make(positions, confidence=[[[0.9, -0.5]]]).confidence.tolist() == [[[0, -0.5]]]
 
 
 def test_rate():
-    assert of().rate == 30
-    assert of(fps=None, timestamps=[5.0, 5.1, 5.5]).rate == pytest.approx(4)
+    assert make().rate == 30
+    assert make(fps=None, timestamps=[5.0, 5.1, 5.5]).rate == pytest.approx(4)
 
 
 def test_units_and_axes_of_the_bitstream_keep_their_order():
     assert UNITS == ("unknown", "mm", "cm", "m", "px", "in")
     assert AXES == ("unknown", "x", "y", "z", "-x", "-y", "-z")
     assert UNIT_MM == {"mm": 1, "cm": 10, "m": 1000, "in": 25.4}
-    assert list(BUILT_IN)[:6] == ["coco19", "coco17", "body25", "h36m17", "smpl22", "mediapipe33"]
-
-
-@pytest.mark.parametrize("skeleton", BUILT_IN.values(), ids=list(BUILT_IN))
-class TestBuiltIn:
-    def test_mirror_is_an_involution_that_swaps_sides(self, skeleton):
-        mirror = skeleton.mirror
-        assert [mirror[mirror[k]] for k in range(len(skeleton))] == list(range(len(skeleton)))
-        swap = {"left": "right", "right": "left"}
-        for k, name in enumerate(skeleton.keypoints):
-            if name.startswith("face/"):
-                continue  # numbered, not named: tests/test_skeletons.py
-            name = name.replace("/", "_/_")
-            assert skeleton.keypoints[mirror[k]].replace("/", "_/_") == "_".join(
-                swap.get(part, part) for part in name.split("_")
-            )
-
-    def test_edges_are_symmetric_and_unique(self, skeleton):
-        edges = {frozenset(edge) for edge in skeleton.edges}
-        assert len(edges) == len(skeleton.edges) and all(len(edge) == 2 for edge in edges)
-        assert {frozenset(skeleton.mirror[k] for k in edge) for edge in edges} == edges
-
-    def test_mapping_names_existing_keypoints(self, skeleton):
-        assert set(skeleton.to_coco19) <= set(COCO19.keypoints)
-        assert {n for sources in skeleton.to_coco19.values() for n in sources} <= set(skeleton.keypoints)
-        if skeleton.name not in ("hand21", "ap10k17"):
-            assert {"neck", "left_wrist", "right_ankle"} <= set(skeleton.to_coco19)
-
-    def test_mapping_commutes_with_the_mirror(self, skeleton):
-        names = skeleton.keypoints
-        for target, sources in skeleton.to_coco19.items():
-            opposite = COCO19.keypoints[COCO19.mirror[COCO19.keypoints.index(target)]]
-            mirrored = {names[skeleton.mirror[names.index(n)]] for n in sources}
-            assert mirrored == set(skeleton.to_coco19[opposite])
-
-    def test_custom_recognizes_it_by_its_names(self, skeleton):
-        assert build_skeleton(skeleton.keypoints) is skeleton
 
 
 def numbered(skeleton, **options):
@@ -283,8 +225,8 @@ def test_nothing_to_map_is_an_error():
 
 
 def test_a_sequence_prints_in_one_line():
-    assert repr(of(unit="px")) == "PoseSequence(3 frames, 2 people, pair 3D, 30 fps, px)"
-    timed = of(fps=None, timestamps=[0, 0.5, 1])
+    assert repr(make(unit="px")) == "PoseSequence(3 frames, 2 people, pair 3D, 30 fps, px)"
+    timed = make(fps=None, timestamps=[0, 0.5, 1])
     assert repr(timed) == "PoseSequence(3 frames, 2 people, pair 3D, timestamps, 2 fps, unknown)"
     assert repr(PAIR) == "Skeleton('pair', 2 keypoints)"
 
