@@ -15,6 +15,7 @@ from conftest import ROOT
 
 from posecodec import zoo
 from posecodec.cli import cli
+from posecodec.io import FORMATS
 from posecodec.pose.synthetic import walk
 
 JOINTS = (
@@ -82,6 +83,7 @@ def write_bvh(path: Path) -> None:
 @pytest.mark.parametrize("page", RUN)
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(FORMATS, "_loaded", {})
     if page == "README.md":
         Path("recordings").mkdir()
         for name in ("walk.bvh", "recordings/one.bvh", "recordings/two.bvh"):

@@ -140,7 +140,7 @@ class Formats(Mapping[str, Format]):
     def _load_plug_in(self, entry: EntryPoint) -> None:
         try:
             self.add(entry.load())
-        except Exception as error:  # whatever another package does, ours go on
+        except (Exception, SystemExit) as error:  # whatever another package does, ours go on
             package = entry.dist.name if entry.dist is not None else entry.value
             self.broken[entry.name] = f"the format {entry.name!r} of the package {package} cannot be loaded ({error!r})"
             report_change(f"{self.broken[entry.name]}; it is left out: update or uninstall the package")

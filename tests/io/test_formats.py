@@ -1,11 +1,9 @@
-"""Every format through the whole: info, encode, decode to the format it was, and damaged files."""
+"""Every format through all that holds of formats, conversions between them, and what the fuzzer found."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import fuzz
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conformance import CHECKS, Sample
 
 import posecodec
 from posecodec.cli import cli
@@ -36,76 +35,18 @@ def run(*args: Any) -> Any:
     return CliRunner().invoke(cli, list(map(str, args)))
 
 
-def good(name: str, folder: Path) -> Path:
-    """A good file of a format, under a name that its users give it."""
-    suffix = {"openpose": ".json", "panoptic": ".tar"}.get(name, FORMATS[name].suffixes[0])
-    path = (
-        folder
-        / f"{'mediapipe_body_3d_xyz.npy' if name == 'freemocap' else f'take{suffix or FORMATS[name].suffixes[1]}'}"
-    )
-    path.write_bytes(fuzz.seeds()[name][0]())
-    return path
+def sample_of(name: str) -> Sample:
+    """A good file of a format."""
+    names = {"openpose": "take.json", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
+    content = fuzz.seeds()[name][0]()
+    item = "S1/Walking" if "item" in FORMATS[name].options else None
+    return Sample(names.get(name, f"take{FORMATS[name].suffixes[0]}"), content, item)
 
 
-def options(name: str) -> list[str]:
-    return ["--from", "h36m", "--item", "S1/Walking"] if name == "h36m" else []
-
-
+@pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", NAMES)
-def test_info_names_what_there_is(name: str, tmp_path: Path) -> None:
-    path = good(name, tmp_path)
-    if name != "h36m":
-        assert detect(path).format == name
-    found = run("info", path, "--json", *options(name))
-    assert found.exit_code == 0, found.exception
-    facts = json.loads(found.stdout)
-    assert f"{name}, by " in facts["format"]
-    assert {"people", "frames", "fps", "unit", "skeleton", "gaps", "notes", "findings"} <= facts.keys()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_given_back_in_its_own_format(name: str, tmp_path: Path) -> None:
-    path = good(name, tmp_path)
-    arguments = options(name)
-    fps = 29.97 if "fps" in FORMATS[name].options and name != "humanml3d" else None
-    original = posecodec.load(path, format=name, fps=fps, item="S1/Walking" if name == "h36m" else None)
-    rate = ["--fps", "29.97"] if fps else []
-    for goal, bound in ((["--lossless"], 0.0), (["--max-error", "0.5"], 0.5)):
-        made = run("encode", path, "-o", tmp_path / "x.posec", "-f", *goal, *rate, *arguments)
-        assert made.exit_code == 0, made.exception
-        (tmp_path / "out").mkdir(exist_ok=True)
-        back = run("decode", tmp_path / "x.posec", "-o", tmp_path / "out", "-f", "--json")
-        assert back.exit_code == 0, back.exception
-        output = Path(json.loads(back.stdout)["output"])
-        came_back = "npz" if FORMATS[name].read_only else name
-        again = posecodec.load(output, format=came_back, fps=None if came_back == "npz" else fps)
-        assert again.ids == original.ids or name in ("coco", "openpose", "alphapose")
-        assert again.skeleton.keypoints == original.skeleton.keypoints
-        assert again.positions.shape == original.positions.shape
-        assert (again.valid == original.valid).all()
-        both = original.valid
-        error = np.linalg.norm(again.positions[both].astype(float) - original.positions[both].astype(float), axis=-1)
-        assert error.max(initial=0) <= bound * (1 + 1e-5) + (1e-4 if name == "panoptic" else 0)
-        assert np.abs(again.confidence - original.confidence).max() <= (0.01 if bound else 1e-6)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_damaged_files_exit_with_a_message(name: str, tmp_path: Path) -> None:
-    path = good(name, tmp_path)
-    data = path.read_bytes()
-    rng = random.Random(name)
-    variants = [b"", b"\0" * 600, b"{}", b"[]", b"[[[]]]", b"null", data[: len(data) // 3], data[:-7]]
-    variants += [fuzz.damaged(data, rng) for _ in range(40)]
-    failed = 0
-    for variant in variants:
-        path.write_bytes(variant)
-        found = run("info", path, *(options(name) or ["--from", name]))
-        assert found.exception is None or isinstance(found.exception, PosecodecError), (name, variant[:200])
-        if found.exception is not None:
-            failed += 1
-            assert found.exception.exit_code == 3, found.exception
-            assert path.name in str(found.exception)
-    assert failed >= 4
+def test_conformance(name: str, check: Any, tmp_path: Path) -> None:
+    check(FORMATS[name], sample_of(name), tmp_path)
 
 
 WRITTEN = ["npz", "csv", "pose", "openpose", "panoptic", "coco", "trc", "c3d"]
@@ -161,7 +102,7 @@ FOUND_BY_FUZZING = [
 def test_what_the_fuzzer_found(name: str, damage: Any, message: str | None, tmp_path: Path) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
-    path = good(name, tmp_path)
+    path = sample_of(name).put(tmp_path)
     data = damage(path.read_bytes())
     assert data != path.read_bytes()
     path.write_bytes(data)

@@ -47,25 +47,6 @@ def test_formats_by_suffix_content_and_name(tmp_path: Path) -> None:
         load(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".npy", ".tar", ".pose", ".bvh"])
-def test_missing_empty_and_folder(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"a{suffix}"
-    with pytest.raises(InputError, match=f"a{suffix}: no such file"):
-        load(path, fps=30)
-    path.write_bytes(b"")
-    with pytest.raises(InputError, match="empty"):
-        load(path, fps=30)
-    path.write_bytes(b"\x00\xff rubbish \n" * 100)
-    with pytest.raises(InputError):
-        load(path, fps=30)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(InputError):
-        load(path, fps=30)
-    with pytest.raises(InputError, match="folder" if suffix != ".tar" else "body3DScene"):
-        load(path, format="panoptic" if suffix == ".tar" else suffix[1:], fps=30)
-
-
 def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
     save(CLIP, tmp_path / "a.npz")
     sequence = load(tmp_path / "a.npz", fps=59.94, unit="cm", skeleton="h36m17", up="-z")
@@ -76,29 +57,6 @@ def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
     for wrong in ({"unit": "furlong"}, {"up": "w"}, {"fps": -1}, {"skeleton": "coco19"}, {"skeleton": "nobody"}):
         with pytest.raises(InputError):
             load(tmp_path / "a.npz", **wrong)
-
-
-def test_relabeled_skeleton_must_fit(tmp_path: Path) -> None:
-    save(CLIP, tmp_path / "a.pose")
-    with pytest.raises(InputError, match=r"a\.pose: .*17 keypoints"):
-        load(tmp_path / "a.pose", skeleton="coco19")
-    assert load(tmp_path / "a.pose", skeleton="h36m17").skeleton == H36M17
-
-
-def test_existing_targets_need_force(tmp_path: Path) -> None:
-    path = tmp_path / "a.npz"
-    path.write_bytes(b"precious")
-    with pytest.raises(UsageError, match="--force"):
-        save(CLIP, path)
-    assert path.read_bytes() == b"precious"
-    save(CLIP, path, force=True)
-    assert load(path).fps == 30
-    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
-    with pytest.raises(UsageError, match="does not exist"):
-        save(CLIP, tmp_path / "nowhere" / "a.npz")
-    (tmp_path / "b.npz").mkdir()
-    with pytest.raises(UsageError, match="folder"):
-        save(CLIP, tmp_path / "b.npz", format="npz", force=True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError(28, "No space left on device")])
