@@ -13,25 +13,10 @@ from pathlib import Path
 
 from posecodec.errors import InputError
 from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
-from posecodec.io.formats.coco import (
-    BUILT_INS,
-    check_nameless,
-    check_seen,
-    find_category,
-    list_detections,
-    read_entries,
-)
-from posecodec.io.parsing.detections import (
-    Body,
-    Naming,
-    assume_skeleton,
-    build_sequence,
-    check_flat,
-    load_json,
-    parse_names,
-    read_facts,
-    read_number,
-)
+from posecodec.io.formats import coco
+from posecodec.io.parsing import detections
+from posecodec.io.parsing.detections import Body, Naming
+from posecodec.io.parsing.facts import read_facts, read_integer
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -48,26 +33,26 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `alphapose`: how images are named, if not "0.jpg", "1.jpg", ...
     Raises InputError if the file is no such list, NoRateError without fps.
     """
-    content, size = load_json(path)
+    content, size = detections.load_json(path)
     if not isinstance(content, list):
         raise InputError(
             f"this is {type(content).__name__}, a list was expected; export it with --format coco (the default)"
         )
-    entries = read_entries(content, "result")
+    entries = coco.read_entries(content, "result")
     if not entries:
         raise InputError("the list holds no keypoints; check that AlphaPose found anybody")
     odd = next((entry for entry in entries if not isinstance(entry.image, str)), None)
     if odd is not None:
         raise InputError(f"{odd.where}: image_id is {odd.image!r:.60}, a file name was expected; pass --from coco")
     images = list(dict.fromkeys(entry.image for entry in entries))
-    naming, numbers = parse_names(images)
+    naming, numbers = detections.parse_names(images)
     frame = dict(zip(images, numbers, strict=True))
     listed: dict[int, list[tuple[str | None, Body]]] = {}
     for entry in entries:
         listed.setdefault(frame[entry.image], []).append((entry.key, entry.body))
-    facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | find_category(entries)
-    skeleton = assume_skeleton(len(entries[0].body), *BUILT_INS)
-    return build_sequence(listed, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
+    facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | coco.find_category(entries)
+    skeleton = detections.assume_skeleton(len(entries[0].body), *coco.BUILT_INS)
+    return detections.build_sequence(listed, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -78,14 +63,14 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     that would be taken for others.
     """
     title = "an AlphaPose results list"
-    check_flat(sequence, "AlphaPose")
-    check_nameless(sequence, title)
-    check_seen(sequence, title)
+    detections.check_flat(sequence, "AlphaPose")
+    coco.check_nameless(sequence, title)
+    coco.check_seen(sequence, title)
     facts = read_facts(sequence, "alphapose")
-    naming, first = Naming.from_facts(facts, _USUAL), read_number(facts, "first", 0)
+    naming, first = Naming.from_facts(facts, _USUAL), read_integer(facts, "first", 0)
     content = [
         {"image_id": naming.name(first + t)} | entry | {"score": score, "box": box}
-        for t, entry, score, box in list_detections(sequence, facts, "idx")
+        for t, entry, score, box in coco.list_detections(sequence, facts, "idx")
     ]
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
 

@@ -22,8 +22,7 @@ Channel = tuple[Literal["position", "rotation"], int, int]
 """Kind, axis (0, 1, 2 for x, y, z), column of the motion table."""
 
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
-_POSES_FREE = 1_000_000
-"""Joints times frames that even a short text may ask for."""
+_POSES_FREE = 1_000_000  # joints times frames that even a short text may ask for
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,8 +34,7 @@ _TABLES: Sequence[tuple[str, tuple[str, str], str]] = (
 )
 _CMU_ONLY = ("lhipjoint", "rhipjoint", "lowerback")
 _PREFIX = re.compile(r"^(mixamorig\d*|character\d+|bip\d+)")
-_MAX_OFF = 2
-"""Times that a stature may differ from it: 0.85 to 3.4 m are people, anything else is another unit."""
+_MAX_OFF = 2  # times that a stature may differ from it: 0.85 to 3.4 m are people, anything else is another unit
 _UNITS_MM = MappingProxyType({"mm": 1.0, "cm": 10.0, "in": 25.4, "m": 1000.0})
 
 

@@ -17,28 +17,24 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content, Parameters
+from posecodec.io.parsing.facts import read_facts, read_integer
+from posecodec.io.parsing.markers import UNITS, check_one_person
 from posecodec.io.parsing.missing import mask_infinite, report_zeros
-from posecodec.io.parsing.rates import NO_RATE, USUAL_RATES
+from posecodec.io.parsing.rates import USUAL_RATES, require_rate
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
-UNITS = {
-    "mm": "mm", "millimeters": "mm", "cm": "cm", "centimeters": "cm", "m": "m", "meters": "m", "in": "in", "inches": "in",
-    "px": "px",
-}  # fmt: skip
 _NO_POSITIONS = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
-_MAX_LIST = 255
-"""Entries of a list, bytes of a text and blocks of the parameters: each is counted in one byte."""
+_MAX_LIST = 255  # entries of a list, bytes of a text and blocks of the parameters: each is counted in one byte
 _INTEGER_RANGE = 32000
 """Integers that the stated scale would need for the farthest coordinate: POINT:SCALE is read even where floats are stored."""
-_MIN_SCALE = 1e-30
-"""Of a file without any extent: a scale must not be 0."""
+_MIN_SCALE = 1e-30  # of a file without any extent: a scale must not be 0
 
 
 @guard_reader
@@ -56,10 +52,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     report_zeros(points)
     _report_left_out(content)
     unit, up, facts = _read_unit_and_axes(content)
-    rate = _round_rate(content.rate) if fps is None else fps
     return PoseSequence.from_arrays(
         points,
-        fps=rate,
+        fps=_round_rate(content.rate) if fps is None else fps,
         skeleton=build_skeleton(names),
         unit=unit,
         up=up,
@@ -77,13 +72,10 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     points = sequence.positions[:, 0].astype("<f4")
     if not (np.isfinite(points) | np.isnan(points)).all():
         raise UsageError("a coordinate is beyond float32, which .c3d holds; save as .npz")
-    missing = ~sequence.valid[:, 0]
-    values = np.zeros((*missing.shape, 4), "<f4")
-    values[..., :3] = np.where(missing[..., None], np.float32(0), points)
-    values[..., 3] = np.where(missing, np.float32(-1), np.float32(0))
-    facts = sequence.metadata.get("c3d")
-    first = facts.get("first_frame") if isinstance(facts, dict) else None
-    first = first if type(first) is int and 1 <= first < 1 << 31 else 1
+    values = np.zeros((*points.shape[:2], 4), "<f4")
+    values[..., :3] = np.nan_to_num(points)
+    values[..., 3] = np.where(sequence.valid[:, 0], 0, -1)
+    first = read_integer(read_facts(sequence, "c3d"), "first_frame", 1, range(1, 1 << 31))
     scale = -max(float(np.abs(values[..., :3]).max()) / _INTEGER_RANGE, _MIN_SCALE)
     head = _encode_header(sequence, first, scale)
     body = values.tobytes()
@@ -100,8 +92,7 @@ def _read_names(content: Content) -> list[str]:
     nameless = labels.count("")
     if nameless:
         report_change(f"{nameless} points without a label are called *N, N counting from 1")
-    names = [label or f"*{i}" for i, label in enumerate(labels, 1)]
-    return _make_unique(names)
+    return _make_unique([label or f"*{i}" for i, label in enumerate(labels, 1)])
 
 
 def _list_numbered(parameters: Parameters, name: str) -> list[str]:
@@ -133,8 +124,7 @@ def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
     """Unit, up axis, and what is needed to write the file again."""
     text, up, across = (_read_text(content.parameters, f"POINT:{key}") for key in ("UNITS", "Y_SCREEN", "X_SCREEN"))
     unit = UNITS.get(text.lower(), "unknown")
-    axis = up.lower().removeprefix("+")
-    axis = axis if axis in AXES else "unknown"
+    axis = next((axis for axis in AXES if axis == up.lower().removeprefix("+")), "unknown")
     facts: dict[str, Any] = {}
     if content.first != 1:
         facts["first_frame"] = content.first
@@ -156,15 +146,13 @@ def _pick_x_screen(up: str) -> str:
 
 def _round_rate(rate: float) -> float:
     """The usual rate that is this float32, or else its shortest decimal: 29.97, not 29.969999313354492."""
-    if not (math.isfinite(rate) and rate > 0):
-        raise NoRateError(NO_RATE)
+    rate = require_rate(rate if math.isfinite(rate) and rate > 0 else None)
     usual = next((r for r in USUAL_RATES if np.float32(r) == np.float32(rate)), None)
     return float(usual or str(np.float32(rate)))
 
 
 def _report_left_out(content: Content) -> None:
-    parameters = content.parameters
-    residual = content.points[..., 3]
+    parameters, residual = content.parameters, content.points[..., 3]
     measured = int(((residual > 0) | (residual < -1)).sum())
     parts = [
         (c3d_parser.read_count(parameters, "ANALOG:USED", 0), "analog channels"),
@@ -184,13 +172,9 @@ def _report_left_out(content: Content) -> None:
 
 
 def _check_fits(sequence: PoseSequence) -> None:
-    if sequence.people != 1 or sequence.dims != 3 or not sequence.frames:
-        found = f"{sequence.frames} frames of {sequence.people} people in {sequence.dims}D"
-        raise UsageError(f".c3d holds one person in 3D, this is {found}; save as .npz or .csv")
-    if sequence.fps is None:
-        raise UsageError(".c3d holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
+    check_one_person(sequence, ".c3d")
     with np.errstate(over="ignore"):
-        stored = float(np.float32(sequence.fps))
+        stored = float(np.float32(sequence.rate))
     if not (math.isfinite(stored) and stored > 0):
         raise UsageError(f"the rate {sequence.fps} is beyond float32, which .c3d holds; save as .npz")
     if _round_rate(stored) != sequence.fps:
@@ -199,15 +183,13 @@ def _check_fits(sequence: PoseSequence) -> None:
     wrong = [n for n in names if n != n.strip("\0 ") or not n or len(n.encode()) > _MAX_LIST]
     if wrong or all(n.startswith("*") for n in names):
         raise UsageError(f"the keypoint name {(wrong or names)[0]!r:.60} is no label; rename it or save as .npz")
-    if (sequence.confidence[sequence.valid] != 1).any():
-        report_change(".c3d has no room for confidences; they are left behind")
     if sequence.ids != ("0",):
         report_change(f".c3d has no room for the id {sequence.ids[0]!r}; it is left behind")
 
 
 def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
     """Header and parameter section, up to the data."""
-    count, frames, rate = len(sequence.skeleton), sequence.frames, float(sequence.fps or 0)
+    count, frames, rate = len(sequence.skeleton), sequence.frames, sequence.rate
     if count > COUNT_FULL:
         raise UsageError(f"{count} keypoints; .c3d holds {COUNT_FULL}, save as .npz")
     size = len(_encode_parameters(sequence, first, scale, 0))
@@ -225,16 +207,14 @@ def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
 
 def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: int) -> bytes:
     """The parameter section; `start` is the block of the data."""
-    names = [name.encode() for name in sequence.skeleton.keypoints]
-    facts = sequence.metadata.get("c3d")
-    facts = facts if isinstance(facts, dict) else {}
+    names, facts = [name.encode() for name in sequence.skeleton.keypoints], read_facts(sequence, "c3d")
     frames, count = sequence.frames, len(names)
     point = [
         _encode_numbers("USED", "H", count),
         _encode_numbers("FRAMES", "H", min(frames, COUNT_FULL)),
         _encode_numbers("DATA_START", "H", start),
         _encode_numbers("SCALE", "f", scale),
-        _encode_numbers("RATE", "f", float(sequence.fps or 0)),
+        _encode_numbers("RATE", "f", sequence.rate),
     ]
     units = sequence.unit if sequence.unit != "unknown" else facts.get("units")
     if isinstance(units, str) and 0 < len(units.encode()) <= _MAX_LIST:
@@ -274,8 +254,7 @@ def _encode_texts(name: str, texts: Sequence[bytes]) -> Part:
 
 def _encode_group(number: int, name: str, parts: Sequence[Part]) -> bytes:
     """A group's record and those of its parameters."""
-    records = [_encode_record(-number, name, b"")]
-    return b"".join(records + [_encode_record(number, key, content) for key, content in parts])
+    return _encode_record(-number, name, b"") + b"".join(_encode_record(number, *part) for part in parts)
 
 
 def _encode_record(number: int, name: str, content: bytes) -> bytes:

@@ -19,26 +19,9 @@ import numpy as np
 
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
-from posecodec.io.parsing.detections import (
-    Body,
-    Naming,
-    assume_skeleton,
-    build_sequence,
-    check_flat,
-    check_unicode,
-    encode_id,
-    encode_rows,
-    has_ids,
-    load_json,
-    mask_zeros,
-    parse_body,
-    parse_names,
-    read_facts,
-    read_id,
-    read_number,
-    read_whole,
-    shorten_floats,
-)
+from posecodec.io.parsing import detections
+from posecodec.io.parsing.detections import Body, Naming
+from posecodec.io.parsing.facts import read_facts, read_integer
 from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source
@@ -78,7 +61,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `coco`: image and category numbers, file names and size if they are regular.
     Raises InputError if entries are not of that form or differ in their number of keypoints, NoRateError without fps.
     """
-    content, size = load_json(path)
+    content, size = detections.load_json(path)
     if isinstance(content, list):
         return _read_results(content, fps, size)
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
@@ -94,7 +77,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     a `track_id` where list order does not tell them apart. The rate is left behind. Raises UsageError if the sequence is
     3D, has timestamps, or a position with confidence 0, which annotations read as missing.
     """
-    check_flat(sequence, "COCO")
+    detections.check_flat(sequence, "COCO")
     facts = read_facts(sequence, "coco")
     content = _build_results(sequence, facts) if facts.get("results") is True else _build_annotations(sequence, facts)
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
@@ -117,13 +100,13 @@ def read_entries(content: list[Any], what: str) -> list[Entry]:
         if not value.get("keypoints"):
             bare += 1
             continue
-        body = parse_body(parse_numbers(value["keypoints"], f"{where}: keypoints"), f"{where}: keypoints")
+        body = detections.parse_body(parse_numbers(value["keypoints"], f"{where}: keypoints"), f"{where}: keypoints")
         if found and len(body) != len(found[0].body):
             raise InputError(
                 f"{where} has {len(body)} keypoints, {found[0].where} {len(found[0].body)}; split the file"
             )
-        key = next((read_id(value[name]) for name in ID_KEYS if name in value), None)
-        found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), mask_zeros(body)))
+        key = next((detections.read_id(value[name]) for name in ID_KEYS if name in value), None)
+        found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), detections.mask_zeros(body)))
     if bare:
         report_change(f"{bare} of {len(content)} {what}s have no keypoints and are left out")
     report_left(left, f"{len(content)} {what}s")
@@ -141,22 +124,23 @@ def list_detections(
     sequence: PoseSequence, facts: Mapping[str, Any], id_key: str
 ) -> Iterator[tuple[int, dict[str, Any], float, list[float]]]:
     """(frame, entry without its image, score, box) of everybody seen in every frame. Box: left, top, width, height."""
-    category, ids = read_number(facts, "category_id", 1), has_ids(sequence, facts)
+    category, ids = read_integer(facts, "category_id", 1), detections.has_ids(sequence, facts)
     for t in range(sequence.frames):
-        for p, row in encode_rows(sequence, t):
+        for p, row in detections.encode_rows(sequence, t):
             entry: dict[str, Any] = {"category_id": category, "keypoints": row}
             if ids:
-                entry[id_key] = encode_id(sequence.ids[p])
+                entry[id_key] = detections.encode_id(sequence.ids[p])
             valid = sequence.valid[t, p]
             points = sequence.positions[t, p][valid].astype(np.float64)
             low, high = points.min(axis=0), points.max(axis=0)
             score = np.float32(sequence.confidence[t, p][valid].mean(dtype=np.float64))
-            yield t, entry, float(str(score)), shorten_floats(np.concatenate([low, high - low]).astype(np.float32))
+            box = detections.shorten_floats(np.concatenate([low, high - low]).astype(np.float32))
+            yield t, entry, float(str(score)), box
 
 
 def check_nameless(sequence: PoseSequence, title: str) -> None:
     """Raises UsageError if readers would take the keypoints for others; reports names that are left behind."""
-    taken = assume_skeleton(len(sequence.skeleton), *BUILT_INS)
+    taken = detections.assume_skeleton(len(sequence.skeleton), *BUILT_INS)
     if taken.keypoints == sequence.skeleton.keypoints:
         return
     if taken.name in BUILT_IN:
@@ -182,7 +166,7 @@ def check_seen(sequence: PoseSequence, title: str) -> None:
 
 def find_category(entries: Sequence[Entry]) -> dict[str, Any]:
     """The facts of the category: nothing if it is 1 throughout."""
-    found = {read_whole(entry.category) for entry in entries}
+    found = {detections.read_whole(entry.category) for entry in entries}
     if len(found) > 1:
         report_change(f"{len(found)} categories are taken alike; writing gives all of them category 1")
     only = found.pop() if len(found) == 1 else 1
@@ -197,13 +181,12 @@ def _read_results(content: list[Any], fps: float | None, size: int) -> PoseSeque
     for entry in entries:
         listed.setdefault(_read_image_number(entry), []).append((entry.key, entry.body))
     facts = {"results": True} | ({"first": min(listed)} if min(listed) else {}) | find_category(entries)
-    return build_sequence(
-        listed, assume_skeleton(len(entries[0].body), *BUILT_INS), 2, fps=fps, size=size, source="coco", facts=facts
-    )
+    skeleton = detections.assume_skeleton(len(entries[0].body), *BUILT_INS)
+    return detections.build_sequence(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts)
 
 
 def _read_image_number(entry: Entry) -> int:
-    number = read_whole(entry.image)
+    number = detections.read_whole(entry.image)
     if number is None or number < 0:
         hint = "pass --from alphapose" if isinstance(entry.image, str) else "export it again"
         raise InputError(f"{entry.where}: image_id is {entry.image!r:.60}, a frame number was expected; {hint}")
@@ -224,7 +207,7 @@ def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> 
     facts |= find_category(entries)
     skeleton, name = _read_category(content, entries)
     facts |= {"category": name} if name != "person" else {}
-    return build_sequence(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
+    return detections.build_sequence(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
 
 
 def _drop_unlabeled(entries: list[Entry]) -> list[Entry]:
@@ -247,7 +230,7 @@ def _read_images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[
         return {number: number for number in used}, {"first": used[0]} if used and used[0] else {}
     frames: dict[int, int] = {}
     for i, image in enumerate(images):
-        number = read_whole(image.get("id")) if isinstance(image, dict) else None
+        number = detections.read_whole(image.get("id")) if isinstance(image, dict) else None
         if number is None or number < 0 or number in frames:
             raise InputError(f"images: number {i} has no id of its own (a whole number); export it again")
         frames[number] = i
@@ -268,7 +251,7 @@ def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if names == [None] * len(names):
         return {}
     try:
-        naming, found = parse_names([name if isinstance(name, str) else "" for name in names])
+        naming, found = detections.parse_names([name if isinstance(name, str) else "" for name in names])
         if found == list(range(found[0], found[0] + len(found))):
             return {"names": naming.to_facts(_USUAL) | ({"first": found[0]} if found[0] else {})}
     except InputError:
@@ -278,7 +261,7 @@ def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _read_image_size(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    sizes = {(read_whole(image.get("width")), read_whole(image.get("height"))) for image in images}
+    sizes = {tuple(detections.read_whole(image.get(side)) for side in ("width", "height")) for image in images}
     if len(sizes) > 1:
         report_change("images have several sizes, which are not kept")
     width, height = sizes.pop()
@@ -294,12 +277,12 @@ def _read_category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tupl
     names = found.get("keypoints") or []
     count = len(entries[0].body) if entries else len(names) or 17
     name = found.get("name")
-    title = check_unicode(name) if isinstance(name, str) else "person"
+    title = detections.check_unicode(name) if isinstance(name, str) else "person"
     if not names:
-        return assume_skeleton(count, *BUILT_INS), title
+        return detections.assume_skeleton(count, *BUILT_INS), title
     if len(names) != count or not all(isinstance(n, str) for n in names):
         raise InputError(f"category {title!r} names {len(names)} keypoints, annotations have {count}; export it again")
-    plain = tuple(check_unicode(n) for n in names)
+    plain = tuple(detections.check_unicode(n) for n in names)
     skeleton = build_skeleton(plain)
     return skeleton if skeleton.name in BUILT_IN else _build_custom(plain, found.get("skeleton")), title
 
@@ -308,7 +291,7 @@ def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
     """A skeleton with the category's limbs, which count keypoints from 1."""
     edges: dict[tuple[int, int], None] = {}
     for link in links if isinstance(links, list) else []:
-        ends = [read_whole(end) for end in link] if isinstance(link, list) else []
+        ends = [detections.read_whole(end) for end in link] if isinstance(link, list) else []
         if len(ends) != 2 or not all(end is not None and 1 <= end <= len(names) for end in ends):
             raise InputError(f"categories: the limb {link!r:.60} is no pair of 1 to {len(names)}; export it again")
         edges[(ends[0] or 0) - 1, (ends[1] or 0) - 1] = None
@@ -319,14 +302,14 @@ def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dic
     title = "a COCO results list"
     check_nameless(sequence, title)
     check_seen(sequence, title)
-    first = read_number(facts, "first", 0)
+    first = read_integer(facts, "first", 0)
     found = list_detections(sequence, facts, "track_id")
     return [{"image_id": first + t} | entry | {"score": score} for t, entry, score, _ in found]
 
 
 def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[str, Any]:
     _check_visible(sequence)
-    first = read_number(facts, "first", 0)
+    first = read_integer(facts, "first", 0)
     annotations: list[dict[str, Any]] = []
     for t, entry, _, box in list_detections(sequence, facts, "track_id"):
         visible = entry["keypoints"][2::3]
@@ -336,7 +319,7 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
         annotations.append({"id": len(annotations) + 1, "image_id": first + t} | entry | made)
     name = facts.get("category")
     category = {
-        "id": read_number(facts, "category_id", 1),
+        "id": read_integer(facts, "category_id", 1),
         "name": name if isinstance(name, str) else "person",
         "keypoints": list(sequence.skeleton.keypoints),
         "skeleton": [[a + 1, b + 1] for a, b in sequence.skeleton.edges],
@@ -361,7 +344,7 @@ def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterat
     if isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         known = {"width": size[0], "height": size[1]}
     naming = Naming.from_facts(names, _USUAL) if isinstance(names, dict) else None
-    start = read_number(names, "first", 0) if isinstance(names, dict) else 0
+    start = read_integer(names, "first", 0)
     for t in range(sequence.frames):
         yield ({"file_name": naming.name(start + t)} if naming else {}) | known
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from posecodec.errors import InputError, UsageError
+from posecodec.io.parsing.facts import read_integer
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
 
 KEYS = ("fps", "unit", "up", "skeleton", "ids", "metadata")
-_MAX_NUMBER = 1 << 50
-"""Largest first frame that is believed: far beyond any recording, and the numbers after it still fit int64."""
-_MAX_RATE = 1e300
-"""Frames per second: JSON can state whole numbers that are beyond any float."""
+_NUMBERS = range(1 - (1 << 50), 1 << 50)
+"""First frames that are believed: far beyond any recording, and the numbers after them still fit int64."""
+_MAX_RATE = 1e300  # frames per second: JSON can state whole numbers that are beyond any float
 
 
 def encode_comments(sequence: PoseSequence, names: Sequence[str]) -> list[str]:
@@ -90,6 +90,4 @@ def read_metadata(comments: Mapping[str, Any], first: int) -> dict[str, Any]:
 
 def read_first_frame(metadata: Mapping[str, Any]) -> int:
     """The number of the first frame that metadata state, 0 where they do not."""
-    facts = metadata.get("csv")
-    first = facts.get("first_frame") if isinstance(facts, dict) else None
-    return first if type(first) is int and abs(first) < _MAX_NUMBER else 0
+    return read_integer(metadata.get("csv"), "first_frame", 0, _NUMBERS)

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import check_file, guard_reader, read_bytes
 from posecodec.io.parsing import hdf5
 from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
-from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.rates import require_rate
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
@@ -77,12 +77,11 @@ def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequen
     positions = mask_infinite(values[..., :dims])
     given = any(column[-1] == "likelihood" for column in table.columns)
     confidence = fill_confidence(positions, values[..., 3], "likelihood") if given else None
-    if fps is None:
-        raise NoRateError(NO_RATE)
+    rate = require_rate(fps)
     facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
     return PoseSequence.from_arrays(
         positions,
-        fps=fps,
+        fps=rate,
         confidence=confidence,
         skeleton=build_skeleton(keypoints),
         unit="px" if dims == 2 else "unknown",

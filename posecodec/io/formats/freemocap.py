@@ -15,21 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader, read_bytes
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array
-from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.rates import require_rate
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import MEDIAPIPE33
+from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton
 
 PARTS = {"body": (33,), "left_hand": (21,), "right_hand": (21,), "face": (478, 468)}
 """Parts in the order of the keypoints, and how many points each can have (a face without irises has 468)."""
-FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-HAND = ("wrist", *(f"{finger}{joint}" for finger in FINGERS for joint in (1, 2, 3, 4)))
+HAND = BUILT_IN["hand21"]
 FOLDER = "output_data"
 _FOLDER_MARK = "mediapipe_*_3d_xyz.npy"
 _NAME = re.compile(r"mediapipe_(body|face|left_hand|right_hand)_3d_xyz\.npy")
@@ -48,10 +47,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     points = mask_infinite(np.concatenate(list(parts.values()), axis=1))
     skeleton = _build_skeleton({part: array.shape[1] for part, array in parts.items()})
     report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
-    if fps is None:
-        raise NoRateError(NO_RATE)
     return PoseSequence.from_arrays(
-        points, fps=fps, skeleton=skeleton, unit="mm", metadata={"source_format": "freemocap"}, exact=True
+        points, fps=require_rate(fps), skeleton=skeleton, unit="mm", metadata={"source_format": "freemocap"}, exact=True
     )
 
 
@@ -78,10 +75,8 @@ def _read_part(file: Path, part: str) -> NDArray[Any]:
         raise InputError(f"{file.name}: {error}") from error
     counts = PARTS[part]
     if points.dtype.kind not in "fiu" or points.ndim != 3 or points.shape[1] not in counts or points.shape[2] != 3:
-        found = f"{points.dtype} {points.shape}"
-        raise InputError(
-            f"{file.name}: {found}, numbers (T, {counts[0]}, 3) were expected; process the recording again"
-        )
+        expected = f"numbers (T, {counts[0]}, 3) were expected; process the recording again"
+        raise InputError(f"{file.name}: {points.dtype} {points.shape}, {expected}")
     if not len(points):
         raise InputError(f"{file.name}: no frames in it; process the recording again")
     return points
@@ -91,10 +86,8 @@ def _check_frames(parts: dict[str, NDArray[Any]]) -> None:
     (first, points), *others = parts.items()
     for part, array in others:
         if len(array) != len(points):
-            raise InputError(
-                f"mediapipe_{first}_3d_xyz.npy has {len(points)} frames, mediapipe_{part}_3d_xyz.npy {len(array)}; "
-                "they are of different recordings, process it again"
-            )
+            counts = f"mediapipe_{first}_3d_xyz.npy has {len(points)} frames, mediapipe_{part}_3d_xyz.npy {len(array)}"
+            raise InputError(f"{counts}; they are of different recordings, process it again")
 
 
 def _build_skeleton(counts: dict[str, int]) -> Skeleton:
@@ -104,26 +97,12 @@ def _build_skeleton(counts: dict[str, int]) -> Skeleton:
     names: list[str] = []
     edges: list[tuple[int, int]] = []
     for part, count in counts.items():
-        start = len(names)
-        names += _name_points(part, count)
-        edges += [(start + a, start + b) for a, b in _connect_points(part)]
+        known = MEDIAPIPE33 if part == "body" else HAND if part.endswith("hand") else build_skeleton(count)
+        edges += [(len(names) + a, len(names) + b) for a, b in known.edges]
+        names += known.keypoints if part == "body" else [f"{part}/{name}" for name in known.keypoints]
     sides = {name: name.replace("left", "right", 1) for name in names if "left" in re.split(r"[_/]", name)}
     pairs = tuple((names.index(a), names.index(b)) for a, b in sides.items() if b in names)
     return Skeleton("custom", tuple(names), tuple(edges), pairs)
-
-
-def _name_points(part: str, count: int) -> list[str]:
-    if part == "body":
-        return list(MEDIAPIPE33.keypoints)
-    return [f"{part}/{name}" for name in (HAND if part.endswith("hand") else range(count))]
-
-
-def _connect_points(part: str) -> tuple[tuple[int, int], ...]:
-    if part == "body":
-        return MEDIAPIPE33.edges
-    if part == "face":
-        return ()
-    return tuple((0 if i % 4 == 1 else i - 1, i) for i in range(1, len(HAND)))
 
 
 def _sniff(file: Source) -> Clue | None:

@@ -47,10 +47,8 @@ SKELETON = Skeleton(
     tuple((KEYPOINTS.index(n), KEYPOINTS.index(n.replace("left", "right"))) for n in KEYPOINTS if n[:4] == "left"),
     0,
 )
-_BYTES_PER_BYTE = 2
-"""Bytes of the pickle for a byte of the archive: coordinates hardly shrink."""
-_BYTES_FREE = 50 << 20
-"""Bytes that the pickle in even a small archive may have."""
+_BYTES_PER_BYTE = 2  # bytes of the pickle for a byte of the archive: coordinates hardly shrink
+_BYTES_FREE = 50 << 20  # bytes that the pickle in even a small archive may have
 
 
 @guard_reader

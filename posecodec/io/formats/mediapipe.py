@@ -55,8 +55,7 @@ class _Landmarks:
     names: tuple[str, ...]
 
 
-_Frame = dict[str, list[_Landmarks | None]]
-"""Part -> the landmarks of each person."""
+_Frame = dict[str, list[_Landmarks | None]]  # part -> the landmarks of each person
 
 
 @guard_reader

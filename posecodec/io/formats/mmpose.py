@@ -18,15 +18,8 @@ import numpy as np
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader
 from posecodec.io.formats.coco import BUILT_INS
-from posecodec.io.parsing.detections import (
-    Body,
-    assume_skeleton,
-    build_sequence,
-    check_unicode,
-    load_json,
-    read_id,
-    read_whole,
-)
+from posecodec.io.parsing import detections
+from posecodec.io.parsing.detections import Body
 from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
@@ -55,7 +48,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `mmpose`: the first frame's number if not 0.
     Raises InputError if the file is of another form or keypoints change in number, NoRateError without fps.
     """
-    content, size = load_json(path)
+    content, size = detections.load_json(path)
     meta = content.get("meta_info") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     frames = _list_frames(content)
@@ -69,7 +62,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if left:
         report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
     skeleton, dims = _infer_skeleton([one for found in listed.values() for one in found], meta)
-    return build_sequence(
+    return detections.build_sequence(
         {number: [(one.key, one.body) for one in found] for number, found in listed.items()},
         skeleton,
         dims,
@@ -98,7 +91,7 @@ def _list_frames(content: Any) -> list[Any]:
 def _read_number(frame: Any, i: int) -> int:
     if not isinstance(frame, dict) or not isinstance(frame.get("instances"), list):
         raise InputError(f'frame {i} has no list "instances"; expected {{"frame_id": ..., "instances": [...]}}')
-    number = read_whole(frame.get("frame_id", i))
+    number = detections.read_whole(frame.get("frame_id", i))
     if number is None or number < 0:
         raise InputError(f"frame {i}: frame_id is {frame['frame_id']!r:.60}; a number of 0 or more was expected")
     return number
@@ -111,7 +104,7 @@ def _read_instances(found: list[Any], frame: str, left: Counter[str]) -> list[_I
         if not isinstance(value, dict) or not value.get("keypoints"):
             raise InputError(f"{where} has no keypoints; export it again")
         left.update(value.keys() - _KNOWN)
-        key = next((read_id(value[name]) for name in _ID_KEYS if name in value), None)
+        key = next((detections.read_id(value[name]) for name in _ID_KEYS if name in value), None)
         instances.append(_Instance(where, key, _read_body(value["keypoints"], value.get("keypoint_scores"), where)))
     return instances
 
@@ -159,7 +152,7 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
         raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
     if names:
         return match_names(names) or Skeleton("custom", names, _read_links(meta, count), pair_sides(names)), dims
-    skeleton = assume_skeleton(count, *(BUILT_INS if dims == 2 else ()))
+    skeleton = detections.assume_skeleton(count, *(BUILT_INS if dims == 2 else ()))
     if skeleton.name in BUILT_IN:
         report_change(f"the file does not name its keypoints; {count} in 2D are taken as {skeleton.name}")
     return skeleton, dims
@@ -173,7 +166,7 @@ def _read_names(meta: Mapping[str, Any]) -> tuple[str, ...]:
     names = [table.get(str(k)) for k in range(len(table))]
     if not all(isinstance(name, str) for name in names):
         raise InputError('meta_info: keypoint_id2name is not {"0": name, "1": name, ...}; export it again')
-    return tuple(check_unicode(str(name)) for name in names)
+    return tuple(detections.check_unicode(str(name)) for name in names)
 
 
 def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], ...]:
@@ -181,7 +174,7 @@ def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], .
     links = meta.get("skeleton_links")
     edges: dict[tuple[int, int], None] = {}
     for link in links if isinstance(links, list) else []:
-        ends = [read_whole(end) for end in link] if isinstance(link, list) else []
+        ends = [detections.read_whole(end) for end in link] if isinstance(link, list) else []
         if len(ends) == 2 and all(end is not None and 0 <= end < count for end in ends):
             edges[ends[0] or 0, ends[1] or 0] = None
     return tuple(edges)

@@ -21,23 +21,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic, write_folder
-from posecodec.io.parsing.detections import (
-    Body,
-    Naming,
-    build_sequence,
-    check_flat,
-    encode_id,
-    encode_rows,
-    expand_runs,
-    find_runs,
-    has_ids,
-    mask_zeros,
-    parse_body,
-    parse_names,
-    read_facts,
-    read_id,
-    read_number,
-)
+from posecodec.io.parsing import detections
+from posecodec.io.parsing.detections import Body, Naming
+from posecodec.io.parsing.facts import expand_runs, find_runs, read_facts, read_integer
 from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, parse_json, parse_numbers
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source
@@ -52,13 +38,11 @@ _BODIES = {25: "body25", 18: "coco18"}
 _KEYS = ("person_id", *(f"{section}_keypoints_{d}d" for d in (2, 3) for section in SECTIONS))
 _OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SECTIONS}
 _ALL_KEYS = (*_KEYS, *_OLD_KEYS)
-_VERSION = 1.3
-"""Of the files that are written where metadata know no other."""
+_VERSION = 1.3  # of the files that are written where metadata know no other
 _USUAL = Naming("", 12, "_keypoints.json")
 _NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
-_MOST_RUNS = 64
-"""Runs of frames without a file that metadata keep; more are not worth their bytes."""
+_MOST_RUNS = 64  # runs of frames without a file that metadata keep; more are not worth their bytes
 
 _Bodies = list[tuple[str | None, Body]]
 _Person = dict[str, Any]
@@ -93,7 +77,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     sizes, dims = _choose_sections(recording)
     listed = {number: _build_bodies(recording, number, sizes, dims) for number in sorted(files)}
     _report(recording, files, dims)
-    return build_sequence(
+    return detections.build_sequence(
         listed,
         combine_sections(sizes),
         dims,
@@ -113,15 +97,15 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     sequence has timestamps, or a keypoint at 0, 0 has confidence 0, which means missing.
     """
     sizes = _count_sections(sequence)
-    check_flat(sequence, "OpenPose", (2, 3))
+    detections.check_flat(sequence, "OpenPose", (2, 3))
     facts = read_facts(sequence, "openpose")
-    naming, first = _choose_naming(facts), read_number(facts, "first", 0)
+    naming, first = _choose_naming(facts), read_integer(facts, "first", 0)
     encode_frame = _make_frame_writer(sequence, facts, sizes)
     if Path(path).suffix.lower() == ".json":
         if sequence.frames != 1:
             raise UsageError(f"{path}: {sequence.frames} frames, and OpenPose has one to a file; name a folder")
         return write_atomic(path, encode_frame(0), force)
-    absent = expand_runs(facts.get("missing"), sequence.frames - 1) - {0}
+    absent = expand_runs(facts.get("missing"), range(1, sequence.frames - 1))
     kept = [t for t in range(sequence.frames) if t not in absent or sequence.valid[t].any()]
     write_folder(
         path, {naming.name(first + t): encode_frame(t) for t in kept}, force, lambda name: name.endswith(_ENDING)
@@ -174,14 +158,14 @@ def _list_folder(path: Path) -> tuple[dict[int, Path], Naming]:
     names = sorted(p.name for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file())
     if not names:
         raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
-    naming, frames = parse_names(names, _NAME)
+    naming, frames = detections.parse_names(names, _NAME)
     return {number: path / name for number, name in zip(frames, names, strict=True)}, naming
 
 
 def _list_file(path: Path) -> tuple[dict[int, Path], Naming]:
     if not _NAME.fullmatch(path.name):
         return {0: path}, _USUAL
-    naming, frames = parse_names([path.name], _NAME)
+    naming, frames = detections.parse_names([path.name], _NAME)
     return {frames[0]: path}, naming
 
 
@@ -211,14 +195,16 @@ def _read_person(person: Any, i: int, recording: _Recording) -> _Person:
     if not isinstance(person, dict):
         raise InputError(f"person {i} is {type(person).__name__}, an object of sections was expected; export it again")
     recording.style.setdefault("keys", [_ALL_KEYS.index(key) for key in person if key in _ALL_KEYS])
-    found: _Person = {"person_id": read_id(person.get("person_id"))}
+    found: _Person = {"person_id": detections.read_id(person.get("person_id"))}
     for key, value in person.items():
         section = _OLD_KEYS.get(key, key)
         if section not in _KEYS:
             recording.left[key] += 1
         elif section != "person_id" and value:
             width = 4 if section.endswith("3d") else 3
-            found[section] = parse_body(parse_numbers(value, f"person {i}: {key}"), f"person {i}: {key}", width)
+            found[section] = detections.parse_body(
+                parse_numbers(value, f"person {i}: {key}"), f"person {i}: {key}", width
+            )
     return found
 
 
@@ -252,7 +238,7 @@ def _build_bodies(recording: _Recording, number: int, sizes: Mapping[str, int], 
                 )
                 return []
             parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
-        found.append((person["person_id"], mask_zeros(np.concatenate(parts))))
+        found.append((person["person_id"], detections.mask_zeros(np.concatenate(parts))))
         recording.left["3D sections beside 2D ones"] += dims == 2 and any(key.endswith("3d") for key in person)
     return found
 
@@ -323,8 +309,8 @@ def _choose_naming(facts: Mapping[str, Any]) -> Naming:
 def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
     """A function from frame index to the bytes of its file."""
     keys, version, width = _choose_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
-    named = has_ids(sequence, facts)
-    people = [encode_id(key) for key in sequence.ids]
+    named = detections.has_ids(sequence, facts)
+    people = [detections.encode_id(key) for key in sequence.ids]
     if named and not all(isinstance(key, int) for key in people):
         report_change("OpenPose ids are numbers; people are numbered instead")
         people = list(range(sequence.people))
@@ -333,7 +319,7 @@ def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: 
 
     def encode_frame(t: int) -> bytes:
         listed = []
-        for p, row in encode_rows(sequence, t):
+        for p, row in detections.encode_rows(sequence, t):
             filled: dict[str, list[Any]] = {}
             start = 0
             for section, size in sizes.items():

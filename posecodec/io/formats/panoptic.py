@@ -36,12 +36,9 @@ FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}
 INNER_FOLDER = "hdPose3d_stage1_coco19"
 _FOLDER_MARK = "body3DScene_*.json"
 _NAME = re.compile(r"body3DScene_(\d{1,12})\.json")
-_MAX_COORDINATE = 1e30
-"""Centimeters: beyond any studio, and well within float32."""
-_VERSION = 0.7
-"""Of the files that the Studio publishes."""
-_ID_DIGITS = 18
-"""Ids of so many digits are numbers, as they fit int64; longer ones are text."""
+_MAX_COORDINATE = 1e30  # centimeters: beyond any studio, and well within float32
+_VERSION = 0.7  # of the files that the Studio publishes
+_ID_DIGITS = 18  # ids of so many digits are numbers, as they fit int64; longer ones are text
 
 
 @dataclass

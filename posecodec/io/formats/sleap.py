@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing import hdf5
 from posecodec.io.parsing.missing import fill_confidence, mask_infinite
-from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.rates import require_rate
 from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -52,11 +52,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if left:
         report_change(f"not kept: {', '.join(left[:10])}")
     ids = _choose_ids(names, positions.shape[1])
-    if fps is None:
-        raise NoRateError(NO_RATE)
     return PoseSequence.from_arrays(
         positions,
-        fps=fps,
+        fps=require_rate(fps),
         confidence=confidence,
         skeleton=skeleton,
         unit="px",

@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing import markers
+from posecodec.io.parsing.facts import expand_runs, read_facts, read_integer
 from posecodec.io.parsing.missing import is_mostly_missing, mask_infinite, report_zeros
-from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.rates import LAST_DIGIT, require_rate
 from posecodec.io.parsing.text_tables import (
     count_decimals,
     decode_lines,
@@ -39,16 +41,16 @@ from posecodec.typing import Bools, Floats, Ints
 KEYS = (
     "DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate", "OrigDataStartFrame", "OrigNumFrames",
 )  # fmt: skip
-UNITS = {
-    "mm": "mm", "millimeters": "mm", "cm": "cm", "centimeters": "cm", "m": "m", "meters": "m", "in": "in", "inches": "in",
-    "px": "px", "unknown": "unknown",
-}  # fmt: skip
+UNITS = markers.UNITS | {"unknown": "unknown"}
 _OURS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 """Keys whose values follow from the sequence; what others say is kept."""
-_MAX_GAPS = 20
-"""Gaps in the frame numbers that metadata keep; more are not worth their bytes."""
-_MAX_NAME = 1000
-"""Characters of the first line's name that metadata keep."""
+_MAX_GAPS = 20  # gaps in the frame numbers that metadata keep; more are not worth their bytes
+_NUMBERS = range(1 - (1 << 40), 1 << 40)
+"""First frames that are believed: far beyond any recording, and all numbers after them fit int64."""
+_STEPS = range(1, 1 << 40)
+_MAX_START = 1e12  # seconds of the first time that are believed
+_MAX_OFF = 1e-6  # seconds that a time may be off beside its last digit: float arithmetic
+_MAX_NAME = 1000  # characters of the first line's name that metadata keep
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +84,12 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     report_zeros(points)
     rate = _read_rate(table.header) if fps is None else fps
     facts = _collect_facts(table, path.name, rate, step, gaps)
-    unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
     _report_times(table, rate, step)
     return PoseSequence.from_arrays(
         points,
         fps=rate,
         skeleton=build_skeleton(table.names),
-        unit=unit,
+        unit=UNITS.get(table.header.get("Units", "").lower(), "unknown"),
         metadata={"source_format": "trc"} | ({"trc": facts} if facts else {}),
     )
 
@@ -100,18 +101,16 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     person in 3D at a constant rate, with names that a cell can hold.
     """
     _check_fits(sequence)
-    found = sequence.metadata.get("trc")
-    facts: Mapping[str, Any] = found if isinstance(found, dict) else {}
-    first, step = _read_fact(facts, "first_frame", 1), max(_read_fact(facts, "step", 1), 1)
+    facts = read_facts(sequence, "trc")
+    first, step = read_integer(facts, "first_frame", 1, _NUMBERS), read_integer(facts, "step", 1, _STEPS)
     kept = _choose_rows(sequence, facts, first, step)
-    rate, given = float(sequence.fps or 0), facts.get("start")
-    start = float(given) if isinstance(given, int | float) and abs(given) < 1e12 else 0.0
+    rate, given = sequence.rate, facts.get("start")
+    start = float(given) if isinstance(given, int | float) and abs(given) < _MAX_START else 0.0
     name = facts.get("name")
     title = name if isinstance(name, str) and _is_cell_text(name) else Path(path).name
     lines = [f"PathFileType\t4\t(X/Y/Z)\t{title}", *_encode_header(sequence, facts, first, len(kept))]
     lines.append("Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in sequence.skeleton.keypoints))
-    lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)))
-    lines.append("")
+    lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)) + "\n")
     decimals = max(6, 3 + math.ceil(math.log10(rate)))
     for t in kept:
         cells = format_floats(sequence.positions[t, 0])
@@ -230,33 +229,26 @@ def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
 
 def _read_rate(header: Mapping[str, str]) -> float:
     rate = parse_number(header["DataRate"], 3, "DataRate, a number,")
-    if not (math.isfinite(rate) and rate > 0):
-        raise NoRateError(NO_RATE)
-    return rate
+    return require_rate(rate if math.isfinite(rate) and rate > 0 else None)
 
 
 def _report_times(table: _Table, rate: float, step: int) -> None:
     """Report where the Time column is not what the rate says, by more than its digits leave open."""
     with np.errstate(all="ignore"):
         off: Floats = table.times - table.times[0] - (table.numbers - table.numbers[0]) / step / rate
-    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= 1.001 * 10.0**-table.decimals + 1e-6))
+    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= LAST_DIGIT * 10.0**-table.decimals + _MAX_OFF))
     if len(wrong):
-        at = wrong[0]
-        report_change(
-            f"{len(wrong)} times differ from those of {format_plain(rate)} frames per second (the first is "
-            f"{table.times[at]:g} s, of frame {table.numbers[at]}); the rate is followed"
-        )
+        rule = f"those of {format_plain(rate)} frames per second"
+        first = f"the first is {table.times[wrong[0]]:g} s, of frame {table.numbers[wrong[0]]}"
+        report_change(f"{len(wrong)} times differ from {rule} ({first}); the rate is followed")
 
 
 def _collect_facts(table: _Table, name: str, rate: float, step: int, gaps: list[list[int]]) -> dict[str, Any]:
     """What is needed to write the file again and does not follow from the sequence."""
     first, start = int(table.numbers[0]), float(table.times[0])
     defaults = _describe_original(rate, first, len(table.numbers))
-    extra = {
-        key: value
-        for key, value in table.header.items()
-        if key not in _OURS and not (key in defaults and _is_same(value, defaults[key]))
-    }
+    further = {key: value for key, value in table.header.items() if key not in _OURS}
+    extra = {key: value for key, value in further.items() if key not in defaults or not _is_same(value, defaults[key])}
     if table.header.get("Units", "") and table.header["Units"].lower() not in UNITS:
         extra["Units"] = table.header["Units"]
     found: dict[str, Any] = {}
@@ -286,19 +278,12 @@ def _is_same(a: str, b: str) -> bool:
 
 
 def _check_fits(sequence: PoseSequence) -> None:
-    if sequence.people != 1 or sequence.dims != 3 or not sequence.frames:
-        found = f"{sequence.frames} frames of {sequence.people} people in {sequence.dims}D"
-        raise UsageError(f".trc holds one person in 3D, this is {found}; save as .npz or .csv")
-    if sequence.fps is None:
-        raise UsageError(".trc holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
+    markers.check_one_person(sequence, ".trc")
     wrong = next((n for n in sequence.skeleton.keypoints if not _is_cell_text(n)), None)
     if wrong is not None:
         raise UsageError(f"the keypoint name {wrong!r:.60} does not fit in a cell; rename it or save as .npz")
-    if (sequence.confidence[sequence.valid] != 1).any():
-        report_change(".trc has no room for confidences; they are left behind")
-    left = [text for text, there in (
-        (f"the id {sequence.ids[0]!r}", sequence.ids != ("0",)), (f"the up axis {sequence.up!r}", sequence.up != "unknown"),
-    ) if there]  # fmt: skip
+    left = [f"the id {sequence.ids[0]!r}"] if sequence.ids != ("0",) else []
+    left += [f"the up axis {sequence.up!r}"] if sequence.up != "unknown" else []
     if left:
         report_change(f".trc has no room for {' and '.join(left)}")
 
@@ -308,43 +293,23 @@ def _is_cell_text(text: str) -> bool:
     return text == text.strip() and bool(text) and len(text.splitlines()) == 1 and "\t" not in text
 
 
-def _read_fact(facts: Mapping[str, Any], key: str, default: int) -> int:
-    value = facts.get(key)
-    return value if type(value) is int and abs(value) < 1 << 40 else default
-
-
 def _choose_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, step: int) -> list[int]:
     """The frames to write: all but those that had no row, if nothing is there still."""
-    gaps = facts.get("gaps")
-    gone: set[int] = set()
+    gaps = facts.get("gaps") if step == 1 else None
+    inside = range(first + 1, first + sequence.frames - 1)
+    gone = expand_runs(gaps[:_MAX_GAPS] if isinstance(gaps, list) else None, inside)
     there: Bools = np.any(sequence.valid, axis=(1, 2))
-    for gap in gaps[:_MAX_GAPS] if isinstance(gaps, list) else []:
-        if isinstance(gap, list) and len(gap) == 2 and all(type(n) is int for n in gap):
-            inside = range(max(gap[0] - first, 1), min(gap[1] - first, sequence.frames - 2) + 1)
-            gone.update(t for t in inside if not there[t] and step == 1)
-    return [t for t in range(sequence.frames) if t not in gone]
+    return [t for t in range(sequence.frames) if there[t] or first + t not in gone]
 
 
 def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: int) -> list[str]:
     """The lines of keys and values."""
-    rate = float(sequence.fps or 0)
+    ours = (format_plain(sequence.rate), str(rows), str(len(sequence.skeleton)), sequence.unit)
+    values = dict(zip(_OURS, ours, strict=True)) | _describe_original(sequence.rate, first, rows)
     extra = facts.get("header")
-    extra = extra if isinstance(extra, dict) else {}
-    values = {
-        "DataRate": format_plain(rate),
-        "NumFrames": str(rows),
-        "NumMarkers": str(len(sequence.skeleton)),
-        "Units": sequence.unit,
-    } | _describe_original(rate, first, rows)
-    for key, value in extra.items():
-        usable_value = (
-            isinstance(value, str)
-            and _is_cell_text(value)
-            and isinstance(key, str)
-            and _is_cell_text(key)
-            and " " not in key
-        )
-        if usable_value and (key not in _OURS or (key == "Units" and sequence.unit == "unknown")):
+    for key, value in extra.items() if isinstance(extra, dict) else ():
+        texts = isinstance(key, str) and isinstance(value, str) and _is_cell_text(key) and _is_cell_text(value)
+        if texts and " " not in key and (key not in _OURS or (key == "Units" and sequence.unit == "unknown")):
             values[key] = value
     order = [*KEYS, *(key for key in values if key not in KEYS)]
     return ["\t".join(order), "\t".join(values[key] for key in order)]

@@ -1,13 +1,13 @@
 """What formats of detections share: people listed frame by frame to a PoseSequence, and its values back to short text.
 
-A body is (K, D + 1) float32: positions and a confidence, NaN positions where a keypoint is missing. Also numbered file
-names and runs of frames. Knows no format.
+A body is (K, D + 1) float32: positions and a confidence, NaN positions where a keypoint is missing. Also file names that
+number frames. Knows no format.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import read_bytes
+from posecodec.io.parsing.facts import NUMBERS
 from posecodec.io.parsing.per_frame import Frames, parse_json, stack_people
 from posecodec.io.parsing.rates import NO_RATE
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
@@ -28,13 +29,9 @@ Body = NDArray[np.float32]
 Listed = Mapping[int, Sequence[tuple[str | None, Body]]]
 """Frame number -> bodies in the file's order, each with its id if it has one."""
 
-_BYTES_PER_BYTE = 10
-"""Memory of the arrays for a byte of the file: no file that lists bodies needs more."""
-_BYTES_FREE = 100 << 20
-"""Memory that even a small file may ask for."""
+_BYTES_PER_BYTE = 10  # memory of the arrays for a byte of the file: no file that lists bodies needs more
+_BYTES_FREE = 100 << 20  # memory that even a small file may ask for
 _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
-_MOST_NUMBER = 10**15
-"""Integers below it are exact as JSON's floats, and file names hold their 15 digits."""
 
 
 def build_sequence(
@@ -111,7 +108,7 @@ def check_unicode(text: str) -> str:
 
 def read_whole(value: Any) -> int | None:
     """The integer that a JSON number is (3 or 3.0, within 15 digits), else None."""
-    if type(value) not in (int, float) or not abs(value) < _MOST_NUMBER or value != int(value):
+    if type(value) not in (int, float) or not abs(value) < NUMBERS.stop or value != int(value):
         return None
     return int(value)
 
@@ -132,18 +129,6 @@ def _has_telling_ids(valid: Bools, ids: Sequence[str]) -> bool:
     seen = np.asarray(valid.any(axis=2))
     gaps = bool((~seen[:, :-1] & seen[:, 1:]).any())
     return gaps or tuple(ids) != tuple(str(p) for p in range(len(ids)))
-
-
-def read_facts(sequence: PoseSequence, name: str) -> Mapping[str, Any]:
-    """What metadata keeps for the writer of a format; whether it makes sense is for the writer to check."""
-    facts = sequence.metadata.get(name)
-    return facts if isinstance(facts, dict) else {}
-
-
-def read_number(facts: Mapping[str, Any], key: str, otherwise: int) -> int:
-    """A frame number among the facts."""
-    value = facts.get(key)
-    return value if type(value) is int and 0 <= value < _MOST_NUMBER else otherwise
 
 
 def shorten_floats(values: NDArray[np.floating[Any]]) -> list[float]:
@@ -194,30 +179,6 @@ def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,))
     left += ["the up axis"] if sequence.dims == 3 and sequence.up != "unknown" else []
     left.append(f"the rate (reading needs --fps {sequence.fps:.10g})")
     report_change(f"{title} files have no room for {' and '.join(left)}")
-
-
-def find_runs(numbers: Iterable[int]) -> list[list[int]]:
-    """Increasing numbers as [first, last] runs.
-
-    >>> find_runs([1, 2, 3, 7])
-    [[1, 3], [7, 7]]
-    """
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return found
-
-
-def expand_runs(value: Any, frames: int) -> set[int]:
-    """The numbers below `frames` in [first, last] runs; nothing of what is no such list."""
-    found: set[int] = set()
-    for run in value if isinstance(value, list) else []:
-        if isinstance(run, list) and len(run) == 2 and all(type(n) is int for n in run):
-            found.update(range(max(run[0], 0), min(run[1] + 1, frames)))
-    return found
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,10 @@ from posecodec.io.filesystem import check_file
 from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_BYTES_PER_BYTE = 3
-"""Bytes of a data set for a byte of the file: what is made of it is at most three times as large."""
-_BYTES_FREE = 60 << 20
-"""Bytes that a data set of even a small file may have."""
-_MAX_NAMES = 100_000
-"""Names in a list: far more than any skeleton or recording has."""
-_MAX_NAME = 1000
-"""Characters of a name."""
+_BYTES_PER_BYTE = 3  # bytes of a data set for a byte of the file: what is made of it is at most three times as large
+_BYTES_FREE = 60 << 20  # bytes that a data set of even a small file may have
+_MAX_NAMES = 100_000  # names in a list: far more than any skeleton or recording has
+_MAX_NAME = 1000  # characters of a name
 _RECORD = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
 

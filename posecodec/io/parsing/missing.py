@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from posecodec.errors import report_change
 from posecodec.pose.sequence import FLOAT32_MAX
 
-_CELLS_PER_VALUE = 2
-"""Honest recordings have a row for at least every second frame and person."""
-_CELLS_FREE = 5_000_000
-"""Cells that any table may ask for: 20 MB of float32, however few rows it has."""
+_CELLS_PER_VALUE = 2  # honest recordings have a row for at least every second frame and person
+_CELLS_FREE = 5_000_000  # cells that any table may ask for: 20 MB of float32, however few rows it has
 
 
 def mask_infinite(points: NDArray[Any]) -> NDArray[Any]:

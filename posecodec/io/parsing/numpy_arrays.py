@@ -22,8 +22,7 @@ from posecodec.io.filesystem import AnyPath, write_atomic
 
 MAX_DEFLATE = 1100
 """Bytes for one of a compressed file: deflate cannot shrink anything further than 1032 times, so more is a forged size."""
-_MAX_EMPTY = 1 << 24
-"""Largest dimension of an array without elements; more frames than any recording has."""
+_MAX_EMPTY = 1 << 24  # largest dimension of an array without elements; more frames than any recording has
 
 
 def decode_array(data: bytes, what: str) -> NDArray[Any]:

@@ -18,10 +18,8 @@ from posecodec.typing import Floats
 
 MAX_FRAME_JSON = 1 << 24
 """Bytes of JSON for one frame: a thousand people need less."""
-_POSES_PER_BODY = 100
-"""Poses of the array for a body in the file: people may be away for 99 of 100 frames."""
-_KEYPOINTS_FREE = 1_000_000
-"""Keypoints that even a short recording may ask for."""
+_POSES_PER_BODY = 100  # poses of the array for a body in the file: people may be away for 99 of 100 frames
+_KEYPOINTS_FREE = 1_000_000  # keypoints that even a short recording may ask for
 
 Frames = Mapping[int, Mapping[str, NDArray[Any]]]
 

@@ -12,18 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.errors import NoRateError
 from posecodec.io.parsing.text_tables import MAX_DIGITS
 from posecodec.typing import Floats
 
 NO_RATE = "the file does not say its frame rate; pass --fps N (fps=N in Python)"
 USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120000 / 1001, 120, 200, 240)
 """Frames per second of film, video and motion capture."""
-_LAST_DIGIT = 1.001
+LAST_DIGIT = 1.001
 """Units of the last digit that a time may be off: rounded or cut off, and a little for float arithmetic."""
-_RELATIVE = 1e-9
-"""The same for long recordings, whose times in float64 lose digits."""
-_MAX_OFF = 0.25
-"""Frames that a time may be off, however few digits it has."""
+_RELATIVE = 1e-9  # the same for long recordings, whose times in float64 lose digits
+_MAX_OFF = 0.25  # frames that a time may be off, however few digits it has
+
+
+def require_rate(rate: float | None) -> float:
+    """The rate itself. Raises NoRateError where there is none: asked last, so that other faults are told first."""
+    if rate is None:
+        raise NoRateError(NO_RATE)
+    return rate
 
 
 def find_regular_rate(times: Floats, steps: NDArray[Any], decimals: int) -> float | None:
@@ -37,7 +43,7 @@ def find_regular_rate(times: Floats, steps: NDArray[Any], decimals: int) -> floa
     count, span = float(steps[-1] - steps[0]), float(times[-1] - times[0])
     if not (span > 0 and count > 0 and math.isfinite(count / span)):
         return None
-    slack = _LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
+    slack = LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
     usual = sorted(map(float, USUAL_RATES), key=lambda r: (r != int(r), abs(r - count / span)))
     shortest = (float(f"{count / span:.{digits}g}") for digits in range(1, MAX_DIGITS + 1))
     for rate in chain(usual, shortest):

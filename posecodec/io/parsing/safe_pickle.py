@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError
 
-_MAX_STEPS = 500_000
-"""Opcodes: 210 recordings of 32 points take 7,000, and so many a quarter of a second."""
+_MAX_STEPS = 500_000  # opcodes: 210 recordings of 32 points take 7,000, and so many a quarter of a second
 _DTYPE = re.compile(r"[iuf][1248]|b1|[OSU]\d{1,4}")
 _MARK = object()
 _KEYS = (str, bytes, int, bool, float, type(None))
@@ -235,7 +234,7 @@ def _view(data: Any, dtype: np.dtype[Any], shape: Any, order: Any) -> NDArray[An
         raise ValueError(f"an array of shape {shape!r:.80} and type {dtype} with other bytes than that")
     if not data:
         return np.zeros(shape, dtype)
-    array = np.frombuffer(data, dtype).reshape(shape, order=order)
+    array: NDArray[Any] = np.frombuffer(data, dtype).reshape(shape, order=order)
     array.flags.writeable = False
     return array
 

@@ -15,10 +15,8 @@ EMPTY = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "-nan"))
 """What an empty cell may hold, in small letters."""
 MAX_DIGITS = 17
 """Decimals that tell any float64 from every other."""
-_MAX_WHOLE = 1 << 53
-"""Integers below it are exact in float64."""
-_MAX_PLAIN = 10**15
-"""Numbers from it on look like floats: they are measured, not counted."""
+_MAX_WHOLE = 1 << 53  # integers below it are exact in float64
+_MAX_PLAIN = 10**15  # numbers from it on look like floats: they are measured, not counted
 
 
 def decode_lines(data: bytes) -> Iterator[str]:
