@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import fields, replace
 
 import numpy as np
@@ -29,188 +28,24 @@ from posecodec.coders.transform.coefficient_model import (
     put_coefficient,
 )
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
-from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, GraphBasis, build_tree, compute_modes, learn_tree
 from posecodec.coders.transform.weights import load_built_in, pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.kinematics.bones import BoneTree, follow_heading
 from posecodec.kinematics.gap_filling import interpolate_gaps
-from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.signal.quantization import step_of_qp
 
 FOUND, TABLES = load_built_in()
-REST = TABLES.bones.rest
-TREE = BoneTree.from_skeleton(COCO19)
 BODY = walk(60).positions[:, 0].astype(np.float64)
 PERMUTED = Skeleton("mine", tuple(reversed(COCO19.keypoints)))
-CIRCLE = Skeleton("circle", tuple("abcdef"), ((0, 1), (1, 2), (2, 0), (2, 3), (3, 1), (4, 5), (5, 4)))
 LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-# --- Polar ---
-
-
-def polar_error(points, turn=0):
-    basis = BoneBasis(TABLES.bones, TREE, turn, np.rint(points[0].mean(axis=0)))
-    channels = basis.forward(points)
-    assert channels.shape == (len(points), 3 * 19 + 1) and np.isfinite(channels).all()
-    return np.abs(basis.inverse(channels) - points).max()
-
-
-def rest_pose(flipped=()):
-    bones = REST.exp_map(np.zeros((1, 3 * len(TREE.bones))))[0]
-    body = np.zeros((1, 19, 3))
-    for number, (start, end) in enumerate(TREE.bones):
-        body[:, end] = body[:, start] + (-1 if number in flipped else 1) * bones[number]
-    return body
-
-
-def test_the_tree_of_coco19_reaches_every_keypoint_once():
-    assert sorted(end for _, end in TREE.bones) == sorted(set(range(19)) - {COCO19.root})
-    ends = np.array(TREE.bones)
-    vectors = BODY[:, ends[:, 1]] - BODY[:, ends[:, 0]]
-    assert np.allclose(np.einsum("kb,tbd->tkd", TREE.paths, vectors) + BODY[:, [COCO19.root]], BODY, atol=1e-9)
-
-
-def test_polar_frames_are_turns():
-    frames = REST.frames
-    assert np.allclose(frames @ frames.transpose(0, 2, 1), np.eye(3), atol=1e-12)
-    assert np.allclose(np.linalg.det(frames), 1)
-
-
-@pytest.mark.parametrize("turn", [0, 1, 128, 255])
-@pytest.mark.parametrize("angle", [0.0, 1.0, 3.1, 3.2, 6.2, -40.0])
-def test_polar_undoes_itself_for_turned_bodies(turn, angle):
-    assert polar_error(rotate_about_y(BODY, np.full(60, angle)), turn) < 1e-6
-
-
-def test_polar_undoes_itself_over_many_turns():
-    assert polar_error(rotate_about_y(BODY, np.linspace(0, 50, 60))) < 1e-6
-
-
-@pytest.mark.parametrize("scale", [1e-3, 0.3, 1.0, 3.0, 100.0])
-def test_polar_undoes_itself_for_scaled_bodies(scale):
-    assert polar_error(BODY * scale) < 1e-6
-
-
-@pytest.mark.parametrize("signs", list(itertools.product((-1, 1), repeat=3)))
-def test_polar_undoes_itself_for_mirrored_bodies(signs):
-    assert polar_error(BODY * signs) < 1e-6
-
-
-def test_polar_undoes_itself_for_noise_and_for_a_body_of_no_size():
-    assert polar_error(rng().normal(scale=1000, size=BODY.shape)) < 1e-6
-    assert polar_error(np.zeros((3, 19, 3))) < 1e-6
-
-
-@pytest.mark.parametrize("bone", range(18))
-def test_polar_undoes_bones_of_length_0(bone):
-    points, (start, end) = BODY.copy(), TREE.bones[bone]
-    points[:, end] = points[:, start]
-    assert polar_error(points) < 1e-6
-
-
-@pytest.mark.parametrize("bone", range(18))
-def test_polar_undoes_bones_almost_opposite_to_the_usual(bone):
-    points = np.repeat(rest_pose((bone,)), 20, axis=0)
-    points += rng().normal(scale=1e-3, size=points.shape)
-    assert polar_error(points) < 1e-6
-
-
-@pytest.mark.parametrize("bone", sorted(set(range(18)) - {0, 1, 5, 6}))
-def test_polar_undoes_bones_exactly_opposite_to_the_usual(bone):
-    assert polar_error(rest_pose((bone,))) < 1e-6
-
-
-def test_logs_are_undone_near_and_far_from_the_usual_direction():
-    bones = rng().normal(size=(500, 18, 3)) * 10.0 ** rng(1).uniform(-3, 5, (500, 18, 1))
-    found = REST.exp_map(REST.log_map(bones))
-    assert np.abs(found - bones).max() / np.abs(bones).max() < 1e-12
-
-
-def test_heading_never_jumps():
-    angle = np.linspace(0, 30, 60)
-    found = follow_heading(rotate_about_y(np.repeat(BODY[:1], 60, axis=0), angle), COCO19)
-    assert np.allclose(np.abs(np.diff(found)), 30 / 59, atol=1e-9)
-
-
-def test_turned_by_an_angle_and_back_is_the_same():
-    angle = rng().normal(size=60) * 10
-    assert np.allclose(rotate_about_y(rotate_about_y(BODY, angle), -angle), BODY, atol=1e-9)
-
-
-# --- Graph ---
-
-
-def spans(count, edges):
-    assert len(edges) == count - 1
-    group = set() if count > 1 else {0}
-    group |= {0}
-    for _ in range(count):
-        group |= {k for a, b, _ in edges for k in (a, b) if a in group or b in group}
-    return group == set(range(count))
-
-
-ANY_SKELETONS = [build_skeleton(n) for n in (1, 2, 19, 178)] + [COCO17, COCO19, SMPL22, CIRCLE, LOOSE]
-
-
-@pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
-def test_own_tree_spans_the_keypoints(skeleton):
-    assert spans(len(skeleton), build_tree(skeleton))
-
-
-@pytest.mark.parametrize("frames", [1, 2, 200])
-@pytest.mark.parametrize("count", [1, 2, 3, 19, 178])
-@pytest.mark.parametrize("kind", ["noise", "same", "still", "far"])
-def test_learned_tree_spans_the_keypoints_and_can_be_written(frames, count, kind):
-    points = rng().normal(size=(frames, count, 2)).cumsum(axis=0)
-    points = {"noise": points, "same": points[:, :1].repeat(count, axis=1), "still": points * 0, "far": points + 1e9}
-    edges = learn_tree(points[kind])
-    assert spans(count, edges)
-    assert [end for _, end, _ in edges] == list(range(1, count))
-    assert all(0 <= start < count and 0 <= weight <= WEIGHT_STEPS for start, _, weight in edges)
-
-
-def test_learned_tree_joins_keypoints_that_move_together():
-    a, b = (rng(s).normal(size=(100, 1, 3)).cumsum(axis=0) for s in (1, 2))
-    points = np.concatenate([a, b, a + 5, b + 7], axis=1) + rng(3).normal(scale=1e-3, size=(100, 4, 3))
-    joined = {frozenset(edge[:2]) for edge in learn_tree(points)}
-    assert frozenset((0, 2)) in joined and frozenset((1, 3)) in joined
-
-
-@pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
-def test_modes_are_orthonormal_deterministic_and_begin_with_the_mean(skeleton):
-    count, edges = len(skeleton), build_tree(skeleton)
-    learned = learn_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-3, 3, (1, count, 1)))
-    for tree in (edges, learned):
-        vectors = compute_modes(count, tree)
-        assert np.allclose(vectors.T @ vectors, np.eye(count), atol=1e-10)
-        assert np.allclose(vectors[:, 0], vectors[0, 0], atol=1e-6)
-        assert np.array_equal(vectors, compute_modes(count, tree))
-
-
-@pytest.mark.parametrize("count", [2, 19, 60])
-def test_modes_hardly_change_when_the_laplacian_is_rounded_otherwise(count):
-    edges = learn_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-2, 2, (1, count, 1)))
-    order = rng(2).permutation(count)
-    renamed = [(int(order[a]), int(order[b]), w) for a, b, w in edges]
-    overlap = compute_modes(count, edges).T @ compute_modes(count, tuple(renamed))[order]
-    assert np.allclose(np.abs(overlap), np.eye(count), atol=1e-8)
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-def test_graph_undoes_itself(dims):
-    points = rng().normal(scale=500, size=(40, 7, dims))
-    basis = GraphBasis(compute_modes(7, build_tree(LOOSE)), np.arange(dims) * 100.0)
-    assert np.allclose(basis.inverse(basis.forward(points)), points, atol=1e-9)
 
 
 # --- Coefficients ---
@@ -349,15 +184,6 @@ def test_places_round_trip(bits):
         raw.put_raw(encoder, value, size)
     decoder = RangeDecoder(encoder.finish())
     assert [raw.get_exp_golomb(decoder, bits) for _ in values] == values
-
-
-def test_gaps_are_bridged_and_ends_held():
-    points = np.arange(10.0)[:, None, None] * np.ones((10, 2, 3))
-    points[[0, 4, 5, 9], 0] = np.nan
-    points[:, 1] = np.nan
-    found = interpolate_gaps(points)
-    assert found[:, 0, 0].tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 8]
-    assert np.isnan(found[:, 1]).all() and np.isnan(points[0, 0]).all()
 
 
 def job_of(sequence):

@@ -1,0 +1,149 @@
+"""The two bases of the transform coder undo themselves: bones with heading and centroid, and the modes of a tree."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from posecodec.coders.transform.bone_basis import BoneBasis
+from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, GraphBasis, build_tree, compute_modes, learn_tree
+from posecodec.coders.transform.weights import load_built_in
+from posecodec.kinematics.bones import BoneTree
+from posecodec.pose.orientation import rotate_about_y
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
+from posecodec.pose.synthetic import walk
+
+BONES = load_built_in()[1].bones
+TREE = BoneTree.from_skeleton(COCO19)
+BODY = walk(60).positions[:, 0].astype(np.float64)
+CIRCLE = Skeleton("circle", tuple("abcdef"), ((0, 1), (1, 2), (2, 0), (2, 3), (3, 1), (4, 5), (5, 4)))
+LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def bone_error(points, turn=0):
+    basis = BoneBasis(BONES, TREE, turn, np.rint(points[0].mean(axis=0)))
+    channels = basis.forward(points)
+    assert channels.shape == (len(points), 3 * 19 + 1) and np.isfinite(channels).all()
+    return np.abs(basis.inverse(channels) - points).max()
+
+
+def rest_pose(flipped=()):
+    bones = BONES.rest.exp_map(np.zeros((1, 3 * len(TREE.bones))))[0]
+    body = np.zeros((1, 19, 3))
+    for number, (start, end) in enumerate(TREE.bones):
+        body[:, end] = body[:, start] + (-1 if number in flipped else 1) * bones[number]
+    return body
+
+
+@pytest.mark.parametrize("turn", [0, 1, 128, 255])
+@pytest.mark.parametrize("angle", [0.0, 1.0, 3.1, 3.2, 6.2, -40.0])
+def test_bones_undo_themselves_for_turned_bodies(turn, angle):
+    assert bone_error(rotate_about_y(BODY, np.full(60, angle)), turn) < 1e-6
+
+
+def test_bones_undo_themselves_over_many_turns():
+    assert bone_error(rotate_about_y(BODY, np.linspace(0, 50, 60))) < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.3, 1.0, 3.0, 100.0])
+def test_bones_undo_themselves_for_scaled_bodies(scale):
+    assert bone_error(BODY * scale) < 1e-6
+
+
+@pytest.mark.parametrize("signs", list(itertools.product((-1, 1), repeat=3)))
+def test_bones_undo_themselves_for_mirrored_bodies(signs):
+    assert bone_error(BODY * signs) < 1e-6
+
+
+def test_bones_undo_themselves_for_noise_and_for_a_body_of_no_size():
+    assert bone_error(rng().normal(scale=1000, size=BODY.shape)) < 1e-6
+    assert bone_error(np.zeros((3, 19, 3))) < 1e-6
+
+
+@pytest.mark.parametrize("bone", range(18))
+def test_the_basis_undoes_bones_of_length_0(bone):
+    points, (start, end) = BODY.copy(), TREE.bones[bone]
+    points[:, end] = points[:, start]
+    assert bone_error(points) < 1e-6
+
+
+@pytest.mark.parametrize("bone", range(18))
+def test_the_basis_undoes_bones_almost_opposite_to_those_at_rest(bone):
+    points = np.repeat(rest_pose((bone,)), 20, axis=0)
+    points += rng().normal(scale=1e-3, size=points.shape)
+    assert bone_error(points) < 1e-6
+
+
+@pytest.mark.parametrize("bone", sorted(set(range(18)) - {0, 1, 5, 6}))
+def test_the_basis_undoes_bones_exactly_opposite_to_those_at_rest(bone):
+    assert bone_error(rest_pose((bone,))) < 1e-6
+
+
+def spans(count, edges):
+    assert len(edges) == count - 1
+    group = set() if count > 1 else {0}
+    group |= {0}
+    for _ in range(count):
+        group |= {k for a, b, _ in edges for k in (a, b) if a in group or b in group}
+    return group == set(range(count))
+
+
+ANY_SKELETONS = [build_skeleton(n) for n in (1, 2, 19, 178)] + [COCO17, COCO19, SMPL22, CIRCLE, LOOSE]
+
+
+@pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
+def test_own_tree_spans_the_keypoints(skeleton):
+    assert spans(len(skeleton), build_tree(skeleton))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 200])
+@pytest.mark.parametrize("count", [1, 2, 3, 19, 178])
+@pytest.mark.parametrize("kind", ["noise", "same", "still", "far"])
+def test_learned_tree_spans_the_keypoints_and_can_be_written(frames, count, kind):
+    points = rng().normal(size=(frames, count, 2)).cumsum(axis=0)
+    points = {"noise": points, "same": points[:, :1].repeat(count, axis=1), "still": points * 0, "far": points + 1e9}
+    edges = learn_tree(points[kind])
+    assert spans(count, edges)
+    assert [end for _, end, _ in edges] == list(range(1, count))
+    assert all(0 <= start < count and 0 <= weight <= WEIGHT_STEPS for start, _, weight in edges)
+
+
+def test_learned_tree_joins_keypoints_that_move_together():
+    a, b = (rng(s).normal(size=(100, 1, 3)).cumsum(axis=0) for s in (1, 2))
+    points = np.concatenate([a, b, a + 5, b + 7], axis=1) + rng(3).normal(scale=1e-3, size=(100, 4, 3))
+    joined = {frozenset(edge[:2]) for edge in learn_tree(points)}
+    assert frozenset((0, 2)) in joined and frozenset((1, 3)) in joined
+
+
+@pytest.mark.parametrize("skeleton", ANY_SKELETONS, ids=lambda s: f"{s.name}{len(s)}")
+def test_modes_are_orthonormal_deterministic_and_begin_with_the_mean(skeleton):
+    count, edges = len(skeleton), build_tree(skeleton)
+    learned = learn_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-3, 3, (1, count, 1)))
+    for tree in (edges, learned):
+        vectors = compute_modes(count, tree)
+        assert np.allclose(vectors.T @ vectors, np.eye(count), atol=1e-10)
+        assert np.allclose(vectors[:, 0], vectors[0, 0], atol=1e-6)
+        assert np.array_equal(vectors, compute_modes(count, tree))
+
+
+@pytest.mark.parametrize("count", [2, 19, 60])
+def test_modes_hardly_change_when_the_laplacian_is_rounded_otherwise(count):
+    edges = learn_tree(rng().normal(size=(50, count, 3)) * 10.0 ** rng(1).uniform(-2, 2, (1, count, 1)))
+    order = rng(2).permutation(count)
+    renamed = [(int(order[a]), int(order[b]), w) for a, b, w in edges]
+    overlap = compute_modes(count, edges).T @ compute_modes(count, tuple(renamed))[order]
+    assert np.allclose(np.abs(overlap), np.eye(count), atol=1e-8)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_modes_undo_themselves(dims):
+    points = rng().normal(scale=500, size=(40, 7, dims))
+    basis = GraphBasis(compute_modes(7, build_tree(LOOSE)), np.arange(dims) * 100.0)
+    assert np.allclose(basis.inverse(basis.forward(points)), points, atol=1e-9)
