@@ -19,8 +19,8 @@ from posecodec import zoo
 from posecodec.bench.data import Take, load_split
 from posecodec.coders.tokens.grid import LONGEST
 from posecodec.coders.windows.weights import pack_tables
-from posecodec.train.latents import fit
-from posecodec.train.weights import Source, TokenTraining, settings_of
+from posecodec.train.weights import TokenTraining, WindowSource, build_settings
+from posecodec.train.window_tables import fit
 
 ERRORS = (70.0, 52.0, 37.0)
 INDICES = (124, 132, 140, 148, 156, 164)
@@ -67,13 +67,13 @@ def main(config: Path, data: Path, seeds: str, windows: int, steps: int, model: 
         click.echo(f"{name}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True)))
     for seed in () if model else map(int, seeds.split(",")):
         chosen = dataclasses.replace(TokenTraining.load(config), seed=seed)
-        source = Source(chosen)
+        source = WindowSource(chosen)
         tables = fit(
             source, source.skeleton, chosen.dims, seed, windows, steps, lambda text: click.echo(text, err=True)
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"seed{seed}"
-            zoo.write_weights(path, pack_tables(tables), settings_of(chosen, source.skeleton), {})
+            zoo.write_weights(path, pack_tables(tables), build_settings(chosen, source.skeleton), {})
             rows.append(bits_at(posecodec.PoseCodec.from_pretrained(path.with_suffix(".safetensors")), takes))
         click.echo(
             f"seed {seed}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True))

@@ -14,7 +14,7 @@ from posecodec.networks.refiner import Refiner, RefinerConfig
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
-from posecodec.train.latents import empty_prior, fit_bands, fit_body, usual_of
+from posecodec.train.window_tables import build_empty_prior, fit_bands, fit_body, measure_expected
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED, GOLDEN = ROOT.parent / "shared", ROOT / "tests" / "golden"
@@ -36,7 +36,7 @@ def small_tables(dims):
     body = fit_body(points, COCO19, dims)
     motion = body.analyze(points)
     bands = fit_bands(motion, body)
-    return WindowTables(body, bands, empty_prior(usual_of(motion, body, bands)))
+    return WindowTables(body, bands, build_empty_prior(measure_expected(motion, body, bands)))
 
 
 def write_weights(path, dims, seed):

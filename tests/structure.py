@@ -21,8 +21,9 @@ VERBS = frozenset(
     """
     abort accept accumulate adapt add advance align allow analyze append apply approximate ask assemble assert assign
     attach average balance begin bind bisect blend bound bridge broadcast build cache call canonicalize check choose
-    classify clean clear clip close code collapse collect combine compare complete compose compress compute
-    concatenate confirm convert copy correct count cover create crop cut deblock decode decompress deduplicate define delete
+    classify clean clear clip close code collapse collate collect combine compare complete compose compress compute
+    concatenate confirm convert copy correct count cover create crop cut deblock decode decompress deduplicate define degrade
+    delete
     dequantize describe detect detokenize diagnose diff discard distribute divide download draw drop dump echo embed
     emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract feed
     fetch fill film filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate
@@ -36,7 +37,7 @@ VERBS = frozenset(
     save say scale scan score search seek select send separate serialize set settle shift show shrink shuffle sign
     simplify skip smooth sniff solve sort spell split spread stack start state step stop store strip subtract suggest
     sum summarize swap synthesize take tell test time tokenize touch trace track train transform translate transpose trim
-    truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade use validate
+    truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade upsample use validate
     verify view visit wait walk warn watch weigh widen wrap write
     """.split()
 )

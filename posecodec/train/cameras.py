@@ -44,11 +44,15 @@ def load_cameras(path: str | Path) -> Cameras:
 def random_cameras(count: int, rng: torch.Generator) -> Cameras:
     """Cameras 2 to 8 m away, from knee height to steeply above, slightly rolled, of many focal lengths."""
 
-    def uniform(low: float, high: float) -> Tensor:
+    def draw_uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=rng) * (high - low) + low
 
-    azimuth, tilt, roll = uniform(0, 2 * math.pi), uniform(-0.1, 0.6), torch.randn(count, generator=rng) * 0.06
-    distance, focal = uniform(2500, 8000), uniform(900, 2500)
+    azimuth, tilt, roll = (
+        draw_uniform(0, 2 * math.pi),
+        draw_uniform(-0.1, 0.6),
+        torch.randn(count, generator=rng) * 0.06,
+    )
+    distance, focal = draw_uniform(2500, 8000), draw_uniform(900, 2500)
     zero, one = torch.zeros(count), torch.ones(count)
     # Rows are the camera's right, down and forward in the world; forward looks at a point 0.9 m above the origin.
     forward = torch.stack([-azimuth.sin() * tilt.cos(), -tilt.sin(), -azimuth.cos() * tilt.cos()], -1)

@@ -53,13 +53,13 @@ class Motion:
 
 def load_clips(paths: tuple[str, ...], skeleton: Skeleton) -> list[Clip]:
     """Clips of all archives and pose files in `paths`, in a fixed order. Raises InputError where there are none."""
-    clips = [clip for path in paths for file in _files(Path(path)) for clip in _read(file, skeleton)]
+    clips = [clip for path in paths for file in _list_files(Path(path)) for clip in _read(file, skeleton)]
     if not clips:
         raise InputError(f"no motion of at least {SHORTEST} frames in {', '.join(paths)}")
     return clips
 
 
-def _files(path: Path) -> list[Path]:
+def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(p for p in path.iterdir() if p.suffix in (".npz", ".pose", ".bvh", ".tar"))
     if not path.exists():
@@ -94,7 +94,7 @@ def _read_archive(stem: str, archive: Any) -> list[Clip]:
     return clips
 
 
-def bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
+def measure_bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
     """(start, end, share): mean share of every edge's length in the sum of all."""
     lengths = np.array(
         [
@@ -135,13 +135,13 @@ class Windows:
     size: Tensor
 
 
-def generator_for(*key: int) -> torch.Generator:
+def build_generator(*key: int) -> torch.Generator:
     """A generator seeded by several integers."""
     seed = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(seed) >> 1)
 
 
-def draw(motion: Motion, how: Augmentation, batch: int, frames: int, rng: torch.Generator) -> Windows:
+def draw_windows(motion: Motion, how: Augmentation, batch: int, frames: int, rng: torch.Generator) -> Windows:
     """A batch of windows: clips by length, any start, tempo stretched, sides mirrored, bones rescaled."""
     clip = torch.multinomial(motion.length.double(), batch, replacement=True, generator=rng)
     tempo = torch.exp((torch.rand(batch, generator=rng) * 2 - 1) * how.stretch)
@@ -156,12 +156,12 @@ def draw(motion: Motion, how: Augmentation, batch: int, frames: int, rng: torch.
     root = torch.lerp(motion.root[low], motion.root[high], share[..., None])
     heading = torch.lerp(motion.heading[low], motion.heading[high], share)
     flip = torch.rand(batch, generator=rng) < how.mirror
-    body, root, heading = _mirrored(motion.skeleton, body, root, heading, flip)
-    body = _reproportioned(motion, body, how.bones, rng)
+    body, root, heading = _mirror(motion.skeleton, body, root, heading, flip)
+    body = _scale_bones(motion, body, how.bones, rng)
     return Windows(body, root, heading, motion.size[clip])
 
 
-def _mirrored(
+def _mirror(
     skeleton: Skeleton, body: Tensor, root: Tensor, heading: Tensor, flip: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Left and right swapped in the windows that `flip` (B,) names."""
@@ -171,7 +171,7 @@ def _mirrored(
     return body, root, torch.where(flip[:, None], -heading, heading)
 
 
-def _reproportioned(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:
+def _scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:
     """Every bone scaled by a factor of its own, the same left and right, and the body brought back to size 1."""
     tree = bone_tree(motion.skeleton)
     factors = torch.exp(torch.randn(len(body), len(motion.skeleton), generator=rng) * spread)
@@ -201,7 +201,7 @@ def bone_tree(skeleton: Skeleton) -> list[tuple[int, int | None]]:
     return order + [(k, None) for k in range(len(skeleton)) if k not in reached]
 
 
-def spoil(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def degrade(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """What a detector would make of windows (B, T, K, D): jitter, and keypoints missing for a while.
 
     Returns the noisy points and (B, T, K) whether each keypoint is there. A share `noisy` of the windows is touched.

@@ -34,7 +34,7 @@ START_WINDOWS = 2048
 
 
 class Trainer:
-    """One run of a config. `run` trains; `source` draws training windows as the model takes them."""
+    """One run of a config. `run` trains; `draw_windows` draws training windows as the model takes them."""
 
     def __init__(self, config: TrainConfig, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
@@ -42,12 +42,12 @@ class Trainer:
         self.ranks = int(os.environ.get("WORLD_SIZE", "1"))
         self.skeleton = get_builtin(config.data.skeleton)
         clips = data.load_clips(config.data.train, self.skeleton)
-        self.bones = data.bone_shares(clips, self.skeleton)
+        self.bones = data.measure_bone_shares(clips, self.skeleton)
         self.motion = data.canonicalize(clips, self.skeleton, self.bones)
         self.val = data.load_clips(config.data.val, self.skeleton)
         self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
         torch.manual_seed(config.seed)
-        self.state = self._fresh()
+        self.state = self._build_state()
 
     @property
     def checkpoint_path(self) -> Path:
@@ -59,7 +59,7 @@ class Trainer:
         """The best model on the validation clips so far."""
         return Path(self.config.out) / "best.pt"
 
-    def _fresh(self) -> State:
+    def _build_state(self) -> State:
         config = self.config
         model = VQGAN(config.model).to(self.device)
         channels = config.model.outputs.count_channels(config.model.keypoints, config.model.limbs)
@@ -74,13 +74,13 @@ class Trainer:
         judge_optimizer = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.9))
         return State(model, judge, optimizer, judge_optimizer)
 
-    def source(self, batch: int, rng: torch.Generator) -> Tensor:
+    def draw_windows(self, batch: int, rng: torch.Generator) -> Tensor:
         """(B, T, K, D) clean, augmented, normalized windows."""
         config = self.config
-        windows = data.draw(self.motion, config.augmentation, batch, config.model.window, rng)
+        windows = data.draw_windows(self.motion, config.augmentation, batch, config.model.window, rng)
         if config.model.dims == 3:
-            return views.points_3d(windows, config.augmentation, rng)
-        return views.points_2d(windows, self.cameras, self.skeleton.root or 0, rng)
+            return views.normalize_3d(windows, config.augmentation, rng)
+        return views.normalize_2d(windows, self.cameras, self.skeleton.root or 0, rng)
 
     def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
         """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
@@ -104,8 +104,8 @@ class Trainer:
     def _start(self) -> None:
         """Linear path from principal components, codebooks from k-means; the same on every rank."""
         config, model = self.config, self.state.model
-        rng = data.generator_for(config.seed, 0)
-        points = self.source(START_WINDOWS, rng)
+        rng = data.build_generator(config.seed, 0)
+        points = self.draw_windows(START_WINDOWS, rng)
         if config.model.linear:
             groups = points.reshape(-1, model.mean.numel()).to(self.device)
             mean = groups.mean(0)
@@ -113,21 +113,21 @@ class Trainer:
             model.start_linear(mean, components)
         with torch.no_grad():
             whole = torch.ones(points.shape[:3], dtype=torch.bool)
-            parts = [self._latents(p, w) for p, w in zip(points.split(32), whole.split(32), strict=True)]
+            parts = [self._encode(p, w) for p, w in zip(points.split(32), whole.split(32), strict=True)]
         latents = torch.cat([p.flatten(0, 3) for p in parts])
         model.quantizer.fit(latents.cpu(), rng) if self.device.type == "cpu" else _fit_on_cpu(model, latents, rng)
 
-    def _latents(self, points: Tensor, there: Tensor) -> Tensor:
+    def _encode(self, points: Tensor, there: Tensor) -> Tensor:
         return encode_points(self.state.model, points.to(self.device), there.to(self.device))
 
     def step(self) -> dict[str, float]:
         """One update of generator and, from its step on, discriminator. Returns the losses."""
         config, weights, state = self.config, self.config.losses, self.state
         shape = config.model
-        rng = data.generator_for(config.seed, state.step + 1, self.rank)
+        rng = data.build_generator(config.seed, state.step + 1, self.rank)
         self._set_rates()
-        truth = self.source(config.batch, rng)
-        noisy, there = data.spoil(truth, config.augmentation, rng)
+        truth = self.draw_windows(config.batch, rng)
+        noisy, there = data.degrade(truth, config.augmentation, rng)
         used = torch.randint(1, shape.levels + 1, (config.batch,), generator=rng)
         truth, noisy, there, used = (x.to(self.device) for x in (truth, noisy, there, used))
 
@@ -139,23 +139,23 @@ class Trainer:
         parts = {"commitment": commitment * shape.latent / (shape.factor[0] * shape.keypoints) * pixels**2}
         if shape.linear:
             made = losses.read_out(decoded, shape)
-            parts["position"] = losses.distances(made, truth, there, shape)
-            parts["velocity"] = losses.velocities(made, truth, there, shape)
+            parts["position"] = losses.measure_distances(made, truth, there, shape)
+            parts["velocity"] = losses.measure_velocities(made, truth, there, shape)
         first = slice(0, weights.drawn)
-        drawn = losses.drawn(decoded, shape, first)
+        drawn = losses.draw_heatmaps(decoded, shape, first)
         real = render_volume(truth[first], there[first], shape, shape.outputs)
-        parts["heatmap"] = losses.heatmap_error(drawn * (real.amax((-1, -2), keepdim=True) > 0), real)
+        parts["heatmap"] = losses.measure_heatmap_error(drawn * (real.amax((-1, -2), keepdim=True) > 0), real)
         total = sum((getattr(weights, name) * value for name, value in parts.items()), torch.zeros(()))
 
         judged = weights.adversarial_from and state.step >= weights.adversarial_from
         if judged:
             fooling = -state.judge(drawn).mean()
-            balance = losses.adaptive_weight(total, fooling, state.model.last_layer)
+            balance = losses.measure_balance(total, fooling, state.model.last_layer)
             total = total + weights.adversarial * balance * fooling
             parts["fooling"] = fooling
         self._update(state.optimizer, total, state.model)
         if judged:
-            parts["judge"] = losses.hinge_discriminator(state.judge(real), state.judge(drawn.detach()))
+            parts["judge"] = losses.measure_hinge(state.judge(real), state.judge(drawn.detach()))
             self._update(state.judge_optimizer, parts["judge"], state.judge)
         state.step += 1
         return {name: float(value.detach()) for name, value in parts.items()}
@@ -178,23 +178,23 @@ class Trainer:
         for group in self.state.optimizer.param_groups:
             group["lr"] = group["peak"] * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
-    def seen_whole(self, number: int, clip: data.Clip) -> tuple[Tensor, float]:
+    def view_whole_clip(self, number: int, clip: data.Clip) -> tuple[Tensor, float]:
         """(points (1, T, K, D) normalized, scale to mm) of a validation clip, in 2D under one random camera.
 
         In 2D the scale is that of a standing body, and so errors are in mm only roughly.
         """
         motion = data.canonicalize([clip], self.skeleton, self.bones)
-        rng = data.generator_for(1, number)
-        windows = data.draw(motion, STILL, 1, len(clip.points), rng)
+        rng = data.build_generator(1, number)
+        windows = data.draw_windows(motion, STILL, 1, len(clip.points), rng)
         if self.config.model.dims == 3:
             return windows.body, float(motion.size[0])
-        points = views.points_2d(windows, self.cameras, self.skeleton.root or 0, rng)
+        points = views.normalize_2d(windows, self.cameras, self.skeleton.root or 0, rng)
         return points, float(motion.size[0]) * RADIUS_SHARE
 
     def _evaluate(self, log: _Log) -> None:
         config = self.config
         if self.rank == 0:
-            views_of_val = (self.seen_whole(number, clip) for number, clip in enumerate(self.val))
+            views_of_val = (self.view_whole_clip(number, clip) for number, clip in enumerate(self.val))
             scores = validate(self.state.model, views_of_val, config.evaluate_levels, self.skeleton.root, self.device)
             score = sum(scores.values()) / len(scores)
             log.write({"step": self.state.step, "val_mm": {str(k): round(v, 2) for k, v in scores.items()}})

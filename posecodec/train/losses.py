@@ -40,7 +40,7 @@ def read_out(decoded: Decoded, config: Geometry) -> Tensor:
     return heatmap.from_pixels(heatmap.fit_peak(logs, middle, config.sigma), config.grid, config.extent)
 
 
-def drawn(decoded: Decoded, config: Geometry, rows: slice) -> Tensor:
+def draw_heatmaps(decoded: Decoded, config: Geometry, rows: slice) -> Tensor:
     """Whole heatmaps (b, T, C, H, W), in [0, 1] but for the correction, of the windows `rows`."""
     logits = decoded.logits[rows]
     if decoded.points is None:
@@ -50,33 +50,33 @@ def drawn(decoded: Decoded, config: Geometry, rows: slice) -> Tensor:
     return (logs + logits).clamp_max(1.0).exp()
 
 
-def distances(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
+def measure_distances(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of keypoints, in pixels, where `there` (B, T, K)."""
-    gap = _length((points - truth) * (config.grid / (2 * config.extent)))
+    gap = _measure_length((points - truth) * (config.grid / (2 * config.extent)))
     return (gap * there).sum() / there.sum().clamp_min(1)
 
 
-def velocities(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
+def measure_velocities(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of frame-to-frame movements, in pixels."""
     both = there[:, 1:] & there[:, :-1]
-    return distances(points.diff(dim=1), truth.diff(dim=1), both, config)
+    return measure_distances(points.diff(dim=1), truth.diff(dim=1), both, config)
 
 
-def _length(vectors: Tensor) -> Tensor:
+def _measure_length(vectors: Tensor) -> Tensor:
     return (vectors.square().sum(-1) + 1e-6).sqrt()
 
 
-def heatmap_error(made: Tensor, real: Tensor) -> Tensor:
+def measure_heatmap_error(made: Tensor, real: Tensor) -> Tensor:
     """Squared error summed over a heatmap's pixels, mean over heatmaps; about 1.5 squared pixels for small offsets."""
     return (made - real).square().sum((-1, -2)).mean()
 
 
-def hinge_discriminator(real: Tensor, made: Tensor) -> Tensor:
+def measure_hinge(real: Tensor, made: Tensor) -> Tensor:
     """Hinge loss of a discriminator's scores (Lim and Ye, "Geometric GAN", 2017)."""
     return (1 - real).relu().mean() + (1 + made).relu().mean()
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
+def measure_balance(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
     """Ratio of the two losses' gradients at the decoder's last layer, at most 1e4 (Esser et al., "Taming Transformers",
     2021, eq. 7)."""
     first = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)[0].norm()

@@ -27,7 +27,7 @@ from posecodec.train import losses
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.typing import Floats
 
-INDICES = (108, 184)
+QPS = (108, 184)
 CROP = 64
 """Frames of a training window."""
 DRAWN = 4
@@ -44,13 +44,13 @@ class Pairs:
     weight: Tensor
 
 
-def pairs_of(points: Floats, tables: WindowTables, rng: np.random.Generator) -> Pairs:
+def build_pairs(points: Floats, tables: WindowTables, rng: np.random.Generator) -> Pairs:
     """What the codec makes of windows (N, T, K, D) of usual size, each at a step of its own."""
     made: list[tuple[NDArray[np.float32], ...]] = []
     weights = []
     up = "y" if tables.body.dims == 3 else "-y"
     for window in points:
-        index = int(rng.integers(*INDICES))
+        index = int(rng.integers(*QPS))
         motion, side = stream.analyze(window, tables, up)
         latents = stream.quantize(motion, side, index, tables)
         decoded = stream.reconstruct(latents, tables)
@@ -85,16 +85,18 @@ def train_refiner(
         weight = pairs.weight[rows]
         decoded = Decoded(seen, model(seen, extras))
         made = losses.read_out(decoded, config)
-        total = _distance(made, truth, weight, config)
+        total = _measure_distance(made, truth, weight, config)
         for order, share in ((1, 0.5), (2, 1.0)):  # velocities and accelerations
-            total = total + share * _distance(made.diff(order, dim=1), truth.diff(order, dim=1), weight, config)
+            total = total + share * _measure_distance(made.diff(order, dim=1), truth.diff(order, dim=1), weight, config)
         with torch.no_grad():
-            gains.append(float(_distance(made, truth, weight, config) / _distance(seen, truth, weight, config)))
+            gains.append(
+                float(_measure_distance(made, truth, weight, config) / _measure_distance(seen, truth, weight, config))
+            )
         judged = bool(adversarial) and step >= steps // 2
         if judged:
-            drawn = losses.drawn(decoded, config, slice(0, DRAWN))
+            drawn = losses.draw_heatmaps(decoded, config, slice(0, DRAWN))
             fooling = -judge(drawn).mean()
-            balance = losses.adaptive_weight(total, fooling, model.draw.filters.weight)
+            balance = losses.measure_balance(total, fooling, model.draw.filters.weight)
             total = total + adversarial * balance * fooling
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
@@ -103,7 +105,7 @@ def train_refiner(
         if judged:
             centers = heatmap.to_pixels(truth[:DRAWN], config.grid, config.extent)
             real = heatmap.render(centers, config.grid, config.sigma).flatten(2, 3)
-            loss = losses.hinge_discriminator(judge(real), judge(drawn.detach()))
+            loss = losses.measure_hinge(judge(real), judge(drawn.detach()))
             judge_optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             judge_optimizer.step()
@@ -114,7 +116,7 @@ def train_refiner(
     return model.eval()
 
 
-def _distance(points: Tensor, truth: Tensor, weight: Tensor, config: RefinerConfig) -> Tensor:
+def _measure_distance(points: Tensor, truth: Tensor, weight: Tensor, config: RefinerConfig) -> Tensor:
     """Mean distance in pixels, windows weighted."""
     gap = ((points - truth) * (config.grid / (2 * config.extent))).square().sum(-1) + 1e-6
     return (gap.sqrt().mean((1, 2)) * weight).mean()

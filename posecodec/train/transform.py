@@ -35,7 +35,7 @@ from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
-from posecodec.train.commit import commit
+from posecodec.train.commit import find_commit
 from posecodec.train.data import load_clips
 from posecodec.typing import Bools, Floats, Ints
 
@@ -48,7 +48,7 @@ ATTRIBUTION = (
 )
 
 
-def fit_polar(clips: list[Floats]) -> BoneTables:
+def fit_bone_tables(clips: list[Floats]) -> BoneTables:
     """Basis of clips (T, 19, 3), upright, mm, of usual size."""
     tree = BoneTree.from_skeleton(COCO19)
     poses = np.concatenate([clip[::7] for clip in clips])
@@ -56,29 +56,29 @@ def fit_polar(clips: list[Floats]) -> BoneTables:
     bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), angle))
     size = np.linalg.norm(bones, axis=-1)
     rest = RestBones((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0), size.mean(axis=0))
-    root = root_of(metric_of(rest.log_map(bones), rest, tree))
+    root = take_square_root(measure_metric(rest.log_map(bones), rest, tree))
     count = len(root)
     metric = np.eye(count + 3)
     metric[:count, :count] = root
     plain = BoneTables(rest, np.zeros(count + 3), metric)
-    values = [basis_of(clip, plain).forward(clip) for clip in clips]
-    turn = _rotation(values)
-    mean = np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _level(turn)
+    values = [build_basis(clip, plain).forward(clip) for clip in clips]
+    turn = _fit_rotation(values)
+    mean = np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _mask_centroid(turn)
     return BoneTables(rest, mean, metric @ turn)
 
 
-def _level(turn: Floats) -> Floats:
+def _mask_centroid(turn: Floats) -> Floats:
     """1 for channels whose mean means something: not those of the centroid, which starts anywhere."""
     return (np.abs(turn[-3:]).max(axis=0) < 0.99).astype(float)
 
 
-def basis_of(clip: Floats, tables: BoneTables) -> BoneBasis:
+def build_basis(clip: Floats, tables: BoneTables) -> BoneBasis:
     """The basis with the heading and origin of a clip."""
     tree = BoneTree.from_skeleton(COCO19)
     return BoneBasis(tables, tree, measure_heading_steps(clip[0], tree), clip[0].mean(axis=0))
 
 
-def metric_of(values: Floats, rest: RestBones, tree: BoneTree, poses: int = 800) -> Floats:
+def measure_metric(values: Floats, rest: RestBones, tree: BoneTree, poses: int = 800) -> Floats:
     """(C, C) mean of J^T J: what bone logs and heading do to the keypoints about their centroid, squared."""
     poses = min(poses, len(values))
     chosen = np.random.default_rng(0).choice(len(values), poses, replace=False)
@@ -94,13 +94,13 @@ def metric_of(values: Floats, rest: RestBones, tree: BoneTree, poses: int = 800)
     return np.asarray(total) / poses
 
 
-def root_of(metric: Floats) -> Floats:
+def take_square_root(metric: Floats) -> Floats:
     values, vectors = np.linalg.eigh(metric)
     root: Floats = (vectors * np.sqrt(np.maximum(values, 1e-3))) @ vectors.T
     return root
 
 
-def _rotation(values: list[Floats], window: int = 16) -> Floats:
+def _fit_rotation(values: list[Floats], window: int = 16) -> Floats:
     """Decorrelates what moves within half a second; the centroid's x and z stay apart, and come last."""
     moved = [v[a : a + window] for v in values for a in range(0, len(v) - window + 1, window // 2)]
     centered = np.stack([m - m.mean(axis=0) for m in moved])
@@ -116,7 +116,7 @@ def _rotation(values: list[Floats], window: int = 16) -> Floats:
 
 
 def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
-    """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, smoothed over bins without data."""
+    """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, make_coarse over bins without data."""
     count = channels[0].shape[1]
     total, number = np.full((2, count, BINS), 1e-3), np.full((2, 1, BINS), 1e-3)
     for size in (16, 32, 64, 128, 256):
@@ -154,11 +154,13 @@ class Collector(BlockCoder):
             quantized, places = super().run(stream, kind, limit, values)
         features = np.zeros((limit * values.shape[1], FEATURES), np.int32)
         kernels.read_features(features, quantized, context, limit)
-        self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), _fine(values[:limit])], 1)))
+        self.found.append(
+            (features.astype(np.int16), np.stack([quantized[:limit].ravel(), _to_256ths(values[:limit])], 1))
+        )
         return quantized, places
 
 
-def _fine(values: Floats) -> NDArray[np.int32]:
+def _to_256ths(values: Floats) -> NDArray[np.int32]:
     return np.rint(values.ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
 
 
@@ -186,33 +188,35 @@ def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tupl
     return np.concatenate(features), np.concatenate(targets)
 
 
-def bodies(channels: list[Floats], prior: Ints, pinned: Bools, count: int, rng: np.random.Generator) -> list[Sample]:
+def sample_bodies(
+    channels: list[Floats], prior: Ints, pinned: Bools, count: int, rng: np.random.Generator
+) -> list[Sample]:
     """Polar channels at random steps; every eighth as a residual of its own smooth version."""
     samples = []
     for number, which in enumerate(rng.integers(0, len(channels), count)):
         values, residual = channels[which], number % 8 == 7
         index = int(rng.integers(-30, 160))
         if residual:
-            rough = np.concatenate([smoothed(values[a : a + 64], rng) for a in range(0, len(values), 64)])
+            rough = np.concatenate([make_coarse(values[a : a + 64], rng) for a in range(0, len(values), 64)])
             values = values - rough
             index = int(rng.integers(-30, 130))
         samples.append(Sample(values, prior, pinned, index, residual, False))
     return samples
 
 
-def smoothed(block: Floats, rng: np.random.Generator) -> Floats:
-    """What a coarse code of a block might look like: its low frequencies, rounded."""
+def make_coarse(block: Floats, rng: np.random.Generator) -> Floats:
+    """What a coarse code of a block might look like: its low frequencies, round_network."""
     step = float(2 ** rng.uniform(7, 10))
     return dct(len(block)).T @ (np.rint(dct(len(block)) @ block / step) * step)
 
 
-def others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sample]:
+def sample_others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sample]:
     """Keypoints as no model knows them: some of a body's, in 2D or 3D, at other rates, with noise, in a graph's modes."""
     samples = []
     for which in rng.integers(0, len(clips), count):
         points = clips[which][:: int(rng.choice([1, 1, 1, 2]))][:512]
         if rng.random() < 0.4 and len(points) > 8:
-            points = faster(points, int(rng.integers(2, 7)))[:512]
+            points = upsample(points, int(rng.integers(2, 7)))[:512]
         kept = rng.choice(19, int(rng.integers(1, 20)), replace=False)
         if rng.random() < 0.5:
             points = points[:, kept]
@@ -227,7 +231,7 @@ def others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sa
     return samples
 
 
-def faster(points: Floats, times: int) -> Floats:
+def upsample(points: Floats, times: int) -> Floats:
     """The motion at a multiple of its frame rate, by its cosines."""
     frames = len(points)
     values = dct(frames) @ points.reshape(frames, -1)
@@ -254,7 +258,7 @@ class Scale(torch.nn.Module):
         h = torch.relu(self.a(x / 64))
         return 4 * self.c(torch.relu(self.b(h)))[:, 0]
 
-    def bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    def measure_bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
         place = self.place(x)
         place = place + 0.01 * (place.clamp(0, ROWS - 1.001) - place).detach()
         inside = place.clamp(0, ROWS - 1.001)
@@ -284,7 +288,7 @@ def fit_network(
     mean = 0.0
     for step in range(steps):
         chosen = torch.randint(len(x), (32768,))
-        loss = net.bits(x[chosen].float(), size[chosen]).mean()
+        loss = net.measure_bits(x[chosen].float(), size[chosen]).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -295,21 +299,21 @@ def fit_network(
     return net
 
 
-def rounded(net: Scale) -> CoefficientModel:
+def round_network(net: Scale) -> CoefficientModel:
     """The network in integers; rows as yet unknown."""
 
-    def whole(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
+    def to_int(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
         return np.rint(t.detach().numpy().T * unit).clip(-(2**23), 2**23).astype(np.int32)
 
     half = np.full((ROWS, SLOTS), 32768, np.int32)
     return CoefficientModel(
-        np.ascontiguousarray(whole(net.a.weight, 256)), whole(net.a.bias, 64 * 256),
-        np.ascontiguousarray(whole(net.b.weight, 256)), whole(net.b.bias, 64 * 256),
-        whole(net.c.weight, 256)[:, 0].copy(), whole(net.c.bias, 64 * 256), half, np.zeros((ROWS, 3), np.int32),
+        np.ascontiguousarray(to_int(net.a.weight, 256)), to_int(net.a.bias, 64 * 256),
+        np.ascontiguousarray(to_int(net.b.weight, 256)), to_int(net.b.bias, 64 * 256),
+        to_int(net.c.weight, 256)[:, 0].copy(), to_int(net.c.bias, 64 * 256), half, np.zeros((ROWS, 3), np.int32),
     )  # fmt: skip
 
 
-def places_of(model: CoefficientModel, features: NDArray[np.int16]) -> Ints:
+def run_integer_network(model: CoefficientModel, features: NDArray[np.int16]) -> Ints:
     """What the integer network says, as `code_block` computes it."""
     out = np.zeros(len(features), np.int64)
     for at in range(0, len(features), 1 << 18):
@@ -322,7 +326,7 @@ def places_of(model: CoefficientModel, features: NDArray[np.int16]) -> Ints:
 
 def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: NDArray[np.int32]) -> CoefficientModel:
     """Probabilities of every row's bits, and centroids."""
-    place = places_of(model, features)
+    place = run_integer_network(model, features)
     row, weight = place >> 4, place & 15
     weight = np.where(row > kernels.LAST_MIXED, 0, weight)
     size = np.abs(targets[:, 0].astype(np.int64))
@@ -352,47 +356,47 @@ def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: ND
     return replace(model, rows=rows, reconstruction_offsets=offsets)
 
 
-def scaled(points: Floats, lengths: Floats, tree: BoneTree) -> Floats:
+def scale_to(points: Floats, lengths: Floats, tree: BoneTree) -> Floats:
     """Points at the usual size."""
     size = np.median(np.linalg.norm(tree.measure_bones(points), axis=-1), axis=0).sum()
     return points * (lengths.sum() / size)
 
 
-def mirrored(points: Floats) -> Floats:
+def mirror(points: Floats) -> Floats:
     """Left for right."""
     return points[:, COCO19.mirror] * np.array([-1.0, 1.0, 1.0])
 
 
-def load(folder: Path) -> list[Floats]:
-    """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scaled to the usual size."""
+def load_usual_clips(folder: Path) -> list[Floats]:
+    """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scale_to to the usual size."""
     clips = [c.points.astype(np.float64) for c in load_clips((str(folder),), COCO19) if len(c.points) >= SHORTEST]
     tree = BoneTree.from_skeleton(COCO19)
     lengths = [np.median(np.linalg.norm(tree.measure_bones(c), axis=-1), axis=0) for c in clips]
     usual = np.mean(lengths, axis=0)
-    return [scaled(clip, usual, tree) for clip in clips]
+    return [scale_to(clip, usual, tree) for clip in clips]
 
 
 def fit(folder: Path, samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:
-    """All tables from a folder of motion. samples: bodies whose coefficients are collected; steps: of the optimizer.
+    """All tables from a folder of motion. samples: sample_bodies whose coefficients are collected; steps: of the optimizer.
 
     Deterministic for a given machine and number of threads.
     """
-    plain = load(folder)
-    clips = plain + [mirrored(clip) for clip in plain]
-    polar = fit_polar(clips)
-    channels = [basis_of(clip, polar).forward(clip) for clip in clips]
+    plain = load_usual_clips(folder)
+    clips = plain + [mirror(clip) for clip in plain]
+    polar = fit_bone_tables(clips)
+    channels = [build_basis(clip, polar).forward(clip) for clip in clips]
     pinned = polar.pinned
     prior = fit_prior(channels[: len(plain)], pinned)
     show(f"{len(plain)} clips, basis and prior done")
     rng, torch_seed = np.random.default_rng(0), 0
     torch.manual_seed(torch_seed)
-    net, model = None, rounded(Scale())
+    net, model = None, round_network(Scale())
     for share in (0.5, 1.0):
         count = int(samples * share)
-        chosen = bodies(channels, prior, pinned, count, rng) + others(clips, count // 2, rng)
+        chosen = sample_bodies(channels, prior, pinned, count, rng) + sample_others(clips, count // 2, rng)
         features, targets = collect(chosen, model, plain=net is None)
         net = fit_network(features, targets, int(steps * share), net, show)
-        model = count_rows(rounded(net), features, targets)
+        model = count_rows(round_network(net), features, targets)
     return TransformTables(polar, prior, model)
 
 
@@ -403,7 +407,7 @@ def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[
         "licence": "Apache-2.0",
         "attribution": ATTRIBUTION,
         "data": [folder.name],
-        "commit": commit(),
+        "commit": find_commit(),
         "steps": int(1.5 * steps),
     }
     return zoo.write_weights(target, pack_tables(tables), {"skeleton": COCO19.name}, about)

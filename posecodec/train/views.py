@@ -12,37 +12,37 @@ from posecodec.train.config import Augmentation
 from posecodec.train.data import Windows
 
 
-def points_3d(windows: Windows, how: Augmentation, rng: torch.Generator) -> Tensor:
+def normalize_3d(windows: Windows, how: Augmentation, rng: torch.Generator) -> Tensor:
     """(B, T, K, 3): the canonical body with an error in its heading."""
     angle = torch.randn(len(windows.body), generator=rng) * how.heading
-    return _turned(windows.body, angle[:, None].expand(windows.heading.shape))
+    return _rotate(windows.body, angle[:, None].expand(windows.heading.shape))
 
 
-def _turned(body: Tensor, angle: Tensor) -> Tensor:
+def _rotate(body: Tensor, angle: Tensor) -> Tensor:
     cos, sin = angle.cos()[..., None], angle.sin()[..., None]
     x, y, z = body.unbind(-1)
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1)
 
 
-def world_3d(windows: Windows) -> Tensor:
+def place_in_world(windows: Windows) -> Tensor:
     """(B, T, K, 3) mm, y up, where the clip was."""
-    return _turned(windows.body, windows.heading) * windows.size[:, None, None, None] + windows.root[:, :, None]
+    return _rotate(windows.body, windows.heading) * windows.size[:, None, None, None] + windows.root[:, :, None]
 
 
-def points_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> Tensor:
+def normalize_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> Tensor:
     """(B, T, K, 2): the body under a camera, root and size taken out, the size as a straight line over the window."""
-    pixels = pixels_2d(windows, known, rng)
-    return _normalized(pixels, root, torch.randn(len(pixels), generator=rng) * 0.05)
+    pixels = project_to_pixels(windows, known, rng)
+    return _normalize(pixels, root, torch.randn(len(pixels), generator=rng) * 0.05)
 
 
-def pixels_2d(windows: Windows, known: Cameras | None, rng: torch.Generator) -> Tensor:
+def project_to_pixels(windows: Windows, known: Cameras | None, rng: torch.Generator) -> Tensor:
     """(B, T, K, 2) pixels: the body walking about near the origin under a camera, half of them known ones."""
     batch = len(windows.body)
     angle = torch.rand(batch, generator=rng) * 2 * math.pi
     middle = windows.root.mean(1, keepdim=True) * torch.tensor([1.0, 0.0, 1.0])
-    path = _turned((windows.root - middle)[:, :, None], angle[:, None].expand(windows.heading.shape))
+    path = _rotate((windows.root - middle)[:, :, None], angle[:, None].expand(windows.heading.shape))
     away = torch.randn(batch, 1, 1, 3, generator=rng) * torch.tensor([500.0, 50.0, 500.0])
-    world = _turned(windows.body, windows.heading + angle[:, None]) * windows.size[:, None, None, None] + path + away
+    world = _rotate(windows.body, windows.heading + angle[:, None]) * windows.size[:, None, None, None] + path + away
     pixels = project(world, random_cameras(batch, rng))
     return _some_by_known(pixels, world, known, rng)
 
@@ -57,7 +57,7 @@ def _some_by_known(pixels: Tensor, world: Tensor, known: Cameras | None, rng: to
     return pixels
 
 
-def _normalized(pixels: Tensor, root: int, error: Tensor) -> Tensor:
+def _normalize(pixels: Tensor, root: int, error: Tensor) -> Tensor:
     body = pixels - pixels[:, :, root : root + 1]
     size = body.square().sum(-1).mean(-1).sqrt().log()
     time = torch.linspace(-1, 1, size.shape[1])

@@ -32,7 +32,16 @@ from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.signal.segmentation import list_spans
-from posecodec.train.latents import LENGTH, Net, Seen, batch_of, collect, fit, nats, train_net
+from posecodec.train.window_tables import (
+    LENGTH,
+    PriorNetwork,
+    WindowSample,
+    build_batch,
+    collect,
+    compute_nats,
+    fit,
+    train_net,
+)
 
 DIMS = (2, 3)
 any_dims = pytest.mark.parametrize("dims", DIMS)
@@ -268,10 +277,10 @@ def in_float(net, latents, prior):
         limit = int(busy[-1]) + 1 if len(busy) else 0
         features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
         read_features(features, values, coder.context(length, later, limit))
-        seen = Seen(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.qp, limit)
-        given, places, found = batch_of([seen])
+        seen = WindowSample(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.qp, limit)
+        given, places, found = build_batch([seen])
         with torch.no_grad():
-            bits += float(nats(net(given, places), found).sum()) / math.log(2)
+            bits += float(compute_nats(net(given, places), found).sum()) / math.log(2)
         rest = np.abs(values)[np.abs(values) > 2] - 2
         row = prior.last_significant[int(later), min(latents.qp // 16, prior.last_significant.shape[1] - 1)]
         bits += float(np.floor(np.log2(rest)).sum()) - math.log2(row[limit] / 2**ROW_COUNT_BITS)
@@ -289,7 +298,7 @@ def in_bytes(latents, prior):
 @any_dims
 def test_bytes_are_as_many_as_training_counts(trained, dims):
     """The float network that is trained and the integers that code give the same lengths."""
-    tables, net = trained[dims], Net(trained[dims].body.channels)
+    tables, net = trained[dims], PriorNetwork(trained[dims].body.channels)
     torch.manual_seed(0)
     pool = collect(walks(dims)(32), tables, np.random.default_rng(5), True)
     train_net(net, pool, 30, 4e-3, np.random.default_rng(0))

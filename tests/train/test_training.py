@@ -29,9 +29,9 @@ from posecodec.pose.synthetic import walk
 from posecodec.train import checkpoint
 from posecodec.train.config import STILL, Augmentation, Data, Losses, TrainConfig
 from posecodec.train.data import load_clips
-from posecodec.train.latents import LENGTH
 from posecodec.train.loop import Trainer
-from posecodec.train.weights import Source, TokenTraining, train
+from posecodec.train.weights import TokenTraining, WindowSource, train
+from posecodec.train.window_tables import LENGTH
 
 
 def shape(dims=3, **changes):
@@ -88,7 +88,7 @@ def test_training_lowers_the_loss(folder, tmp_path, dims):
     losses = []
     trainer.run(lambda step, values: losses.append(values["position"]))
     assert sum(losses[-8:]) < sum(losses[:8])
-    points, model = trainer.seen_whole(0, trainer.val[0])[0][:, :32], trainer.state.model.eval()
+    points, model = trainer.view_whole_clip(0, trainer.val[0])[0][:, :32], trainer.state.model.eval()
     with torch.no_grad():
         tokens = model.quantizer.encode(encode_points(model, points, torch.ones(1, 32, 19, dtype=torch.bool)), 3)
         found = decode_points(model, tokens)
@@ -233,7 +233,7 @@ def test_the_configs_that_made_the_weights_are_read(name):
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_windows_for_training_have_the_usual_size(folder, dims):
-    source = Source(token_training(folder, dims))
+    source = WindowSource(token_training(folder, dims))
     points = source(8)
     assert points.shape == (8, LENGTH, 19, dims) and points.dtype == np.float64 and np.isfinite(points).all()
     if dims == 3:
@@ -243,7 +243,7 @@ def test_windows_for_training_have_the_usual_size(folder, dims):
         spread = np.square(points - points.mean(axis=2, keepdims=True)).sum(axis=3).mean(axis=2)
         size = np.sqrt(np.median(spread, axis=1)) / 530
     np.testing.assert_allclose(size, 1, atol=0.012)  # 1/32 octaves
-    still = Source(token_training(folder, dims, augmentation=STILL))(2)
+    still = WindowSource(token_training(folder, dims, augmentation=STILL))(2)
     assert not np.array_equal(still[0], still[1])
 
 

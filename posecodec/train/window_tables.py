@@ -30,19 +30,19 @@ from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import list_spans
-from posecodec.train.transform import metric_of, root_of
+from posecodec.train.transform import measure_metric, take_square_root
 from posecodec.typing import Floats, Ints
 
 LENGTH = 160
 """Frames of a training window: two windows of the codec, or three."""
-INDICES = (72, 188)
+QPS = (72, 188)
 """Range of steps that the prior is trained at."""
 HIDDEN = (64, 32)
 CLASSES = 20
-SOURCE = Callable[[int], Floats]
+DrawWindows = Callable[[int], Floats]
 
 
-def stored(values: Any) -> Floats:
+def round_to_float16(values: Any) -> Floats:
     """As weights keep it: float16."""
     return np.asarray(values, np.float64).astype(np.float16).astype(np.float64)
 
@@ -52,19 +52,21 @@ def fit_body(points: Floats, skeleton: Any, dims: int) -> Body:
     if dims == 2:
         shape = (points - points.mean(axis=2, keepdims=True)).reshape(-1, 2 * points.shape[2])
         none = RestBones(np.zeros((0, 3)), np.zeros(0))
-        return Body(skeleton, 2, none, stored(shape.mean(axis=0)), 0.0, np.eye(shape.shape[1]))
+        return Body(skeleton, 2, none, round_to_float16(shape.mean(axis=0)), 0.0, np.eye(shape.shape[1]))
     tree = BoneTree.from_skeleton(skeleton)
     poses = points.reshape(-1, *points.shape[2:])[::7]
     bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), follow_heading(poses, skeleton)))
     size = np.linalg.norm(bones, axis=-1)
-    rest = RestBones(stored((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)), stored(size.mean(axis=0)))
+    rest = RestBones(
+        round_to_float16((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)), round_to_float16(size.mean(axis=0))
+    )
     values = rest.log_map(bones)
-    metric = root_of(metric_of(values, rest, tree))
-    height = float(stored(poses.mean(axis=1)[:, 1].mean()))
-    return Body(skeleton, 3, rest, stored(values.mean(axis=0)), height, stored(metric))
+    metric = take_square_root(measure_metric(values, rest, tree))
+    height = float(round_to_float16(poses.mean(axis=1)[:, 1].mean()))
+    return Body(skeleton, 3, rest, round_to_float16(values.mean(axis=0)), height, round_to_float16(metric))
 
 
-def starts(motion: Motion, body: Body) -> Any:
+def find_start_states(motion: Motion, body: Body) -> Any:
     """The states before windows (B, T, ...), as coded side information would give them."""
     turns = 2 * np.pi / (1 << HEADING_BITS)
     angle = np.rint(motion.angle[:, 0] / turns) * turns
@@ -77,31 +79,31 @@ def fit_bands(motion: Motion, body: Body) -> FrequencyBands:
     plain = FrequencyBands(
         np.broadcast_to(np.eye(size), (2, OWN_ROWS, size, size)), np.zeros((2, size)), is_translation
     )
-    states = (starts(motion, body), motion.state_at(WINDOW - 1))
+    states = (find_start_states(motion, body), motion.state_at(WINDOW - 1))
     turns, means = np.zeros((2, OWN_ROWS, size, size)), np.zeros((2, size))
     for later, state in enumerate(states):
         channels = body.to_local(motion.cut(later * WINDOW, WINDOW), state)
         rows = plain.forward(channels, bool(later))
-        means[later] = stored(rows[:, 0].mean(axis=0))
+        means[later] = round_to_float16(rows[:, 0].mean(axis=0))
         rows[:, 0] -= means[later]
         for k in range(OWN_ROWS):
             part = rows[:, k:] if k == OWN_ROWS - 1 else rows[:, k : k + 1]
             part = part / np.sqrt(np.square(part).mean(axis=(0, 2), keepdims=True) + 1e-6)
             covariance = np.einsum("bkc,bkd->cd", part, part)
-            turns[later, k] = stored(np.linalg.eigh(covariance)[1][:, ::-1])
+            turns[later, k] = round_to_float16(np.linalg.eigh(covariance)[1][:, ::-1])
     return FrequencyBands(turns, means, is_translation)
 
 
-def usual_of(motion: Motion, body: Body, bands: FrequencyBands) -> NDArray[np.int32]:
+def measure_expected(motion: Motion, body: Body, bands: FrequencyBands) -> NDArray[np.int32]:
     """(2, ROWS, C) 16 x log2 of root mean square values."""
     found = []
-    for later, state in enumerate((starts(motion, body), motion.state_at(WINDOW - 1))):
+    for later, state in enumerate((find_start_states(motion, body), motion.state_at(WINDOW - 1))):
         rows = bands.forward(body.to_local(motion.cut(later * WINDOW, WINDOW), state), bool(later))
         found.append(np.rint(16 * np.log2(np.maximum(np.sqrt(np.square(rows).mean(axis=0)), 0.5))))
     return np.stack(found).astype(np.int32)
 
 
-def cuts(rng: np.random.Generator) -> list[tuple[int, int]]:
+def draw_spans(rng: np.random.Generator) -> list[tuple[int, int]]:
     """(start, length) of the windows that LENGTH frames are cut into: allowed ones, of which the first is of any length."""
     first = int(rng.choice(SIZES)) if rng.random() < 0.5 else int(rng.integers(8, LENGTH + 1))
     lengths = [first]
@@ -111,7 +113,7 @@ def cuts(rng: np.random.Generator) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class WindowSample:
     """What the prior sees of one window. features: (limit, C, FEATURES) int16. values, targets: (limit, C)."""
 
     features: NDArray[np.int16]
@@ -122,16 +124,16 @@ class Seen:
     limit: int
 
 
-def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chosen: bool) -> list[Seen]:
+def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chosen: bool) -> list[WindowSample]:
     """Windows of a batch (B, LENGTH, K, D), coded in a closed loop, each at a step of its own.
 
     chosen: by the encoder with the prior there is; otherwise rounded.
     """
     motion = tables.body.analyze(points)
-    state, found = starts(motion, tables.body), []
-    coders = [PriorCoder.start(tables.prior, int(i)) for i in rng.integers(*INDICES, len(points))]
+    state, found = find_start_states(motion, tables.body), []
+    coders = [PriorCoder.start(tables.prior, int(i)) for i in rng.integers(*QPS, len(points))]
     step = np.array([step_of_qp(coder.qp) for coder in coders])[:, None, None]
-    for start, length in cuts(rng):
+    for start, length in draw_spans(rng):
         later = start > 0
         targets = tables.bands.forward(tables.body.to_local(motion.cut(start, length), state), later) / step
         targets = np.clip(targets, -kernels.LARGEST, kernels.LARGEST)
@@ -149,14 +151,14 @@ def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chos
             features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
             kernels.read_features(features, values, coder.context(length, later, limit))
             fine = targets[i, :limit].astype(np.float32)
-            found.append(Seen(features.astype(np.int16), values[:limit], fine, later, coder.qp, limit))
+            found.append(WindowSample(features.astype(np.int16), values[:limit], fine, later, coder.qp, limit))
             coder.before = values
         state = tables.body.to_world(tables.bands.inverse(places * step, length, later), state).state_at(-1)
     return found
 
 
-class Net(nn.Module):
-    """The prior in float; `integers` rounds it."""
+class PriorNetwork(nn.Module):
+    """The prior in float; `to_integers` rounds it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -173,22 +175,22 @@ class Net(nn.Module):
         hidden = self.first(features) + self.by_channel[later, channel] + self.by_row[later, row]
         return self.third(self.second(hidden.relu()).relu())
 
-    def integers(self, prior: Prior) -> Prior:
+    def to_integers(self, prior: Prior) -> Prior:
         """The prior with this network."""
 
-        def whole(values: Tensor, unit: int) -> NDArray[np.int32]:
+        def to_int(values: Tensor, unit: int) -> NDArray[np.int32]:
             found = np.rint(values.detach().double().numpy() * unit)
             return found.clip(-32767 * 16, 32767 * 16).astype(np.int32)
 
         return replace(
             prior,
-            by_channel=whole(self.by_channel + self.first.bias, 4096), by_row=whole(self.by_row, 4096),
-            w1=whole(self.first.weight.T, 256), w2=whole(self.second.weight.T, 256), b2=whole(self.second.bias, 4096),
-            w3=whole(self.third.weight.T, 256), b3=whole(self.third.bias, 4096),
+            by_channel=to_int(self.by_channel + self.first.bias, 4096), by_row=to_int(self.by_row, 4096),
+            w1=to_int(self.first.weight.T, 256), w2=to_int(self.second.weight.T, 256), b2=to_int(self.second.bias, 4096),
+            w3=to_int(self.third.weight.T, 256), b3=to_int(self.third.bias, 4096),
         )  # fmt: skip
 
 
-def nats(logits: Tensor, values: Tensor) -> Tensor:
+def compute_nats(logits: Tensor, values: Tensor) -> Tensor:
     """(n,) code length of values (n,) as `code_window` codes them, without raw bits."""
     yes, no = functional.logsigmoid(logits), functional.logsigmoid(-logits)
     size = values.abs()
@@ -200,28 +202,28 @@ def nats(logits: Tensor, values: Tensor) -> Tensor:
     return -(total + torch.where(size > 2, length * yes[:, 3] + no[:, 3], 0.0))
 
 
-def batch_of(seen: list[Seen]) -> tuple[Tensor, Tensor, Tensor]:
+def build_batch(seen: list[WindowSample]) -> tuple[Tensor, Tensor, Tensor]:
     """Features (n, FEATURES) in octaves, places (n, 3) and values (n,) of some windows."""
     features = np.concatenate([s.features.reshape(-1, FEATURES) for s in seen])
     values = np.concatenate([s.values.ravel() for s in seen])
-    places = np.concatenate([_place_of(s) for s in seen])
+    places = np.concatenate([_list_places(s) for s in seen])
     return torch.from_numpy(features.astype(np.float32) / 16), torch.from_numpy(places), torch.from_numpy(values)
 
 
-def _place_of(seen: Seen) -> Ints:
+def _list_places(seen: WindowSample) -> Ints:
     rows, channels = np.indices(seen.values.shape)
     return np.stack([np.full(rows.size, int(seen.later)), rows.ravel(), channels.ravel()], axis=1)
 
 
-def train_net(net: Net, pool: list[Seen], steps: int, rate: float, rng: np.random.Generator) -> float:
+def train_net(net: PriorNetwork, pool: list[WindowSample], steps: int, rate: float, rng: np.random.Generator) -> float:
     """Minimize the code length of a pool of windows; returns the mean bits a window of the last tenth."""
     optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
     pool, last = [s for s in pool if s.limit], []
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        features, places, values = batch_of([pool[i] for i in rng.integers(0, len(pool), 48)])
-        loss = nats(net(features, places), values).sum() / 48
+        features, places, values = build_batch([pool[i] for i in rng.integers(0, len(pool), 48)])
+        loss = compute_nats(net(features, places), values).sum() / 48
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -230,12 +232,12 @@ def train_net(net: Net, pool: list[Seen], steps: int, rate: float, rng: np.rando
 
 
 @torch.no_grad()
-def fit_offsets(net: Net, pool: list[Seen]) -> NDArray[np.int32]:
+def fit_offsets(net: PriorNetwork, pool: list[WindowSample]) -> NDArray[np.int32]:
     """(3, BINS) in 1/256: how far towards zero of a value its targets lie on average."""
     total, count = np.full((3, BINS), 0.06 * 256 * 50), np.full((3, BINS), 50.0)
     for first in range(0, min(len(pool), 2000), 50):
         part = [s for s in pool[first : first + 50] if s.limit]
-        features, places, values = batch_of(part)
+        features, places, values = build_batch(part)
         logit = net(features, places)[:, 0].numpy()
         size, fine = np.abs(values.numpy()), np.concatenate([s.targets.ravel() for s in part])
         off = (size - fine * np.sign(values.numpy())) * 256
@@ -246,7 +248,7 @@ def fit_offsets(net: Net, pool: list[Seen]) -> NDArray[np.int32]:
     return np.rint(np.clip(total / count, -64, 100)).astype(np.int32)
 
 
-def fit_limits(pool: list[Seen]) -> NDArray[np.uint16]:
+def fit_limits(pool: list[WindowSample]) -> NDArray[np.uint16]:
     """(2, CLASSES, ROWS + 1) frequencies of how many rows are coded, smoothed over steps."""
     counts = np.zeros((2, CLASSES, ROWS + 1))
     for seen in pool:
@@ -260,14 +262,14 @@ def fit_limits(pool: list[Seen]) -> NDArray[np.uint16]:
     return table.astype(np.uint16)
 
 
-def chances() -> NDArray[np.int32]:
-    """The logistic function in 65536ths, at logits in 1/64 nats from -TABLE_REACH on."""
+def tabulate_logistic() -> NDArray[np.int32]:
+    """The logistic function in 65536ths, at logits in 1/64 compute_nats from -TABLE_REACH on."""
     logits = np.arange(TABLE) / 64 - TABLE_REACH
     least = kernels.LEAST
     return np.rint(65536 / (1 + np.exp(-logits))).clip(least, 65536 - least).astype(np.int32)
 
 
-def empty_prior(usual: NDArray[np.int32]) -> Prior:
+def build_empty_prior(usual: NDArray[np.int32]) -> Prior:
     """A prior that knows what is usual and nothing else."""
     h, g = HIDDEN
     zeros = np.zeros
@@ -276,13 +278,13 @@ def empty_prior(usual: NDArray[np.int32]) -> Prior:
     shape = usual.shape
     return Prior(
         usual, zeros((2, shape[2], h), np.int32), zeros((2, ROWS, h), np.int32), zeros((FEATURES, h), np.int32),
-        zeros((h, g), np.int32), zeros(g, np.int32), zeros((g, LOGITS), np.int32), zeros(LOGITS, np.int32), chances(),
-        np.full((3, BINS), 15, np.int32), limits,
+        zeros((h, g), np.int32), zeros(g, np.int32), zeros((g, LOGITS), np.int32), zeros(LOGITS, np.int32),
+        tabulate_logistic(), np.full((3, BINS), 15, np.int32), limits,
     )  # fmt: skip
 
 
 def fit(
-    source: SOURCE, skeleton: Any, dims: int, seed: int = 0, windows: int = 4096, steps: int = 2000,
+    source: DrawWindows, skeleton: Any, dims: int, seed: int = 0, windows: int = 4096, steps: int = 2000,
     say: Callable[[str], None] = print,
 ) -> WindowTables:  # fmt: skip
     """Everything but the network. source: draws that many augmented windows (B, LENGTH, K, D) of usual size."""
@@ -292,14 +294,14 @@ def fit(
     body = fit_body(points, skeleton, dims)
     motion = body.analyze(points)
     bands = fit_bands(motion, body)
-    tables = WindowTables(body, bands, empty_prior(usual_of(motion, body, bands)))
-    net, rate = Net(body.channels), 4e-3
+    tables = WindowTables(body, bands, build_empty_prior(measure_expected(motion, body, bands)))
+    net, rate = PriorNetwork(body.channels), 4e-3
     for round_, chosen in enumerate((False, True, True)):
-        pool: list[Seen] = []
+        pool: list[WindowSample] = []
         while len(pool) < windows:
             pool += collect(source(min(256, windows)), tables, rng, chosen)
         bits = train_net(net, pool, steps if round_ == 0 else steps // 2, rate, rng)
-        prior = net.integers(tables.prior)
+        prior = net.to_integers(tables.prior)
         tables = replace(
             tables,
             prior=replace(prior, reconstruction_offsets=fit_offsets(net, pool), last_significant=fit_limits(pool)),
