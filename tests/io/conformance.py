@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fuzz import damaged
+from fuzz import damage
 
 from posecodec.cli import cli
 from posecodec.errors import InputError, NoRateError, PosecodecError, UsageError
@@ -28,15 +28,21 @@ from posecodec.pose.skeleton import Skeleton
 
 RATE = 29.97
 """Frames per second of a sample that does not say."""
+CUTS, DAMAGES = 80, 150
+"""How many beginnings of a file, and how many damaged files, are tried."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A good file: its name as users give it, its bytes, and which recording of it is meant if it holds several."""
+    """A good file: its name as users give it, its bytes, and which recording of it is meant if it holds several.
+
+    refuses_cuts: whether no beginning of the file is a good file too, as of a table of text.
+    """
 
     name: str
     data: bytes
     item: str | None = None
+    refuses_cuts: bool = True
 
     def put(self, folder: Path, name: str = "") -> Path:
         """The file, written into a folder."""
@@ -104,7 +110,7 @@ def check_round_trip(known: Format, sample: Sample, folder: Path) -> None:
     before = _read(known, sample.put(folder), sample)
     target = folder / f"again{known.suffix_for(before.metadata)}"
     if known.read_only:
-        with _fails_by_name(UsageError, target):
+        with _fails_by_name(UsageError, target, match=known.read_only):
             save(before, target, format=known.name)
         assert not target.exists()
         return
@@ -151,16 +157,13 @@ def check_damage(known: Format, sample: Sample, folder: Path) -> None:
     size, rng = len(sample.data), random.Random(known.name)
     with _fails_by_name(InputError, Sample("", b"").put(folder, sample.name), match="empty"):
         _read(known, path, sample)
-    wrong = [b"\0" * 600, b"\x00\xff rubbish \n" * 100]
-    variants = [b"{}", b"[]", b"[[[]]]", b"null", *(sample.data[: size * step // 60] for step in range(60))]
-    variants += [damaged(sample.data, rng) for _ in range(60)]
-    refused = 0
+    cuts = [sample.data[: size * step // CUTS] for step in range(1, CUTS)]
+    wrong = [b"\0" * 600, b"\x00\xff rubbish \n" * 100, *(cuts if sample.refuses_cuts else [])]
+    variants = [b"{}", b"[]", b"[[[]]]", b"null", *cuts, *(damage(sample.data, rng) for _ in range(DAMAGES))]
     for number, data in enumerate([*wrong, *variants]):
         path.write_bytes(data)
-        with _fails_by_name(InputError, path, sometimes=number >= len(wrong)) as failures:
+        with _fails_by_name(InputError, path, sometimes=number >= len(wrong)):
             _read(known, path, sample)
-        refused += len(failures)
-    assert refused > len(wrong)
     path.unlink()
     path.mkdir()
     with _fails_by_name(InputError, path, match="folder"):
@@ -224,12 +227,10 @@ def _run(*arguments: object) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _fails_by_name(
-    kind: type[PosecodecError], path: Path, match: str = "", sometimes: bool = False
-) -> Iterator[list[PosecodecError]]:
-    failures: list[PosecodecError] = []
+def _fails_by_name(kind: type[PosecodecError], path: Path, match: str = "", sometimes: bool = False) -> Iterator[None]:
+    failures = []
     try:
-        yield failures
+        yield
     except kind as error:
         assert str(error).startswith(str(path)) and match in str(error), error
         failures.append(error)

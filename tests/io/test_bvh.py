@@ -6,12 +6,12 @@ import os
 import re
 from pathlib import Path
 
-import fuzz
 import numpy as np
 import pytest
+from good_files import BVH
 
-from posecodec.errors import InputError, PosecodecError, UsageError
-from posecodec.io import load, save
+from posecodec.errors import InputError
+from posecodec.io import load
 from posecodec.io.formats import bvh, bvh_rigs
 from posecodec.io.formats.bvh_parser import infer_frame_rate, parse
 from posecodec.pose.skeletons.builtin import COCO19
@@ -257,33 +257,12 @@ def test_bad_files_name_the_line(old: str, new: str, match: str, tmp_path: Path)
         load(tmp_path / "a.bvh")
 
 
-def test_cuts_and_damage(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for cut in rng.integers(0, len(GOOD.rstrip()) - 6, 80):
-        (tmp_path / "a.bvh").write_text(GOOD[:cut])
-        with pytest.raises(InputError):
-            load(tmp_path / "a.bvh")
-    data = GOOD.encode()
-    for place in rng.integers(0, len(data), 150):
-        (tmp_path / "a.bvh").write_bytes(data[:place] + bytes([rng.integers(256)]) + data[place + 1 :])
-        try:
-            load(tmp_path / "a.bvh")
-        except PosecodecError:
-            pass
-
-
 def test_more_joints_than_the_rows_can_move(tmp_path: Path) -> None:
     ends = "End Site { OFFSET 0 0 0 }\n" * 5000
     text = f"HIERARCHY\nROOT a {{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n{ends}}}\nMOTION\nFrames: 5000\nFrame Time: 1\n"
     (tmp_path / "a.bvh").write_text(text + "1\n" * 5000)
     with pytest.raises(InputError, match="so few"):
         load(tmp_path / "a.bvh")
-
-
-def test_writing_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.bvh").write_text(person())
-    with pytest.raises(UsageError, match="rotations"):
-        save(load(tmp_path / "a.bvh"), tmp_path / "b.bvh")
 
 
 def test_kinematics_keep_every_bone_rigid() -> None:
@@ -313,7 +292,7 @@ def test_a_real_recording() -> None:
 
 def test_kinematics_are_those_of_pybvh(tmp_path: Path) -> None:
     pybvh = pytest.importorskip("pybvh")
-    (tmp_path / "a.bvh").write_text(fuzz.BVH.replace("1 2 3 4 5 6 7 8 9", "1 2 3 40 -50 60 70 8 -90", 2))
+    (tmp_path / "a.bvh").write_text(BVH.decode().replace("1 2 3 4 5 6 7 8 9", "1 2 3 40 -50 60 70 8 -90", 2))
     theirs = pybvh.read_bvh_file(str(tmp_path / "a.bvh"))
     ours = load(tmp_path / "a.bvh", skeleton="native")
     joints = [ours.skeleton.keypoints.index(name) for name in theirs.joint_names]

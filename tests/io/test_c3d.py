@@ -227,13 +227,6 @@ def test_what_cannot_be_written(tmp_path, sequence, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_truncated_anywhere(put):
-    data = made()
-    for size in range(len(data)):
-        with pytest.raises(PosecodecError):
-            c3d.read(put(data[:size]))
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([84, 85, 86]), st.lists(st.tuples(st.integers(0, 1119), st.integers(0, 255)), max_size=6))
 def test_mutated_bytes(tmp_path_factory, processor, changes):

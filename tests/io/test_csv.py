@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
+from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.io.formats import csv
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -332,26 +331,6 @@ def test_what_cannot_be_written(tmp_path, put):
     put("mine")
     with pytest.raises(UsageError, match="exists already"):
         csv.write(walk(1), tmp_path / "a.csv")
-
-
-def test_truncated_anywhere(tmp_path, put):
-    text = table_path(strange(), tmp_path).read_text()
-    for size in range(0, len(text), 3):
-        with suppress(PosecodecError):
-            csv.read(put(text[:size]), fps=30)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 600), st.sampled_from(b',;\t"\n#019-e. \xff\0x{}[]:')), max_size=6))
-def test_mutated_bytes(tmp_path_factory, changes):
-    path = tmp_path_factory.getbasetemp() / "m.csv"
-    csv.write(strange(), path, force=True)
-    data = bytearray(path.read_bytes())
-    for at, value in changes:
-        data[at] = value
-    path.write_bytes(data)
-    with suppress(PosecodecError):
-        csv.read(path)
 
 
 @settings(max_examples=60, deadline=None)

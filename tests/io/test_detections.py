@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-
 import numpy as np
 import pytest
 from detections import annotations, body, frame, instance, marks, meta, person, result
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from posecodec.errors import InputError, NoRateError, PosecodecError, UsageError
+from posecodec.errors import NoRateError, UsageError
 from posecodec.io.formats import alphapose, coco, mediapipe, mmpose, openpose
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, H36M17
@@ -31,25 +26,6 @@ TIMED = (mediapipe, FILES[-1][1] | {"fps": 30})
 def test_no_rate_comes_last(file_format, content, put):
     with pytest.raises(NoRateError, match="--fps N"):
         file_format.read(put(content))
-
-
-@pytest.mark.parametrize(("file_format", "content"), [*FILES[:-1], TIMED])
-def test_truncated_anywhere(file_format, content, put):
-    data = json.dumps(content).encode()
-    for size in range(0, len(data), 5):
-        with pytest.raises(InputError, match="a.json"):
-            file_format.read(put(data[:size]), fps=30)
-
-
-@pytest.mark.parametrize(("file_format", "content"), [*FILES[:-1], TIMED])
-@settings(max_examples=80, deadline=None)
-@given(st.integers(0, 5000), st.binary(min_size=1, max_size=3))
-def test_mutated_bytes(file_format, content, tmp_path_factory, at, change):
-    data, path = json.dumps(content).encode(), tmp_path_factory.getbasetemp() / "a.json"
-    at %= len(data)
-    path.write_bytes(data[:at] + change + data[at + len(change) :])
-    with suppress(PosecodecError):
-        file_format.read(path, fps=30)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import fuzz
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from conformance import CHECKS, Sample
+from good_files import ITEM, MAKERS, name_file
 
 import posecodec
 from posecodec.cli import cli
@@ -21,13 +21,23 @@ from posecodec.io.filesystem import expose_bugs
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.pose.synthetic import film, walk
 
+CUT_ANYWHERE = ("csv", "panoptic")
+"""Tables of text end after any line, and recordings after any file of a tar."""
 NEEDS = {"sleap": "h5py", "dlc": "tables"}
-NAMES = [
-    pytest.param(name, marks=pytest.mark.skipif(
-        name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None, reason=f"{NEEDS.get(name)} is not installed"
-    ))
-    for name in FORMATS
-]  # fmt: skip
+
+
+def list_cases(*names: str) -> list[Any]:
+    """(name, number of its good file) of formats, skipped where a package is lacking."""
+    lacking = {name for name, package in NEEDS.items() if importlib.util.find_spec(package) is None}
+    return [
+        pytest.param(
+            name, number, marks=pytest.mark.skipif(name in lacking, reason=f"{NEEDS.get(name)} is not installed")
+        )
+        for name in names
+        for number in range(len(MAKERS[name]))
+    ]
+
+
 pytestmark = pytest.mark.filterwarnings("ignore::posecodec.errors.DataWarning")
 
 
@@ -35,24 +45,23 @@ def run(*args: Any) -> Any:
     return CliRunner().invoke(cli, list(map(str, args)))
 
 
-def sample_of(name: str) -> Sample:
+def make_sample(name: str, number: int = 0) -> Sample:
     """A good file of a format."""
-    names = {"openpose": "take.json", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
-    content = fuzz.seeds()[name][0]()
-    item = "S1/Walking" if "item" in FORMATS[name].options else None
-    return Sample(names.get(name, f"take{FORMATS[name].suffixes[0]}"), content, item)
+    data = MAKERS[name][number]()
+    item = ITEM if "item" in FORMATS[name].options else None
+    return Sample(name_file(name, data), data, item, refuses_cuts=name not in CUT_ANYWHERE and data[:6] != b"scorer")
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", NAMES)
-def test_conformance(name: str, check: Any, tmp_path: Path) -> None:
-    check(FORMATS[name], sample_of(name), tmp_path)
+@pytest.mark.parametrize(("name", "number"), list_cases(*FORMATS))
+def test_conformance(name: str, number: int, check: Any, tmp_path: Path) -> None:
+    check(FORMATS[name], make_sample(name, number), tmp_path)
 
 
 WRITTEN = ["npz", "csv", "pose", "openpose", "panoptic", "coco", "trc", "c3d"]
 
 
-@pytest.mark.parametrize("name", [p for p in NAMES if p.values[0] in WRITTEN])
+@pytest.mark.parametrize("name", WRITTEN)
 def test_convert_between_any_two(name: str, tmp_path: Path) -> None:
     flat = name in ("openpose", "coco")
     sequence = film(walk(5)) if flat else walk(5)
@@ -102,7 +111,7 @@ FOUND_BY_FUZZING = [
 def test_what_the_fuzzer_found(name: str, damage: Any, message: str | None, tmp_path: Path) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
-    path = sample_of(name).put(tmp_path)
+    path = make_sample(name).put(tmp_path)
     data = damage(path.read_bytes())
     assert data != path.read_bytes()
     path.write_bytes(data)

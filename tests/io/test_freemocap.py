@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from posecodec.errors import InputError, NoRateError, PosecodecError
+from posecodec.errors import InputError, NoRateError
 from posecodec.io.formats import freemocap
 from posecodec.pose.skeletons.builtin import MEDIAPIPE33
 
@@ -111,15 +108,3 @@ def test_other_names_and_nothing(tmp_path):
     (tmp_path / "mediapipe_body_3d_xyz.npy").mkdir()
     with pytest.raises(InputError, match="this is a folder"):
         freemocap.read(tmp_path, fps=30)
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.integers(0, 3000), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4))
-def test_damaged_bytes_are_read_or_refused(tmp_path_factory, end, edits):
-    path = record(tmp_path_factory.getbasetemp() / "f", arrays(body=33)) / "mediapipe_body_3d_xyz.npy"
-    data = bytearray(path.read_bytes())
-    for place, value in edits:
-        data[place] = value
-    path.write_bytes(data[:end])
-    with suppress(PosecodecError):
-        freemocap.read(path, fps=30)

@@ -84,15 +84,10 @@ def test_arrays_that_are_no_poses(values, tmp_path):
         load(tmp_path / "a.npy", fps=30)
 
 
-def test_cut_files(tmp_path):
+def test_bytes_that_follow(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((4, 19, 3), np.float32))
-    data = path.read_bytes()
-    for cut in [*range(0, 132), len(data) - 1]:
-        path.write_bytes(data[:cut])
-        with pytest.raises(InputError):
-            load(path, fps=30)
-    path.write_bytes(data + b"\0")
+    path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(InputError, match="does not fit"):
         load(path, fps=30)
 

@@ -7,11 +7,11 @@ import json
 import re
 import sys
 
-import fuzz
 import pytest
 from click.testing import CliRunner
 from conformance import CHECKS, Sample
 from conftest import ROOT
+from good_files import MAKERS
 
 import posecodec
 from posecodec.cli import cli
@@ -54,7 +54,7 @@ def lab(install):
 @pytest.fixture
 def sample(lab, tmp_path):
     lab.save(walk(6), tmp_path / "sample.lab")
-    return Sample("take.lab", (tmp_path / "sample.lab").read_bytes())
+    return Sample("take.lab", (tmp_path / "sample.lab").read_bytes(), refuses_cuts=False)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -65,7 +65,7 @@ def test_a_plug_in_conforms(check, lab, sample, tmp_path):
 
 
 def test_a_plug_in_takes_no_file_of_others(lab, sample, tmp_path):
-    for name, makers in fuzz.seeds().items():
+    for name, makers in MAKERS.items():
         (tmp_path / f"a-{name}").write_bytes(makers[0]())
         assert detect(tmp_path / f"a-{name}").format != "lab"
 

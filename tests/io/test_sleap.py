@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
+from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.io.formats import sleap
 from posecodec.pose.skeletons.builtin import COCO17
 
@@ -258,23 +255,3 @@ def test_sleap_io_wrote_it(preset, tmp_path):
     np.testing.assert_array_equal(sequence.positions, POINTS)
     np.testing.assert_array_equal(sequence.confidence, np.nan_to_num(SCORES).astype(np.float32))
     assert sequence.ids == ("a", "b") and sequence.skeleton.edges == ((0, 1), (1, 2))
-
-
-def test_truncated(tmp_path):
-    data = make(tmp_path / "a.h5").read_bytes()
-    for end in range(1, len(data), len(data) // 80):
-        (tmp_path / "b.h5").write_bytes(data[:end])
-        with pytest.raises(PosecodecError):
-            sleap.read(tmp_path / "b.h5", fps=1)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4))
-def test_mutated_bytes_are_read_or_refused(tmp_path_factory, edits):
-    path = tmp_path_factory.getbasetemp() / "a.h5"
-    data = bytearray(make(path).read_bytes())
-    for place, value in edits:
-        data[int(place * len(data))] = value
-    path.write_bytes(data)
-    with suppress(PosecodecError):
-        sleap.read(path, fps=1)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
+from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.io.formats import trc
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -182,21 +179,3 @@ def test_infinite_and_partly_missing(put):
 def test_what_cannot_be_written(tmp_path, sequence, message):
     with pytest.raises(UsageError, match=message):
         trc.write(sequence, tmp_path / "a.trc")
-
-
-def test_truncated_anywhere(put):
-    for size in range(len(FILE.rstrip()) - 4):
-        with pytest.raises(PosecodecError):
-            trc.read(put(FILE[:size]))
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(FILE) - 1), st.sampled_from(b"\t\n019-e. \xff\0x")), max_size=6))
-def test_mutated_bytes(tmp_path_factory, changes):
-    data = bytearray(FILE.encode())
-    for at, value in changes:
-        data[at] = value
-    path = tmp_path_factory.getbasetemp() / "a.trc"
-    path.write_bytes(data)
-    with suppress(PosecodecError):
-        trc.read(path)

@@ -1,0 +1,180 @@
+"""Small good files of every format, each made when it is needed: what the fuzzer damages, and all formats are tried on."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posecodec.io import FORMATS
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeletons.builtin import BODY25
+from posecodec.pose.synthetic import walk
+
+
+def flatten(sequence: PoseSequence, **metadata: Any) -> PoseSequence:
+    """The same seen from the side, in pixels."""
+    flat = PoseSequence.from_arrays(
+        sequence.positions[..., :2], fps=30, skeleton=sequence.skeleton, unit="px", up="-y", ids=sequence.ids
+    )
+    return replace(flat, metadata=metadata)
+
+
+def write(name: str, sequence: PoseSequence, suffix: str) -> Callable[[], bytes]:
+    """A good file by our own writer; of a folder one file."""
+
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = Path(folder) / f"a{suffix}"
+            FORMATS[name].save(sequence, path)
+            return (sorted(path.iterdir())[1] if path.is_dir() else path).read_bytes()
+
+    return make
+
+
+def write_json(content: Any) -> Callable[[], bytes]:
+    return lambda: json.dumps(content).encode()
+
+
+def write_npy(array: Any) -> Callable[[], bytes]:
+    def make() -> bytes:
+        stream = io.BytesIO()
+        np.save(stream, array)
+        return stream.getvalue()
+
+    return make
+
+
+def write_dlc_h5(kind: str) -> Callable[[], bytes]:
+    def make() -> bytes:
+        import pandas
+
+        columns = pandas.MultiIndex.from_product(
+            [["net"], ["nose", "tail"], ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.h5"
+            pandas.DataFrame(np.ones((4, 6)), columns=columns).to_hdf(
+                path, key="df_with_missing", format=kind, mode="w"
+            )
+            return path.read_bytes()
+
+    return make
+
+
+def make_sleap() -> bytes:
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["tracks"] = np.ones((2, 2, 3, 5))
+        file["point_scores"] = np.ones((2, 3, 5))
+        file["node_names"] = np.array([b"a", b"b", b"c"])
+        file["track_names"] = np.array([b"t0", b"t1"])
+    return stream.getvalue()
+
+
+def make_h36m() -> bytes:
+    stream = io.BytesIO()
+    subjects = {"S1": {"Walking": np.ones((4, 32, 3), np.float32)}}
+    np.savez_compressed(stream, positions_3d=np.array(subjects, dtype=object))
+    return stream.getvalue()
+
+
+BVH = b"""HIERARCHY
+ROOT Hips
+{
+  OFFSET 0 0 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT Spine
+  {
+    OFFSET 0 10 0
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    End Site
+    {
+      OFFSET 0 5 0
+    }
+  }
+}
+MOTION
+Frames: 3
+Frame Time: 0.0333333
+1 2 3 4 5 6 7 8 9
+1 2 3 4 5 6 7 8 9
+1 2 3 4 5 6 7 8 9
+"""
+DLC = b"""scorer,net,net,net,net,net,net
+bodyparts,nose,nose,nose,tail,tail,tail
+coords,x,y,likelihood,x,y,likelihood
+0,1.5,2.5,0.9,,,0.1
+1,1.5,2.5,0.9,,,0.1
+3,1.5,2.5,0.9,3,4,0.1
+"""
+DLC_MULTI = b"""scorer,s,s,s,s,s,s
+individuals,m1,m1,m2,m2,single,single
+bodyparts,nose,nose,nose,nose,corner,corner
+coords,x,y,x,y,x,y
+5,1,2,3,4,5,6
+7,7,8,,,9,10
+"""
+_SOLID, _PEOPLE = walk(6), walk(5, people=2)
+_GAP = _SOLID.positions.copy()
+_GAP[2, 0, 3] = np.nan
+_GAPPY = PoseSequence.from_arrays(_GAP, fps=29.97, skeleton=_SOLID.skeleton, unit="mm", up="y")
+_INSTANCE = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17, "bbox": [[1, 2, 3, 4]], "bbox_score": 0.9}
+_META = {"keypoint_id2name": {str(i): f"k{i}" for i in range(17)}}
+_MARKS = [{"x": 0.1, "y": 0.2, "z": 0.3, "visibility": 0.9}] * 33
+MAKERS: dict[str, list[Callable[[], bytes]]] = {
+    "npz": [write("npz", _GAPPY, ".npz")],
+    "npy": [write("npy", _GAPPY, ".npy")],
+    "csv": [
+        write("csv", _GAPPY, ".csv"),
+        write("csv", _PEOPLE, ".csv"),
+        lambda: b"frame;x_nose;y_nose\n0;1,5;2\n1;;\n",
+        lambda: b"frame,type,landmark_index,x,y,z\n0,pose,0,1,2,3\n0,pose,1,1,2,3\n2,pose,0,1,2,\n",
+    ],
+    "pose": [write("pose", flatten(_PEOPLE), ".pose")],
+    "openpose": [write("openpose", flatten(_PEOPLE).mapped_to(BODY25), "")],
+    "panoptic": [write("panoptic", _PEOPLE, ".tar")],
+    "coco": [
+        write("coco", flatten(_PEOPLE), ".json"),
+        write("coco", flatten(_PEOPLE, coco={"results": True}), ".json"),
+    ],
+    "alphapose": [write("alphapose", flatten(_PEOPLE, source_format="alphapose"), ".json")],
+    "mmpose": [
+        write_json([{"frame_id": i, "instances": [_INSTANCE] * (i % 3)} for i in range(4)]),
+        write_json(
+            {"meta_info": _META, "instance_info": [{"frame_id": i, "instances": [_INSTANCE]} for i in range(3)]}
+        ),
+    ],
+    "mediapipe": [
+        write_json({"fps": 30, "frames": [{"pose_landmarks": _MARKS}, None, {"pose_landmarks": _MARKS}]}),
+        write_json([_MARKS, _MARKS]),
+    ],
+    "trc": [write("trc", _GAPPY, ".trc")],
+    "c3d": [write("c3d", walk(32), ".c3d")],  # whole blocks, so that every cut shows
+    "bvh": [lambda: BVH],
+    "dlc": [lambda: DLC, write_dlc_h5("table"), write_dlc_h5("fixed"), lambda: DLC_MULTI],
+    "sleap": [make_sleap],
+    "humanml3d": [write_npy(np.ones((5, 22, 3), np.float32))],
+    "freemocap": [write_npy(np.ones((5, 33, 3)))],
+    "h36m": [make_h36m],
+}
+ITEM = "S1/Walking"
+"""The recording in files that hold several."""
+NAMES = {"openpose": "take.json", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
+"""What their users call such files, where that is not take.SUFFIX."""
+
+
+def name_file(name: str, data: bytes) -> str:
+    """What users call a file of a format that begins with such bytes."""
+    suffix = ".h5" if name == "dlc" and data[:4] == b"\x89HDF" else FORMATS[name].suffixes[0]
+    return NAMES.get(name, f"take{suffix}")
