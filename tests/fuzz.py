@@ -1,9 +1,9 @@
 """Fuzz the readers: `python tests/fuzz.py --seconds 300 [FORMAT ...]`; not run by pytest.
 
-Small good files of every format are damaged at random (bytes, numbers, words, lines, structure, lengths), sniffed and read. Anything
-but a PosecodecError is a failure, an exception that is a mistake of a reader's too (`expose_bugs`), and so is memory beyond
-10 times the file + 200 MB (peak resident set of this process, reset before every read). Failing files are kept in a folder
-that is named at the end, the first of each kind; all are counted. Linux only.
+Small good files of every format are damaged at random (bytes, numbers, words, lines, structure, lengths), sniffed and
+read. Anything but a PosecodecError is a failure, an exception that is a mistake of a reader too (`expose_bugs`), and so is
+memory beyond 10 times the file + 200 MB (peak resident set of this process, reset before every read). Failing files are kept
+in a folder that is named at the end, the first of each kind; all are counted. Linux only.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def guard_reader(
     """Decorator of a format's `read(path, ...)`: every failure is a PosecodecError that begins with the path."""
 
     @functools.wraps(read)
-    def guarded(path: AnyPath, /, *args: Options.args, **options: Options.kwargs) -> PoseSequence:
+    def read_guarded(path: AnyPath, /, *args: Options.args, **options: Options.kwargs) -> PoseSequence:
         try:
             return read(Path(path), *args, **options)
         except PosecodecError as error:
@@ -74,7 +74,7 @@ def guard_reader(
             what = f"{type(error).__name__}: {error}"
             raise InputError(f"{path}: the content makes no sense ({what}); check that the file is whole") from error
 
-    return guarded
+    return read_guarded
 
 
 def check_file(path: Path) -> None:
@@ -114,7 +114,7 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     if os.path.isdir(path):
         raise UsageError(f"{path}: this is a folder; name a file to write")
     _refuse_existing(path, force)
-    aside = _aside(path)
+    aside = _name_aside(path)
     try:
         aside.write_bytes(data)
         os.replace(aside, path)
@@ -133,7 +133,7 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
     """
     path = Path(path)
     _refuse_existing(path, force)
-    aside, old = _aside(path), _aside(path)
+    aside, old = _name_aside(path), _name_aside(path)
     try:
         _refuse_foreign(path, ours)
         aside.mkdir()
@@ -151,7 +151,7 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _aside(path: Path) -> Path:
+def _name_aside(path: Path) -> Path:
     return path.with_name(f".posecodec-{secrets.token_hex(8)}.tmp")
 
 
