@@ -17,6 +17,10 @@ RADIUS_SHARE = 0.135
 """Root mean square distance of a standing body's keypoints from its root, as a share of its summed bone lengths."""
 HEADING_SPACING = 16
 """Frames between the knots of a smoothed heading: half a second at 30 Hz, slower than a step and faster than a turn."""
+STIFFNESS = 1e-2
+"""Weight of control points' squared second differences against the frames' squared errors: enough to bridge gaps."""
+NO_HEADING = 1e-3
+"""Share of the widest line from right to left below which a frame does not say where the body faces."""
 
 
 def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple[Floats, Floats, Floats, float]:
@@ -30,21 +34,16 @@ def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple
     basis = spline_basis(len(points), HEADING_SPACING)
     heading = basis @ fit_spline(angles[:, None], sure, HEADING_SPACING)[:, 0]
     body = points - root[:, None]
-    size = 2.0 ** measure_sizes(body, bones)[0].mean()
+    size = measure_size(body, bones)
     return rotate_about_y(body, -heading) / size, root, heading, size
 
 
-def knot_count(frames: int, spacing: int) -> int:
-    """Control points of a spline over that many frames; 1 where it is a constant."""
-    return 1 if spacing == 0 else (frames - 1) // spacing + 4
-
-
 def spline_basis(frames: int, spacing: int) -> Floats:
-    """(frames, knot_count) weights of the uniform cubic B-spline (de Boor, "A Practical Guide to Splines", ch. IX)."""
-    basis = np.zeros((frames, knot_count(frames, spacing)))
-    if spacing == 0:
-        basis[:, 0] = 1
-        return basis
+    """(frames, n) weights of the uniform cubic B-spline with a knot every `spacing` frames, n control points.
+
+    de Boor, "A Practical Guide to Splines", chapter IX.
+    """
+    basis = np.zeros((frames, (frames - 1) // spacing + 4))
     time = np.arange(frames) / spacing
     first = time.astype(np.int64)
     u = time - first
@@ -54,21 +53,16 @@ def spline_basis(frames: int, spacing: int) -> Floats:
     return basis
 
 
-def fit_spline(values: Floats, weights: Floats, spacing: int, stiffness: float = 1e-2) -> Floats:
+def fit_spline(values: Floats, weights: Floats, spacing: int) -> Floats:
     """Control points (n, C) of the smooth curve nearest to values (T, C), weighted least squares.
 
-    weights: (T,) >= 0; where all are 0 the curve is 0. `stiffness` penalizes second differences, which also fills gaps.
+    weights: (T,) >= 0; where all are 0 the curve is 0. STIFFNESS also fills gaps.
     """
     basis = spline_basis(len(values), spacing)
-    normal = _build_normal_matrix(basis, weights, stiffness)
+    bend = np.diff(np.eye(basis.shape[1]), 2, axis=0)
+    normal = (basis * weights[:, None]).T @ basis + STIFFNESS * bend.T @ bend + 1e-9 * np.eye(basis.shape[1])
     target = (basis * weights[:, None]).T @ np.where(weights[:, None] > 0, values, 0.0)
     return np.asarray(np.linalg.solve(normal, target), np.float64)
-
-
-def _build_normal_matrix(basis: Floats, weights: Floats, stiffness: float) -> Floats:
-    count = basis.shape[1]
-    bend = np.diff(np.eye(count), 2, axis=0) if count > 2 else np.zeros((0, count))
-    return (basis * weights[:, None]).T @ basis + stiffness * bend.T @ bend + 1e-9 * np.eye(count)
 
 
 def measure_headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats]:
@@ -84,33 +78,13 @@ def measure_headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats
     known = ~np.isnan(lateral).any(axis=-1)
     flat = np.where(known, np.hypot(lateral[:, 0], lateral[:, 2]), 0.0)
     weights = flat / max(flat.max(initial=0.0), 1e-9)
-    known = weights > 1e-3
+    known = weights > NO_HEADING
     angles = np.zeros(len(points))
     angles[known] = np.unwrap(np.arctan2(-lateral[known, 2], lateral[known, 0]))
     return angles, np.where(known, weights**2, 0.0)
 
 
-def measure_sizes(body: Floats, bones: Bones) -> tuple[Floats, Floats]:
-    """log2 of the body's size in each frame, and its weight, 0 where it cannot be told.
-
-    body: (T, K, D) relative to the root. In 3D, the summed length of the bones (missing ones made up for by their usual
-    share), one value for all frames; in 2D, and where no bone is seen, from the keypoints' distances from the root.
-    """
-    squares = np.square(body).sum(axis=-1)
-    count = (~np.isnan(squares)).sum(axis=-1)
-    size: Floats = np.sqrt(np.nansum(squares, axis=-1) / np.maximum(count, 1))
-    if body.shape[-1] == 3:
-        size = np.full(len(body), _sum_bones(body, bones) or size.max(initial=0.0) / RADIUS_SHARE)
-    known = size > 1e-20
-    return np.where(known, np.log2(np.where(known, size, 1.0)), 0.0), np.asarray(known, np.float64)
-
-
-def _sum_bones(body: Floats, bones: Bones) -> float:
-    """Median length of all bones together; 0 where none is ever seen whole."""
-    total, share = 0.0, 0.0
-    for start, end, part in bones:
-        length = np.linalg.norm(body[:, start] - body[:, end], axis=-1)
-        length = length[~np.isnan(length)]
-        if len(length):
-            total, share = total + float(np.median(length)), share + part
-    return total / share if share else 0.0
+def measure_size(body: Floats, bones: Bones) -> float:
+    """Summed length of the bones of (T, K, 3), each the median over time."""
+    lengths = [float(np.median(np.linalg.norm(body[:, a] - body[:, b], axis=-1))) for a, b, _ in bones]
+    return sum(lengths) / sum(share for *_, share in bones)
