@@ -35,9 +35,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     content, size = detections.load_json(path)
     if not isinstance(content, list):
-        raise InputError(
-            f"this is {type(content).__name__}, a list was expected; export it with --format coco (the default)"
-        )
+        expected = "a list was expected; export it with --format coco (the default)"
+        raise InputError(f"this is {type(content).__name__}, {expected}")
     entries = coco.read_entries(content, "result")
     if not entries:
         raise InputError("the list holds no keypoints; check that AlphaPose found anybody")

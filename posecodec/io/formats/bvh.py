@@ -7,6 +7,7 @@ joint at the distances of `FACE_MM`. Leaves out writing (positions hold no rotat
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +31,7 @@ FACE_MM = {
     "right_ear": (-73, 62, 2),
 }
 """Keypoints of the face from the head joint, which sits at the base of the skull: mm to the left, up, forward."""
-Array = Floats
+_FLAT = 1e-6  # hips that are closer than this part of the rest pose's size give no direction
 _AXES = ("x", "y", "z")
 
 
@@ -48,13 +49,14 @@ def read(path: Path, *, unit: str | None = None, skeleton: Skeleton | Literal["n
     """
     motion = parse(read_bytes(path).decode("utf-8-sig", errors="replace"))
     joints, rotations = forward_kinematics(motion)
-    rest = compute_rest_pose(motion)
-    known = bvh_rigs.find_rig(motion.names)
-    name, scale = (unit, 1.0) if unit is not None else _guess_unit(rest, known)
+    rest, known = compute_rest_pose(motion), bvh_rigs.find_rig(motion.names)
+    leg = _measure_leg(rest, known)
+    name, scale = (unit, 1.0) if unit is not None else bvh_rigs.guess_unit(leg, known.name if known else "")
     if known is None or skeleton == "native":
         points, own = joints, _build_native_skeleton(motion)
     else:
-        mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else _scale_by_stature(rest, known)
+        usual = bvh_rigs.STATURE_MM * bvh_rigs.LEG_TO_STATURE / leg if leg > 0 else 1.0
+        mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else usual
         face = _place_face(joints, rotations, known, _orient_rest_pose(rest, known) / mm_per_unit)
         points, own = _map_to_coco19(joints, known, face), COCO19
     if unit is None:
@@ -71,7 +73,7 @@ def read(path: Path, *, unit: str | None = None, skeleton: Skeleton | Literal["n
     )
 
 
-def forward_kinematics(motion: Motion) -> tuple[Array, Array]:
+def forward_kinematics(motion: Motion) -> tuple[Floats, Floats]:
     """World positions (T, J, 3) and world rotations (T, J, 3, 3) of all joints and End Sites.
 
     A joint's channels apply in the order listed, each in the frame that the ones before it turned (intrinsic).
@@ -95,7 +97,7 @@ def forward_kinematics(motion: Motion) -> tuple[Array, Array]:
     return positions, rotations
 
 
-def build_rotation(axis: int, degrees: Array) -> Array:
+def build_rotation(axis: int, degrees: Floats) -> Floats:
     """(T, 3, 3): turns about x, y or z (axis 0, 1, 2), right-handed."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     a, b = (axis + 1) % 3, (axis + 2) % 3
@@ -106,7 +108,7 @@ def build_rotation(axis: int, degrees: Array) -> Array:
     return matrix
 
 
-def compute_rest_pose(motion: Motion) -> Array:
+def compute_rest_pose(motion: Motion) -> Floats:
     """(J, 3): the joints where all rotations are zero, in the file's unit."""
     rest = np.zeros((len(motion.names), 3))
     for j, parent in enumerate(motion.parents):
@@ -116,15 +118,14 @@ def compute_rest_pose(motion: Motion) -> Array:
 
 def _build_native_skeleton(motion: Motion) -> Skeleton:
     edges = tuple((parent, j) for j, parent in enumerate(motion.parents) if parent >= 0)
-    names: list[str] = []
-    taken: dict[str, int] = {}
+    names, taken = list[str](), Counter[str]()
     for name in motion.names:
-        taken[name] = taken.get(name, 0) + 1
+        taken[name] += 1
         names.append(name if taken[name] == 1 else f"{name}#{taken[name]}")
     return Skeleton("custom", tuple(names), edges, root=0)
 
 
-def _map_to_coco19(joints: Array, rig: bvh_rigs.Rig, face: dict[str, Array]) -> Array:
+def _map_to_coco19(joints: Floats, rig: bvh_rigs.Rig, face: dict[str, Floats]) -> Floats:
     """(T, 19, 3) from the rig's joints (T, J, 3)."""
     points = {name: joints[:, j] for name, j in rig.joints.items()} | face
     points["neck"] = (points["left_shoulder"] + points["right_shoulder"]) / 2
@@ -132,13 +133,13 @@ def _map_to_coco19(joints: Array, rig: bvh_rigs.Rig, face: dict[str, Array]) -> 
     return np.stack([points[name] for name in COCO19.keypoints], axis=1)
 
 
-def _place_face(joints: Array, rotations: Array, rig: bvh_rigs.Rig, frame: Array) -> dict[str, Array]:
+def _place_face(joints: Floats, rotations: Floats, rig: bvh_rigs.Rig, frame: Floats) -> dict[str, Floats]:
     """FACE_MM on the turning head. frame: (3, 3), columns left, up, forward of the rest pose, in file units per mm."""
     head = rig.joints["head"]
     return {name: joints[:, head] + rotations[:, head] @ (frame @ np.array(mm)) for name, mm in FACE_MM.items()}
 
 
-def _orient_rest_pose(rest: Array, rig: bvh_rigs.Rig) -> Array:
+def _orient_rest_pose(rest: Floats, rig: bvh_rigs.Rig) -> Floats:
     """(3, 3): orthonormal columns left, up, forward of the person in the rest pose. Facing z, y up if it is flat."""
     up = np.zeros(3)
     axis, sign = _find_up_axis(rest, rig)
@@ -146,24 +147,23 @@ def _orient_rest_pose(rest: Array, rig: bvh_rigs.Rig) -> Array:
     across = rest[rig.joints["left_hip"]] - rest[rig.joints["right_hip"]]
     left = across - up * (across @ up)
     length = float(np.linalg.norm(left))
-    if not length > 1e-6 * float(np.abs(rest).max()):
+    if not length > _FLAT * float(np.abs(rest).max()):
         return np.eye(3)
     left = left / length
     return np.stack([left, up, np.cross(left, up)], axis=1)
 
 
-def _find_up_axis(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[int, float]:
+def _find_up_axis(rest: Floats, rig: bvh_rigs.Rig | None) -> tuple[int, float]:
     """(axis, sign) nearest to the way from hips to shoulders in the rest pose; without a rig the longest extent."""
     if rig is None:
         return int(np.ptp(rest, axis=0).argmax()), 1.0
-    joints = rig.joints
-    way = rest[[joints["left_shoulder"], joints["right_shoulder"]]] - rest[[joints["left_hip"], joints["right_hip"]]]
-    way = way.mean(axis=0)
+    shoulders, hips = ([rig.joints[f"{side}_{part}"] for side in ("left", "right")] for part in ("shoulder", "hip"))
+    way = (rest[shoulders] - rest[hips]).mean(axis=0)
     axis = int(np.abs(way).argmax())
     return axis, 1.0 if way[axis] >= 0 else -1.0
 
 
-def _name_up_axis(rest: Array, rig: bvh_rigs.Rig | None) -> str:
+def _name_up_axis(rest: Floats, rig: bvh_rigs.Rig | None) -> str:
     """The up axis; "unknown" where the rest pose gives no good reason for one."""
     axis, sign = _find_up_axis(rest, rig)
     if rig is None and (axis == 0 or not np.ptp(rest, axis=0)[axis] > 0):
@@ -171,23 +171,12 @@ def _name_up_axis(rest: Array, rig: bvh_rigs.Rig | None) -> str:
     return ("" if sign > 0 else "-") + _AXES[axis]
 
 
-def _measure_leg(rest: Array, rig: bvh_rigs.Rig) -> float:
-    """Thigh plus shin, mean of both sides."""
+def _measure_leg(rest: Floats, rig: bvh_rigs.Rig | None) -> float:
+    """Thigh plus shin, mean of both sides; without a rig what they would be if the longest extent were the stature."""
+    if rig is None:
+        return float(np.ptp(rest, axis=0).max()) * bvh_rigs.LEG_TO_STATURE
     spots = [[rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle")] for side in ("left", "right")]
     return float(np.linalg.norm(np.diff(np.array(spots), axis=1), axis=-1).sum() / 2)
-
-
-def _guess_unit(rest: Array, rig: bvh_rigs.Rig | None) -> tuple[str, float]:
-    """(unit, factor to it) by the size of the person."""
-    if rig is None:
-        return bvh_rigs.guess_unit(float(np.ptp(rest, axis=0).max()) * bvh_rigs.LEG_TO_STATURE, "")
-    return bvh_rigs.guess_unit(_measure_leg(rest, rig), rig.name)
-
-
-def _scale_by_stature(rest: Array, rig: bvh_rigs.Rig) -> float:
-    """mm to a unit nobody knows, as if the person were of usual stature."""
-    leg = _measure_leg(rest, rig)
-    return bvh_rigs.STATURE_MM * bvh_rigs.LEG_TO_STATURE / leg if leg > 0 else 1.0
 
 
 FORMAT = Format(

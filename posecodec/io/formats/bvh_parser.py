@@ -72,7 +72,11 @@ def parse(text: str) -> Motion:
     _check_frames(frames, len(filled) - 2, len(tree.names), len(text))
     rows = np.empty((len(filled) - 2, tree.columns))
     for t, (number, line) in enumerate(filled[2:]):
-        rows[t] = _parse_row(number, line.split(), tree.columns)
+        words, count = line.split(), tree.columns
+        if len(words) != count:
+            what = f"{len(words)} values, but the joints have {count} channels"
+            raise InputError(f"line {number}: {what}; it is damaged")
+        rows[t] = _parse_floats(number, words)
     offsets = np.array(tree.offsets, np.float64).reshape(-1, 3)
     channels = tuple(tuple(of_joint) for of_joint in tree.channels)
     return Motion(tuple(tree.names), tuple(tree.parents), offsets, channels, rows, rate)
@@ -105,7 +109,10 @@ def _parse_hierarchy(pieces: Iterator[Line]) -> _Tree:
         elif not open_joints:
             _reject(number, words, "a ROOT around it")
         elif key == "}":
-            _close_joint(tree, open_joints.pop(), number)
+            joint = open_joints.pop()
+            if tree.offsets[joint] is None:
+                what = f"joint {tree.names[joint]!r} closes without an OFFSET"
+                raise InputError(f"line {number}: {what}; the file is damaged")
         else:
             _add_property(tree, open_joints[-1], number, words)
     if open_joints or pending or not tree.names:
@@ -125,11 +132,6 @@ def _add_joint(tree: _Tree, open_joints: Sequence[int], number: int, words: list
     tree.parents.append(parent)
     tree.offsets.append(None)
     tree.channels.append([])
-
-
-def _close_joint(tree: _Tree, joint: int, number: int) -> None:
-    if tree.offsets[joint] is None:
-        raise InputError(f"line {number}: joint {tree.names[joint]!r} closes without an OFFSET; the file is damaged")
 
 
 def _add_property(tree: _Tree, joint: int, number: int, words: list[str]) -> None:
@@ -175,12 +177,6 @@ def _read_stated(filled: Sequence[tuple[int, str]], at: int, key: str) -> tuple[
     if not found:
         _reject(number, line.split(), f"{key} and a number")
     return number, found[1]
-
-
-def _parse_row(number: int, words: Sequence[str], columns: int) -> list[float]:
-    if len(words) != columns:
-        raise InputError(f"line {number}: {len(words)} values, but the joints have {columns} channels; it is damaged")
-    return _parse_floats(number, words)
 
 
 def _parse_floats(number: int, words: Sequence[str]) -> list[float]:

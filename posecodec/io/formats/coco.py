@@ -22,7 +22,6 @@ from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.detections import Body, Naming
 from posecodec.io.parsing.facts import read_facts, read_integer
-from posecodec.io.parsing.per_frame import parse_numbers
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -100,11 +99,10 @@ def read_entries(content: list[Any], what: str) -> list[Entry]:
         if not value.get("keypoints"):
             bare += 1
             continue
-        body = detections.parse_body(parse_numbers(value["keypoints"], f"{where}: keypoints"), f"{where}: keypoints")
+        body = detections.parse_body(value["keypoints"], f"{where}: keypoints")
         if found and len(body) != len(found[0].body):
-            raise InputError(
-                f"{where} has {len(body)} keypoints, {found[0].where} {len(found[0].body)}; split the file"
-            )
+            first = f"{found[0].where} {len(found[0].body)}"
+            raise InputError(f"{where} has {len(body)} keypoints, {first}; split the file")
         key = next((detections.read_id(value[name]) for name in ID_KEYS if name in value), None)
         found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), detections.mask_zeros(body)))
     if bare:
@@ -144,10 +142,8 @@ def check_nameless(sequence: PoseSequence, title: str) -> None:
     if taken.keypoints == sequence.skeleton.keypoints:
         return
     if taken.name in BUILT_IN:
-        raise UsageError(
-            f"{title} has no keypoint names, and {len(taken)} would be read as {taken.name}, not as "
-            f"{sequence.skeleton.name!r}; save as .npz"
-        )
+        what = f"{title} has no keypoint names, and {len(taken)} would be read as {taken.name}"
+        raise UsageError(f"{what}, not as {sequence.skeleton.name!r}; save as .npz")
     report_change(f"{title} has no room for the names of the keypoints")
 
 
@@ -330,9 +326,8 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
 
 def _check_visible(sequence: PoseSequence) -> None:
     if (sequence.valid & (sequence.confidence == 0)).any():
-        raise UsageError(
-            "a keypoint has a position but confidence 0, which COCO annotations read as missing; save as .npz"
-        )
+        what = "a keypoint has a position but confidence 0"
+        raise UsageError(f"{what}, which COCO annotations read as missing; save as .npz")
     if not np.isin(sequence.confidence, (0, 1, 2)).all():
         report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
 

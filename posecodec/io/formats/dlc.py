@@ -42,6 +42,7 @@ _EMPTY = ("", "nan", "NaN", "NA")
 _NUMBER, _IMAGE = re.compile(r"(\d{1,15})(?:\.0+)?"), re.compile(r".*?(\d{1,15})\.[A-Za-z]\w{0,7}")
 
 Column = tuple[str, ...]
+Lines = Iterator[tuple[int, list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,9 @@ def _read_names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], i
     wrong = next((c for c in columns if c[-1] not in COORDS), None)
     if wrong is not None:
         raise InputError(f"the column {'/'.join(wrong)} is none of {', '.join(COORDS)}; export the file again")
-    if len(set(columns)) != len(columns):
-        raise InputError(f"the column {'/'.join(_find_repeated(columns))} is there twice; keep one")
+    [(common, count)] = Counter(columns).most_common(1)
+    if count > 1:
+        raise InputError(f"the column {'/'.join(common)} is there twice; keep one")
     scorers = list(dict.fromkeys(c[0] for c in columns))
     if len(scorers) != 1:
         raise InputError(f"{len(scorers)} scorers ({', '.join(scorers[:3])}), one was expected; keep one to a file")
@@ -110,10 +112,6 @@ def _read_names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], i
         if lacking:
             raise InputError(f"{'/'.join(start)} has no column {lacking[0]}; export the file again")
     return scorers[0], ids, list(dict.fromkeys(c[-2] for c in columns)), dims
-
-
-def _find_repeated(columns: Sequence[Column]) -> Column:
-    return Counter(columns).most_common(1)[0][0]
 
 
 def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
@@ -140,14 +138,11 @@ def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], key
     first, count = min(numbers), max(numbers) - min(numbers) + 1
     shape = (count, max(len(ids), 1), len(keypoints), len(COORDS))
     if is_mostly_missing(math.prod(shape), table.values.size):
-        raise InputError(
-            f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts, but only "
-            f"{len(numbers)} rows of {len(table.columns)} columns; split the file"
-        )
-    if count > len(numbers):
-        report_change(
-            f"{count - len(numbers)} frames between the first and the last are not in it; all is missing there"
-        )
+        what = f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts"
+        raise InputError(f"{what}, but only {len(numbers)} rows of {len(table.columns)} columns; split the file")
+    gaps = count - len(numbers)
+    if gaps:
+        report_change(f"{gaps} frames between the first and the last are not in it; all is missing there")
     values = np.full(shape, np.nan, table.values.dtype)
     rows = np.array(numbers) - first
     person, point = ({name: i for i, name in enumerate(names)} for names in (ids, keypoints))
@@ -165,21 +160,18 @@ def _read_csv(data: bytes) -> _Table:
         header.append(cells)
         if cells[0] == "coords" or len(header) == len(LEVELS_MULTI):
             break
-    labels = tuple(cells[0] for cells in header)
+    labels, expected = tuple(cells[0] for cells in header), f"expected {LEVELS} or {LEVELS_MULTI}"
     if labels not in (LEVELS, LEVELS_MULTI):
-        raise InputError(
-            f"the first lines are {labels!r:.100}, expected {LEVELS} or {LEVELS_MULTI}; is it DeepLabCut's?"
-        )
+        raise InputError(f"the first lines are {labels!r:.100}, {expected}; is it DeepLabCut's?")
     width = len(header[0])
     start = next((i for i, cell in enumerate(header[-1]) if cell in COORDS), width)
     if any(len(cells) != width for cells in header) or start == width:
         raise InputError(f"the header lines have {[len(c) for c in header]} cells; equally many were expected")
     columns = list(zip(*(cells[start:] for cells in header), strict=True))
-    rows, values = _read_csv_values(lines, width, start)
-    return _Table(columns, rows, values)
+    return _Table(columns, *_read_csv_values(lines, width, start))
 
 
-def _read_csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+def _read_csv_rows(data: bytes) -> Lines:
     """Line numbers and cells of the lines that hold anything."""
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
     try:
@@ -192,16 +184,13 @@ def _read_csv_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"line {lines.line_num} is no CSV ({error}); export it again") from error
 
 
-def _read_csv_values(
-    lines: Iterator[tuple[int, list[str]]], width: int, start: int
-) -> tuple[list[str], NDArray[np.float32]]:
+def _read_csv_values(lines: Lines, width: int, start: int) -> tuple[list[str], NDArray[np.float32]]:
     """Names and (T, W) values of the rows; a name is the cells before the values, put together as a path."""
     rows, values = [], []
     for line, cells in lines:
         if len(cells) != width:
-            raise InputError(
-                f"line {line} has {len(cells)} cells, the header {width}; the file is cut short or damaged"
-            )
+            what = f"line {line} has {len(cells)} cells, the header {width}"
+            raise InputError(f"{what}; the file is cut short or damaged")
         rows.append("/".join(cells[:start]))
         with np.errstate(over="ignore"):
             values.append(np.array([_parse_number(cell, line) for cell in cells[start:]], np.float32))

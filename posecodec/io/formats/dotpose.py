@@ -171,12 +171,8 @@ def _read_body(cursor: _Cursor, header: _Header, old: bool) -> tuple[float, NDAr
     values = np.frombuffer(cursor.take(cursor.left, "the body"), "<f4")
     shape = (frames, people, header.keypoints)
     split = frames * people * header.keypoints * header.dims
-    return _shorten_rate(rate), values[:split].reshape(*shape, header.dims), values[split:].reshape(shape)
-
-
-def _shorten_rate(rate: float) -> float:
-    """The shortest decimal that is this float32: 29.97, not 29.969999313354492."""
-    return float(str(np.float32(rate)))
+    rate = float(str(np.float32(rate)))  # the shortest decimal: 29.97, not 29.969999313354492
+    return rate, values[:split].reshape(*shape, header.dims), values[split:].reshape(shape)
 
 
 def _build_skeleton(header: _Header) -> Skeleton:

@@ -46,12 +46,15 @@ _NUMBERS = ("x", "y", "z", "visibility", "presence")
 _KNOWN = {*_NUMBERS, "name"}
 
 
+_Values = NDArray[np.float32]
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class _Landmarks:
     """values: (K, 5) x, y, z, visibility, presence; NaN where not given. names: K, or none."""
 
     where: str
-    values: NDArray[np.float32]
+    values: _Values
     names: tuple[str, ...]
 
 
@@ -78,9 +81,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         frames.append(_read_frame(value, f"frame {i}", left))
     parts = _choose_parts(frames)
     samples = {part: _find_sample(frames, part) for part in parts}
-    solid = _has_depth(frames, parts)
+    seen = [one.values for frame in frames for part in parts for one in frame.get(part, []) if one is not None]
+    solid = all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
     listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
-    _report(frames, parts, left, solid)
+    _report(frames, parts, seen, left, solid)
     return build_sequence(
         listed,
         _build_skeleton(samples),
@@ -176,16 +180,9 @@ def _find_sample(frames: Sequence[_Frame], part: str) -> _Landmarks | None:
         for one in frame.get(part, []):
             first = first or one
             if one is not None and first is not None and len(one.values) != len(first.values):
-                raise InputError(
-                    f"{one.where} has {len(one.values)} landmarks, {first.where} {len(first.values)}; split the file"
-                )
+                other = f"{first.where} {len(first.values)}"
+                raise InputError(f"{one.where} has {len(one.values)} landmarks, {other}; split the file")
     return first
-
-
-def _has_depth(frames: Sequence[_Frame], parts: Sequence[str]) -> bool:
-    """Whether every landmark that is there has a z."""
-    seen = [one.values for frame in frames for part in parts for one in frame.get(part, []) if one is not None]
-    return all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
 
 
 def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool) -> list[Body]:
@@ -243,13 +240,14 @@ def _cut_holistic(names: tuple[str, ...]) -> Skeleton:
     return Skeleton("custom", names, keep_known(whole.edges), keep_known(whole.pairs), None, mapping)
 
 
-def _report(frames: Sequence[_Frame], parts: Sequence[str], left: Counter[str], solid: bool) -> None:
+def _report(
+    frames: Sequence[_Frame], parts: Sequence[str], seen: Sequence[_Values], left: Counter[str], solid: bool
+) -> None:
     there = {part for frame in frames for part in frame}
     if _WORLD in parts and "pose" in there:
         report_change("world landmarks are read; the image landmarks beside them are left out")
     elif _WORLD in there and _WORLD not in parts:
         report_change("image landmarks are read, which hands and face have as well; world landmarks are left out")
-    seen = [one.values for frame in frames for part in parts for one in frame.get(part, []) if one is not None]
     if not solid and any(not np.isnan(values[:, 2]).all() for values in seen):
         report_change("some landmarks have no z; the z of the others is left out")
     both = sum(int((~np.isnan(values[:, 3]) & ~np.isnan(values[:, 4])).sum()) for values in seen)

@@ -48,14 +48,13 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
         raise NoRateError(NO_RATE)
     skeleton = skeleton or _read_skeleton(arrays)
     points = unflatten(arrays["positions"], skeleton)
-    if skeleton is None:
-        skeleton = guess_skeleton(points)
+    stated = float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays and fps is None else None
     return PoseSequence.from_arrays(
         points,
-        fps=_read_fps(arrays) if fps is None else fps,
+        fps=stated if fps is None else fps,
         timestamps=arrays.get("timestamps") if fps is None else None,
         confidence=arrays.get("confidence"),
-        skeleton=skeleton,
+        skeleton=skeleton or guess_skeleton(points),
         unit=_read_text(arrays, "unit", "unknown"),
         up=_read_text(arrays, "up", "unknown"),
         ids=_read_texts(arrays, "ids") if "ids" in arrays else None,
@@ -125,10 +124,6 @@ def _encode_skeleton(skeleton: Skeleton) -> dict[str, Any]:
     arrays["pairs"] = np.array(skeleton.pairs, "<i8").reshape(-1, 2)
     arrays["root"] = np.int64(-1 if skeleton.root is None else skeleton.root)
     return arrays
-
-
-def _read_fps(arrays: Arrays) -> float | None:
-    return float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays else None
 
 
 def _read_pairs(arrays: Arrays, key: str) -> tuple[tuple[int, int], ...]:

@@ -24,7 +24,7 @@ from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_ato
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.detections import Body, Naming
 from posecodec.io.parsing.facts import expand_runs, find_runs, read_facts, read_integer
-from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, parse_json, parse_numbers
+from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, parse_json
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -69,7 +69,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `openpose`: file names, and what else differs from OpenPose's defaults.
     Raises InputError if there is no such file or all are malformed, NoRateError without fps.
     """
-    files, naming = _list_folder(path) if path.is_dir() else _list_file(path)
+    files, naming = _find_files(path)
     recording, size = _Recording(), 0
     for number, file in files.items():
         size += min(file.stat().st_size, MAX_FRAME_JSON) if file.exists() else 0
@@ -154,19 +154,15 @@ def _name_pairs(skeleton: Skeleton, pairs: Sequence[tuple[int, int]]) -> list[tu
     return [(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in pairs]
 
 
-def _list_folder(path: Path) -> tuple[dict[int, Path], Naming]:
-    names = sorted(p.name for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file())
-    if not names:
-        raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
-    naming, frames = detections.parse_names(names, _NAME)
-    return {number: path / name for number, name in zip(frames, names, strict=True)}, naming
-
-
-def _list_file(path: Path) -> tuple[dict[int, Path], Naming]:
-    if not _NAME.fullmatch(path.name):
+def _find_files(path: Path) -> tuple[dict[int, Path], Naming]:
+    """The files of a folder, or the one, by the number of their frame, and how they are named."""
+    if not path.is_dir() and not _NAME.fullmatch(path.name):
         return {0: path}, _USUAL
-    naming, frames = detections.parse_names([path.name], _NAME)
-    return {frames[0]: path}, naming
+    files = sorted(p for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file()) if path.is_dir() else [path]
+    if not files:
+        raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
+    naming, frames = detections.parse_names([file.name for file in files], _NAME)
+    return dict(zip(frames, files, strict=True)), naming
 
 
 def _add_frame(recording: _Recording, number: int, file: Path) -> None:
@@ -182,9 +178,8 @@ def _add_frame(recording: _Recording, number: int, file: Path) -> None:
 
 def _read_people(content: Any, recording: _Recording) -> list[_Person]:
     if not isinstance(content, dict) or not isinstance(content.get("people"), list):
-        raise InputError(
-            'holds no list "people"; expected an object {"version": ..., "people": [...]}, export it again'
-        )
+        expected = 'an object {"version": ..., "people": [...]}'
+        raise InputError(f'holds no list "people"; expected {expected}, export it again')
     found = [_read_person(person, i, recording) for i, person in enumerate(content["people"])]
     recording.style.setdefault("version", content.get("version"))
     recording.left.update(content.keys() - {"version", "people"})
@@ -201,10 +196,7 @@ def _read_person(person: Any, i: int, recording: _Recording) -> _Person:
         if section not in _KEYS:
             recording.left[key] += 1
         elif section != "person_id" and value:
-            width = 4 if section.endswith("3d") else 3
-            found[section] = detections.parse_body(
-                parse_numbers(value, f"person {i}: {key}"), f"person {i}: {key}", width
-            )
+            found[section] = detections.parse_body(value, f"person {i}: {key}", 4 if section.endswith("3d") else 3)
     return found
 
 
@@ -231,11 +223,11 @@ def _build_bodies(recording: _Recording, number: int, sizes: Mapping[str, int], 
     for person in recording.people.get(number, []):
         parts: list[NDArray[Any]] = []
         for section, size in sizes.items():
-            part = person.get(_spell_key(section, dims))
+            key = _spell_key(section, dims)
+            part = person.get(key)
             if part is not None and len(part) != size:
-                recording.malformed[number] = (
-                    f"{_spell_key(section, dims)} has {len(part)} keypoints where most have {size}; export it again"
-                )
+                what = f"{key} has {len(part)} keypoints where most have {size}"
+                recording.malformed[number] = f"{what}; export it again"
                 return []
             parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
         found.append((person["person_id"], detections.mask_zeros(np.concatenate(parts))))
@@ -287,10 +279,8 @@ def _count_sections(sequence: PoseSequence) -> dict[str, int]:
     for name in sequence.skeleton.keypoints:
         sizes[next((s for s, prefix in SECTIONS.items() if prefix and name.startswith(prefix)), "pose")] += 1
     if name_keypoints(sizes) != sequence.skeleton.keypoints:
-        raise UsageError(
-            f"OpenPose files hold body25 or coco18, with face and hands, and this is {sequence.skeleton.name!r}; "
-            "map it to body25 first, or save as .npz"
-        )
+        what = f"OpenPose files hold body25 or coco18, with face and hands, and this is {sequence.skeleton.name!r}"
+        raise UsageError(f"{what}; map it to body25 first, or save as .npz")
     return sizes
 
 

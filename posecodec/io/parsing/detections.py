@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import read_bytes
 from posecodec.io.parsing.facts import NUMBERS
-from posecodec.io.parsing.per_frame import Frames, parse_json, stack_people
-from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.per_frame import Frames, parse_json, parse_numbers, stack_people
+from posecodec.io.parsing.rates import require_rate
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -57,23 +57,12 @@ def build_sequence(
     _check_memory(frames, len(skeleton) * (dims + 1), size)
     people = stack_people(frames, (len(skeleton), dims + 1))
     positions, confidence = _clean_values(people.values, most)
-    known = {
-        **facts,
-        **({"tracked": True} if tracked and not _has_telling_ids(~np.isnan(positions[..., 0]), people.ids) else {}),
-    }
-    sequence = PoseSequence(
-        positions,
-        confidence,
-        skeleton,
-        1.0 if fps is None else float(fps),
-        None,
-        unit,
-        up,
-        people.ids,
-        {"source_format": source} | ({source: known} if known else {}),
-    )
-    if fps is None:
-        raise NoRateError(NO_RATE)
+    if tracked and not _has_telling_ids(~np.isnan(positions[..., 0]), people.ids):
+        facts = {**facts, "tracked": True}
+    metadata = {"source_format": source} | ({source: dict(facts)} if facts else {})
+    rate = 1.0 if fps is None else float(fps)
+    sequence = PoseSequence(positions, confidence, skeleton, rate, None, unit, up, people.ids, metadata)
+    require_rate(fps)
     return sequence
 
 
@@ -153,8 +142,9 @@ def mask_zeros(body: Body) -> Body:
     return body
 
 
-def parse_body(values: NDArray[Any], what: str, width: int = 3) -> Body:
-    """Flat numbers as (K, width) float32. Raises InputError if they are not a multiple."""
+def parse_body(flat: Any, what: str, width: int = 3) -> Body:
+    """A flat list of numbers as (K, width) float32. Raises InputError if it is none, or their count no multiple."""
+    values = parse_numbers(flat, what)
     if not len(values) or len(values) % width:
         raise InputError(f"{what} has {len(values)} numbers; {width} for each keypoint were expected, export it again")
     with np.errstate(over="ignore", under="ignore"):
@@ -168,9 +158,8 @@ def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,))
     if sequence.fps is None:
         raise UsageError(f"{title} files hold no timestamps; pass --fps N (fps=N in load) or save as .npz")
     if sequence.up not in ("-y", "unknown"):
-        raise UsageError(
-            f"{title} files have y pointing down, up is {sequence.up!r} here; pass --up -y or save as .npz"
-        )
+        fault = f"y pointing down, up is {sequence.up!r} here"
+        raise UsageError(f"{title} files have {fault}; pass --up -y or save as .npz")
     zero = (sequence.positions == 0).all(axis=-1) & (sequence.confidence == 0)
     if zero.any():
         raise UsageError(f"a keypoint at 0, 0 with confidence 0 means missing in {title} files; save as .npz")
@@ -261,10 +250,8 @@ def _check_memory(frames: Frames, width: int, size: int) -> None:
     ids = {key for found in frames.values() for key in found}
     needed = 3 * 4 * (max(frames) - min(frames) + 1) * len(ids) * width
     if needed > _BYTES_PER_BYTE * size + _BYTES_FREE:
-        raise InputError(
-            f"{len(ids)} ids in frames {min(frames)} to {max(frames)} need {needed >> 20} MB for a file of "
-            f"{size >> 20} MB; split the recording"
-        )
+        what = f"{len(ids)} ids in frames {min(frames)} to {max(frames)} need {needed >> 20} MB"
+        raise InputError(f"{what} for a file of {size >> 20} MB; split the recording")
 
 
 def _clean_values(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

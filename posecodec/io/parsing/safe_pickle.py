@@ -180,11 +180,6 @@ def _encode_bytes(value: Any) -> Any:
     return value.encode("latin1") if isinstance(value, str) else value
 
 
-def _make_empty_bytes() -> bytes:
-    """Old protocols write empty bytes as a call without arguments."""
-    return b""
-
-
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1" or type(text) is not str:
         raise TypeError(f"bytes in the encoding {encoding!r}")
@@ -253,7 +248,7 @@ def _build_scalar(dtype: Any, data: Any = b"") -> Any:
 
 _REDUCE: dict[str, Callable[..., Any]] = {
     "encode": _encode,
-    "bytes": _make_empty_bytes,
+    "bytes": lambda: b"",  # old protocols write empty bytes as a call without arguments
     "_reconstruct": _announce_array,
     "dtype": _announce_dtype,
     "scalar": _build_scalar,
