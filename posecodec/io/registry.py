@@ -21,15 +21,11 @@ from posecodec.pose.sequence import PoseSequence
 PLUG_INS = "posecodec.formats"
 """The group of entry points by which packages add formats."""
 USUAL_PRIORITY = 50
-_BUILT_IN = {
-    name: f"posecodec.io.formats.{module}"
-    for name, module in {
-        "npz": "npz", "npy": "npy", "csv": "csv", "pose": "dotpose", "coco": "coco", "openpose": "openpose",
-        "panoptic": "panoptic", "alphapose": "alphapose", "mmpose": "mmpose", "mediapipe": "mediapipe", "trc": "trc",
-        "c3d": "c3d", "bvh": "bvh", "dlc": "dlc", "sleap": "sleap", "humanml3d": "humanml3d", "freemocap": "freemocap",
-        "h36m": "h36m",
-    }.items()
-}  # fmt: skip
+"""Between the marks of JSON files, which are asked about first, and what could be anything (90)."""
+_NAMES = (
+    "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap h36m"
+)
+_BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
 DEFAULT = next(iter(_BUILT_IN))
 """Our own format: what holds a sequence whole."""
 OPTIONS = ("fps", "unit", "skeleton", "item")
