@@ -68,7 +68,7 @@ def check_target(source: Path, target: Path) -> None:
         raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
 
 
-def target_of(source: str, output: str | None, suffix: str) -> Path | None:
+def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
     """Where one recording goes; None for standard output."""
     if output == STREAM or (output is None and source == STREAM):
         return None
@@ -79,7 +79,7 @@ def target_of(source: str, output: str | None, suffix: str) -> Path | None:
 
 
 def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
-    """All recordings of the inputs, with the place of each under the output folder.
+    """All recordings of the inputs, each with its file under the output folder.
 
     Two sources of one stem keep their suffixes in the names. Raises UsageError without a folder to write to, InputError
     where a folder holds no recording.
@@ -88,20 +88,18 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
         raise UsageError("several inputs or a folder need -o DIR")
     if Path(output).exists() and not Path(output).is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder")
-    found = [pair for name in inputs for pair in _found(Path(name), format, suffix)]
-    stems = Counter(place.with_suffix("") for _, place in found)
-    places = [place.with_suffix("") if stems[place.with_suffix("")] == 1 else place for _, place in found]
-    repeated = [str(place) for place, count in Counter(places).items() if count > 1]
+    found = [pair for name in inputs for pair in _find_recordings(Path(name), format, suffix)]
+    stems = Counter(path.with_suffix("") for _, path in found)
+    names = [path.with_suffix("") if stems[path.with_suffix("")] == 1 else path for _, path in found]
+    repeated = [str(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
-    return [
-        Task(source, Path(output) / place.with_name(f"{place.name}{suffix}"))
-        for (source, _), place in zip(found, places, strict=True)
-    ]
+    pairs = zip(found, names, strict=True)
+    return [Task(source, Path(output) / name.with_name(f"{name.name}{suffix}")) for (source, _), name in pairs]
 
 
-def _found(path: Path, format: str | None, suffix: str) -> list[tuple[Path, Path]]:
-    """(source, place under the output) of the recordings in a file or folder."""
+def _find_recordings(path: Path, format: str | None, suffix: str) -> list[tuple[Path, Path]]:
+    """(source, path under the output) of the recordings in a file or folder."""
     if not path.is_dir() or is_single((str(path),), format):
         return [(path, Path(path.name))]
     found = [(source, source.relative_to(path)) for source in sorted(_walk(path, format, suffix))]
@@ -150,41 +148,41 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
 def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, summary: Path | None) -> None:
     """Do all tasks, print each and the whole. Raises PosecodecError if some failed."""
     for folder in {task.target.parent for task in tasks}:
-        _make(folder)
+        _make_folder(folder)
     outcome = Outcome()
-    results = _here(tasks, work, settings) if jobs == 1 else _beside(tasks, work, settings, min(jobs, len(tasks)))
+    results = _run_in_processes(tasks, work, settings, jobs) if jobs > 1 else _run_here(tasks, work, settings)
     with contextlib.closing(results):
         for number, (task, facts, error) in enumerate(results, 1):
-            _note(outcome, task, facts, error, as_json)
-            _progress(number, len(tasks))
-    facts = totals(outcome)
+            _report(outcome, task, facts, error, as_json)
+            _show_progress(number, len(tasks))
+    facts = sum_up(outcome)
     if summary is not None:
         from posecodec.io.filesystem import write_atomic
 
         write_atomic(summary, json.dumps({**facts, "files": outcome.done}, indent=1, default=str).encode(), True)
-    click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(table(facts)))
+    click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(format_summary(facts)))
     if outcome.failed:
         raise PosecodecError(f"{len(outcome.failed)} of {len(tasks)} files failed")
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another output") from error
 
 
-def _here(tasks: list[Task], work: Work, settings: Any) -> Results:
+def _run_here(tasks: list[Task], work: Work, settings: Any) -> Results:
     for task in tasks:
-        yield (task, *_tried(work, task, settings))
+        yield (task, *_try_work(work, task, settings))
 
 
-def _beside(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
+def _run_in_processes(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
     """In processes of one thread each. An interrupt waits for the files that are being done."""
     os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), initializer=_ignore_interrupts)
     try:
-        waiting = {pool.submit(_tried, work, task, settings): task for task in tasks}
+        waiting = {pool.submit(_try_work, work, task, settings): task for task in tasks}
         for future in as_completed(waiting):
             yield (waiting[future], *future.result())
     finally:
@@ -196,14 +194,14 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _tried(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:
+def _try_work(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:
     try:
         return work(task.source, task.target, settings), None
     except PosecodecError as error:
         return {}, error
 
 
-def _note(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecError | None, as_json: bool) -> None:
+def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecError | None, as_json: bool) -> None:
     if error is not None:
         text = str(error) if str(task.source) in str(error) else f"{task.source}: {error}"
         outcome.failed.append((str(task.source), text))
@@ -219,12 +217,12 @@ def _note(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecE
         outcome.done.append(facts)
 
 
-def _progress(number: int, count: int) -> None:
+def _show_progress(number: int, count: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r[{number}/{count}]{'' if number < count else chr(10)}", nl=False, err=True)
 
 
-def totals(outcome: Outcome) -> dict[str, Any]:
+def sum_up(outcome: Outcome) -> dict[str, Any]:
     """Counts, bytes, and errors over all files that were done: the mean by frames and people, and the largest."""
     facts: dict[str, Any] = {
         "done": len(outcome.done), "skipped": len(outcome.skipped), "failed": len(outcome.failed),
@@ -240,18 +238,18 @@ def totals(outcome: Outcome) -> dict[str, Any]:
             "frames": sum(f["frames"] for f in measured),
         }
         facts["bits_per_frame"] = 8 * out / max(sum(poses), 1)
-        facts["error"] = [_errors(unit, measured) for unit in sorted({f["unit"] for f in measured})]
+        facts["error"] = [_average_errors(unit, measured) for unit in sorted({f["unit"] for f in measured})]
     return facts
 
 
-def _errors(unit: str, measured: list[dict[str, Any]]) -> dict[str, Any]:
+def _average_errors(unit: str, measured: list[dict[str, Any]]) -> dict[str, Any]:
     known = [f for f in measured if f["unit"] == unit and f["mean"] is not None]
     weight = sum(f["frames"] * f["people"] for f in known)
     mean = sum(f["mean"] * f["frames"] * f["people"] for f in known) / weight if weight else None
     return {"unit": unit, "mean": mean, "max": max((f["max"] for f in known), default=None)}
 
 
-def table(facts: dict[str, Any]) -> list[str]:
+def format_summary(facts: dict[str, Any]) -> list[str]:
     """The summary in lines."""
     lines = [f"{facts['done']} done, {facts['skipped']} skipped (done before), {facts['failed']} failed"]
     if "bytes_out" in facts:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
 
 STREAM = "-"
-ASSUMED_FPS = 30.0
+ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Reading:
             from posecodec.analysis.tracking import follow
 
             sequence = follow(sequence)
-        return sequence if self.skeleton in (None, "native") else _named_as(sequence, str(self.skeleton))
+        return sequence if self.skeleton in (None, "native") else _take_skeleton(sequence, str(self.skeleton))
 
     def _read(self, path: Path, skeleton: str | None) -> PoseSequence:
         from posecodec import io
@@ -84,7 +85,7 @@ class Notes:
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[Notes]:
+def collect_notes() -> Iterator[Notes]:
     """Collect what is said about data inside; other warnings go their way."""
     notes = Notes()
     with warnings.catch_warnings(record=True) as caught:
@@ -98,10 +99,8 @@ def noting() -> Iterator[Notes]:
 
 def load_any(path: Path, reading: Reading, model: str | None = None) -> tuple[PoseSequence, bool]:
     """A recording or a decoded .posec file, and whether its frame rate was assumed because nothing states it."""
-    from dataclasses import replace
-
     if path.suffix == ".posec":
-        return decoded({}, path, model, "cpu"), False
+        return decode_posec(path, model, "cpu")[0], False
     try:
         return reading.load(path), False
     except NoRateError:
@@ -109,7 +108,7 @@ def load_any(path: Path, reading: Reading, model: str | None = None) -> tuple[Po
 
 
 @contextlib.contextmanager
-def from_stream(name: str, suffix: str = "") -> Iterator[Path]:
+def open_input(name: str, suffix: str = "") -> Iterator[Path]:
     """The path of an input; standard input ("-") is copied to a file for as long as it is needed."""
     if name != STREAM:
         yield Path(name)
@@ -122,7 +121,7 @@ def from_stream(name: str, suffix: str = "") -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def about(path: object) -> Iterator[None]:
+def name_in_errors(path: object) -> Iterator[None]:
     """Put the file's name in front of errors that do not have it."""
     try:
         yield
@@ -130,32 +129,31 @@ def about(path: object) -> Iterator[None]:
         raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
-def codec_of(codecs: dict[str | None, PoseCodec], name: str | None, device: str) -> PoseCodec:
-    """The codec with weights of a name, loaded once."""
-    if name not in codecs:
-        from posecodec.codec import PoseCodec
+@functools.cache
+def get_codec(name: str | None, device: str) -> PoseCodec:
+    """The codec with weights of a name, loaded once a process."""
+    from posecodec.codec import PoseCodec
 
-        codecs[name] = PoseCodec.from_pretrained(name, device)
-    return codecs[name]
-
-
-def decoded(codecs: dict[str | None, PoseCodec], source: Path, model: str | None, device: str) -> PoseSequence:
-    """What is in a .posec file."""
-    return decoded_whole(codecs, source, model, device)[0]
+    return PoseCodec.from_pretrained(name, device)
 
 
-def decoded_whole(
-    codecs: dict[str | None, PoseCodec], source: Path, model: str | None, device: str
-) -> tuple[PoseSequence, Header, int]:
-    """What is in a .posec file, its header, and its size."""
+def decode_posec(source: Path, model: str | None, device: str) -> tuple[PoseSequence, Header, int]:
+    """What is in a .posec file, its header, and its size in bytes."""
     from posecodec.bitstream import container
     from posecodec.codec import weights_for
     from posecodec.io.filesystem import read_file
 
     data = read_file(source)
-    with about(source):
+    with name_in_errors(source):
         header, _ = container.read(data)
-        return codec_of(codecs, model or weights_for(header), device).decode(data), header, len(data)
+        return get_codec(model or weights_for(header), device).decode(data), header, len(data)
+
+
+def describe_written(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:
+    """What was written of a recording, as facts and as a line."""
+    facts = {"input": source, "output": target, "frames": sequence.frames, "people": sequence.people}
+    people = format_people(sequence.people)
+    return facts, f"{source} -> {target}: {sequence.frames} frames, {people}, {sequence.rate:g} fps"
 
 
 def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
@@ -163,20 +161,18 @@ def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
     click.echo(json.dumps(facts, default=str) if as_json else line, err=to_stderr)
 
 
-def people(count: int) -> str:
+def format_people(count: int) -> str:
     """How many, in words."""
     return "1 person" if count == 1 else f"{count} people"
 
 
-def size_of(path: Path) -> int:
+def measure_size(path: Path) -> int:
     """Bytes of a file or of all files in a folder."""
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
 
 
-def _named_as(sequence: PoseSequence, name: str) -> PoseSequence:
+def _take_skeleton(sequence: PoseSequence, name: str) -> PoseSequence:
     """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
-    from dataclasses import replace
-
     from posecodec.pose.skeletons.files import resolve_skeleton
 
     skeleton = resolve_skeleton(name)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from posecodec.cli.common import Reading, load_any, noting, show
-from posecodec.cli.common import people as how_many
+from posecodec.cli.common import Reading, collect_notes, describe_written, format_people, load_any, show
 from posecodec.cli.options import force_option, json_option, reading_options, skeleton_option
 from posecodec.errors import UsageError
 
@@ -37,14 +36,13 @@ def convert(
 
     if target.suffix == ".posec":
         raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
-    with noting() as notes:
+    with collect_notes() as notes:
         sequence, assumed = load_any(source, replace(reading, skeleton=skeleton))
         io.save(sequence, target, format=to, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(source)
-    line = f"{source} -> {target}: {sequence.frames} frames, {how_many(sequence.people)}, {sequence.rate:g} fps"
-    facts = {"input": str(source), "output": str(target), "frames": sequence.frames, "people": sequence.people}
+    facts, line = describe_written(str(source), str(target), sequence)
     show({**facts, "notes": notes.texts}, line, as_json)
 
 
@@ -65,4 +63,4 @@ def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, s
     made = walk(frames=frames, people=people)
     made = film(made) if filmed else made
     io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
-    click.echo(f"{file}: {frames} frames, {how_many(people)}")
+    click.echo(f"{file}: {frames} frames, {format_people(people)}")

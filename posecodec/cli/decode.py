@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import batch
-from posecodec.cli.common import STREAM, about, decoded, from_stream, noting, people, show
+from posecodec.cli.common import STREAM, collect_notes, decode_posec, describe_written, name_in_errors, open_input, show
 from posecodec.cli.options import (
     device_option,
     force_option,
@@ -25,7 +25,6 @@ from posecodec.cli.options import (
 from posecodec.errors import UsageError
 
 if TYPE_CHECKING:
-    from posecodec.codec import PoseCodec
     from posecodec.pose.sequence import PoseSequence
 
 EXAMPLES = """
@@ -46,9 +45,6 @@ class Settings:
     model: str | None
     device: str
     force: bool
-
-
-_CODECS: dict[str | None, PoseCodec] = {}
 
 
 @click.command(epilog=EXAMPLES)
@@ -75,15 +71,15 @@ def decode(
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
-    with from_stream(inputs[0], ".posec") as source, noting() as notes:
-        sequence = decoded(_CODECS, source, model, device)
+    with open_input(inputs[0], ".posec") as source, collect_notes() as notes:
+        sequence = decode_posec(source, model, device)[0]
         if output == STREAM or (output is None and inputs[0] == STREAM):
             written = STREAM
-            _to_stdout(sequence, format)
+            _write_to_stdout(sequence, format)
         else:
             written = str(_save(sequence, Path(inputs[0]).with_suffix(""), output, settings))
     notes.show(inputs[0])
-    facts, line = _facts(inputs[0], written, sequence)
+    facts, line = describe_written(inputs[0], written, sequence)
     show({**facts, "notes": notes.texts}, line, as_json, written == STREAM)
 
 
@@ -92,13 +88,13 @@ def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
     from posecodec.bitstream.container import read_header
     from posecodec.io.filesystem import read_file
 
-    with noting() as notes, about(source):
-        place = _place(read_header(read_file(source)).metadata, target, settings)[1]
-        if place.exists() and not settings.force and place.stat().st_mtime >= source.stat().st_mtime:
-            return {"input": str(source), "output": str(place), "skipped": True, "line": f"{source}: done already"}
-        sequence = decoded(_CODECS, source, settings.model, settings.device)
+    with collect_notes() as notes, name_in_errors(source):
+        path = _choose_target(read_header(read_file(source)).metadata, target, settings)[1]
+        if path.exists() and not settings.force and path.stat().st_mtime >= source.stat().st_mtime:
+            return {"input": str(source), "output": str(path), "skipped": True, "line": f"{source}: done already"}
+        sequence = decode_posec(source, settings.model, settings.device)[0]
         written = _save(sequence, target, None, settings)
-    facts, line = _facts(str(source), str(written), sequence)
+    facts, line = describe_written(str(source), str(written), sequence)
     return {**facts, "notes": notes.texts, "line": line}
 
 
@@ -109,12 +105,12 @@ def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Sett
     if output is not None and not Path(output).is_dir():
         io.save(sequence, output, format=settings.format, force=settings.force)
         return Path(output)
-    format, target = _place(sequence.metadata, stem if output is None else Path(output) / stem.name, settings)
+    format, target = _choose_target(sequence.metadata, stem if output is None else Path(output) / stem.name, settings)
     io.save(sequence, target, format=format, force=settings.force)
     return target
 
 
-def _place(metadata: Mapping[str, Any], stem: Path, settings: Settings) -> tuple[str, Path]:
+def _choose_target(metadata: Mapping[str, Any], stem: Path, settings: Settings) -> tuple[str, Path]:
     """The format that was asked for or encoded, and `stem` with its suffix."""
     from posecodec import io
 
@@ -124,7 +120,7 @@ def _place(metadata: Mapping[str, Any], stem: Path, settings: Settings) -> tuple
     return format, stem.with_name(f"{stem.name}{suffix}")
 
 
-def _to_stdout(sequence: PoseSequence, format: str | None) -> None:
+def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
     from posecodec import io
 
     name, suffix = (
@@ -140,12 +136,6 @@ def _to_stdout(sequence: PoseSequence, format: str | None) -> None:
         sys.stdout.buffer.write(aside.read_bytes())
 
 
-def _facts(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:
-    facts = {"input": source, "output": target, "frames": sequence.frames, "people": sequence.people}
-    line = f"{source} -> {target}: {sequence.frames} frames, {people(sequence.people)}, {sequence.rate:g} fps"
-    return facts, line
-
-
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
@@ -156,7 +146,7 @@ def cut(file: Path, output: Path, force: bool) -> None:
     from posecodec.io.filesystem import read_file, write_atomic
 
     data = read_file(file)
-    with about(file):
+    with name_in_errors(file):
         coarse = container.drop_refinements(data)
     write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (nothing refines its tokens)"

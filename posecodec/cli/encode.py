@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import batch
-from posecodec.cli.common import Reading, about, codec_of, from_stream, noting, show, size_of
+from posecodec.cli.common import Reading, collect_notes, get_codec, measure_size, name_in_errors, open_input, show
 from posecodec.cli.options import (
     device_option,
     force_option,
@@ -27,7 +27,7 @@ from posecodec.cli.options import (
 from posecodec.errors import InputError
 
 if TYPE_CHECKING:
-    from posecodec.codec import Encoded, PoseCodec
+    from posecodec.codec import Encoded
     from posecodec.pose.sequence import PoseSequence
 
 EXAMPLES = """
@@ -54,10 +54,6 @@ class Settings:
     model: str | None
     device: str
     force: bool
-
-
-_CODECS: dict[str | None, PoseCodec] = {}
-"""Loaded once a process."""
 
 
 @click.command(epilog=EXAMPLES)
@@ -92,8 +88,8 @@ def encode(
     reading = replace(reading, skeleton=skeleton)
     settings = Settings(reading, max_error, mean_error, bitrate, levels, lossless, model, device, force)
     if batch.is_single(inputs, reading.format):
-        with from_stream(inputs[0]) as source:
-            _encode_single(source, inputs[0], batch.target_of(inputs[0], output, ".posec"), settings, as_json)
+        with open_input(inputs[0]) as source:
+            _encode_single(source, inputs[0], batch.choose_target(inputs[0], output, ".posec"), settings, as_json)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
     batch.run(plan, encode_file, settings, jobs, as_json, summary)
@@ -127,15 +123,15 @@ def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any
     from posecodec.analysis.report import report
     from posecodec.ratecontrol.target import length
 
-    with noting() as notes, about(name):
+    with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
-        codec = codec_of(_CODECS, settings.model or _weights_of(sequence, settings.levels), settings.device)
+        codec = get_codec(settings.model or _weights_of(sequence, settings.levels), settings.device)
         encoded = codec.encode(
             sequence, settings.levels, bitrate=settings.bitrate, lossless=settings.lossless,
             max_error=None if settings.max_error is None else length(settings.max_error, sequence.unit),
             mean_error=None if settings.mean_error is None else length(settings.mean_error, sequence.unit),
         )  # fmt: skip
-        found = report(sequence, codec.decode(encoded), size_of(source), len(encoded.data))
+        found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data))
     return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
 
 
@@ -219,12 +215,12 @@ def tokens(
         from posecodec.io.filesystem import read_file
 
         data = read_file(source)
-        with about(source):
-            codec = codec_of(_CODECS, model or weights_for(read_header(data)), device)
+        with name_in_errors(source):
+            codec = get_codec(model or weights_for(read_header(data)), device)
             grids = codec.tokens(data)
     else:
         sequence = io.load(source, fps=fps)
-        codec = codec_of(_CODECS, model or f"body{sequence.dims}d", device)
+        codec = get_codec(model or f"body{sequence.dims}d", device)
         grids = codec.tokenize(sequence, levels)
     if not grids:
         raise InputError(f"{source}: no chunk of it has tokens; encode the recording with --levels")

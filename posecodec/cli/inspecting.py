@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecodec.cli.common import Reading, about, decoded_whole, from_stream, load_any, noting, show
+from posecodec.cli.common import Reading, collect_notes, decode_posec, load_any, name_in_errors, open_input, show
 from posecodec.cli.options import fps_option, json_option, model_option, reading_options
 from posecodec.errors import CorruptError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
 
-LONGEST_LIST = 12
+LONGEST_LIST = 12  # entries that still fit a line or two
 
 
 @click.command()
@@ -28,35 +28,39 @@ def info(file: str, reading: Reading, as_json: bool) -> None:
 
     Reads no weights. Nothing is changed; findings name the option that helps.
     """
-    with from_stream(file) as path:
+    with open_input(file) as path:
         if path.suffix == ".posec":
-            facts = _posec_facts(path)
-            show(facts, _listed(facts), as_json)
+            facts = _describe_posec(path)
+            show(facts, _format_facts(facts), as_json)
             return
-        _tell(path, file, reading, as_json)
+        _show_recording(path, file, reading, as_json)
 
 
-def _tell(path: Path, name: str, reading: Reading, as_json: bool) -> None:
+def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> None:
     from posecodec import io
     from posecodec.analysis.diagnostics import diagnose
 
-    with noting() as notes, about(name):
+    with collect_notes() as notes, name_in_errors(name):
         guess = io.detect(path) if reading.format is None else io.Guess(reading.format, "--from")
         sequence, assumed = load_any(path, reading)
     facts = {"file": name, "format": f"{io.FORMATS[guess.format].title}: {guess.format}, by {guess.why}"}
-    facts |= _sequence_facts(sequence)
+    facts |= _describe_sequence(sequence)
     if assumed:
         facts["fps"] = "not in the file; to encode it pass --fps N"
     found = [f.text for f in diagnose(sequence)]
-    lines = [_listed(facts), *(f"note       {text}" for text in notes.texts), *(f"finding    {text}" for text in found)]
+    lines = [
+        _format_facts(facts),
+        *(f"note       {text}" for text in notes.texts),
+        *(f"finding    {text}" for text in found),
+    ]
     show({**facts, "notes": notes.texts, "findings": found}, "\n".join(lines), as_json)
 
 
-def _listed(facts: dict[str, Any]) -> str:
-    return "\n".join(f"{name:10} {_shortened(value)}" for name, value in facts.items())
+def _format_facts(facts: dict[str, Any]) -> str:
+    return "\n".join(f"{name:10} {_shorten_list(value)}" for name, value in facts.items())
 
 
-def _shortened(value: Any) -> Any:
+def _shorten_list(value: Any) -> Any:
     if isinstance(value, list) and len(value) > LONGEST_LIST:
         return f"{', '.join(map(str, value[:LONGEST_LIST]))}, ... ({len(value)})"
     return ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -72,7 +76,7 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
     """Compare two recordings, A the reference; either may be a .posec file."""
     from posecodec.analysis.metrics import compare as measure
 
-    with noting() as notes:
+    with collect_notes() as notes:
         first, second = (load_any(path, Reading(fps=fps), model)[0] for path in (a, b))
     notes.show(a)
     found = measure(first, second)
@@ -93,8 +97,8 @@ def verify(file: Path, original: Path | None, reading: Reading, model: str | Non
     """
     from posecodec.analysis.verification import verify as check
 
-    sequence, header, size = decoded_whole({}, file, model, "cpu")
-    with noting():
+    sequence, header, size = decode_posec(file, model, "cpu")
+    with collect_notes():
         source = reading.load(original) if original else None
     found = check(header, sequence, size, source)
     show(found.as_dict(), f"{file}: {found.describe()}", as_json)
@@ -180,12 +184,12 @@ def models(as_json: bool) -> None:
     show(cards, "\n".join(lines) or "no weights found", as_json)
 
 
-def _posec_facts(file: Path) -> dict[str, Any]:
+def _describe_posec(file: Path) -> dict[str, Any]:
     from posecodec.bitstream import container
     from posecodec.io.filesystem import read_file
 
     data = read_file(file)
-    with about(file):
+    with name_in_errors(file):
         header, chunks = container.read(data)
     return {
         "format": "posec",
@@ -194,14 +198,14 @@ def _posec_facts(file: Path) -> dict[str, Any]:
         "overhead": len(data) - sum(len(c.base) + len(c.refinement) for c in chunks),
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
         "coded as": ", ".join(sorted({c.kind.label + " + residual" * bool(c.refinement) for c in chunks})),
-        "promise": _promise_text(header),
-        **_header_facts(header),
+        "promise": _describe_guarantee(header),
+        **_describe_header(header),
         "tracks": len(header.tracks),
         "chunks": header.chunk_count,
     }
 
 
-def _promise_text(header: Header) -> str:
+def _describe_guarantee(header: Header) -> str:
     guarantee = header.guarantee
     if guarantee is None or guarantee.kind == "lossless":
         return "none" if guarantee is None else "lossless"
@@ -209,25 +213,21 @@ def _promise_text(header: Header) -> str:
     return f"{guarantee.kind} {guarantee.value:g} {unit}"
 
 
-def _header_facts(header: Header) -> dict[str, Any]:
+def _describe_header(header: Header) -> dict[str, Any]:
     rate = header.fps if header.fps is not None else "timestamps"
     facts = {"people": len(header.ids), "ids": list(header.ids), "frames": header.frames, "fps": rate}
     return {**facts, "dims": header.dims, "unit": header.unit, "up": header.up, "skeleton": header.skeleton.name}
 
 
-def _sequence_facts(sequence: PoseSequence) -> dict[str, Any]:
+def _describe_sequence(sequence: PoseSequence) -> dict[str, Any]:
     rate = sequence.fps if sequence.fps is not None else f"timestamps, {sequence.rate:g} on average"
     facts = {"people": sequence.people, "ids": list(sequence.ids), "frames": sequence.frames, "fps": rate}
     facts |= {"dims": sequence.dims, "unit": sequence.unit, "up": sequence.up, "skeleton": sequence.skeleton.name}
-    return {
-        **facts,
-        "keypoints": len(sequence.skeleton),
-        "missing": int((~sequence.valid).sum()),
-        "gaps": _gaps(sequence),
-    }
+    facts |= {"keypoints": len(sequence.skeleton), "missing": int((~sequence.valid).sum())}
+    return {**facts, "gaps": _describe_gaps(sequence)}
 
 
-def _gaps(sequence: PoseSequence) -> str:
+def _describe_gaps(sequence: PoseSequence) -> str:
     """How many stretches of how many keypoints are missing between seen ones, and the longest."""
     import numpy as np
 

@@ -44,12 +44,12 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a recording is to be read; the command gets them as one `reading`."""
 
     @functools.wraps(command)
-    def gathered(
+    def wrapped(
         *, format: str | None, fps: float | None, unit: str | None, up: str | None, item: str | None, track: bool,
         zeros: bool, **others: Any,
     ) -> None:  # fmt: skip
         command(reading=Reading(format, fps, unit, up, item, track, zeros), **others)
 
     for option in reversed(_READING):
-        gathered = option(gathered)
-    return gathered
+        wrapped = option(wrapped)
+    return wrapped

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posecodec.cli.common import Reading, load_any, noting, people
+from posecodec.cli.common import Reading, collect_notes, format_people, load_any
 from posecodec.cli.options import force_option, model_option, reading_options
 
 EXAMPLES = """
@@ -34,7 +34,7 @@ def view(file: Path, other: Path | None, output: Path, reading: Reading, model: 
     """
     from posecodec.view import write
 
-    with noting() as notes:
+    with collect_notes() as notes:
         sequence, assumed = load_any(file, reading, model)
         second = load_any(other, Reading(fps=reading.fps, unit=reading.unit), model)[0] if other else None
         coded = other or file
@@ -43,4 +43,4 @@ def view(file: Path, other: Path | None, output: Path, reading: Reading, model: 
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(file)
-    click.echo(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {people(sequence.people)}")
+    click.echo(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}")
