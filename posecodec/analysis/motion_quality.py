@@ -36,6 +36,7 @@ CONTACT_HEIGHT = 50.0
 CONTACT_SPEED = 150.0
 """mm/s that a standing ankle may move at: captured ones wobble, swinging ones do meters a second."""
 _UP = 1
+"""The axis that is up; _LEVEL are the others."""
 _LEVEL = [0, 2]
 _ANKLES = [COCO19.keypoints.index(f"{side}_ankle") for side in ("left", "right")]
 _EDGES = np.array(COCO19.edges)

@@ -11,12 +11,12 @@ from posecodec.errors import report_change
 from posecodec.pose.sequence import PoseSequence
 
 
-def zeros_missing(sequence: PoseSequence) -> PoseSequence:
+def mark_zeros_missing(sequence: PoseSequence) -> PoseSequence:
     """The sequence with every keypoint at exactly 0,0(,0) made missing; reported with the count.
 
     For files whose program writes zeros where it found nothing. The sequence itself is returned if there are none.
 
-    >>> zeros_missing(PoseSequence.from_arrays([[[3.0, 4.0], [0.0, 5.0]]], fps=30)).valid.all()
+    >>> mark_zeros_missing(PoseSequence.from_arrays([[[3.0, 4.0], [0.0, 5.0]]], fps=30)).valid.all()
     np.True_
     """
     zeros = (sequence.positions == 0).all(axis=-1)

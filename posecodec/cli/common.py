@@ -44,9 +44,9 @@ class Reading:
         """The recording, read and mended as asked. Warns and raises as `io.load` does."""
         sequence = self._read(path, "native" if self.skeleton == "native" else None)
         if self.zeros:
-            from posecodec.analysis.repair import zeros_missing
+            from posecodec.analysis.repair import mark_zeros_missing
 
-            sequence = zeros_missing(sequence)
+            sequence = mark_zeros_missing(sequence)
         if self.track:
             from posecodec.analysis.tracking import follow
 

@@ -1,0 +1,1 @@
+"""The data: sequences of poses, skeletons, tracks, which way is up. Values only; needs nothing but numpy."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec.analysis.diagnostics import diagnose
-from posecodec.analysis.repair import zeros_missing
+from posecodec.analysis.repair import mark_zeros_missing
 from posecodec.errors import DataWarning
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -137,25 +137,25 @@ def test_exact_zeros_are_found_and_can_be_mended():
     sequence = dirty(x)
     assert_finds(sequence, "zeros", 22, "exactly 0,0,0", "frame 30, person 0, left_wrist", "--zeros-missing")
     with pytest.warns(DataWarning, match="^22 keypoints at exactly 0,0,0 made missing, the first at frame 30"):
-        mended = zeros_missing(sequence)
-    assert (~mended.valid).sum() == 22 and mended.confidence[80].max() == 0
-    assert np.array_equal(mended.positions[:30], sequence.positions[:30])
-    assert [f.kind for f in diagnose(mended)] == ["gaps"]
+        repaired = mark_zeros_missing(sequence)
+    assert (~repaired.valid).sum() == 22 and repaired.confidence[80].max() == 0
+    assert np.array_equal(repaired.positions[:30], sequence.positions[:30])
+    assert [f.kind for f in diagnose(repaired)] == ["gaps"]
 
 
 def test_nothing_to_mend_is_the_same_sequence():
     sequence = dirty(points())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert zeros_missing(sequence) is sequence
+        assert mark_zeros_missing(sequence) is sequence
 
 
 def test_mending_keeps_double_precision():
     x = np.array([[[0.1, 0.2, 0.3], [0, 0, 0]]])
     sequence = PoseSequence.from_arrays(x, fps=30, exact=True)
     with pytest.warns(DataWarning, match="1 keypoint at"):
-        mended = zeros_missing(sequence)
-    assert mended.positions.dtype == np.float64 and mended.positions[0, 0, 0, 0] == 0.1
+        repaired = mark_zeros_missing(sequence)
+    assert repaired.positions.dtype == np.float64 and repaired.positions[0, 0, 0, 0] == 0.1
 
 
 def test_repeated_frames_and_their_runs():
