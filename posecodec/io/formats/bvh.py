@@ -63,14 +63,9 @@ def read(path: Path, *, unit: str | None = None, skeleton: Skeleton | Literal["n
         report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
     if own is COCO19:
         report_change(f"the {joints.shape[1]} points of the rig are mapped to coco19; --skeleton native keeps them")
-    return PoseSequence.from_arrays(
-        points * scale,
-        fps=motion.fps,
-        skeleton=own,
-        unit=name,
-        up=_name_up_axis(rest, known),
-        metadata={"source_format": "bvh", "rig": known.name if known else None, "unit_guessed": unit is None},
-    )
+    metadata = {"source_format": "bvh", "rig": known.name if known else None, "unit_guessed": unit is None}
+    up = _name_up_axis(rest, known)
+    return PoseSequence.from_arrays(points * scale, fps=motion.fps, skeleton=own, unit=name, up=up, metadata=metadata)
 
 
 def forward_kinematics(motion: Motion) -> tuple[Floats, Floats]:

@@ -52,14 +52,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     report_zeros(points)
     _report_left_out(content)
     unit, up, facts = _read_unit_and_axes(content)
-    return PoseSequence.from_arrays(
-        points,
-        fps=_round_rate(content.rate) if fps is None else fps,
-        skeleton=build_skeleton(names),
-        unit=unit,
-        up=up,
-        metadata={"source_format": "c3d"} | ({"c3d": facts} if facts else {}),
-    )
+    rate, skeleton = _round_rate(content.rate) if fps is None else fps, build_skeleton(names)
+    metadata = {"source_format": "c3d"} | ({"c3d": facts} if facts else {})
+    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, up=up, metadata=metadata)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:

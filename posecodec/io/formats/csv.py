@@ -28,7 +28,7 @@ from posecodec.io.formats.csv_cells import Table, fit_cells, is_numbers, parse_c
 from posecodec.io.formats.csv_columns import Columns, read_columns
 from posecodec.io.formats.npy import unflatten
 from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
-from posecodec.io.parsing.rates import NO_RATE, find_regular_rate
+from posecodec.io.parsing.rates import NO_RATE, find_regular_rate, require_rate
 from posecodec.io.parsing.text_tables import (
     EMPTY,
     count_decimals,
@@ -157,17 +157,11 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -
     report_change(f"no header; the {width} columns are taken as the coordinates of each keypoint in turn")
     skeleton = skeleton or csv_comments.read_skeleton(table.comments, None)
     points = unflatten(np.frombuffer(values, np.float32).reshape(count, width), skeleton)
-    if fps is None and not csv_comments.is_rate(table.comments.get("fps")):
-        mask_infinite(points)
-        raise NoRateError(NO_RATE)
-    return PoseSequence.from_arrays(
-        mask_infinite(points),
-        fps=table.comments["fps"] if fps is None else fps,
-        skeleton=skeleton,
-        unit=csv_comments.read_text(table.comments, "unit"),
-        up=csv_comments.read_text(table.comments, "up"),
-        metadata={"source_format": "csv"},
-    )
+    points, stated = mask_infinite(points), table.comments.get("fps")
+    rate = require_rate(stated if fps is None and csv_comments.is_rate(stated) else fps)
+    unit, up = (csv_comments.read_text(table.comments, key) for key in ("unit", "up"))
+    metadata = {"source_format": "csv"}
+    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, up=up, metadata=metadata)
 
 
 def _read_rows(table: Table, columns: Columns) -> _Rows:
@@ -227,17 +221,12 @@ def _build_sequence(
         order = [made.keypoints.index(name) for name in skeleton.keypoints]
         points, confidence = points[:, :, order], confidence[:, :, order] if confidence is not None else None
     rate, stamps = _read_timing(found, comments, frames - first, times, len(values), fps)
+    unit, up = (csv_comments.read_text(comments, key) for key in ("unit", "up"))
+    metadata = csv_comments.read_metadata(comments, first if columns.frame is not None else 0)
     return PoseSequence.from_arrays(
-        points,
-        fps=rate,
-        timestamps=stamps,
-        confidence=confidence,
-        skeleton=skeleton or made,
-        unit=csv_comments.read_text(comments, "unit"),
-        up=csv_comments.read_text(comments, "up"),
-        ids=ids,
-        metadata=csv_comments.read_metadata(comments, first if columns.frame is not None else 0),
-    )
+        points, fps=rate, timestamps=stamps, confidence=confidence, skeleton=skeleton or made, unit=unit, up=up, ids=ids,
+        metadata=metadata,
+    )  # fmt: skip
 
 
 def _read_people(found: _Rows, columns: Columns, comments: Mapping[str, Any]) -> tuple[list[str], NDArray[np.intc]]:

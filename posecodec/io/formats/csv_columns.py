@@ -100,9 +100,8 @@ def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) 
         frame = 0  # the index that pandas writes
     if frame is None and time is None and person is not None:
         if cells[person].lower() != "id":
-            raise InputError(
-                f"a column {cells[person]!r} but none of {', '.join(FRAME[:4])} or time; add the frame numbers"
-            )
+            what = f"a column {cells[person]!r} but none of {', '.join(FRAME[:4])} or time"
+            raise InputError(f"{what}; add the frame numbers")
         report_change("the column 'id' is taken as the frame number, as there is no other")
         frame, person = person, None
     return frame, time, person

@@ -80,17 +80,11 @@ def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequen
     confidence = fill_confidence(positions, values[..., 3], "likelihood") if given else None
     rate = require_rate(fps)
     facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
+    unit, up = ("px", "-y") if dims == 2 else ("unknown", "unknown")
     return PoseSequence.from_arrays(
-        positions,
-        fps=rate,
-        confidence=confidence,
-        skeleton=build_skeleton(keypoints),
-        unit="px" if dims == 2 else "unknown",
-        up="-y" if dims == 2 else "unknown",
-        ids=ids or None,
-        metadata={"source_format": "dlc", "dlc": facts},
-        exact=exact,
-    )
+        positions, fps=rate, confidence=confidence, skeleton=build_skeleton(keypoints), unit=unit, up=up,
+        ids=ids or None, metadata={"source_format": "dlc", "dlc": facts}, exact=exact,
+    )  # fmt: skip
 
 
 def _read_names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], int]:

@@ -107,14 +107,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     skeleton = _build_skeleton(header)
     points = np.where(confidence[..., None] == 0, np.float32(np.nan), points)
     return PoseSequence.from_arrays(
-        points,
-        fps=rate if fps is None else fps,
-        confidence=confidence,
-        skeleton=skeleton,
-        unit="px",
-        up="-y",
+        points, fps=rate if fps is None else fps, confidence=confidence, skeleton=skeleton, unit="px", up="-y",
         metadata={"source_format": "pose", _KEY: _describe_header(header, skeleton)},
-    )
+    )  # fmt: skip
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:

@@ -62,18 +62,13 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
     if item is None or item not in recordings:
         wrong = "" if item is None else f"no item {item!r}; "
         listed = ", ".join(list(recordings)[:5])
-        raise InputError(
-            f"{wrong}the file holds {len(recordings)} recordings: {listed} ...; pass item= (--item) with one"
-        )
+        what = f"{wrong}the file holds {len(recordings)} recordings"
+        raise InputError(f"{what}: {listed} ...; pass item= (--item) with one")
+    points = mask_infinite(_check_points(recordings[item], item))
     return PoseSequence.from_arrays(
-        mask_infinite(_check_points(recordings[item], item)),
-        fps=FPS if fps is None else fps,
-        skeleton=SKELETON,
-        unit="m",
-        up="z",
+        points, fps=FPS if fps is None else fps, skeleton=SKELETON, unit="m", up="z", exact=True,
         metadata={"source_format": "h36m", "h36m": {"item": item}},
-        exact=True,
-    )
+    )  # fmt: skip
 
 
 def _read_recordings(path: Path) -> dict[str, Any]:

@@ -37,14 +37,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     points = decode_array(read_bytes(path), "the array")
     _check_shape(points)
     return PoseSequence.from_arrays(
-        mask_infinite(points),
-        fps=FPS if fps is None else fps,
-        skeleton=SMPL22,
-        unit="m",
-        up="y",
+        mask_infinite(points), fps=FPS if fps is None else fps, skeleton=SMPL22, unit="m", up="y", exact=True,
         metadata={"source_format": "humanml3d"},
-        exact=True,
-    )
+    )  # fmt: skip
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -81,10 +76,9 @@ def _check_fits(sequence: PoseSequence) -> None:
         rate = "timestamps" if sequence.fps is None else f"{sequence.fps:.6g} fps"
         raise UsageError(f"HumanML3D files are at 20 fps, this has {rate}; resample it, or save as .npz")
     if sequence.unit not in UNIT_MM or sequence.up != "y":
-        raise UsageError(
-            f"HumanML3D files are in m with y up, but unit is {sequence.unit!r} and up {sequence.up!r}; "
-            "pass --unit and --up (unit= and up= in load) if only the label is wrong, or save as .npz"
-        )
+        what = f"HumanML3D files are in m with y up, but unit is {sequence.unit!r} and up {sequence.up!r}"
+        remedy = "pass --unit and --up (unit= and up= in load) if only the label is wrong, or save as .npz"
+        raise UsageError(f"{what}; {remedy}")
     if not sequence.frames:
         raise UsageError("no frames to write; HumanML3D files hold at least one")
 

@@ -86,15 +86,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
     _report(frames, parts, seen, left, solid)
     return build_sequence(
-        listed,
-        _build_skeleton(samples),
-        3 if solid else 2,
-        fps=rate if fps is None else fps,
-        size=size,
-        source="mediapipe",
-        facts={},
-        unit="m" if _WORLD in parts else "unknown",
-    )
+        listed, _build_skeleton(samples), 3 if solid else 2, fps=rate if fps is None else fps, size=size,
+        source="mediapipe", facts={}, unit="m" if _WORLD in parts else "unknown",
+    )  # fmt: skip
 
 
 def _split_content(content: Any) -> tuple[list[Any], float | None]:

@@ -62,26 +62,20 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if left:
         report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
     skeleton, dims = _infer_skeleton([one for found in listed.values() for one in found], meta)
+    bodies = {number: [(one.key, one.body) for one in found] for number, found in listed.items()}
+    unit, up = ("px", "-y") if dims == 2 else ("unknown", "unknown")
     return detections.build_sequence(
-        {number: [(one.key, one.body) for one in found] for number, found in listed.items()},
-        skeleton,
-        dims,
-        fps=fps,
-        size=size,
-        source="mmpose",
+        bodies, skeleton, dims, fps=fps, size=size, source="mmpose", unit=unit, up=up,
         facts={"first": min(listed)} if listed and min(listed) else {},
-        unit="px" if dims == 2 else "unknown",
-        up="-y" if dims == 2 else "unknown",
-    )
+    )  # fmt: skip
 
 
 def _list_frames(content: Any) -> list[Any]:
     """Frames with their instances, of each of the three forms."""
     found = content.get("instance_info") if isinstance(content, dict) else content
     if not isinstance(found, list):
-        raise InputError(
-            'neither a list of frames nor an object with a list "instance_info"; export it with MMPose again'
-        )
+        what = 'neither a list of frames nor an object with a list "instance_info"'
+        raise InputError(f"{what}; export it with MMPose again")
     if not found:
         raise InputError("no frames in it; check that the export is whole")
     bare = all(isinstance(one, dict) and "keypoints" in one for one in found)
@@ -141,10 +135,9 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
     """The skeleton and dimensions of all instances."""
     odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
     if odd is not None:
-        raise InputError(
-            f"{odd.where} has keypoints of shape {odd.body[:, 1:].shape}, {instances[0].where} of "
-            f"{instances[0].body[:, 1:].shape}; split the file"
-        )
+        shape, usual = odd.body[:, 1:].shape, instances[0].body[:, 1:].shape
+        other = f"{instances[0].where} of {usual}"
+        raise InputError(f"{odd.where} has keypoints of shape {shape}, {other}; split the file")
     names = _read_names(meta)
     count = len(instances[0].body) if instances else len(names) or 17
     dims = instances[0].body.shape[1] - 1 if instances else 2

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, report_change
+from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing.facts import read_facts
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
-from posecodec.io.parsing.rates import NO_RATE
+from posecodec.io.parsing.rates import require_rate
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue
 from posecodec.pose.sequence import PoseSequence
@@ -33,11 +34,9 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     array = decode_array(read_bytes(path), "the array")
     points = unflatten(array, skeleton)
     skeleton = skeleton or guess_skeleton(points)
-    sequence = PoseSequence.from_arrays(
-        points, fps=1 if fps is None else fps, skeleton=skeleton, exact=True, metadata=_describe_shape(array)
-    )
-    if fps is None:
-        raise NoRateError(NO_RATE)
+    rate, metadata = 1 if fps is None else fps, _describe_shape(array)
+    sequence = PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, exact=True, metadata=metadata)
+    require_rate(fps)
     return sequence
 
 
@@ -46,8 +45,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
     (T, P, K, D), or the shape of the file they were read from: (T, K, D) or (T, K*D).
     """
-    facts = sequence.metadata.get("npy")
-    shape = facts.get("shape") if isinstance(facts, dict) and sequence.people == 1 else None
+    shape = read_facts(sequence, "npy").get("shape") if sequence.people == 1 else None
     points = sequence.positions
     if shape == "TKD":
         points = points[:, 0]

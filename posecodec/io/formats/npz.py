@@ -49,18 +49,13 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     skeleton = skeleton or _read_skeleton(arrays)
     points = unflatten(arrays["positions"], skeleton)
     stated = float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays and fps is None else None
+    unit, up = (_read_text(arrays, key, "unknown") for key in ("unit", "up"))
+    ids = _read_texts(arrays, "ids") if "ids" in arrays else None
     return PoseSequence.from_arrays(
-        points,
-        fps=stated if fps is None else fps,
-        timestamps=arrays.get("timestamps") if fps is None else None,
-        confidence=arrays.get("confidence"),
-        skeleton=skeleton or guess_skeleton(points),
-        unit=_read_text(arrays, "unit", "unknown"),
-        up=_read_text(arrays, "up", "unknown"),
-        ids=_read_texts(arrays, "ids") if "ids" in arrays else None,
-        metadata=_read_metadata(arrays),
-        exact=True,
-    )
+        points, fps=stated if fps is None else fps, timestamps=arrays.get("timestamps") if fps is None else None,
+        confidence=arrays.get("confidence"), skeleton=skeleton or guess_skeleton(points), unit=unit, up=up, ids=ids,
+        metadata=_read_metadata(arrays), exact=True,
+    )  # fmt: skip
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:

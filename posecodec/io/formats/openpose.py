@@ -77,16 +77,11 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     sizes, dims = _choose_sections(recording)
     listed = {number: _build_bodies(recording, number, sizes, dims) for number in sorted(files)}
     _report(recording, files, dims)
+    facts = _collect_facts(naming, sorted(files), recording.style)
     return detections.build_sequence(
-        listed,
-        combine_sections(sizes),
-        dims,
-        fps=fps,
-        size=size,
-        source="openpose",
-        facts=_collect_facts(naming, sorted(files), recording.style),
+        listed, combine_sections(sizes), dims, fps=fps, size=size, source="openpose", facts=facts,
         unit="px" if dims == 2 else "unknown",
-    )
+    )  # fmt: skip
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -129,14 +124,11 @@ def combine_sections(sections: Mapping[str, int]) -> Skeleton:
     body = BUILT_IN[_BODIES.get(sections.get("pose", 0), "coco18")]
     edges = dict.fromkeys([*_name_pairs(whole, whole.edges), *_name_pairs(body, body.edges)])
     pairs = dict.fromkeys([*_name_pairs(whole, whole.pairs), *((names[a], names[b]) for a, b in pair_sides(names))])
-    return Skeleton(
-        "custom",
-        names,
-        tuple((index[a], index[b]) for a, b in edges if a in index and b in index),
-        tuple((index[a], index[b]) for a, b in pairs if a in index and b in index),
-        index.get(body.keypoints[body.root or 0]),
-        body.to_coco19 if set(body.keypoints) <= index.keys() else {},
+    known_edges, known_pairs = (
+        tuple((index[a], index[b]) for a, b in found if a in index and b in index) for found in (edges, pairs)
     )
+    root, mapping = index.get(body.keypoints[body.root or 0]), set(body.keypoints) <= index.keys()
+    return Skeleton("custom", names, known_edges, known_pairs, root, body.to_coco19 if mapping else {})
 
 
 def name_keypoints(sections: Mapping[str, int]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, check_file, guard_reader, write_atomic, write_folder
-from posecodec.io.parsing.detections import encode_id
+from posecodec.io.parsing.detections import encode_id, shorten_floats
 from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, stack_people
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
@@ -76,12 +76,10 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     need fps= to be read. People who are missing throughout leave no trace. Raises UsageError if the sequence is not
     3D coco19 with a known unit, y up or down, and a constant rate.
     """
-    points = _convert_positions(sequence)
+    points, frames = _convert_positions(sequence), range(sequence.frames)
     first = sequence.metadata.get("first_frame", 0)
     first = first if isinstance(first, int) and first >= 0 else 0
-    files = {
-        f"body3DScene_{first + t:08d}.json": _encode_frame(sequence, points, t, first) for t in range(sequence.frames)
-    }
+    files = {f"body3DScene_{first + t:08d}.json": _encode_frame(sequence, points, t, first) for t in frames}
     if Path(path).suffix.lower() == ".tar":
         write_atomic(path, _encode_tar(files), force)
     else:
@@ -157,10 +155,8 @@ def _reject_constant(text: str) -> NoReturn:
 
 def _find_rate(fps_types: set[str]) -> float:
     if len(fps_types) != 1 or not fps_types <= FPS.keys():
-        raise NoRateError(
-            f"the fpsType is {sorted(fps_types) or 'absent'}, expected one of {list(FPS)}; "
-            "pass --fps N (fps=N in Python)"
-        )
+        what = f"the fpsType is {sorted(fps_types) or 'absent'}, expected one of {list(FPS)}"
+        raise NoRateError(f"{what}; pass --fps N (fps=N in Python)")
     return FPS[fps_types.pop()]
 
 
@@ -176,15 +172,9 @@ def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
         first = metadata["unreadable_frames"][0]
         report_change(f"{len(scene.unreadable)} files are malformed; their frames are missing (the first is {first})")
     return PoseSequence.from_arrays(
-        values[..., :3],
-        fps=fps,
-        confidence=values[..., 3],
-        skeleton=COCO19,
-        unit="cm",
-        up="-y",
-        ids=people.ids,
+        values[..., :3], fps=fps, confidence=values[..., 3], skeleton=COCO19, unit="cm", up="-y", ids=people.ids,
         metadata=metadata,
-    )
+    )  # fmt: skip
 
 
 def _convert_positions(sequence: PoseSequence) -> NDArray[np.float32]:
@@ -193,10 +183,8 @@ def _convert_positions(sequence: PoseSequence) -> NDArray[np.float32]:
         found = f"{sequence.dims}D {sequence.skeleton.name!r}"
         raise UsageError(f"Panoptic files hold 3D coco19, this is {found}; save as .npz")
     if sequence.unit not in UNIT_MM or sequence.up not in ("y", "-y"):
-        raise UsageError(
-            f"Panoptic files are in cm with y down, but unit is {sequence.unit!r} and up {sequence.up!r}; "
-            "pass --unit and --up (unit= and up= in load)"
-        )
+        what = f"Panoptic files are in cm with y down, but unit is {sequence.unit!r} and up {sequence.up!r}"
+        raise UsageError(f"{what}; pass --unit and --up (unit= and up= in load)")
     if sequence.fps is None:
         raise UsageError("Panoptic files hold no timestamps; pass --fps N (fps=N in load) or save as .npz")
     points = sequence.positions
@@ -225,7 +213,7 @@ def _encode_joints(points: NDArray[np.float32], confidence: NDArray[np.float32])
         raise UsageError("a keypoint has a position but confidence <= 0, which means missing here; save as .npz")
     rows = np.concatenate([points, confidence[:, None]], axis=1)
     rows[np.isnan(points[:, 0])] = (0, 0, 0, -1)
-    return [float(str(value)) for value in rows.ravel()]
+    return shorten_floats(rows)
 
 
 def _encode_tar(files: dict[str, bytes]) -> bytes:

@@ -53,16 +53,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         report_change(f"not kept: {', '.join(left[:10])}")
     ids = _choose_ids(names, positions.shape[1])
     return PoseSequence.from_arrays(
-        positions,
-        fps=require_rate(fps),
-        confidence=confidence,
-        skeleton=skeleton,
-        unit="px",
-        up="-y",
-        ids=ids,
-        metadata={"source_format": "sleap"},
-        exact=True,
-    )
+        positions, fps=require_rate(fps), confidence=confidence, skeleton=skeleton, unit="px", up="-y", ids=ids,
+        metadata={"source_format": "sleap"}, exact=True,
+    )  # fmt: skip
 
 
 def _read_tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -85,12 +85,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     rate = _read_rate(table.header) if fps is None else fps
     facts = _collect_facts(table, path.name, rate, step, gaps)
     _report_times(table, rate, step)
+    unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
+    metadata = {"source_format": "trc"} | ({"trc": facts} if facts else {})
     return PoseSequence.from_arrays(
-        points,
-        fps=rate,
-        skeleton=build_skeleton(table.names),
-        unit=UNITS.get(table.header.get("Units", "").lower(), "unknown"),
-        metadata={"source_format": "trc"} | ({"trc": facts} if facts else {}),
+        points, fps=rate, skeleton=build_skeleton(table.names), unit=unit, metadata=metadata
     )
 
 
@@ -145,10 +143,9 @@ def _read_header(lines: Lines) -> dict[str, str]:
     values = [cell.strip() for cell in text.rstrip("\t ").split("\t")]
     values = values if len(values) == len(keys) else text.split()
     if "DataRate" not in keys or len(values) != len(keys):
-        raise InputError(
-            f"line {at} has {len(keys)} keys ({text!r:.80} their values); DataRate and the others were expected, "
-            "with as many values on the next line; it is damaged"
-        )
+        what = f"line {at} has {len(keys)} keys ({text!r:.80} their values)"
+        expected = "DataRate and the others were expected, with as many values on the next line"
+        raise InputError(f"{what}; {expected}; it is damaged")
     return dict(zip(keys, values, strict=True))
 
 

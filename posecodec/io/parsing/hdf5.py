@@ -101,9 +101,8 @@ def read_numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
     """A data set of numbers with so many dimensions. Raises InputError where it is something else."""
     found = get_dataset(parent, name)
     if found.dtype.kind not in "iuf" or found.ndim != dims:
-        raise InputError(
-            f"data set {found.name} is {found.dtype} {found.shape}; numbers in {dims} dimensions were expected"
-        )
+        what = f"data set {found.name} is {found.dtype} {found.shape}"
+        raise InputError(f"{what}; numbers in {dims} dimensions were expected")
     return _read(found)
 
 
