@@ -36,8 +36,8 @@ CONTACT_HEIGHT = 50.0
 CONTACT_SPEED = 150.0
 """mm/s that a standing ankle may move at: captured ones wobble, swinging ones do meters a second."""
 _UP = 1
-"""The axis that is up; _LEVEL are the others."""
-_LEVEL = [0, 2]
+"""The axis that is up; _HORIZONTAL are the others."""
+_HORIZONTAL = [0, 2]
 _ANKLES = [COCO19.keypoints.index(f"{side}_ankle") for side in ("left", "right")]
 _EDGES = np.array(COCO19.edges)
 _SHORTEST = 4
@@ -128,7 +128,7 @@ def foot_skating(original: Points, decoded: Points, fps: float) -> float:
     height = source[:-1, :, _UP]
     low = height <= np.percentile(source[..., _UP], CONTACT_PERCENTILE) + CONTACT_HEIGHT
     stands = low & (_measure_speed(source, fps) < CONTACT_SPEED)
-    return _average(_measure_speed(result[..., _LEVEL], fps)[stands])
+    return _average(_measure_speed(result[..., _HORIZONTAL], fps)[stands])
 
 
 def seam_ratio(points: Points, seams: Seams) -> float:

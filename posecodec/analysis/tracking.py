@@ -78,7 +78,7 @@ def _check_size(sequence: PoseSequence, count: int) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Person:
     """Who was seen, when last (seconds), the keypoints (K, D) as last seen, all moved along, and the velocity (D,)."""
 

@@ -104,10 +104,10 @@ def _place_walker(seconds: Floats, person: int) -> Floats:
     heading = _STRIDE * (strides - shift) / radius
     glance = np.radians(8) * np.sin(2 * np.pi * seconds / 5.9 + person)
     points = _draw_figure(phase, glance, radius)
-    placed = rotate_about_y(points, heading)
-    placed[..., 0] -= radius * np.cos(heading)[:, None]
-    placed[..., 2] += radius * np.sin(heading)[:, None]
-    return placed
+    world = rotate_about_y(points, heading)
+    world[..., 0] -= radius * np.cos(heading)[:, None]
+    world[..., 2] += radius * np.sin(heading)[:, None]
+    return world
 
 
 def _draw_figure(phase: Floats, glance: Floats, radius: float) -> Floats:
@@ -129,8 +129,8 @@ def _draw_figure(phase: Floats, glance: Floats, radius: float) -> Floats:
         hip = mid_hip + _rotate_offset((sign * _HIP_HALF, 0.0, 0.0), pelvis_yaw, zero, pelvis_roll)
         shoulder = neck + _rotate_offset((sign * _SHOULDER_HALF, 0.0, 0.0), trunk_yaw, zero, trunk_roll)
         limbs = (*_draw_leg(hip, own, sign, radius), *_draw_arm(shoulder, own, sign))
-        for part, place in zip(("hip", "knee", "ankle", "shoulder", "elbow", "wrist"), limbs, strict=True):
-            points[f"{side}_{part}"] = place
+        for part, point in zip(("hip", "knee", "ankle", "shoulder", "elbow", "wrist"), limbs, strict=True):
+            points[f"{side}_{part}"] = point
     return np.stack([points[name] for name in COCO19.keypoints], axis=1)
 
 

@@ -25,7 +25,7 @@ _SIDE_TIMES_USUAL = 4
 """The same in multiples of how far it is off in the quietest quarter of the frames."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeasuredMotion:
     """Measured once for all checks. Frame t compares with those before it; NaN where something is missing.
 

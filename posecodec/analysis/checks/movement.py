@@ -130,15 +130,15 @@ def check_jitter(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | No
     if not known.any():
         return None
     rest = known & (net <= np.quantile(net[known], _REST_SHARE))
-    level = float(np.median(bend[rest]))
-    if not level > _JITTER * motion.size:
+    usual = float(np.median(bend[rest]))
+    if not usual > _JITTER * motion.size:
         return None
     t, p, k = np.nonzero(rest)
     fourth = motion.turns[:, t + 4, p, k] - 2 * motion.turns[:, t + 3, p, k] + motion.turns[:, t + 2, p, k]
-    if not np.nanmedian(measure_lengths(fourth)) > _NOISE_GROWTH * level:
+    if not np.nanmedian(measure_lengths(fourth)) > _NOISE_GROWTH * usual:
         return None
     text = (
-        f"keypoints tremble: even at rest their second difference is {say_amount(sequence, level)} in the median "
-        f"({100 * level / motion.size:.2g} % of the body's height); smoothing first saves most of the bytes"
+        f"keypoints tremble: even at rest their second difference is {say_amount(sequence, usual)} in the median "
+        f"({100 * usual / motion.size:.2g} % of the body's height); smoothing first saves most of the bytes"
     )
     return Finding("jitter", text, int(rest.sum()))
