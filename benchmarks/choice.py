@@ -19,8 +19,8 @@ import posecodec
 from posecodec.bench.data import Take, load_split
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
-from posecodec.codec import TOKEN_LEVELS
 from posecodec.coders.windows.bitplanes import qp_of_levels
+from posecodec.ratecontrol.constants import REFINED_LEVELS
 
 GOALS: tuple[dict[str, float], ...] = ({}, {"mean_error": 40.0}, {"mean_error": 60.0}, {"mean_error": 90.0})
 
@@ -64,7 +64,7 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
             worse += len(ours.data) > len(alone.data)
         click.echo(f"{goal or 'default'}: chosen {chose:,} bytes {kinds}; transform {sizes[0]:,}, tokens {sizes[1]:,}")
     click.echo(
-        f"{worse} worse than a way alone (refined tokens are among what the encoder tries, of {TOKEN_LEVELS} levels)"
+        f"{worse} worse than a way alone (refined tokens are among what the encoder tries, of {REFINED_LEVELS} levels)"
     )
     sys.exit(bool(worse))
 

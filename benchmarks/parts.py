@@ -21,8 +21,8 @@ from posecodec.bench.data import Take, load_split
 from posecodec.bench.untrained_skeletons import make_hand_pose, make_smooth_noise
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
-from posecodec.coders import chunk as chunks
-from posecodec.coders.body_parts import plain_name
+from posecodec.coders.body_parts import BodyPartsCoder
+from posecodec.coders.body_split import normalize_name
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
@@ -40,7 +40,7 @@ def detections(file: Path) -> list[PoseSequence]:
     with np.load(file, allow_pickle=False) as archive:
         z = {name: archive[name] for name in archive.files}
     keypoints = [str(name) for name in z["keypoints"]]
-    place = {plain_name(name): k for k, name in reversed([*enumerate(keypoints)])}
+    place = {normalize_name(name): k for k, name in reversed([*enumerate(keypoints)])}
     named = {(a, b) for s in (BODY25, MEDIAPIPE33) for a, b in ((s.keypoints[i], s.keypoints[j]) for i, j in s.edges)}
     edges = [(place[a], place[b]) for a, b in sorted(named) if a in place and b in place]
     for side in ("left", "right"):
@@ -100,12 +100,12 @@ def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
 
 def whole_alone(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[str, float]) -> bytes:
     """The file without chunks in parts."""
-    original = chunks.Job.parts_plan
-    chunks.Job.parts_plan = lambda job, tables: None  # type: ignore[method-assign]
+    original = BodyPartsCoder.supports
+    BodyPartsCoder.supports = lambda coder, chunk: False  # type: ignore[method-assign]
     try:
         return codec.encode(sequence, **goal).data
     finally:
-        chunks.Job.parts_plan = original  # type: ignore[method-assign]
+        BodyPartsCoder.supports = original  # type: ignore[method-assign]
 
 
 def kept(codec: posecodec.PoseCodec, sequence: PoseSequence, data: bytes, goal: dict[str, float]) -> bool:

@@ -25,6 +25,7 @@ import posecodec
 from posecodec.analysis import motion_quality
 from posecodec.bench.data import load_split
 from posecodec.bitstream import container
+from posecodec.coders.chunk import ChunkContext
 from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.segmentation import list_spans
@@ -125,10 +126,10 @@ def nested(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> list[di
         sequence = take.to_sequence()
         header, parts = container.read(codec.encode(sequence, levels).data)
         for (start, length), part in zip([c for t in header.tracks for c in t.chunks], parts, strict=True):
-            latents = codec.tokenizer.read(part.base, length, 19, header.unit)[1]
+            latents = codec.coders.windows.read_integers(part, ChunkContext.from_header(header, length))[1]
             truth = take.points[start : start + length]
             for kept in range(1, levels + 1):
-                coarse = codec.tokenizer.coarser(latents, kept)
+                coarse = codec.tokenizer.keep_levels(latents, kept)
                 made = codec.tokenizer.decode(coarse, header.coded_up)
                 sums[kept - 1] += np.linalg.norm(made - truth, axis=-1).sum()
             count += truth.shape[0] * truth.shape[1]

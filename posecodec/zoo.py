@@ -80,6 +80,29 @@ def read_weights(name: str | Path) -> Weights:
     return Weights(path.stem, digest, tensors, settings)
 
 
+def check_named(named: bytes, weights: Weights | None) -> None:
+    """Whether a file that names weights by their id was encoded with these. Raises WeightsError."""
+    if named and weights is None:
+        raise WeightsError(f"the file was encoded with weights {named.hex()}; pass them with -m")
+    if named and weights is not None and named != weights.id:
+        raise WeightsError(
+            f"the file was encoded with weights {named.hex()}, these are {weights.sha256[:8]} ({weights.name}); pass the "
+            "right ones with -m"
+        )
+
+
+def find_named(named: bytes) -> str | None:
+    """The built-in weights of an id, None of b"". Raises WeightsError that tells the id and theirs."""
+    if not named:
+        return None
+    hashes = {name: str(read_card(find_weights(name)).get("sha256", "")) for name in list_weights()}
+    for name, digest in hashes.items():
+        if digest[:8] == named.hex():
+            return name
+    known = ", ".join(f"{name} is {digest[:8]}" for name, digest in hashes.items())
+    raise WeightsError(f"the file was encoded with weights {named.hex()}; {known}; give its own with -m PATH")
+
+
 def read_card(path: Path) -> dict[str, Any]:
     """The JSON beside a weights file; {} without one. Raises WeightsError if it is no JSON object."""
     beside = path.with_suffix(".json")

@@ -8,7 +8,7 @@ import torch
 
 from posecodec import zoo
 from posecodec.codec import PoseCodec
-from posecodec.coders.windows.tokenizer import MOST_LEVELS
+from posecodec.coders.windows.tokenizer import MAX_LEVELS
 from posecodec.coders.windows.weights import WindowTables, pack_tables
 from posecodec.networks.refiner import Refiner, RefinerConfig
 from posecodec.pose.sequence import PoseSequence
@@ -18,7 +18,7 @@ from posecodec.train.window_tables import build_empty_prior, fit_bands, fit_body
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED, GOLDEN = ROOT.parent / "shared", ROOT / "tests" / "golden"
-LEVELS = MOST_LEVELS
+LEVELS = MAX_LEVELS
 
 
 def flat_walk(frames, people=1, **options):

@@ -18,7 +18,7 @@ from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.presence import Presence, write_presence
 from posecodec.codec import PoseCodec
-from posecodec.coders import chunk as chunks
+from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.tokens.grid import LATENT_STEPS, TokenGrid
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import levels_of_qp, qp_of_levels
@@ -29,7 +29,6 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.pose.tracks import LONGEST_GAP, find_tracks
-from posecodec.ratecontrol.target import Goal
 
 
 def as_given(sequence, **fields):
@@ -252,23 +251,28 @@ def test_tokens_load_no_torch(tiny_codec, weights_folder, tmp_path):
     assert int(found.stdout) == tiny_codec.tokens(tmp_path / "a.posec")[0].indices.sum()
 
 
+def read_integers(codec, header, chunk, frames=None):
+    """Presence and quantized motion of a chunk of tokens, by default the file's only one."""
+    return codec.coders.windows.read_integers(chunk, ChunkContext.from_header(header, frames or header.frames))
+
+
 @pytest.mark.parametrize("levels", range(1, LEVELS + 1))
 def test_levels(tiny_codec, levels):
     encoded = tiny_codec.encode(walk(64), levels)
     (found,) = encoded.tokens
     assert found.levels == levels and found.indices.min() == 0 and found.indices.max() <= 2
     assert tiny_codec.decode(encoded).frames == 64
-    presence, latents = tiny_codec.tokenizer.read(container.read(encoded.data)[1][0].base, 64, 19, "mm")
+    presence, latents = read_integers(tiny_codec, encoded.header, container.read(encoded.data)[1][0])
     assert presence.mask.all() and latents.qp == qp_of_levels(levels)
     for kept in range(1, levels + 1):
-        coarser = tiny_codec.tokenizer.coarser(latents, kept)
-        assert (tiny_codec.tokenizer.grid_of(coarser).indices == found.truncate(kept).indices).all()
+        coarser = tiny_codec.tokenizer.keep_levels(latents, kept)
+        assert (tiny_codec.tokenizer.to_grid(coarser).indices == found.truncate(kept).indices).all()
         assert coarser.lengths == found.lengths and coarser.qp == qp_of_levels(kept)
         assert np.isfinite(tiny_codec.tokenizer.decode(coarser, "y")).all()
-    assert (tiny_codec.tokenizer.coarser(latents, levels).centroids == latents.centroids).all()
+    assert (tiny_codec.tokenizer.keep_levels(latents, levels).centroids == latents.centroids).all()
     for wrong in (0, levels + 1):
         with pytest.raises(InputError, match="levels"):
-            tiny_codec.tokenizer.coarser(latents, wrong)
+            tiny_codec.tokenizer.keep_levels(latents, wrong)
 
 
 @pytest.mark.parametrize("levels", [7, 9, 12])
@@ -276,8 +280,8 @@ def test_a_prefix_of_the_levels_is_a_coarser_motion(tiny_codec, levels):
     """Cut tokens are worse than those that were chosen for the coarser step, but not by much."""
     sequence = walk(64)
     own = compare(sequence, tiny_codec.decode(tiny_codec.encode(sequence, levels))).mpjpe_root
-    data = container.read(tiny_codec.encode(sequence, LEVELS).data)[1][0].base
-    latents = tiny_codec.tokenizer.coarser(tiny_codec.tokenizer.read(data, 64, 19, "mm")[1], levels)
+    header, (chunk,) = container.read(tiny_codec.encode(sequence, LEVELS).data)
+    latents = tiny_codec.tokenizer.keep_levels(read_integers(tiny_codec, header, chunk)[1], levels)
     cut = sequence.with_positions(tiny_codec.tokenizer.decode(latents, "y")[:, None], sequence.confidence)
     assert compare(sequence, cut).mpjpe_root < 3 * own + 20
 
@@ -291,7 +295,7 @@ def test_steps_between_levels(tiny_codec, tiny_codec_2d, index):
 
 
 def test_the_default_levels_are_those_of_the_weights(tiny_codec):
-    assert tiny_codec.tokenizer.default_levels == tiny_codec.tokenizer.checked_levels(None) == 8
+    assert tiny_codec.tokenizer.default_levels == tiny_codec.tokenizer.check_levels(None) == 8
     assert tiny_codec.tokenize(walk(20))[0].levels == 8 and tiny_codec.tokenize(walk(20), 4)[0].levels == 4
 
 
@@ -323,7 +327,7 @@ def test_a_file_names_the_weights_that_it_needs(tiny_codec, goal):
     assert encoded.tokens or goal != TOKENS
     assert encoded.header.weights == (tiny_codec.weights.id if encoded.tokens else b"")
     needs = any(c.kind == ChunkKind.TRANSFORM or c.refinement for c in container.read(encoded.data)[1])
-    assert encoded.header.transform == (tiny_codec.transform_weights.id if needs else b"")
+    assert encoded.header.transform == (tiny_codec.coders.transform.weights.id if needs else b"")
 
 
 @pytest.mark.parametrize("goal", GOALS[2:], ids=lambda goal: next(iter(goal)))
@@ -462,21 +466,19 @@ def test_other_weights_do_not_matter_without_tokens(tiny_codec, other_codec):
 def test_other_transform_weights_are_an_error_that_names_both(tiny_codec):
     encoded = tiny_codec.encode(walk(20))
     header, chunks = container.read(encoded.data)
-    with pytest.raises(WeightsError, match=f"00010203.*{tiny_codec.transform_weights.sha256[:8]}"):
+    with pytest.raises(WeightsError, match=f"00010203.*{tiny_codec.coders.transform.weights.sha256[:8]}"):
         tiny_codec.decode(container.write(as_given(header, transform=b"\0\1\2\3"), chunks))
 
 
 def layered(codec, sequence, index=0):
     """A file of tokens, each chunk refined by the transform at a step."""
     header, parts = container.read(codec.encode(sequence, **TOKENS).data)
-    jobs = codec._jobs(sequence, Goal("levels", 9.0))
+    inputs = split_sequence(sequence)
     made = []
-    for job, part in zip(jobs, parts, strict=True):
-        frames = len(job.points)
-        _, latents = codec.tokenizer.read(part.base, frames, len(sequence.skeleton), sequence.unit)
-        guide = codec.tokenizer.decode(latents, header.coded_up)
-        made.append(Chunk(part.base, chunks.transformed(job, index, codec.tables, guide=guide).data))
-    return container.write(as_given(header, transform=codec.transform_weights.id), made)
+    for chunk, part in zip(inputs, parts, strict=True):
+        guide = codec.tokenizer.decode(read_integers(codec, header, part, len(chunk.points))[1], header.coded_up)
+        made.append(codec.coders.transform.encode_refinement(chunk, index, guide, part.base).chunk)
+    return container.write(as_given(header, transform=codec.coders.transform.weights.id), made)
 
 
 @pytest.mark.parametrize("frames, people", [(40, 1), (1100, 1), (70, 2)])
@@ -677,7 +679,7 @@ def test_forged_chunks_are_corrupt(tiny_codec, first):
 def rewritten(codec, sequence, change):
     """A file whose checksums are right and whose presence and latents `change` made."""
     header, parts = container.read(codec.encode(sequence, **TOKENS).data)
-    presence, latents = change(*codec.tokenizer.read(parts[0].base, 20, 19, header.unit))
+    presence, latents = change(*read_integers(codec, header, parts[0]))
     encoder = RangeEncoder()
     write_presence(encoder, ChunkKind.TOKENS, presence)
     stream.write(encoder, latents, codec.tokenizer.tables, header.unit)
@@ -710,7 +712,7 @@ def test_forged_values_are_corrupt_or_finite(tiny_codec, tiny_codec_2d, dims, si
 
     def change(presence, latents):
         wild = np.random.default_rng(0).integers(-size, size + 1, latents.values.shape).astype(np.int32)
-        return presence, replace(latents, values=wild, index=index)
+        return presence, replace(latents, values=wild, qp=index)
 
     data = rewritten(codec, sequence, change)
     try:

@@ -94,9 +94,9 @@ def _load_codec(weights: str | None) -> PoseCodec:
     return PoseCodec.from_pretrained(weights)
 
 
-def encode_step(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
+def encode_at_qp(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
     """The transform at a quantizer step's index, sixteen to the octave; at the default quality for None."""
-    return codec.encode(sequence) if setting is None else codec.encode_step(sequence, int(setting))
+    return codec.encode(sequence) if setting is None else codec.encode_at_qp(sequence, int(setting))
 
 
 def encode_bounded(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
@@ -110,7 +110,7 @@ def encode_levels(codec: PoseCodec, sequence: PoseSequence, setting: float | Non
 
 
 OWN = (
-    OwnMethod("transform", "step index", (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144, 156, 168), encode_step),
+    OwnMethod("transform", "step index", (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144, 156, 168), encode_at_qp),
     OwnMethod("max-error", "max error mm", (0, 0.5, 1, 2, 5, 10, 20, 50), encode_bounded, bounded=True),
     OwnMethod("tokens", "levels", (4, 5, 6, 7, 8, 9, 10, 11), encode_levels, "body3d"),
 )

@@ -118,6 +118,11 @@ class Header:
         """How many chunks the tracks make."""
         return sum(-(-track.length // CHUNK_FRAMES) for track in self.tracks)
 
+    @property
+    def spans(self) -> list[Track]:
+        """Person, first frame and number of frames of every chunk, in the order of the file."""
+        return [Track(track.person, *span) for track in self.tracks for span in track.chunks]
+
 
 @dataclass(frozen=True)
 class ParsedHeader:

@@ -140,13 +140,13 @@ def get_codec(name: str | None, device: str) -> PoseCodec:
 def decode_posec(source: Path, model: str | None, device: str) -> tuple[PoseSequence, Header, int]:
     """What is in a .posec file, its header, and its size in bytes."""
     from posecodec.bitstream import container
-    from posecodec.codec import weights_for
     from posecodec.io.filesystem import read_file
+    from posecodec.zoo import find_named
 
     data = read_file(source)
     with name_in_errors(source):
         header, _ = container.read(data)
-        return get_codec(model or weights_for(header), device).decode(data), header, len(data)
+        return get_codec(model or find_named(header.weights), device).decode(data), header, len(data)
 
 
 def describe_written(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:

@@ -29,6 +29,7 @@ from posecodec.errors import InputError
 if TYPE_CHECKING:
     from posecodec.codec import Encoded
     from posecodec.pose.sequence import PoseSequence
+    from posecodec.ratecontrol.target import Target
 
 EXAMPLES = """
 \b
@@ -46,11 +47,7 @@ class Settings:
     """What an encode is asked for, as the options say it: everything a process needs to do a file."""
 
     reading: Reading
-    max_error: str | None
-    mean_error: str | None
-    bitrate: float | None
-    levels: int | None
-    lossless: bool
+    target: Target
     model: str | None
     device: str
     force: bool
@@ -85,8 +82,11 @@ def encode(
     A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, newer than
     their source and made with the same goal, are skipped.
     """
+    from posecodec.ratecontrol.target import Target
+
     reading = replace(reading, skeleton=skeleton)
-    settings = Settings(reading, max_error, mean_error, bitrate, levels, lossless, model, device, force)
+    asked = Target.from_options(levels, max_error, mean_error, bitrate, lossless)
+    settings = Settings(reading, asked, model, device, force)
     if batch.is_single(inputs, reading.format):
         with open_input(inputs[0]) as source:
             _encode_single(source, inputs[0], batch.choose_target(inputs[0], output, ".posec"), settings, as_json)
@@ -121,16 +121,11 @@ def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
 
 def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any], str, Encoded]:
     from posecodec.analysis.report import report
-    from posecodec.ratecontrol.target import length
 
     with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
-        codec = get_codec(settings.model or _weights_of(sequence, settings.levels), settings.device)
-        encoded = codec.encode(
-            sequence, settings.levels, bitrate=settings.bitrate, lossless=settings.lossless,
-            max_error=None if settings.max_error is None else length(settings.max_error, sequence.unit),
-            mean_error=None if settings.mean_error is None else length(settings.mean_error, sequence.unit),
-        )  # fmt: skip
+        codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device)
+        encoded = codec.encode(sequence, settings.target)
         found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data))
     return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
 
@@ -149,42 +144,22 @@ def _is_done(source: Path, target: Path, settings: Settings) -> bool:
         return False
     if target.stat().st_mtime < source.stat().st_mtime:
         return False
-    asked = _promise_of(settings, header.unit)
-    guarantee = header.guarantee
-    found = (
-        ("none", 0.0)
-        if guarantee is None
-        else (guarantee.kind, 0.0 if guarantee.kind == "lossless" else guarantee.value)
-    )
+    guarantee, asked = header.guarantee, settings.target.in_unit(header.unit)
     tokens = all(chunk.kind == ChunkKind.TOKENS for chunk in chunks)
-    if (
-        found[0] != asked[0]
-        or abs(found[1] - asked[1]) > 1e-6 * asked[1]
-        or (settings.levels is not None and not tokens)
-    ):
-        raise UsageError(f"{target}: exists already, made with another goal ({found[0]} {found[1]:g}); pass --force")
+    if not asked.is_met_by(guarantee) or asked.kind == "levels" and not tokens:
+        kind, value = ("none", 0.0) if guarantee is None else (guarantee.kind, guarantee.value)
+        made_for = f"{kind} {0.0 if kind == 'lossless' else value:g}"
+        raise UsageError(f"{target}: exists already, made with another goal ({made_for}); pass --force")
     return True
 
 
-def _promise_of(settings: Settings, unit: str) -> tuple[str, float]:
-    from posecodec.ratecontrol.target import length
-
-    if settings.lossless:
-        return "lossless", 0.0
-    if settings.bitrate is not None:
-        return "bitrate", settings.bitrate
-    for kind, text in (("max-error", settings.max_error), ("mean-error", settings.mean_error)):
-        if text is not None:
-            return kind, length(text, unit)
-    return "none", 0.0
-
-
-def _weights_of(sequence: PoseSequence, levels: int | None) -> str | None:
+def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
     """Token weights for a recording: those of its dimensions if they can code its keypoints, or if tokens are asked for."""
     from posecodec.pose.skeleton import missing_for
     from posecodec.pose.skeletons.builtin import COCO19
 
-    return f"body{sequence.dims}d" if levels is not None or not missing_for(sequence.skeleton, COCO19) else None
+    needed = target.kind == "levels" or not missing_for(sequence.skeleton, COCO19)
+    return f"body{sequence.dims}d" if needed else None
 
 
 @click.command()
@@ -211,12 +186,12 @@ def tokens(
 
     if source.suffix == ".posec":
         from posecodec.bitstream.container import read_header
-        from posecodec.codec import weights_for
         from posecodec.io.filesystem import read_file
+        from posecodec.zoo import find_named
 
         data = read_file(source)
         with name_in_errors(source):
-            codec = get_codec(model or weights_for(read_header(data)), device)
+            codec = get_codec(model or find_named(read_header(data).weights), device)
             grids = codec.tokens(data)
     else:
         sequence = io.load(source, fps=fps)

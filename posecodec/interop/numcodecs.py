@@ -32,7 +32,7 @@ from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.pose.sequence import AXES, UNITS, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton, get_builtin
-from posecodec.ratecontrol.target import Goal
+from posecodec.ratecontrol.target import Target
 
 try:
     from numcodecs.abc import Codec
@@ -116,7 +116,7 @@ class PoseArray(Codec):  # type: ignore[misc]
 
     def _check_options(self) -> None:
         if self.max_error is not None:
-            Goal("max-error", self.max_error)
+            Target("max-error", self.max_error)
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise InputError(f"fps is {self.fps}; it must be a finite number above 0")
         if self.unit not in UNITS or self.up not in AXES:

@@ -1,43 +1,52 @@
-"""Searches for the quantizer step that keeps a promise with the fewest bytes. They know nothing of what is coded."""
+"""Searches for a quantizer step among whole numbers. They know nothing of what is coded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
 
-Attempt = Callable[[int], float]
+Measure = Callable[[int], float]
+"""What a QP gives: bytes, an error, a rate."""
 STRIDES = (16, 4, 1)
+"""QPs from one trial to the next: an octave of the step, then finer."""
 
 
-def cheapest(size: Attempt, start: int, low: int, high: int) -> int:
-    """The index in low..high where `size` is least: downhill from `start` in strides of an octave, then finer."""
+def minimize(size: Measure, start: int, candidates: range) -> int:
+    """The candidate where `size` is least: a pattern search downhill from `start`, in ever smaller strides.
+
+    >>> minimize(lambda qp: (qp - 37) ** 2, 100, range(0, 200))
+    37
+    """
     size = lru_cache(maxsize=None)(size)
-    best = min(max(start, low), high)
+    best = _clip(start, candidates)
     for stride in STRIDES:
         moved = True
         while moved:
-            near = [i for i in (best - stride, best + stride) if low <= i <= high]
+            near = [qp for qp in (best - stride, best + stride) if qp in candidates]
             better = min(near, key=size, default=best)
             moved = size(better) < size(best)
             best = better if moved else best
     return best
 
 
-def largest_within(value: Attempt, limit: float, start: int, low: int, high: int) -> int | None:
-    """The largest index in low..high whose rising `value` is at most the limit; None if that of `low` is not.
+def largest_satisfying(value: Measure, limit: float, start: int, candidates: range) -> int | None:
+    """The largest candidate whose rising `value` is at most the limit, by galloping and bisection; None if none is.
 
-    The value need not rise strictly: what is returned keeps the limit and the index after it does not, or is `high` + 1.
+    The value need not rise strictly: what is returned keeps the limit and the one after it does not, or is no candidate.
+
+    >>> largest_satisfying(lambda qp: qp / 10, 4.25, 0, range(-100, 100))
+    42
     """
     value = lru_cache(maxsize=None)(value)
-    good, stride = min(max(start, low), high), STRIDES[0]
+    good, stride = _clip(start, candidates), STRIDES[0]
     while value(good) > limit:
-        if good == low:
+        if good == candidates.start:
             return None
-        good, stride = max(good - stride, low), 2 * stride
+        good, stride = max(good - stride, candidates.start), 2 * stride
     bad = good + 1
     stride = STRIDES[0]
-    while bad <= high and value(bad) <= limit:
-        good, bad, stride = bad, min(bad + stride, high + 1), 2 * stride
+    while bad in candidates and value(bad) <= limit:
+        good, bad, stride = bad, min(bad + stride, candidates.stop), 2 * stride
     while bad - good > 1:
         middle = (good + bad) // 2
         if value(middle) <= limit:
@@ -45,3 +54,7 @@ def largest_within(value: Attempt, limit: float, start: int, low: int, high: int
         else:
             bad = middle
     return good
+
+
+def _clip(start: int, candidates: range) -> int:
+    return min(max(start, candidates.start), candidates.stop - 1)

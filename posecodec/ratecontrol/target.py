@@ -1,28 +1,37 @@
-"""What an encode is asked for: levels of tokens, an error, a bit rate, or every bit."""
+"""What an encode is asked for: levels of tokens, an error, a bit rate, or every bit. What a file keeps is a `Guarantee`."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from posecodec.bitstream.header import Guarantee
 from posecodec.errors import UsageError
 from posecodec.pose.sequence import UNIT_MM
 
 KINDS = ("quality", "levels", "max-error", "mean-error", "bitrate", "lossless")
+"""quality: a mean error of about 1 % of a body's height."""
+ROUNDING = 1e-6
+"""Share of a value by which a guarantee, a float32, may differ from what was asked."""
 
 
 @dataclass(frozen=True)
-class Goal:
-    """kind: one of KINDS. value: levels; an error in the recording's unit; kbit/s; nothing for quality and lossless.
+class Target:
+    """kind: one of KINDS. value: levels; an error; kbit/s; nothing for quality and lossless. unit: of an error, "" for
+    that of the recording.
 
     Raises UsageError for an impossible value.
+
+    >>> Target("max-error", 5, "mm").in_unit("m").value
+    0.005
     """
 
     kind: str = "quality"
     value: float = 0.0
+    unit: str = ""
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS
@@ -35,38 +44,55 @@ class Goal:
             raise UsageError(f"{self.kind} is {self.value:g}; it must be above 0 and no more than a float32 can be")
 
     @staticmethod
-    def of(
+    def from_options(
         levels: int | None = None,
-        max_error: float | None = None,
-        mean_error: float | None = None,
+        max_error: float | str | None = None,
+        mean_error: float | str | None = None,
         bitrate: float | None = None,
         lossless: bool = False,
-    ) -> Goal:
-        """The one goal that is given; the default quality if none is. Raises UsageError if several are."""
+    ) -> Target:
+        """The one that is given; the default quality if none is. Errors may be lengths such as "5mm".
+
+        Raises UsageError if several are given, or a text is no length.
+        """
         given = {"levels": levels, "max-error": max_error, "mean-error": mean_error, "bitrate": bitrate}
-        chosen = [Goal(kind, float(value)) for kind, value in given.items() if value is not None]
-        chosen += [Goal("lossless")] if lossless else []
-        if len(chosen) > 1:
-            raise UsageError(f"{' and '.join(goal.kind for goal in chosen)} at once; ask for one of them")
-        return chosen[0] if chosen else Goal()
+        found = [Target(kind, *parse_length(value)) for kind, value in given.items() if value is not None]
+        found += [Target("lossless")] if lossless else []
+        if len(found) > 1:
+            raise UsageError(f"{' and '.join(target.kind for target in found)} at once; ask for one of them")
+        return found[0] if found else Target()
+
+    def in_unit(self, unit: str) -> Target:
+        """The same for a recording in this unit. Raises UsageError where a length cannot be had in it."""
+        if self.unit in ("", unit):
+            return replace(self, unit="")
+        if self.unit not in UNIT_MM or unit not in UNIT_MM:
+            text = f"{self.value:g}{self.unit}"
+            raise UsageError(f"{text!r} where positions are in {unit!r}; give a number in that unit, or state --unit")
+        return Target(self.kind, self.value * UNIT_MM[self.unit] / UNIT_MM[unit])
+
+    def is_met_by(self, guarantee: Guarantee | None) -> bool:
+        """Whether a file with this guarantee was made for this target, in the recording's unit."""
+        kind = "quality" if guarantee is None else guarantee.kind
+        if guarantee is None or kind == "lossless":
+            return kind == ("quality" if self.kind == "levels" else self.kind)
+        return kind == self.kind and abs(guarantee.value - self.value) <= ROUNDING * self.value
 
 
-def length(text: str, unit: str) -> float:
-    """A length such as "5", "5mm" or "0.2in" in a unit; without one it is in that unit already. Raises UsageError.
+def parse_length(text: float | str) -> tuple[float, str]:
+    """A length such as "5", "5mm" or "0.2in" as a number and its unit, "" without one. Raises UsageError.
 
-    >>> length("5mm", "m"), length("3", "px")
-    (0.005, 3.0)
+    >>> parse_length("5mm"), parse_length(" 3 "), parse_length(0.5)
+    ((5.0, 'mm'), (3.0, ''), (0.5, ''))
     """
+    if not isinstance(text, str):
+        return float(text), ""
     found = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*", text)
     try:
         value = float(found.group(1)) if found else math.nan
     except ValueError:
         value = math.nan
-    stated = found.group(2) if found else ""
-    if math.isnan(value) or (stated and stated != "px" and stated not in UNIT_MM):
+    unit = found.group(2) if found else ""
+    if math.isnan(value) or (unit and unit != "px" and unit not in UNIT_MM):
         raise UsageError(f"{text!r} is no length; give a number and mm, cm, m, in or px, such as 5mm")
-    if not stated or stated == unit:
-        return value
-    if stated not in UNIT_MM or unit not in UNIT_MM:
-        raise UsageError(f"{text!r} where positions are in {unit!r}; give a number in that unit, or state --unit")
-    return value * UNIT_MM[stated] / UNIT_MM[unit]
+    return value, unit

@@ -10,22 +10,21 @@ from conftest import GOLDEN, flat_walk
 
 from posecodec.bench.untrained_skeletons import make_hand_pose
 from posecodec.bitstream import container
-from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.presence import write_presence
 from posecodec.codec import PoseCodec
-from posecodec.coders import chunk as chunks
-from posecodec.coders.body_parts import Parts, PartsPlan, plain_name
+from posecodec.coders.body_parts import BodyPartsCoder
+from posecodec.coders.body_split import BodySplit, anchor_fields, choose_anchors, normalize_name
+from posecodec.coders.chunk import split_sequence
 from posecodec.coders.transform import block_coder
 from posecodec.coders.transform.stream import write_motion
-from posecodec.coders.windows import stream
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
-from posecodec.ratecontrol.target import Goal
 
 CODEC = PoseCodec()
 FOLDER = GOLDEN / "parts"
@@ -59,7 +58,7 @@ def kinds(encoded):
 
 
 def whole_only(monkeypatch):
-    monkeypatch.setattr(chunks.Job, "parts_plan", lambda job, tables: None)
+    monkeypatch.setattr(BodyPartsCoder, "supports", lambda coder, chunk: False)
 
 
 def errors(sequence, back):
@@ -84,39 +83,41 @@ RECORDINGS = {"3D": SOLID, "2D": FLAT, "loose": LOOSE, **{name: hidden(SOLID, go
 each = pytest.mark.parametrize("sequence", RECORDINGS.values(), ids=RECORDINGS)
 
 
-def test_plain_names():
+def test_normalize_names():
     found = ["NOSE", "pose/NOSE", "RShoulder", "pose/RightShoulder", "leftEye", "a/b/left_hip", "MidHip", "wrist", ""]
-    assert [plain_name(name) for name in found] == [
+    assert [normalize_name(name) for name in found] == [
         "nose", "nose", "right_shoulder", "right_shoulder", "left_eye", "left_hip", "mid_hip", "wrist", "",
     ]  # fmt: skip
 
 
 def test_a_skeleton_in_two():
-    parts = Parts.of(SOLID.skeleton)
+    parts = BodySplit.from_skeleton(SOLID.skeleton)
     assert parts.body == tuple(range(19)) and parts.rest == tuple(range(19, 61)) and not parts.loose
     assert parts.anchors == (5,) * 21 + (11,) * 21
     assert parts.body_skeleton.edges == COCO19.edges and parts.rest_skeleton.edges[0] == (0, 1)
-    toes = {BODY25.keypoints[k]: a for k, a in zip(Parts.of(BODY25).rest, Parts.of(BODY25).anchors, strict=True)}
+    other = BodySplit.from_skeleton(BODY25)
+    toes = {BODY25.keypoints[k]: a for k, a in zip(other.rest, other.anchors, strict=True)}
     assert BODY25.keypoints[toes["left_small_toe"]] == "left_ankle" and len(toes) == 6
-    assert len(Parts.of(SMPL22).body) == 13 and len(Parts.of(MEDIAPIPE33).rest) == 16
+    assert len(BodySplit.from_skeleton(SMPL22).body) == 13 and len(BodySplit.from_skeleton(MEDIAPIPE33).rest) == 16
 
 
 @pytest.mark.parametrize(
     "names", [COCO19.keypoints, ("nose", "tail"), ("a", "b"), ("pose/NOSE", "face/nose", "x"), ("neck", "nose")]
 )
 def test_no_parts_without_a_body_or_without_more(names):
-    assert Parts.of(Skeleton("any", tuple(names))) is None
+    assert BodySplit.from_skeleton(Skeleton("any", tuple(names))) is None
 
 
 def test_the_first_of_a_name_is_the_bodys():
-    parts = Parts.of(Skeleton("any", ("face/nose", "NOSE", "neck", "tail")))
+    parts = BodySplit.from_skeleton(Skeleton("any", ("face/nose", "NOSE", "neck", "tail")))
     assert parts.body == (0, 2) and parts.rest == (1, 3) and parts.loose == (0, 1)
 
 
 def test_loose_keypoints_hang_on_what_they_move_with():
-    plan = PartsPlan.of(LOOSE.positions[:, 0].astype(float), LOOSE.skeleton, "y", 30.0, CODEC.tables, 10.0)
-    assert plan.anchors == (5,) * 21 + (11,) * 21
-    assert plan.anchor_fields() == ((5, 5), (20, 6), (11, 5), (20, 6))
+    split = BodySplit.from_skeleton(LOOSE.skeleton)
+    anchors = choose_anchors(split, LOOSE.positions[:, 0].astype(float))
+    assert anchors == (5,) * 21 + (11,) * 21
+    assert anchor_fields(split, anchors) == ((5, 5), (20, 6), (11, 5), (20, 6))
 
 
 GOALS = [{}, {"max_error": 4.0}, {"mean_error": 10.0}, {"mean_error": 60.0}, {"bitrate": 12.0}]
@@ -183,7 +184,7 @@ def test_confidences_and_lossless_are_as_ever():
 
 def test_bodies_alone_are_never_in_parts(monkeypatch):
     made = CODEC.encode(walk(40), max_error=5.0).data
-    monkeypatch.setattr(chunks, "in_parts", None)
+    monkeypatch.setattr(BodyPartsCoder, "encode", None)
     assert CODEC.encode(walk(40), max_error=5.0).data == made
 
 
@@ -192,29 +193,23 @@ def test_levels_are_refused(tiny_codec):
         tiny_codec.encode(SOLID, levels=4)
 
 
-def by_tokens(codec, sequence, level=120):
+def by_tokens(codec, sequence, qp=120):
     """A file in parts whose body is tokens, whatever it costs; and what its encoder says of it."""
-    job = codec._jobs(sequence, Goal())[0]
-    body = job.of_body(job.parts_plan(codec.tables))
-    data, latents = codec._tokens_at(body, 150)
-    decoded = chunks.recorded(codec.tokenizer.decode(latents, job.up).astype(np.float64), body.skeleton)
-
-    def write(encoder):
-        stream.write(encoder, latents, codec.tokenizer.tables, job.unit)
-        return decoded
-
-    made = chunks.in_parts(job, level, codec.tables, write_body=write)
-    return codec._pack(sequence, [job], [Chunk(made.data)], None), made
+    (chunk,) = split_sequence(sequence)
+    made = codec.coders.body_parts.encode(chunk, qp, token_qp=150)
+    return codec._pack(sequence, [chunk], [made.chunk], None), made
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_body_of_tokens(dims, tiny_codec, tiny_codec_2d, other_codec):
     codec, sequence = (tiny_codec, SOLID) if dims == 3 else (tiny_codec_2d, FLAT)
     encoded, made = by_tokens(codec, sequence)
-    assert needs_token_weights(made.data) and ChunkKind.read_from(made.data) == ChunkKind.PARTS
+    assert made.chunk.needs_token_weights and made.chunk.kind == ChunkKind.PARTS
     assert encoded.header.weights == codec.weights.id and not encoded.tokens and codec.tokens(encoded.data) == ()
     found = errors(sequence, codec.decode(encoded))
-    assert found.sum() == pytest.approx(made.total, rel=1e-5) and found.max() == pytest.approx(made.worst, rel=1e-5)
+    assert found.sum() == pytest.approx(made.total_error, rel=1e-5) and found.max() == pytest.approx(
+        made.max_error, rel=1e-5
+    )
     with pytest.raises(WeightsError):
         CODEC.decode(encoded)
 
@@ -241,9 +236,8 @@ def refused(data, codec=CODEC):
 
 def chunk_of(sequence, write, tokens=False):
     """A chunk that begins as one in parts and goes on as told."""
-    job = CODEC._jobs(sequence, Goal())[0]
     encoder = RangeEncoder()
-    write_presence(encoder, ChunkKind.PARTS, job.presence, tokens)
+    write_presence(encoder, ChunkKind.PARTS, split_sequence(sequence)[0].presence, tokens)
     write(encoder)
     return encoder.finish()
 
@@ -268,11 +262,10 @@ def test_parts_of_a_skeleton_that_has_none():
 
 
 def test_a_rest_in_the_polar_basis():
-    job = CODEC._jobs(SOLID, Goal())[0]
-    plan = job.parts_plan(CODEC.tables)
+    plan = CODEC.coders.body_parts.plan(split_sequence(SOLID)[0])
 
     def write(encoder):
-        write_motion(encoder, plan.bodies[0], 100, CODEC.tables.model)
+        write_motion(encoder, plan.bodies[0], 100, CODEC.coders.transform.tables.model)
         encoder.put_bits(0, 1)
 
     refused(forged(CODEC.encode(SOLID, max_error=20.0), chunk_of(SOLID, write)))
@@ -280,8 +273,8 @@ def test_a_rest_in_the_polar_basis():
 
 def test_tokens_that_no_weights_are_named_for(tiny_codec):
     encoded, made = by_tokens(tiny_codec, SOLID)
-    refused(forged(encoded, made.data, weights=b""), tiny_codec)
-    refused(forged(encoded, made.data, transform=b""), tiny_codec)
+    refused(forged(encoded, made.chunk.base, weights=b""), tiny_codec)
+    refused(forged(encoded, made.chunk.base, transform=b""), tiny_codec)
 
 
 def test_whole_tokens_in_a_larger_skeleton(tiny_codec):

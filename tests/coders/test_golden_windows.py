@@ -12,8 +12,9 @@ from conftest import GOLDEN, flat_walk
 
 import posecodec
 from posecodec.bitstream.container import read_header
-from posecodec.codec import PoseCodec, weights_for
+from posecodec.codec import PoseCodec
 from posecodec.pose.synthetic import walk
+from posecodec.zoo import find_named
 
 FOLDER = GOLDEN / "tokens"
 
@@ -45,7 +46,7 @@ def test_golden_files_decode_to_the_same_tokens_and_poses(name):
     model, _, levels = MADE[name]
     codec, data = PoseCodec.from_pretrained(model), (FOLDER / f"{name}.posec").read_bytes()
     assert codec.weights.sha256 == json.loads((FOLDER / "golden.json").read_text())[name]["weights"]
-    assert weights_for(read_header(data)) == model
+    assert find_named(read_header(data).weights) == model
     tokens = np.load(FOLDER / f"{name}.tokens.npy")
     found = stream_of(codec, data, levels)
     assert found.shape == tokens.shape and (found == tokens).all()

@@ -17,7 +17,7 @@ from posecodec.cli import cli
 from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST, SIZES, TokenGrid
 from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary, pad_batch
 from posecodec.coders.windows.bitplanes import from_digits
-from posecodec.coders.windows.tokenizer import MOST_LEVELS, Tokenizer
+from posecodec.coders.windows.tokenizer import MAX_LEVELS, Tokenizer
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.pose.synthetic import walk
 from posecodec.train.tokens import TokenFolder, collate
@@ -175,8 +175,11 @@ def test_tokenize_and_detokenize(tiny_codec):
 
 
 def test_detokenized_bodies_walk_ahead_from_the_origin_and_have_a_size(tiny_codec):
-    grids = tiny_codec.tokenize(walk(100), MOST_LEVELS)
-    usual, small = tiny_codec.detokenize(grids), tiny_codec.detokenize(grids, size=tiny_codec.tokenizer.usual_size / 2)
+    grids = tiny_codec.tokenize(walk(100), MAX_LEVELS)
+    usual, small = (
+        tiny_codec.detokenize(grids),
+        tiny_codec.detokenize(grids, size=tiny_codec.tokenizer.typical_size / 2),
+    )
     hip = usual.positions[:, 0, 2]
     assert hip[-1, 2] > 1500 and np.abs(hip[0, [0, 2]]).max() < 100  # walks towards +z
     np.testing.assert_allclose(small.positions, usual.positions / 2, atol=5)
@@ -184,7 +187,7 @@ def test_detokenized_bodies_walk_ahead_from_the_origin_and_have_a_size(tiny_code
 
 
 def test_coarser_streams_are_coarser_motions(tiny_codec):
-    sequence, grids = walk(100), tiny_codec.tokenize(walk(100), MOST_LEVELS)
+    sequence, grids = walk(100), tiny_codec.tokenize(walk(100), MAX_LEVELS)
     errors = []
     for levels in (6, 8, 10, 12):
         vocabulary = tiny_codec.tokenizer.vocabulary(levels)
@@ -208,29 +211,29 @@ def test_grids_of_other_weights_are_refused(tiny_codec, tiny_codec_2d):
     flat = tiny_codec_2d.tokenize(flat_walk(20), 4)
     with pytest.raises(InputError, match="tiny3d has"):
         tiny_codec.detokenize(flat)
-    deep = TokenGrid(np.zeros((1, 32, 58, MOST_LEVELS + 1), np.int32), 3, (16,))
-    with pytest.raises(InputError, match=f"up to {MOST_LEVELS}"):
+    deep = TokenGrid(np.zeros((1, 32, 58, MAX_LEVELS + 1), np.int32), 3, (16,))
+    with pytest.raises(InputError, match=f"up to {MAX_LEVELS}"):
         tiny_codec.detokenize([deep])
 
 
 def test_any_digits_are_a_motion(tiny_codec, tiny_codec_2d):
     for codec in (tiny_codec, tiny_codec_2d):
-        vocabulary = codec.tokenizer.vocabulary(MOST_LEVELS)
+        vocabulary = codec.tokenizer.vocabulary(MAX_LEVELS)
         for sparse in (0.0, 0.9, 1.0):
-            wild = grid(100, MOST_LEVELS, cells=vocabulary.cells, sparse=sparse)
+            wild = grid(100, MAX_LEVELS, cells=vocabulary.cells, sparse=sparse)
             assert np.isfinite(codec.detokenize([wild]).positions).all()
 
 
 def test_a_folder_is_a_dataset_and_runs_no_network(tiny_codec, tmp_path, no_network):
     for number, frames in enumerate((40, 70)):
-        tiny_codec.encode(walk(frames), MOST_LEVELS).save(tmp_path / f"{number}.posec")
+        tiny_codec.encode(walk(frames), MAX_LEVELS).save(tmp_path / f"{number}.posec")
     posecodec.PoseCodec(None).encode(walk(30)).save(tmp_path / "plain.posec")
     data = TokenFolder(tmp_path, tiny_codec, 9)
     assert len(data) == 2 and data[0].dtype == torch.int64
     assert [file.name for file in data.files] == ["0.posec", "1.posec"]
     back = data.vocabulary.unflatten(data[1].numpy())[0]
     assert (
-        back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MOST_LEVELS)[0].truncate(9).indices).all()
+        back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MAX_LEVELS)[0].truncate(9).indices).all()
     )
     batch, there = collate([data[0], data[1]])
     assert batch.shape == (2, max(map(len, data.streams))) and there.sum() == len(data[0]) + len(data[1])

@@ -16,7 +16,7 @@ from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, l
 from posecodec.coders.windows.deblocking import REACH, deblock
 from posecodec.coders.windows.frequency_bands import OWN_ROWS, ROWS, FrequencyBands, reference_rows
 from posecodec.coders.windows.stream import SideInfo
-from posecodec.coders.windows.tokenizer import MOST_LEVELS
+from posecodec.coders.windows.tokenizer import MAX_LEVELS
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.kinematics.body_model import Motion
@@ -165,9 +165,9 @@ def test_a_size_that_no_body_has_is_corrupt(dims, scale):
 
 
 def test_steps_of_levels():
-    steps = [step_of_qp(qp_of_levels(level)) for level in range(1, MOST_LEVELS + 1)]
+    steps = [step_of_qp(qp_of_levels(level)) for level in range(1, MAX_LEVELS + 1)]
     assert steps[0] == 2**16 and all(a == 2 * b for a, b in zip(steps, steps[1:], strict=False))
-    assert [levels_of_qp(qp_of_levels(level)) for level in range(1, MOST_LEVELS + 1)] == list(range(1, MOST_LEVELS + 1))
+    assert [levels_of_qp(qp_of_levels(level)) for level in range(1, MAX_LEVELS + 1)] == list(range(1, MAX_LEVELS + 1))
     assert [levels_of_qp(qp_of_levels(3) + off) for off in (1, 0, -1, -15, -16)] == [2, 3, 3, 3, 4]
     assert levels_of_qp(511) == 1 and largest_magnitude(1) == 1 and largest_magnitude(9) == 511
 

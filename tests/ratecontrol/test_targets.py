@@ -24,16 +24,14 @@ from posecodec.analysis.verification import verify
 from posecodec.bench import untrained_skeletons
 from posecodec.bitstream import container
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.header import Track
 from posecodec.codec import PoseCodec
-from posecodec.coders import chunk as chunks
-from posecodec.coders.windows.bitplanes import qp_of_levels
+from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 from posecodec.pose.synthetic import walk
-from posecodec.ratecontrol.target import length
+from posecodec.ratecontrol.target import Target, parse_length
 
 CODEC = PoseCodec(None)
 WALK = walk(80)
@@ -461,13 +459,13 @@ def test_contradicting_and_impossible_goals_are_refused(goal):
     [("5", "px", 5), ("5mm", "m", 0.005), (" 2 cm ", "mm", 20), ("1in", "mm", 25.4), ("1e-3m", "mm", 1), ("3px", "px", 3)],
 )  # fmt: skip
 def test_lengths_are_read_in_the_recordings_unit(text, unit, value):
-    assert length(text, unit) == pytest.approx(value)
+    assert Target("max-error", *parse_length(text)).in_unit(unit).value == pytest.approx(value)
 
 
 @pytest.mark.parametrize("text", ["", "mm", "5 miles", "-5mm", "1.2.3", "5mm", "3px", "nan", "inf"])
 def test_what_is_no_length_in_that_unit_is_refused(text):
     with pytest.raises(UsageError):
-        length(text, "px" if text == "5mm" else "mm")
+        Target("max-error", *parse_length(text)).in_unit("px" if text == "5mm" else "mm")
 
 
 # --- Forged files ---
@@ -475,13 +473,12 @@ def test_what_is_no_length_in_that_unit_is_refused(text):
 
 def layered(codec, sequence):
     """A file of tokens and what they miss, refined to a bound."""
-    body = sequence.mapped_to(COCO19)
-    job = chunks.Job.of(sequence, body, "y", Track(0, 0, sequence.frames), 0, sequence.frames)
-    data, latents = codec.tokenizer.encode(job.body, job.presence, "y", sequence.unit, qp_of_levels(8))
-    guide = codec.tokenizer.decode(latents, "y").astype(float)
-    header = replace(container.read_header(codec.encode(sequence, levels=8).data), transform=codec.transform_weights.id)
-    refinement = chunks.transformed(job, 80, codec.tables, 5.0, guide).data
-    return container.write(header, [Chunk(data, refinement)])
+    (chunk,), transform = split_sequence(sequence), codec.coders.transform
+    header, (coded,) = container.read(codec.encode(sequence, levels=8).data)
+    _, quantized = codec.coders.windows.read_integers(coded, ChunkContext.from_header(header, sequence.frames))
+    guide = codec.tokenizer.decode(quantized, "y").astype(float)
+    made = transform.encode_refinement(chunk, 80, guide, coded.base, max_error=5.0).chunk
+    return container.write(replace(header, transform=transform.weights.id), [made])
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,19 @@ what was decoded. Only that needs torch, and it is loaded when positions are ask
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.bitstream.chunk_kind import ChunkKind
-from posecodec.bitstream.presence import Presence, read_presence, write_presence
-from posecodec.coders.tokens.grid import CODES, LONGEST, TokenGrid
+from posecodec.coders.tokens.grid import CODES, TokenGrid
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import from_digits, levels_of_qp, qp_of_levels, to_digits
 from posecodec.coders.windows.stream import QuantizedMotion, SideInfo
 from posecodec.coders.windows.weights import unpack_tables
-from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError, WeightsError
 from posecodec.kinematics.body_frame import from_body_frame, to_body_frame
 from posecodec.kinematics.bones import SCALE_STEPS_PER_OCTAVE
@@ -34,7 +32,10 @@ from posecodec.zoo import Weights
 if TYPE_CHECKING:
     from posecodec.networks.refiner import Refiner
 
-MOST_LEVELS = 12
+MAX_LEVELS = 12
+"""Of tokens: the finest step is about a millimetre of an adult."""
+DEFAULT_SIZE_PX = 250.0
+"""Of bodies that tokens in 2D give: about half of a full-HD image's height."""
 
 
 class Tokenizer:
@@ -69,89 +70,80 @@ class Tokenizer:
             ) from error
         return model.to(self.device).eval()
 
-    def encode(
-        self, points: NDArray[np.floating], presence: Presence, up: str, unit: str, index: int, longest: int = LONGEST
-    ) -> tuple[bytes, QuantizedMotion]:
-        """A chunk's bytes and integers at the step of an index, of keypoints (T, K, D) of the skeleton, NaN where missing.
-
-        longest: frames of a window at most, for less delay.
-        """
-        motion, side = stream.analyze(points, self.tables, up)
-        encoder = RangeEncoder()
-        write_presence(encoder, ChunkKind.TOKENS, presence)
-        latents = stream.quantize(motion, side, index, self.tables, longest=longest)
-        stream.write(encoder, latents, self.tables, unit)
-        return encoder.finish(), latents
-
-    def read(self, data: bytes, frames: int, keypoints: int, unit: str) -> tuple[Presence, QuantizedMotion]:
-        """The integers of a chunk; no network runs. Raises CorruptError."""
-        decoder = RangeDecoder(data)
-        presence = read_presence(decoder, frames, keypoints)
-        latents = stream.read(decoder, frames, self.tables, unit)
-        decoder.finish()
-        return presence, latents
-
-    def decode(self, latents: QuantizedMotion, up: str, network: bool = True) -> NDArray[np.float32]:
+    def decode(self, quantized: QuantizedMotion, up: str, network: bool = True) -> NDArray[np.float32]:
         """Keypoints (T, K, D) of the skeleton, in the recording's unit and axes. network: False for a quick estimate."""
-        points = stream.to_world(self.refined(latents, network), latents.side_info, self.dims, up)
+        points = stream.to_world(self.refine(quantized, network), quantized.side_info, self.dims, up)
         with np.errstate(over="ignore"):
             return points.astype(np.float32)
 
-    def refined(self, latents: QuantizedMotion, network: bool = True) -> Floats:
+    def refine(self, quantized: QuantizedMotion, network: bool = True) -> Floats:
         """Keypoints (T, K, D) of usual size, upright: what the integers say, corrected by the network."""
-        motion = stream.reconstruct(latents, self.tables)
+        motion = stream.reconstruct(quantized, self.tables)
         points = self.tables.body.synthesize(motion)
         if not network or "refiner" not in self.weights.settings:
             return points
         from posecodec.networks.refiner import build_extras
 
-        joins = np.array([start for start, _ in list_spans(latents.lengths)[1:]], np.int64)
-        extras = build_extras(motion.center, motion.angle, latents.qp, joins)
+        joins = np.array([start for start, _ in list_spans(quantized.lengths)[1:]], np.int64)
+        extras = build_extras(motion.center, motion.angle, quantized.qp, joins)
         inside = self.refiner.refine(to_body_frame(points, motion).astype(np.float32), extras)
         return from_body_frame(inside.astype(np.float64), motion)
 
-    def grid_of(self, latents: QuantizedMotion) -> TokenGrid:
+    def to_grid(self, quantized: QuantizedMotion) -> TokenGrid:
         """The tokens of a chunk."""
-        return TokenGrid(to_digits(latents.values, levels_of_qp(latents.qp)), CODES, latents.lengths)
+        return TokenGrid(to_digits(quantized.values, levels_of_qp(quantized.qp)), CODES, quantized.lengths)
 
-    def latents_of(self, grid: TokenGrid, size: float) -> QuantizedMotion:
+    def from_grid(self, grid: TokenGrid, size: float) -> QuantizedMotion:
         """What tokens alone say: a body of that size from the origin on, upright, at first facing +z.
 
-        size: a length that a usual body has as `usual_size`. Raises InputError if the grid is not of such tokens.
+        size: a length that a usual body has as `typical_size`. Raises InputError if the grid is not of such tokens.
         """
         shape = (self.tables.prior.expected.shape[1], self.tables.body.channels)
-        if grid.indices.shape[1:3] != shape or grid.codes != CODES or not 1 <= grid.levels <= MOST_LEVELS:
+        if grid.indices.shape[1:3] != shape or grid.codes != CODES or not 1 <= grid.levels <= MAX_LEVELS:
             raise InputError(
                 f"a grid of {grid.indices.shape[1:3]} cells, {grid.codes} codes and {grid.levels} levels; "
-                f"{self.weights.name} has {shape}, {CODES} and up to {MOST_LEVELS}"
+                f"{self.weights.name} has {shape}, {CODES} and up to {MAX_LEVELS}"
             )
-        scale = round(SCALE_STEPS_PER_OCTAVE * float(np.log2(self.usual_size / size)))
+        scale = round(SCALE_STEPS_PER_OCTAVE * float(np.log2(self.typical_size / size)))
         side = SideInfo(scale, 0, np.zeros(self.dims, np.int64))
         values, index = from_digits(grid.indices), qp_of_levels(grid.levels)
         return stream.dequantize(values, grid.lengths, side, index, self.tables)
 
-    def coarser(self, latents: QuantizedMotion, levels: int) -> QuantizedMotion:
+    def keep_levels(self, quantized: QuantizedMotion, levels: int) -> QuantizedMotion:
         """What the first levels of a chunk's tokens say. Raises InputError if there are not so many."""
-        most = levels_of_qp(latents.qp)
+        most = levels_of_qp(quantized.qp)
         if not 1 <= levels <= most:
             raise InputError(f"{levels} levels of {most} asked for")
-        digits = to_digits(latents.values, most)[..., :levels]
-        index = latents.qp + STEPS_PER_OCTAVE * (most - levels)
-        return stream.dequantize(from_digits(digits), latents.lengths, latents.side_info, index, self.tables)
+        digits = to_digits(quantized.values, most)[..., :levels]
+        index = quantized.qp + STEPS_PER_OCTAVE * (most - levels)
+        return stream.dequantize(from_digits(digits), quantized.lengths, quantized.side_info, index, self.tables)
+
+    def detokenize(self, grids: Sequence[TokenGrid], size: float | None) -> tuple[NDArray[np.float32], str, str]:
+        """Positions (T, P, K, D) of one person per grid, NaN after its end, their unit and the axis that is up.
+
+        size: of the bodies, as `typical_size`, which it is if not told.
+        """
+        unit, up = ("mm", "y") if self.dims == 3 else ("px", "-y")
+        size = size or (self.typical_size if self.dims == 3 else DEFAULT_SIZE_PX)
+        frames = max((grid.frames for grid in grids), default=0)
+        positions = np.full((frames, len(grids), len(self.skeleton), self.dims), np.nan, np.float32)
+        for person, grid in enumerate(grids):
+            positions[: grid.frames, person] = self.decode(self.from_grid(grid, size), up)
+        return positions, unit, up
 
     @property
-    def usual_size(self) -> float:
+    def typical_size(self) -> float:
         """Summed length of the bones of a usual body in 3D, in mm; in 2D twice what its keypoints spread."""
         return float(self.tables.body.bones.lengths.sum()) if self.dims == 3 else 2 * stream.USUAL_SPREAD
 
     def vocabulary(self, levels: int | None = None) -> Vocabulary:
         """Of streams with so many levels, the default if not told. Raises InputError if there are not so many."""
-        return Vocabulary(self.checked_levels(levels), self.tables.prior.expected.shape[1:])
+        return Vocabulary(self.check_levels(levels), self.tables.prior.expected.shape[1:])
 
-    def checked_levels(self, levels: int | None) -> int:
+    def check_levels(self, levels: int | None) -> int:
         """The levels asked for, or the default. Raises InputError if there are not so many."""
         if levels is None:
             return self.default_levels
-        if not 1 <= levels <= MOST_LEVELS:
-            raise InputError(f"{levels} levels asked for; {self.weights.name} has 1 to {MOST_LEVELS}")
+        if not 1 <= levels <= MAX_LEVELS:
+            raise InputError(f"{levels} levels asked for; {self.weights.name} has 1 to {MAX_LEVELS}")
         return levels

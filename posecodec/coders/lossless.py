@@ -1,0 +1,49 @@
+"""Chunks with every bit of their positions and confidences, NaNs included. The arithmetic is `entropy.floats`'."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from posecodec.bitstream.chunk_kind import KIND_BITS, ChunkKind
+from posecodec.bitstream.container import Chunk
+from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
+from posecodec.entropy.floats import pack_floats, unpack_floats
+from posecodec.errors import CorruptError
+
+WIDE, UNSURE = 1, 2
+"""Bits of the first byte: positions are float64; confidences are not just 1 where a keypoint is there, and follow."""
+LENGTH_BYTES = 4
+"""Of the size of the packed positions."""
+
+
+class LosslessCoder:
+    """Exact floats; there is no step to choose."""
+
+    kind = ChunkKind.LOSSLESS
+    qp_range = range(1)
+
+    def supports(self, chunk: ChunkInput) -> bool:
+        """Any chunk."""
+        return True
+
+    def encode(self, chunk: ChunkInput, qp: int = 0, *, max_error: float | None = None) -> Candidate:
+        """The chunk as it is; every bound is kept."""
+        wide = chunk.points.dtype == np.float64
+        sure = chunk.confidence.tobytes() == chunk.presence.mask.astype(np.float32).tobytes()
+        head = self.kind << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if sure else UNSURE)
+        positions = pack_floats(np.ascontiguousarray(chunk.points))
+        confidence = b"" if sure else pack_floats(np.ascontiguousarray(chunk.confidence))
+        data = bytes([head]) + len(positions).to_bytes(LENGTH_BYTES, "little") + positions + confidence
+        return Candidate(Chunk(data), 0.0, 0.0)
+
+    def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
+        """The mirror of `encode`. Raises CorruptError."""
+        data, shape = chunk.base, (context.frames, len(context.skeleton), context.dims)
+        end = 1 + LENGTH_BYTES + int.from_bytes(data[1 : 1 + LENGTH_BYTES], "little")
+        if end > len(data) or data[0] & ~(WIDE | UNSURE) != self.kind << 8 - KIND_BITS:
+            raise CorruptError("an exact chunk that is cut short; get the file again")
+        dtype = np.dtype(np.float64 if data[0] & WIDE else np.float32)
+        positions = unpack_floats(data[1 + LENGTH_BYTES : end], shape, dtype)
+        if not data[0] & UNSURE:
+            return DecodedChunk(positions, np.asarray(~np.isnan(positions).any(axis=2), np.float32))
+        return DecodedChunk(positions, unpack_floats(data[end:], shape[:2], np.dtype(np.float32)))

@@ -1,0 +1,147 @@
+"""Chunks of transform coefficients, at any accuracy, for any keypoints; and what refines a chunk of tokens.
+
+The stream inside a chunk is `stream`'s; here stand what is around it (presence, error bound) and which step means what.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.exp_golomb import get_float32, put_float32
+from posecodec.bitstream.presence import read_presence, write_presence
+from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk, to_float32
+from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
+from posecodec.coders.transform.bone_basis import BoneBasis
+from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
+from posecodec.coders.transform.stream import (
+    FIRST_QP,
+    LAST_QP,
+    read_motion,
+    write_motion,
+)
+from posecodec.coders.transform.weights import TransformTables
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError
+from posecodec.signal.quantization import qp_of_step
+from posecodec.typing import Floats
+from posecodec.zoo import Weights
+
+BODY_QP = 100
+"""QP in the bone basis that gives the default quality on coco19 in 3D, about (`python benchmarks/speed.py`, val)."""
+STEPS_IN_BONE_ERROR, STEPS_IN_GRAPH_ERROR = 6.0, 2.5
+"""Steps in a mean error, about, in the bone basis and in the graph's: where searches begin."""
+
+
+class TransformCoder:
+    """Adaptive blocks of frequencies in a basis of bones or of the skeleton's graph, with an integer context model."""
+
+    kind = ChunkKind.TRANSFORM
+    qp_range = range(FIRST_QP, LAST_QP + 1)
+
+    def __init__(self, weights: Weights, tables: TransformTables) -> None:
+        self.weights, self.tables = weights, tables
+
+    def supports(self, chunk: ChunkInput) -> bool:
+        """Any chunk."""
+        return True
+
+    def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
+        """The chunk at a step of its basis, corrected to a bound; remembered. Raises InputError where it is too fine."""
+        return chunk.memo.recall((self.kind, qp, max_error), lambda: self._encode(chunk, qp, max_error))
+
+    def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None) -> Candidate:
+        encoder = RangeEncoder()
+        write_presence(encoder, self.kind, chunk.presence)
+        pose = write_motion(encoder, self.basis(chunk), qp, self.tables.model)
+        return write_end(encoder, chunk, pose, max_error)
+
+    def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
+        """The mirror of `encode`. Raises CorruptError."""
+        decoder = RangeDecoder(chunk.base)
+        presence = read_presence(decoder, context.frames, len(context.skeleton))
+        pose = self.read(decoder, context)
+        return DecodedChunk.from_pose(read_end(decoder, pose), presence)
+
+    def read(self, decoder: RangeDecoder, context: ChunkContext, guide: Floats | None = None) -> Floats:
+        """The motion alone, (T, K, D), of a stream that holds other things too. guide: see `stream.write_motion`."""
+        return read_motion(
+            decoder, context.frames, context.skeleton, context.dims, context.up, context.rate, self.tables, guide
+        )
+
+    def encode_refinement(
+        self, chunk: ChunkInput, qp: int, guide: Floats, base: bytes, max_error: float | None = None
+    ) -> Candidate:
+        """A chunk of tokens, and what it misses. guide: the body (T, 19, D) of coco19 that the tokens in `base` give."""
+        encoder = RangeEncoder()
+        pose = write_motion(encoder, self.basis(chunk), qp, self.tables.model, guide)
+        found = write_end(encoder, chunk, pose, max_error)
+        return Candidate(Chunk(base, found.chunk.base), found.total_error, found.max_error)
+
+    def decode_refinement(self, chunk: Chunk, context: ChunkContext, guide: Floats) -> Floats:
+        """The mirror of `encode_refinement`: keypoints (T, K, D). Raises CorruptError."""
+        decoder = RangeDecoder(chunk.refinement)
+        return read_end(decoder, self.read(decoder, context, guide))
+
+    def basis(self, chunk: ChunkInput) -> BasisChoice:
+        """The basis for a chunk and its channels, which no step changes; remembered."""
+        return chunk.memo.recall((self.kind, "basis"), lambda: self._choose_basis(chunk))
+
+    def _choose_basis(self, chunk: ChunkInput) -> BasisChoice:
+        body = None if chunk.body is None else chunk.body.astype(np.float64)
+        points = chunk.points.astype(np.float64)
+        return choose_basis(points, body, chunk.skeleton, chunk.up, chunk.rate, self.tables, chunk.default_error)
+
+    def qp_for_error(self, chunk: ChunkInput, error: float) -> int:
+        """The QP that gives about that mean error, in the recording's unit."""
+        steps = STEPS_IN_BONE_ERROR if isinstance(self.basis(chunk).basis, BoneBasis) else STEPS_IN_GRAPH_ERROR
+        return self.qp_in_basis(chunk, qp_of_step(error * steps))
+
+    def default_qp(self, chunk: ChunkInput) -> int:
+        """The QP that is expected to give the default quality."""
+        if isinstance(self.basis(chunk).basis, BoneBasis):
+            return BODY_QP
+        return self.qp_for_error(chunk, chunk.default_error)
+
+    def qp_in_basis(self, chunk: ChunkInput, absolute_qp: int) -> int:
+        """The QP of a step in the recording's unit, which is the same for chunks of all scales."""
+        qp = absolute_qp + qp_of_step(self.basis(chunk).scale)
+        return min(max(qp, self.qp_range.start), self.qp_range.stop - 1)
+
+    def to_absolute_qp(self, chunk: ChunkInput, qp: int) -> int:
+        """The QP in the recording's unit of one in the basis. The mirror of `qp_in_basis`."""
+        return qp - qp_of_step(self.basis(chunk).scale)
+
+
+def write_end(encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:
+    """End a chunk whose motion decodes to a pose (T, K, D), with corrections where a bound asks for them."""
+    points = chunk.points.astype(np.float64)
+    errors = points - to_float32(pose).astype(np.float64)
+    encoder.put_bits(int(max_error is not None), 1)
+    if max_error is not None:
+        bound = _tighten_bound(max_error, chunk.points)
+        moves = outlier_steps(points - pose, bound)
+        put_float32(encoder, bound)
+        write_corrections(encoder, moves)
+        errors = points - to_float32(pose + moves * bound_step(bound, pose.shape[2])).astype(np.float64)
+    return Candidate.measure(Chunk(encoder.finish()), chunk, errors)
+
+
+def read_end(decoder: RangeDecoder, pose: Floats) -> Floats:
+    """The mirror of `write_end`: the pose with its corrections. Raises CorruptError."""
+    if decoder.get_bits(1):
+        bound = get_float32(decoder)
+        if not (np.isfinite(bound) and bound > 0):
+            raise CorruptError(f"a bound of {bound}; get the file again")
+        pose = pose + read_corrections(decoder, *pose.shape) * bound_step(bound, pose.shape[2])
+    decoder.finish()
+    return pose
+
+
+def _tighten_bound(bound: float, points: NDArray[np.floating]) -> float:
+    """A bound that leaves room for the rounding to float32 that follows, or the bound itself where there is none."""
+    farthest = np.float32(np.nanmax(np.abs(points), initial=0.0))
+    tighter = float(np.float32(bound - np.sqrt(points.shape[2]) / 2 * float(np.spacing(farthest))))
+    return tighter if tighter > 0 else bound

@@ -1,0 +1,266 @@
+"""Which coder and which step for every chunk: the smallest bytes that keep what was asked for.
+
+Only the encoder needs this; whatever it chooses, the decoder understands. What it tries and where is in `constants`, how it
+searches in `search`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from posecodec.analysis.verification import checksum
+from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.header import ID_BYTES, Guarantee
+from posecodec.coders import ChunkCoder, Coders
+from posecodec.coders.chunk import Candidate, ChunkInput
+from posecodec.coders.transform.block_coder import TooFineError
+from posecodec.coders.windows.bitplanes import qp_of_levels
+from posecodec.errors import InputError
+from posecodec.pose.sequence import PoseSequence
+from posecodec.ratecontrol.constants import (
+    BOUND_IN_MEAN_ERRORS,
+    EXPECTED_PARTS_ROUNDS,
+    EXPECTED_QP_ROUNDS,
+    EXTRA_TRIALS,
+    LOG_ERROR_PER_QP,
+    MAX_DEFAULT_MISS,
+    MAX_NETWORK_GAIN,
+    MAX_PARTS_RATIO,
+    MAX_QP_JUMP,
+    MAX_TOKENS_RATIO,
+    REFINED_FROM_QP,
+    REFINED_LEVELS,
+    SEARCH_RADIUS,
+    STEPS_IN_MEAN_ERROR,
+    TOKEN_BODY_QPS,
+    TOKENS_FROM_QP,
+)
+from posecodec.ratecontrol.search import largest_satisfying, minimize
+from posecodec.ratecontrol.target import Target
+from posecodec.signal.quantization import MAX_QP, qp_of_step
+
+Choice = tuple[list[Chunk], Guarantee | None]
+"""The chunks of a file in order, and what they keep."""
+FileSize = Callable[[list[Chunk], Guarantee | None], int]
+"""Bytes of the whole file with such chunks."""
+
+
+class RateControl:
+    """Chooses among the coders of one codec."""
+
+    def __init__(self, coders: Coders) -> None:
+        self.coders = coders
+
+    def choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
+        """The chunks of a sequence as a target asks. Raises InputError where that cannot be reached."""
+        choose: dict[str, Callable[[], Choice]] = {
+            "quality": lambda: ([self.choose_smallest(chunk, self._default_qp(chunk)).chunk for chunk in chunks], None),
+            "levels": lambda: (self.choose_levels(sequence, chunks, int(target.value)), None),
+            "max-error": lambda: self._choose_bounded(chunks, float(np.float32(target.value))),
+            "mean-error": lambda: self._choose_mean(chunks, target.value),
+            "bitrate": lambda: self._choose_bitrate(sequence, chunks, target.value, file_size),
+            "lossless": lambda: self._choose_lossless(sequence, chunks),
+        }
+        return choose[target.kind]()
+
+    def choose_levels(self, sequence: PoseSequence, chunks: list[ChunkInput], levels: int) -> list[Chunk]:
+        """Tokens of so many levels, and nothing else."""
+        windows = self.coders.windows
+        windows.check_sequence(sequence)
+        qp = qp_of_levels(windows.tokenizer.check_levels(levels))
+        return [windows.encode_tokens(chunk, qp) for chunk in chunks]
+
+    def choose_smallest(self, chunk: ChunkInput, qp: int, gain: float = 1.0) -> Candidate:
+        """The smallest candidate that is as near as the transform at a QP, by whatever coder.
+
+        gain: times the transform's error that is allowed: the same for all chunks, so that their mean is kept.
+        """
+        plain = self.coders.transform.encode(chunk, qp)
+        allowed = max(gain, 1.0) * plain.total_error
+        return min((plain, *self._alternatives(chunk, qp, plain, allowed)), key=lambda candidate: candidate.size)
+
+    def _choose_lossless(self, sequence: PoseSequence, chunks: list[ChunkInput]) -> Choice:
+        exact = [self.coders.lossless.encode(chunk).chunk for chunk in chunks]
+        return exact, Guarantee("lossless", checksum(sequence), 0.0)
+
+    def _choose_bounded(self, chunks: list[ChunkInput], bound: float) -> Choice:
+        """The smallest chunks that keep every keypoint within the bound."""
+        chosen = [self._smallest_within(chunk, bound) for chunk in chunks]
+        worst = max((candidate.max_error for candidate in chosen), default=0.0)
+        if not worst <= bound:
+            raise InputError(
+                f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
+                "use --lossless"
+            )
+        guarantee = Guarantee("max-error", bound, min(worst / bound, 1.0))
+        return [candidate.chunk for candidate in chosen], guarantee
+
+    def _smallest_within(self, chunk: ChunkInput, bound: float) -> Candidate:
+        """The smallest candidate that keeps a bound as far as float32 can."""
+        transform, parts = self.coders.transform, self.coders.body_parts
+        qp = self._cheapest_qp(transform, chunk, bound, transform.qp_for_error(chunk, bound / BOUND_IN_MEAN_ERRORS))
+        candidates = [transform.encode(chunk, qp, max_error=bound)]
+        if parts.supports(chunk):
+            qp = self._cheapest_qp(parts, chunk, bound, transform.to_absolute_qp(chunk, qp))
+            if math.isfinite(_bounded_size(parts, chunk, bound, qp)):
+                candidates.append(parts.encode(chunk, qp, max_error=bound))
+        return min(candidates, key=lambda candidate: (candidate.max_error > bound, candidate.size))
+
+    @staticmethod
+    def _cheapest_qp(coder: ChunkCoder, chunk: ChunkInput, bound: float, start: int) -> int:
+        return minimize(partial(_bounded_size, coder, chunk, bound), start, coder.qp_range)
+
+    def _choose_mean(self, chunks: list[ChunkInput], error: float) -> Choice:
+        """One step for all chunks, the coarsest that keeps a mean error."""
+        if not chunks:
+            return [], None
+        absolute_qp = self._coarsest_qp(chunks, error)
+        if absolute_qp is None:
+            raise InputError(f"a mean error of {error:g} cannot be reached; use --lossless")
+        gain = error / max(self._mean_error(chunks, absolute_qp), 1e-300)
+        in_basis = self.coders.transform.qp_in_basis
+        chosen = [self.choose_smallest(chunk, in_basis(chunk, absolute_qp), gain) for chunk in chunks]
+        reached = sum(candidate.total_error for candidate in chosen) / _count(chunks)
+        return [candidate.chunk for candidate in chosen], Guarantee("mean-error", error, min(reached / error, 1.0))
+
+    def _choose_bitrate(
+        self, sequence: PoseSequence, chunks: list[ChunkInput], limit: float, file_size: FileSize
+    ) -> Choice:
+        """One step for all chunks, the finest whose file is within a rate in kbit/s."""
+        if not chunks:
+            return [], None
+        in_basis = self.coders.transform.qp_in_basis
+
+        def choose(absolute_qp: int) -> list[Chunk]:
+            return [self.choose_smallest(chunk, in_basis(chunk, absolute_qp)).chunk for chunk in chunks]
+
+        def measure_rate(fineness: int) -> float:
+            try:
+                size = file_size(choose(-fineness), Guarantee("bitrate", limit, 0.0))
+            except TooFineError:
+                return math.inf
+            return size * 8e-3 * sequence.rate / sequence.frames
+
+        start = -qp_of_step(chunks[0].default_error * STEPS_IN_MEAN_ERROR)
+        finest = largest_satisfying(measure_rate, limit, start, range(-MAX_QP, MAX_QP + 1))
+        if finest is None:
+            raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
+        return choose(-finest), Guarantee("bitrate", limit, measure_rate(finest) / limit)
+
+    def _default_qp(self, chunk: ChunkInput) -> int:
+        """The transform's QP of the default quality: the expected one, unless it misses by far."""
+        transform = self.coders.transform
+        qp = transform.default_qp(chunk)
+        if transform.encode(chunk, qp).total_error / max(chunk.count, 1) <= MAX_DEFAULT_MISS * chunk.default_error:
+            return qp
+        absolute_qp = self._coarsest_qp([chunk], chunk.default_error)
+        if absolute_qp is None:
+            raise InputError("the default quality cannot be reached; use --lossless")
+        return transform.qp_in_basis(chunk, absolute_qp)
+
+    def _coarsest_qp(self, chunks: list[ChunkInput], error: float) -> int | None:
+        """The largest absolute QP of the transform that keeps a mean error; None if none does."""
+        start = qp_of_step(error * STEPS_IN_MEAN_ERROR)
+        return largest_satisfying(partial(self._mean_error, chunks), error, start, range(-MAX_QP, MAX_QP + 1))
+
+    def _mean_error(self, chunks: list[ChunkInput], absolute_qp: int) -> float:
+        """Of all keypoints, by the transform; infinite where the step is too fine to be coded."""
+        transform = self.coders.transform
+        try:
+            total = sum(transform.encode(c, transform.qp_in_basis(c, absolute_qp)).total_error for c in chunks)
+        except TooFineError:
+            return math.inf
+        return total / _count(chunks)
+
+    def _alternatives(self, chunk: ChunkInput, qp: int, plain: Candidate, allowed: float) -> Iterator[Candidate]:
+        """Candidates of other coders than the transform whose summed error is allowed."""
+        windows, parts = self.coders.windows, self.coders.body_parts
+        if parts.supports(chunk):
+            yield from self._in_parts(chunk, qp, plain, allowed)
+            return
+        if qp < TOKENS_FROM_QP or not windows.supports(chunk):
+            return
+        token_qp = self._near_tokens(chunk, qp, allowed, plain.size)
+        if token_qp is not None:
+            yield windows.encode(chunk, token_qp)
+        if qp >= REFINED_FROM_QP:
+            refined = (windows.encode_refined(chunk, levels, qp) for levels in REFINED_LEVELS)
+            yield from (candidate for candidate in refined if candidate.total_error <= allowed)
+
+    def _near_tokens(self, chunk: ChunkInput, qp: int, allowed: float, size: int) -> int | None:
+        """The QP of the smallest tokens of less than a size whose summed error is allowed; None where there are none.
+
+        The network, and torch, are asked only about tokens that are small enough.
+        """
+        windows = self.coders.windows
+        first, last = windows.qp_range.start, windows.qp_range.stop - 1
+        near = int(np.clip(qp, first, last))
+        for _ in range(EXPECTED_QP_ROUNDS):
+            error = max(windows.total_error(chunk, near, network=False), 1e-9)
+            if allowed:
+                near = int(np.clip(near + np.rint(np.log(allowed / error) / LOG_ERROR_PER_QP), first, last))
+        if windows.encode_tokens(chunk, near).size > MAX_TOKENS_RATIO * size:
+            return None
+        for tried in range(min(near + SEARCH_RADIUS, last), max(near - SEARCH_RADIUS, first) - 1, -1):
+            if (
+                windows.encode_tokens(chunk, tried).size < size
+                and windows.total_error(chunk, tried, network=False) <= MAX_NETWORK_GAIN * allowed
+                and windows.total_error(chunk, tried) <= allowed
+            ):
+                return tried
+        return None
+
+    def _in_parts(self, chunk: ChunkInput, qp: int, plain: Candidate, allowed: float) -> list[Candidate]:
+        """Chunks in parts whose summed error is allowed, from a QP of the transform on."""
+        parts, near = self.coders.body_parts, self.coders.transform.to_absolute_qp(chunk, qp)
+        try:
+            for _ in range(EXPECTED_PARTS_ROUNDS):
+                found = parts.encode(chunk, near)
+                hopeless = found.size > MAX_PARTS_RATIO * plain.size and found.total_error >= allowed
+                if not min(found.total_error, allowed) > 0 or hopeless:
+                    break
+                jump = np.log(allowed / found.total_error) / LOG_ERROR_PER_QP
+                near += int(np.rint(np.clip(jump, -MAX_QP_JUMP, MAX_QP_JUMP)))
+            for tried in range(near + EXTRA_TRIALS, near - SEARCH_RADIUS - 1, -1):
+                found = parts.encode(chunk, tried)
+                if found.total_error <= allowed:
+                    return [found, *self._tokens_in_parts(chunk, tried, found, allowed)]
+        except InputError:
+            pass
+        return []
+
+    def _tokens_in_parts(self, chunk: ChunkInput, qp: int, found: Candidate, allowed: float) -> Iterator[Candidate]:
+        """A chunk in parts as one by the transform, but with a body of tokens; none that is not smaller."""
+        parts, transform = self.coders.body_parts, self.coders.transform
+        body = parts.body_chunk(chunk)
+        body_qp = transform.qp_in_basis(body, qp)
+        if body_qp < TOKENS_FROM_QP or not self.coders.windows.supports(body):
+            return
+        try:
+            alone = transform.encode(body, body_qp)
+            token_qp = self._near_tokens(body, body_qp, alone.total_error, alone.size)
+        except InputError:
+            return
+        for tried in range(qp, qp - TOKEN_BODY_QPS, -1) if token_qp is not None else ():
+            candidate = parts.encode(chunk, tried, token_qp=token_qp)
+            if candidate.total_error <= allowed:
+                if candidate.size + ID_BYTES < found.size:
+                    yield candidate
+                return
+
+
+def _bounded_size(coder: ChunkCoder, chunk: ChunkInput, bound: float, qp: int) -> float:
+    """Bytes of a chunk that keeps the bound as far as float32 can; infinite where the step is too fine."""
+    try:
+        return coder.encode(chunk, qp, max_error=bound).size
+    except InputError:
+        return math.inf
+
+
+def _count(chunks: Sequence[ChunkInput]) -> int:
+    """Keypoints in all chunks, at least 1."""
+    return max(sum(chunk.count for chunk in chunks), 1)
