@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from posecodec import legacy
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io.detect import Guess, detect
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
@@ -23,6 +24,8 @@ __all__ = [
     "FORMATS", "Certainty", "Clue", "Format", "Guess", "Source", "detect", "find_format", "find_origin", "guard_reader",
     "load", "read_bytes", "register_format", "save", "write_atomic",
 ]  # fmt: skip
+if not TYPE_CHECKING:
+    __getattr__ = legacy.find_renamed(__name__)
 
 
 def load(
