@@ -16,8 +16,25 @@ from torch import Tensor
 
 from posecodec.errors import InputError
 
+AZIMUTHS = (0.0, 2 * math.pi)
+"""Radians; where random cameras look from."""
+TILTS = (-0.1, 0.6)
+"""Radians downwards: from knee height to steeply above."""
+ROLL = 0.06
+"""Radians, standard deviation."""
+DISTANCES = (2500, 8000)
+"""mm from what they look at."""
+FOCAL_LENGTHS = (900, 2500)
+"""Pixels, at 1920 x 1080: wide angles to short telephoto lenses."""
+MIDDLE = (960, 540)
+"""Pixels, of a 1920 x 1080 image."""
+WAIST = (0.0, 900.0, 0.0)
+"""mm, what they look at."""
+NEAREST = 300.0
+"""mm from a camera; what is nearer is drawn as if there."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Cameras:
     """B cameras. rotation (B, 3, 3); offset (B, 3) mm; intrinsics (B, 3, 3) pixels; distortion (B, 5)."""
 
@@ -42,35 +59,36 @@ def load_cameras(path: str | Path) -> Cameras:
 
 
 def random_cameras(count: int, rng: torch.Generator) -> Cameras:
-    """Cameras 2 to 8 m away, from knee height to steeply above, slightly rolled, of many focal lengths."""
+    """Cameras 2.5 to 8 m away, from knee height to steeply above, slightly rolled, of many focal lengths."""
 
     def draw_uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=rng) * (high - low) + low
 
     azimuth, tilt, roll = (
-        draw_uniform(0, 2 * math.pi),
-        draw_uniform(-0.1, 0.6),
-        torch.randn(count, generator=rng) * 0.06,
+        draw_uniform(*AZIMUTHS),
+        draw_uniform(*TILTS),
+        torch.randn(count, generator=rng) * ROLL,
     )
-    distance, focal = draw_uniform(2500, 8000), draw_uniform(900, 2500)
+    distance, focal = draw_uniform(*DISTANCES), draw_uniform(*FOCAL_LENGTHS)
     zero, one = torch.zeros(count), torch.ones(count)
-    # Rows are the camera's right, down and forward in the world; forward looks at a point 0.9 m above the origin.
+    # Rows are the camera's right, down and forward in the world; forward looks at a waist.
     forward = torch.stack([-azimuth.sin() * tilt.cos(), -tilt.sin(), -azimuth.cos() * tilt.cos()], -1)
     right = torch.stack([-azimuth.cos(), zero, azimuth.sin()], -1)
     down = torch.linalg.cross(forward, right)
     cos, sin = roll.cos()[:, None], roll.sin()[:, None]
     rotation = torch.stack([cos * right + sin * down, cos * down - sin * right, forward], 1)
-    target = torch.tensor([0.0, 900.0, 0.0])
-    position = target - forward * distance[:, None]
+    position = torch.tensor(WAIST) - forward * distance[:, None]
     offset = -(rotation @ position[..., None])[..., 0]
-    intrinsics = torch.stack([focal, zero, one * 960, zero, focal, one * 540, zero, zero, one], -1).reshape(-1, 3, 3)
+    intrinsics = torch.stack([focal, zero, one * MIDDLE[0], zero, focal, one * MIDDLE[1], zero, zero, one], -1).reshape(
+        -1, 3, 3
+    )
     return Cameras(rotation, offset, intrinsics, torch.zeros(count, 5))
 
 
 def project(points: Tensor, cameras: Cameras) -> Tensor:
     """Pixels (B, T, K, 2) of points (B, T, K, 3), camera b for window b. Points nearer than 0.3 m count as at 0.3 m."""
     seen = torch.einsum("bij,btkj->btki", cameras.rotation, points) + cameras.offset[:, None, None]
-    flat = seen[..., :2] / seen[..., 2:].clamp_min(300.0)
+    flat = seen[..., :2] / seen[..., 2:].clamp_min(NEAREST)
     k1, k2, p1, p2, k3 = (c[:, None, None] for c in cameras.distortion.unbind(-1))
     x, y = flat.unbind(-1)
     r2 = (x * x + y * y).clamp_max(1.0)

@@ -1,23 +1,28 @@
-"""Checkpoints that resume exactly: parameters, codebooks with their averages, optimizers, step and best score.
+"""Checkpoints that resume exactly: parameters, codebooks with their averages, optimizers, generator, step and best score.
 
-They are for one machine and one run, in an ignored folder; `export` makes what is shared. Loading refuses pickles.
+They are for one machine and one run, in an ignored folder; `export` makes what is shared. A checkpoint is one safetensors
+file: tensors by name, numbers as JSON in its metadata, no pickle.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 from posecodec.errors import InputError
 from posecodec.networks.vqgan import VQGAN
 from posecodec.train.discriminator import PatchDiscriminator
 
 
-@dataclass
+@dataclass(repr=False)
 class State:
     """All that changes while training."""
 
@@ -28,38 +33,60 @@ class State:
     step: int = 0
     best: float = float("inf")
 
+    @property
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """What is trained, by name."""
+        return {"model": self.model, "judge": self.judge}
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """What trains it, by name."""
+        return {"optimizer": self.optimizer, "judge_optimizer": self.judge_optimizer}
+
 
 def save(state: State, path: Path) -> None:
     """Write aside and rename, so that an interruption leaves the last one whole."""
     quantizer = state.model.quantizer
-    values = {
-        "model": state.model.state_dict(),
-        "uses": quantizer.uses,
-        "sums": quantizer.sums,
-        "judge": state.judge.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "judge_optimizer": state.judge_optimizer.state_dict(),
-        "step": state.step,
-        "best": state.best,
-    }
+    tensors = {"generator": torch.get_rng_state(), "uses": quantizer.uses, "sums": quantizer.sums}
+    numbers: dict[str, Any] = {"step": state.step, "best": state.best}
+    for name, module in state.modules.items():
+        tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
+    for name, optimizer in state.optimizers.items():
+        values = optimizer.state_dict()
+        numbers[name] = values["param_groups"]
+        for index, moments in values["state"].items():
+            tensors |= {f"{name}/{index}/{key}": value for key, value in moments.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
-    torch.save(values, aside)
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(whole, aside, metadata={"posecodec": json.dumps(numbers)})
     os.replace(aside, path)
 
 
 def load(state: State, path: Path) -> None:
     """Bring `state` to what was saved. Raises InputError if the file is not a checkpoint of this model."""
     try:
-        values: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state.model.load_state_dict(values["model"])
-        state.model.quantizer.uses.copy_(values["uses"])
-        state.model.quantizer.sums.copy_(values["sums"])
-        state.judge.load_state_dict(values["judge"])
-        state.optimizer.load_state_dict(values["optimizer"])
-        state.judge_optimizer.load_state_dict(values["judge_optimizer"])
-        state.step, state.best = values["step"], values["best"]
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            numbers = json.loads(file.metadata()["posecodec"])
+        for name, module in state.modules.items():
+            module.load_state_dict(_select(tensors, name))
+        for name, optimizer in state.optimizers.items():
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in _select(tensors, name).items():
+                index, _, moment = key.partition("/")
+                moments.setdefault(int(index), {})[moment] = value
+            optimizer.load_state_dict({"state": moments, "param_groups": numbers[name]})
+        state.model.quantizer.uses.copy_(tensors["uses"])
+        state.model.quantizer.sums.copy_(tensors["sums"])
+        torch.set_rng_state(tensors["generator"])
+        state.step, state.best = numbers["step"], numbers["best"]
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError) as error:
         raise InputError(
             f"{path} is not a checkpoint of this model and config: {error}; remove it to start anew"
         ) from error
+
+
+def _select(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Those under a name, which is taken off."""
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}

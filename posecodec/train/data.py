@@ -16,6 +16,7 @@ from torch import Tensor
 
 from posecodec import io
 from posecodec.errors import InputError
+from posecodec.kinematics.bones import BoneTree
 from posecodec.pose.orientation import upright
 from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeleton import Skeleton
@@ -26,7 +27,7 @@ SHORTEST = 16
 """Clips of fewer frames are left out."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clip:
     """One person's gapless motion. points: (T, K, 3) mm, y up, floor near 0."""
 
@@ -34,7 +35,7 @@ class Clip:
     points: NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Motion:
     """All clips end to end, canonicalized: body = rotate_about_y(world - root, -heading) / size.
 
@@ -125,7 +126,7 @@ def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones) -> Motion:
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Windows:
     """Augmented windows. body: (B, T, K, 3) canonical. root: (B, T, 3) mm. heading: (B, T). size: (B,) mm."""
 
@@ -173,32 +174,15 @@ def _mirror(
 
 def _scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:
     """Every bone scaled by a factor of its own, the same left and right, and the body brought back to size 1."""
-    tree = bone_tree(motion.skeleton)
     factors = torch.exp(torch.randn(len(body), len(motion.skeleton), generator=rng) * spread)
     factors = factors[:, [min(k, m) for k, m in enumerate(motion.skeleton.mirror)]]
-    moved = [torch.zeros_like(body[:, :, 0])] * len(motion.skeleton)
-    for child, parent in tree:
-        if parent is None:
-            moved[child] = body[:, :, child]
-        else:
-            bone = body[:, :, child] - body[:, :, parent]
-            moved[child] = moved[parent] + bone * factors[:, child, None, None]
+    moved = list(body.unbind(dim=2))
+    for start, end in BoneTree.from_skeleton(motion.skeleton).bones:
+        moved[end] = moved[start] + (body[:, :, end] - body[:, :, start]) * factors[:, end, None, None]
     body = torch.stack(moved, dim=2)
-    length = sum((body[:, :, a] - body[:, :, b]).norm(dim=-1).mean(dim=1) for a, b, _ in motion.bones)
-    return body / length[:, None, None, None]
-
-
-def bone_tree(skeleton: Skeleton) -> list[tuple[int, int | None]]:
-    """(keypoint, parent), parents first, from the root along the edges; what no edge reaches has no parent."""
-    order: list[tuple[int, int | None]] = [(skeleton.root or 0, None)]
-    reached = {order[0][0]}
-    for keypoint, _ in order:
-        for a, b in skeleton.edges:
-            for here, there in ((a, b), (b, a)):
-                if here == keypoint and there not in reached:
-                    reached.add(there)
-                    order.append((there, keypoint))
-    return order + [(k, None) for k in range(len(skeleton)) if k not in reached]
+    lengths = ((body[:, :, a] - body[:, :, b]).norm(dim=-1).mean(dim=1) for a, b, _ in motion.bones)
+    size = sum(lengths, torch.zeros(len(body)))
+    return body / size[:, None, None, None]
 
 
 def degrade(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:

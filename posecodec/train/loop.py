@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import os
 import time
 from collections.abc import Callable
@@ -27,10 +26,19 @@ from posecodec.train.canonicalize import RADIUS_SHARE
 from posecodec.train.checkpoint import State
 from posecodec.train.config import STILL, TrainConfig
 from posecodec.train.discriminator import PatchDiscriminator
+from posecodec.train.schedule import set_rates
 from posecodec.train.validate import validate
 
 START_WINDOWS = 2048
 """Windows that the linear path and the first codebooks are fitted to."""
+START_BATCH = 32
+"""Of these, windows that are encoded at once."""
+JUDGE_RATE = 2e-4
+"""Learning rate of the discriminator."""
+LOWEST_RATE = 0.02
+"""Share of the peak learning rate that is left at the last step."""
+LOG_EVERY = 20
+"""Steps between two records of the losses."""
 
 
 class Trainer:
@@ -52,12 +60,12 @@ class Trainer:
     @property
     def checkpoint_path(self) -> Path:
         """Where the run can be taken up again."""
-        return Path(self.config.out) / "last.pt"
+        return Path(self.config.out) / "last.safetensors"
 
     @property
     def best_path(self) -> Path:
         """The best model on the validation clips so far."""
-        return Path(self.config.out) / "best.pt"
+        return Path(self.config.out) / "best.safetensors"
 
     def _build_state(self) -> State:
         config = self.config
@@ -71,7 +79,7 @@ class Trainer:
             {"params": linear, "peak": config.linear_rate, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.98))
-        judge_optimizer = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.9))
+        judge_optimizer = torch.optim.Adam(judge.parameters(), lr=JUDGE_RATE, betas=(0.5, 0.9))
         return State(model, judge, optimizer, judge_optimizer)
 
     def draw_windows(self, batch: int, rng: torch.Generator) -> Tensor:
@@ -95,7 +103,7 @@ class Trainer:
         while self.state.step < self.config.steps:
             values = self.step()
             report(self.state.step, values)
-            if self.state.step % 20 == 0:
+            if self.state.step % LOG_EVERY == 0:
                 pace = (time.perf_counter() - began) / (self.state.step - first)
                 log.write({"step": self.state.step, "seconds_per_step": round(pace, 4), **values})
             if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
@@ -113,7 +121,8 @@ class Trainer:
             model.start_linear(mean, components)
         with torch.no_grad():
             whole = torch.ones(points.shape[:3], dtype=torch.bool)
-            parts = [self._encode(p, w) for p, w in zip(points.split(32), whole.split(32), strict=True)]
+            batches = zip(torch.split(points, START_BATCH), torch.split(whole, START_BATCH), strict=True)
+            parts = [self._encode(p, w) for p, w in batches]
         latents = torch.cat([p.flatten(0, 3) for p in parts])
         model.quantizer.fit(latents.cpu(), rng) if self.device.type == "cpu" else _fit_on_cpu(model, latents, rng)
 
@@ -125,7 +134,7 @@ class Trainer:
         config, weights, state = self.config, self.config.losses, self.state
         shape = config.model
         rng = data.build_generator(config.seed, state.step + 1, self.rank)
-        self._set_rates()
+        set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
         truth = self.draw_windows(config.batch, rng)
         noisy, there = data.degrade(truth, config.augmentation, rng)
         used = torch.randint(1, shape.levels + 1, (config.batch,), generator=rng)
@@ -162,7 +171,7 @@ class Trainer:
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         parameters = [p for p in module.parameters() if p.grad is not None]
         if self.ranks > 1:
             for gradient in (p.grad for p in parameters if p.grad is not None):
@@ -170,13 +179,6 @@ class Trainer:
                 gradient.div_(self.ranks)
         torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
         optimizer.step()
-
-    def _set_rates(self) -> None:
-        """Linear warm-up, then half a cosine down to 2 %."""
-        done = self.state.step / max(self.config.steps, 1)
-        rise = min(1.0, (self.state.step + 1) / max(self.config.warmup, 1))
-        for group in self.state.optimizer.param_groups:
-            group["lr"] = group["peak"] * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
     def view_whole_clip(self, number: int, clip: data.Clip) -> tuple[Tensor, float]:
         """(points (1, T, K, D) normalized, scale to mm) of a validation clip, in 2D under one random camera.

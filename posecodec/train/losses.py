@@ -10,6 +10,11 @@ from torch import Tensor
 from posecodec.networks import heatmap
 from posecodec.networks.vqgan import Decoded
 
+SOFTENING = 1e-6
+"""Squared pixels, added to squared distances: their roots have finite gradients at 0."""
+LARGEST_BALANCE = 1e4
+"""Most that the adversarial loss is scaled up by (Esser et al.)."""
+
 
 class Geometry(Protocol):
     """What losses need of a config: pixels a side, half the width of a heatmap, and the Gaussians' sigma."""
@@ -63,7 +68,7 @@ def measure_velocities(points: Tensor, truth: Tensor, there: Tensor, config: Geo
 
 
 def _measure_length(vectors: Tensor) -> Tensor:
-    return (vectors.square().sum(-1) + 1e-6).sqrt()
+    return (vectors.square().sum(-1) + SOFTENING).sqrt()
 
 
 def measure_heatmap_error(made: Tensor, real: Tensor) -> Tensor:
@@ -81,4 +86,5 @@ def measure_balance(reconstruction: Tensor, adversarial: Tensor, last_layer: Ten
     2021, eq. 7)."""
     first = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)[0].norm()
     second = torch.autograd.grad(adversarial, last_layer, retain_graph=True)[0].norm()
-    return (first / (second + 1e-4)).clamp(0, 1e4).detach()
+    balance: Tensor = (first / (second + 1 / LARGEST_BALANCE)).clamp(0, LARGEST_BALANCE).detach()
+    return balance

@@ -30,7 +30,7 @@ from posecodec.coders.transform.coefficient_model import (
     frequency_bins,
 )
 from posecodec.coders.transform.weights import TransformTables, pack_tables
-from posecodec.entropy.range_coder import RangeEncoder
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
@@ -69,7 +69,7 @@ def fit_bone_tables(clips: list[Floats]) -> BoneTables:
 
 def _mask_centroid(turn: Floats) -> Floats:
     """1 for channels whose mean means something: not those of the centroid, which starts anywhere."""
-    return (np.abs(turn[-3:]).max(axis=0) < 0.99).astype(float)
+    return np.asarray(np.abs(turn[-3:]).max(axis=0) < 0.99, np.float64)
 
 
 def build_basis(clip: Floats, tables: BoneTables) -> BoneBasis:
@@ -132,7 +132,7 @@ def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
                 if start:
                     total[1] += (one_hot.T @ np.abs(dst(size) @ (block - clip[start - 1]))).T
                     number[1] += one_hot.sum(axis=0)
-    return np.rint(16 * np.log2(np.maximum(total / number, 1e-3))).astype(np.int64)
+    return np.asarray(np.rint(16 * np.log2(np.maximum(total / number, 1e-3))), np.int64)
 
 
 class Collector(BlockCoder):
@@ -141,8 +141,12 @@ class Collector(BlockCoder):
     found: list[tuple[NDArray[np.int16], NDArray[np.int32]]]
     plain: bool = False
 
-    def run(self, stream, kind, limit, values):  # type: ignore[no-untyped-def]
-        context = self._build_context(*values.shape, kind)
+    def run(
+        self, stream: RangeEncoder | RangeDecoder, kind: int, last_significant: int, values: Floats
+    ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+        """Code a block as the encoder does, or merely round it if `plain`, and keep what it would learn from."""
+        limit, (frames, count) = last_significant, values.shape
+        context = self._build_context(frames, count, kind)
         context = context._replace(expected=context.expected.copy())
         if self.plain:
             quantized = np.zeros(values.shape, np.int32)
@@ -152,7 +156,7 @@ class Collector(BlockCoder):
             self.last, self.seen = quantized, self.seen + 1
         else:
             quantized, places = super().run(stream, kind, limit, values)
-        features = np.zeros((limit * values.shape[1], FEATURES), np.int32)
+        features = np.zeros((limit * count, FEATURES), np.int32)
         kernels.read_features(features, quantized, context, limit)
         self.found.append(
             (features.astype(np.int16), np.stack([quantized[:limit].ravel(), _to_256ths(values[:limit])], 1))
@@ -164,7 +168,7 @@ def _to_256ths(values: Floats) -> NDArray[np.int32]:
     return np.rint(values.ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """Channels (T, C) to be coded with the step of an index, and with what."""
 
@@ -207,7 +211,7 @@ def sample_bodies(
 def make_coarse(block: Floats, rng: np.random.Generator) -> Floats:
     """What a coarse code of a block might look like: its low frequencies, round_network."""
     step = float(2 ** rng.uniform(7, 10))
-    return dct(len(block)).T @ (np.rint(dct(len(block)) @ block / step) * step)
+    return np.asarray(dct(len(block)).T @ (np.rint(dct(len(block)) @ block / step) * step))
 
 
 def sample_others(clips: list[Floats], count: int, rng: np.random.Generator) -> list[Sample]:
@@ -256,7 +260,8 @@ class Scale(torch.nn.Module):
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
         h = torch.relu(self.a(x / 64))
-        return 4 * self.c(torch.relu(self.b(h)))[:, 0]
+        place: torch.Tensor = 4 * self.c(torch.relu(self.b(h)))[:, 0]
+        return place
 
     def measure_bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
         place = self.place(x)
@@ -290,7 +295,7 @@ def fit_network(
         chosen = torch.randint(len(x), (32768,))
         loss = net.measure_bits(x[chosen].float(), size[chosen]).mean()
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
         mean = loss.item() if not step else 0.99 * mean + 0.01 * loss.item()
@@ -303,7 +308,7 @@ def round_network(net: Scale) -> CoefficientModel:
     """The network in integers; rows as yet unknown."""
 
     def to_int(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
-        return np.rint(t.detach().numpy().T * unit).clip(-(2**23), 2**23).astype(np.int32)
+        return np.asarray(np.rint(t.detach().numpy().T * unit).clip(-(2**23), 2**23), np.int32)
 
     half = np.full((ROWS, SLOTS), 32768, np.int32)
     return CoefficientModel(
@@ -359,12 +364,12 @@ def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: ND
 def scale_to(points: Floats, lengths: Floats, tree: BoneTree) -> Floats:
     """Points at the usual size."""
     size = np.median(np.linalg.norm(tree.measure_bones(points), axis=-1), axis=0).sum()
-    return points * (lengths.sum() / size)
+    return np.asarray(points * (lengths.sum() / size))
 
 
 def mirror(points: Floats) -> Floats:
     """Left for right."""
-    return points[:, COCO19.mirror] * np.array([-1.0, 1.0, 1.0])
+    return np.asarray(points[:, COCO19.mirror] * np.array([-1.0, 1.0, 1.0]))
 
 
 def load_usual_clips(folder: Path) -> list[Floats]:

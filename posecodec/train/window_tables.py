@@ -30,6 +30,7 @@ from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import list_spans
+from posecodec.train.schedule import set_rates
 from posecodec.train.transform import measure_metric, take_square_root
 from posecodec.typing import Floats, Ints
 
@@ -38,7 +39,21 @@ LENGTH = 160
 QPS = (72, 188)
 """Range of steps that the prior is trained at."""
 HIDDEN = (64, 32)
+"""Widths of the prior's two hidden layers."""
 CLASSES = 20
+"""Octaves of steps that have a table of limits of their own."""
+DEAD_ZONE = 0.36
+"""Added before rounding down where there is no prior yet to choose by: about what it will choose."""
+SHRINK = 0.06
+"""Steps that values are reconstructed nearer to zero by, until it is known better."""
+BATCH = 48
+"""Windows of a training step of the prior."""
+WARMUP = 50
+"""Steps over which the learning rate rises."""
+RATES = (4e-3, 1e-3, 1e-3)
+"""Peak learning rates of the three rounds."""
+CHUNK = 512
+"""Windows that are drawn at once."""
 DrawWindows = Callable[[int], Floats]
 
 
@@ -112,7 +127,7 @@ def draw_spans(rng: np.random.Generator) -> list[tuple[int, int]]:
     return list_spans(lengths)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WindowSample:
     """What the prior sees of one window. features: (limit, C, FEATURES) int16. values, targets: (limit, C)."""
 
@@ -144,8 +159,8 @@ def collect(points: Floats, tables: WindowTables, rng: np.random.Generator, chos
                 values, places[i] = coder.quantize(targets[i], length, later, RD_LAMBDA)
                 coder.before = before
             else:
-                values = (np.sign(targets[i]) * np.floor(np.abs(targets[i]) + 0.36)).astype(np.int32)
-                places[i] = values - 0.06 * np.sign(values)
+                values = (np.sign(targets[i]) * np.floor(np.abs(targets[i]) + DEAD_ZONE)).astype(np.int32)
+                places[i] = values - SHRINK * np.sign(values)
             busy = np.flatnonzero(values.any(axis=1))
             limit = int(busy[-1]) + 1 if len(busy) else 0
             features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
@@ -173,14 +188,15 @@ class PriorNetwork(nn.Module):
         """features (n, FEATURES) in octaves; place (n, 3): later, row, channel. Returns logits (n, LOGITS)."""
         later, row, channel = place.unbind(1)
         hidden = self.first(features) + self.by_channel[later, channel] + self.by_row[later, row]
-        return self.third(self.second(hidden.relu()).relu())
+        logits: Tensor = self.third(self.second(hidden.relu()).relu())
+        return logits
 
     def to_integers(self, prior: Prior) -> Prior:
         """The prior with this network."""
 
         def to_int(values: Tensor, unit: int) -> NDArray[np.int32]:
             found = np.rint(values.detach().double().numpy() * unit)
-            return found.clip(-32767 * 16, 32767 * 16).astype(np.int32)
+            return np.asarray(found.clip(-32767 * 16, 32767 * 16), np.int32)
 
         return replace(
             prior,
@@ -217,15 +233,14 @@ def _list_places(seen: WindowSample) -> Ints:
 
 def train_net(net: PriorNetwork, pool: list[WindowSample], steps: int, rate: float, rng: np.random.Generator) -> float:
     """Minimize the code length of a pool of windows; returns the mean bits a window of the last tenth."""
-    optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW([{"params": net.parameters(), "peak": rate}], rate, weight_decay=1e-3)
     pool, last = [s for s in pool if s.limit], []
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        features, places, values = build_batch([pool[i] for i in rng.integers(0, len(pool), 48)])
-        loss = compute_nats(net(features, places), values).sum() / 48
+        set_rates(optimizer, step, steps, WARMUP)
+        features, places, values = build_batch([pool[i] for i in rng.integers(0, len(pool), BATCH)])
+        loss = compute_nats(net(features, places), values).sum() / BATCH
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
         last.append(loss.item() / math.log(2))
     return float(np.mean(last[-max(steps // 10, 1) :]))
@@ -234,7 +249,7 @@ def train_net(net: PriorNetwork, pool: list[WindowSample], steps: int, rate: flo
 @torch.no_grad()
 def fit_offsets(net: PriorNetwork, pool: list[WindowSample]) -> NDArray[np.int32]:
     """(3, BINS) in 1/256: how far towards zero of a value its targets lie on average."""
-    total, count = np.full((3, BINS), 0.06 * 256 * 50), np.full((3, BINS), 50.0)
+    total, count = np.full((3, BINS), SHRINK * 256 * 50), np.full((3, BINS), 50.0)
     for first in range(0, min(len(pool), 2000), 50):
         part = [s for s in pool[first : first + 50] if s.limit]
         features, places, values = build_batch(part)
@@ -245,7 +260,7 @@ def fit_offsets(net: PriorNetwork, pool: list[WindowSample]) -> NDArray[np.int32
         place = (np.minimum(size, 3)[there] - 1, np.clip(np.floor(logit[there]) + BINS // 2, 0, BINS - 1).astype(int))
         np.add.at(total, place, off[there])
         np.add.at(count, place, 1)
-    return np.rint(np.clip(total / count, -64, 100)).astype(np.int32)
+    return np.asarray(np.rint(np.clip(total / count, -64, 100)), np.int32)
 
 
 def fit_limits(pool: list[WindowSample]) -> NDArray[np.uint16]:
@@ -259,7 +274,7 @@ def fit_limits(pool: list[WindowSample]) -> NDArray[np.uint16]:
     shares = counts / counts.sum(axis=2, keepdims=True)
     table = np.maximum(np.floor(shares * ((1 << ROW_COUNT_BITS) - ROWS - 1)), 0).astype(np.int64) + 1
     table[..., -1] += (1 << ROW_COUNT_BITS) - table.sum(axis=2)
-    return table.astype(np.uint16)
+    return np.asarray(table, np.uint16)
 
 
 def tabulate_logistic() -> NDArray[np.int32]:
@@ -290,22 +305,21 @@ def fit(
     """Everything but the network. source: draws that many augmented windows (B, LENGTH, K, D) of usual size."""
     torch.manual_seed(seed)
     rng, begin = np.random.default_rng(seed), time.time()
-    points = np.concatenate([source(512) for _ in range(windows // 512)]) if windows >= 512 else source(windows)
+    points = np.concatenate([source(CHUNK) for _ in range(windows // CHUNK)]) if windows >= CHUNK else source(windows)
     body = fit_body(points, skeleton, dims)
     motion = body.analyze(points)
     bands = fit_bands(motion, body)
     tables = WindowTables(body, bands, build_empty_prior(measure_expected(motion, body, bands)))
-    net, rate = PriorNetwork(body.channels), 4e-3
-    for round_, chosen in enumerate((False, True, True)):
+    net = PriorNetwork(body.channels)
+    for number, rate in enumerate(RATES):
         pool: list[WindowSample] = []
         while len(pool) < windows:
-            pool += collect(source(min(256, windows)), tables, rng, chosen)
-        bits = train_net(net, pool, steps if round_ == 0 else steps // 2, rate, rng)
+            pool += collect(source(min(256, windows)), tables, rng, chosen=number > 0)
+        bits = train_net(net, pool, steps // 2 if number else steps, rate, rng)
         prior = net.to_integers(tables.prior)
         tables = replace(
             tables,
             prior=replace(prior, reconstruction_offsets=fit_offsets(net, pool), last_significant=fit_limits(pool)),
         )
-        say(f"prior, round {round_ + 1}: {bits:.1f} bits a window ({time.time() - begin:.0f} s)")
-        rate = 1e-3
+        say(f"prior, round {number + 1}: {bits:.1f} bits a window ({time.time() - begin:.0f} s)")
     return tables

@@ -14,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from conftest import ROOT, flat_walk
+from safetensors.torch import load_file
 
 import posecodec
 from posecodec.analysis.metrics import compare
@@ -82,6 +83,35 @@ def test_resume_is_exact(folder, tmp_path):
     assert any("val_mm" in r for r in records) and straight.best_path.exists()
 
 
+def test_a_checkpoint_holds_everything_and_no_pickle(folder, tmp_path):
+    trainer = Trainer(config(folder, tmp_path, augmentation=STILL))
+    trainer._start()
+    for _ in range(4):  # the discriminator from the third on
+        trainer.step()
+    path, saved = trainer.checkpoint_path, trainer.state
+    checkpoint.save(saved, path)
+    drawn = torch.rand(3)
+    other = Trainer(config(folder, tmp_path, augmentation=STILL, seed=1)).state
+    checkpoint.load(other, path)
+    assert torch.equal(torch.rand(3), drawn), "the generator goes on from where it was"
+    assert (other.step, other.best) == (4, float("inf"))
+    assert torch.equal(other.model.quantizer.uses, saved.model.quantizer.uses)
+    for name, optimizer in saved.optimizers.items():
+        given, found = optimizer.state_dict(), other.optimizers[name].state_dict()
+        assert given["state"].keys() == found["state"].keys() and given["state"]
+        for index, moments in given["state"].items():
+            assert all(torch.equal(value, found["state"][index][key]) for key, value in moments.items())
+        assert json.dumps(given["param_groups"]) == json.dumps(found["param_groups"])
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    assert json.loads(json.loads(path.read_bytes()[8 : 8 + header])["__metadata__"]["posecodec"])["step"] == 4
+    torch.save({"model": {}}, tmp_path / "pickle.safetensors")
+    path.with_name("half").write_bytes(path.read_bytes()[:-100])
+    larger = Trainer(config(folder, tmp_path, model=shape(codes=32))).state
+    for state, name in ((saved, "pickle.safetensors"), (saved, "half"), (saved, "none"), (larger, path.name)):
+        with pytest.raises(InputError, match="not a checkpoint of this model"):
+            checkpoint.load(state, tmp_path / name)
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_training_lowers_the_loss(folder, tmp_path, dims):
     trainer = Trainer(config(folder, tmp_path, dims, steps=40, learning_rate=2e-3, evaluate_every=40))
@@ -101,15 +131,16 @@ def test_two_processes_end_alike(folder, tmp_path):
     path.write_text(json.dumps(dataclasses.asdict(config(folder, tmp_path / "ddp", steps=2, evaluate_every=2))))
     script = tmp_path / "run.py"
     script.write_text(
-        "import sys, torch\nfrom posecodec.train.config import TrainConfig\nfrom posecodec.train.loop import Trainer\n"
+        "import sys, torch\nfrom safetensors.torch import save_file\n"
+        "from posecodec.train.config import TrainConfig\nfrom posecodec.train.loop import Trainer\n"
         "torch.set_num_threads(1)\nt = Trainer(TrainConfig.load(sys.argv[1]))\nt.run()\n"
-        "torch.save(t.state.model.state_dict(), f'{sys.argv[2]}/rank{t.rank}.pt')\n"
+        "save_file(t.state.model.state_dict(), f'{sys.argv[2]}/rank{t.rank}.safetensors')\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611", str(script)]
     subprocess.run(
         [*command, str(path), str(tmp_path)], check=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-    first, second = (torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1))
+    first, second = (load_file(tmp_path / f"rank{r}.safetensors") for r in (0, 1))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
