@@ -70,3 +70,9 @@ def exp16_of(values: Ints) -> Ints:
     for i in range(values.size):
         found.flat[i] = exp16(values.flat[i])
     return found
+
+
+@kernel
+def clip(value: Int, most: Int) -> Int:
+    """A value, moved to within -most .. most."""
+    return min(max(value, np.int64(-most)), np.int64(most))
