@@ -14,6 +14,8 @@ from posecodec.analysis.metrics import body_heights
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools, Floats
 
+Indices = NDArray[np.intp]
+
 _EXCHANGE_MOVED = 0.1
 """Heights that a body must leave the place where it was or was heading, to have changed places: more than it does
 between two frames."""
@@ -141,7 +143,7 @@ def average_known(values: Floats) -> Floats:
     return np.asarray(np.where(known, values, 0.0).sum(axis=-1) / known.sum(axis=-1))
 
 
-def find_runs(mask: Bools) -> NDArray[np.intp]:
+def find_runs(mask: Bools) -> Indices:
     """(N, 2 + M) start, length and the other M indices of each run of True along the first axis, columns in order."""
     columns = mask.reshape(len(mask), -1)
     used = columns.any(axis=0)

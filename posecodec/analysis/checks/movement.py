@@ -6,14 +6,11 @@ Thresholds are far above what motion capture of dancing and jumping does.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.analysis.checks.finding import Finding, list_names, name_place, say_amount, say_count
-from posecodec.analysis.checks.motion import MeasuredMotion, find_runs, measure_lengths, take_quantile
+from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs, measure_lengths, take_quantile
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools, Floats
-
-Indices = NDArray[np.intp]
 
 _PADDED_SHARES = (0.2, 0.9)
 """Shares of frames in which everybody stands still that tell of a lower true rate: fewer are dropouts, more a picture."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.analysis.checks.finding import (
     Finding,
@@ -14,11 +13,9 @@ from posecodec.analysis.checks.finding import (
     quote_name,
     say_count,
 )
-from posecodec.analysis.checks.motion import MeasuredMotion, find_runs
+from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools
-
-Indices = NDArray[np.intp]
 
 
 def check_come_and_go(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
