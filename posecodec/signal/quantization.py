@@ -20,7 +20,7 @@ def step_of_qp(qp: int) -> float:
 
 
 def qp_of_step(step: float) -> int:
-    """The QP whose step is nearest, by their ratio. The mirror of `step_of_qp`.
+    """The QP whose step is nearest, by their ratio: the mirror of `step_of_qp`. Far below -MAX_QP for a step of 0.
 
     >>> qp_of_step(2.0), qp_of_step(step_of_qp(-70))
     (16, -70)

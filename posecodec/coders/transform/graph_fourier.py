@@ -23,8 +23,12 @@ from posecodec.typing import Bools, Floats, Ints
 Edge = tuple[int, int, int]
 WEIGHT_STEPS = 15
 """Edge weights are powers of two, from 1 down to 2 to the minus this."""
+WEIGHT_SPREAD = 0.3
+"""Share by which the last edge is heavier than its weight says, others by less: no two eigenvalues are then equal."""
 SEEN_FRAMES = 128
 """Frames that a tree is learned from, evenly spread."""
+STILL = 1e-9
+"""Share of the largest movement that the difference of two keypoints is taken to vary by at least."""
 WEIGHT_BITS = 4
 """Bits of an edge's weight."""
 PEAK_BITS = 14
@@ -63,7 +67,7 @@ def learn_tree(points: Floats) -> tuple[Edge, ...]:
     count = few.shape[1]
     moved = np.square(few).sum(axis=(0, 2))
     spread = moved[:, None] + moved[None] - 2 * np.einsum("tkd,tjd->kj", few, few)
-    spread = np.maximum(spread, 0) + 1e-9 * (moved.max(initial=0.0) + 1e-30)
+    spread = np.maximum(spread, 0) + STILL * (moved.max(initial=0.0) + 1e-30)
     inside, near, cost = {0}, np.zeros(count, int), spread[0].copy()
     cost[0] = np.inf
     edges = []
@@ -83,11 +87,11 @@ def learn_tree(points: Floats) -> tuple[Edge, ...]:
 def compute_modes(count: int, edges: tuple[Edge, ...]) -> Floats:
     """(K, K) eigenvectors of the tree's Laplacian, as columns, slowest first; the same on every machine but for rounding.
 
-    Weights differ by a thousandth and more, so that no two eigenvalues are equal, and signs are fixed.
+    No two eigenvalues are equal, and signs are fixed.
     """
     laplacian = np.zeros((count, count))
     for number, (a, b, weight) in enumerate(edges):
-        value = 2.0**-weight * (1 + 0.3 * (number + 1) / count)
+        value = 2.0**-weight * (1 + WEIGHT_SPREAD * (number + 1) / count)
         laplacian[[a, b], [a, b]] += value
         laplacian[[a, b], [b, a]] -= value
     vectors: Floats = np.linalg.eigh(laplacian)[1]

@@ -20,7 +20,7 @@ REACH = 9
 WIDTH = 2.22
 """Standard deviation of the mean at a seam, in frames, at the step 2**WIDTH_OCTAVE (log of 2026-11-24)."""
 WIDTH_OCTAVE = 9
-"""Octave of the step that WIDTH is of: 512 channel units, 70 mm or so."""
+"""Octave of the step that WIDTH is of: errors of 57 mm or so."""
 WIDTH_PER_OCTAVE = 0.26
 """Frames that a step twice as large adds to it."""
 WIDEST = 2.5
