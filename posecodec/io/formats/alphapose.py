@@ -61,10 +61,8 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     apart. The rate is left behind. Raises UsageError if the sequence is 3D, has timestamps, nobody in it, or keypoints
     that would be taken for others.
     """
-    title = "an AlphaPose results list"
     detections.check_flat(sequence, "AlphaPose")
-    coco.check_nameless(sequence, title)
-    coco.check_seen(sequence, title)
+    coco.check_list(sequence, "an AlphaPose results list")
     facts = read_facts(sequence, "alphapose")
     naming, first = Naming.from_facts(facts, _USUAL), read_integer(facts, "first", 0)
     content = [

@@ -24,12 +24,9 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
 FACE_MM = {
-    "nose": (0, 45, 105),
-    "left_eye": (32, 80, 85),
-    "right_eye": (-32, 80, 85),
-    "left_ear": (73, 62, 2),
+    "nose": (0, 45, 105), "left_eye": (32, 80, 85), "right_eye": (-32, 80, 85), "left_ear": (73, 62, 2),
     "right_ear": (-73, 62, 2),
-}
+}  # fmt: skip
 """Keypoints of the face from the head joint, which sits at the base of the skull: mm to the left, up, forward."""
 _FLAT = 1e-6  # hips that are closer than this part of the rest pose's size give no direction
 _AXES = ("x", "y", "z")

@@ -149,12 +149,9 @@ def _round_rate(rate: float) -> float:
 def _report_left_out(content: Content) -> None:
     parameters, residual = content.parameters, content.points[..., 3]
     measured = int(((residual > 0) | (residual < -1)).sum())
-    parts = [
-        (c3d_parser.read_count(parameters, "ANALOG:USED", 0), "analog channels"),
-        (content.events or c3d_parser.read_count(parameters, "EVENT:USED", 0), "events"),
-        (measured, "residuals"),
-    ]
-    found = [f"{count} {what}" for count, what in parts if count]
+    analog, events = (c3d_parser.read_count(parameters, f"{group}:USED", 0) for group in ("ANALOG", "EVENT"))
+    parts = {"analog channels": analog, "events": content.events or events, "residuals": measured}
+    found = [f"{count} {what}" for what, count in parts.items() if count]
     groups = {key.partition(":")[0] for key in parameters} - {"POINT", "ANALOG", "EVENT", "TRIAL"}
     if groups:
         found.append(f"the parameters of {', '.join(sorted(groups))}"[:300])
@@ -204,13 +201,9 @@ def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: 
     """The parameter section; `start` is the block of the data."""
     names, facts = [name.encode() for name in sequence.skeleton.keypoints], read_facts(sequence, "c3d")
     frames, count = sequence.frames, len(names)
-    point = [
-        _encode_numbers("USED", "H", count),
-        _encode_numbers("FRAMES", "H", min(frames, COUNT_FULL)),
-        _encode_numbers("DATA_START", "H", start),
-        _encode_numbers("SCALE", "f", scale),
-        _encode_numbers("RATE", "f", sequence.rate),
-    ]
+    integers = {"USED": count, "FRAMES": min(frames, COUNT_FULL), "DATA_START": start}
+    point = [_encode_numbers(name, "H", value) for name, value in integers.items()]
+    point += [_encode_numbers("SCALE", "f", scale), _encode_numbers("RATE", "f", sequence.rate)]
     units = sequence.unit if sequence.unit != "unknown" else facts.get("units")
     if isinstance(units, str) and 0 < len(units.encode()) <= _MAX_LIST:
         point.append(_encode_texts("UNITS", [units.encode()]))

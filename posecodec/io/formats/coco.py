@@ -136,22 +136,17 @@ def list_detections(
             yield t, entry, float(str(score)), box
 
 
-def check_nameless(sequence: PoseSequence, title: str) -> None:
-    """Raises UsageError if readers would take the keypoints for others; reports names that are left behind."""
-    taken = detections.assume_skeleton(len(sequence.skeleton), *BUILT_INS)
-    if taken.keypoints == sequence.skeleton.keypoints:
-        return
-    if taken.name in BUILT_IN:
-        what = f"{title} has no keypoint names, and {len(taken)} would be read as {taken.name}"
-        raise UsageError(f"{what}, not as {sequence.skeleton.name!r}; save as .npz")
-    report_change(f"{title} has no room for the names of the keypoints")
+def check_list(sequence: PoseSequence, title: str) -> None:
+    """A list of bodies names no keypoints, and knows no frames without bodies: reports what is left behind.
 
-
-def check_seen(sequence: PoseSequence, title: str) -> None:
-    """A list of bodies does not know frames without any: reports those at the start and the end.
-
-    Raises UsageError if nobody is ever seen.
+    Raises UsageError if readers would take the keypoints for others, or nobody is ever seen.
     """
+    taken = detections.assume_skeleton(len(sequence.skeleton), *BUILT_INS)
+    if taken.keypoints != sequence.skeleton.keypoints:
+        if taken.name in BUILT_IN:
+            what = f"{title} has no keypoint names, and {len(taken)} would be read as {taken.name}"
+            raise UsageError(f"{what}, not as {sequence.skeleton.name!r}; save as .npz")
+        report_change(f"{title} has no room for the names of the keypoints")
     seen = np.flatnonzero(sequence.valid.any(axis=(1, 2)))
     if not len(seen):
         raise UsageError(f"nobody is seen in any frame, and {title} cannot say so; save as .npz")
@@ -295,9 +290,7 @@ def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
 
 
 def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    title = "a COCO results list"
-    check_nameless(sequence, title)
-    check_seen(sequence, title)
+    check_list(sequence, "a COCO results list")
     first = read_integer(facts, "first", 0)
     found = list_detections(sequence, facts, "track_id")
     return [{"image_id": first + t} | entry | {"score": score} for t, entry, score, _ in found]
@@ -314,12 +307,10 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
         made["area"] = float(str(np.float32(box[2] * box[3])))
         annotations.append({"id": len(annotations) + 1, "image_id": first + t} | entry | made)
     name = facts.get("category")
-    category = {
-        "id": read_integer(facts, "category_id", 1),
-        "name": name if isinstance(name, str) else "person",
-        "keypoints": list(sequence.skeleton.keypoints),
-        "skeleton": [[a + 1, b + 1] for a, b in sequence.skeleton.edges],
-    }
+    category: dict[str, Any] = {"id": read_integer(facts, "category_id", 1)}
+    category["name"] = name if isinstance(name, str) else "person"
+    category["keypoints"] = list(sequence.skeleton.keypoints)
+    category["skeleton"] = [[a + 1, b + 1] for a, b in sequence.skeleton.edges]
     images = [{"id": first + t} | made for t, made in enumerate(_describe_images(sequence, facts))]
     return {"images": images, "annotations": annotations, "categories": [category]}
 

@@ -196,16 +196,11 @@ def _simplify_name(name: str) -> str:
 def _describe_header(header: _Header, skeleton: Skeleton) -> dict[str, Any]:
     """The header as JSON values; names and limbs only where the skeleton does not hold them already."""
     known = skeleton.name in BUILT_IN
-    components = [
-        {
-            "name": c.name,
-            "format": c.format,
-            "points": list(c.points) if known else len(c.points),
-            **({"limbs": [list(pair) for pair in c.limbs]} if known else {}),
-            "colors": [list(color) for color in c.colors],
-        }
-        for c in header.components
-    ]
+    components = []
+    for c in header.components:
+        points = {"points": list(c.points), "limbs": [list(p) for p in c.limbs]} if known else {"points": len(c.points)}
+        entry = {"name": c.name, "format": c.format, **points, "colors": [list(color) for color in c.colors]}
+        components.append(entry)
     return {"size": list(header.size), "components": components}
 
 

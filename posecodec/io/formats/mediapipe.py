@@ -34,14 +34,9 @@ PARTS = {"pose": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "fa
 """Parts in the order of the keypoints, with the prefix of their keypoints' names."""
 _WORLD = "world"
 _KEYS = {
-    "landmarks": "pose",
-    "pose_landmarks": "pose",
-    "world_landmarks": _WORLD,
-    "pose_world_landmarks": _WORLD,
-    "left_hand_landmarks": "left_hand",
-    "right_hand_landmarks": "right_hand",
-    "face_landmarks": "face",
-}
+    "landmarks": "pose", "pose_landmarks": "pose", "world_landmarks": _WORLD, "pose_world_landmarks": _WORLD,
+    "left_hand_landmarks": "left_hand", "right_hand_landmarks": "right_hand", "face_landmarks": "face",
+}  # fmt: skip
 _NUMBERS = ("x", "y", "z", "visibility", "presence")
 _KNOWN = {*_NUMBERS, "name"}
 

@@ -63,15 +63,10 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
     Raises UsageError if the metadata are not JSON or a text ends in NUL (NumPy would drop it).
     """
-    arrays: dict[str, Any] = {
-        "positions": sequence.positions,
-        "confidence": sequence.confidence.astype("<f4"),
-        "unit": _encode_text(sequence.unit),
-        "up": _encode_text(sequence.up),
-        **_encode_skeleton(sequence.skeleton),
-        "ids": _encode_text(sequence.ids),
-        "metadata": _encode_text(_encode_json(sequence.metadata)),
-    }
+    arrays: dict[str, Any] = {"positions": sequence.positions, "confidence": sequence.confidence.astype("<f4")}
+    arrays |= {"unit": _encode_text(sequence.unit), "up": _encode_text(sequence.up)}
+    arrays |= _encode_skeleton(sequence.skeleton)
+    arrays |= {"ids": _encode_text(sequence.ids), "metadata": _encode_text(_encode_json(sequence.metadata))}
     if sequence.fps is not None:
         arrays["fps"] = np.float64(sequence.fps)
     if sequence.timestamps is not None:

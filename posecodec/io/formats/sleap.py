@@ -24,11 +24,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
 
-ORDERS = (
-    ("track", "xy", "node", "frame"),
-    ("frame", "track", "node", "xy"),
-    ("frame", "node", "xy", "track"),
-)
+ORDERS = (("track", "xy", "node", "frame"), ("frame", "track", "node", "xy"), ("frame", "node", "xy", "track"))
 """How SLEAP, sleap-io and early sleap-io order the axes of `tracks`; where a shape fits several, the first."""
 AXES = ("frame", "track", "node", "xy")
 _DIMS = re.compile(rb'\[(?: ?"(?:frame|track|node|xy)",?){4}\]')

@@ -25,14 +25,11 @@ _DTYPE = re.compile(r"[iuf][1248]|b1|[OSU]\d{1,4}")
 _MARK = object()
 _KEYS = (str, bytes, int, bool, float, type(None))
 _CALLS = {
-    "_codecs encode": "encode",
-    "__builtin__ bytes": "bytes",
-    "builtins bytes": "bytes",
-    "numpy ndarray": "ndarray",
+    "_codecs encode": "encode", "__builtin__ bytes": "bytes", "builtins bytes": "bytes", "numpy ndarray": "ndarray",
     "numpy dtype": "dtype",
     **{f"numpy.{core}.multiarray {name}": name for core in ("core", "_core") for name in ("_reconstruct", "scalar")},
     **{f"numpy.{core}.numeric _frombuffer": "_frombuffer" for core in ("core", "_core")},
-}
+}  # fmt: skip
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
@@ -247,13 +244,10 @@ def _build_scalar(dtype: Any, data: Any = b"") -> Any:
 
 
 _REDUCE: dict[str, Callable[..., Any]] = {
-    "encode": _encode,
     "bytes": lambda: b"",  # old protocols write empty bytes as a call without arguments
-    "_reconstruct": _announce_array,
-    "dtype": _announce_dtype,
-    "scalar": _build_scalar,
+    "encode": _encode, "_reconstruct": _announce_array, "dtype": _announce_dtype, "scalar": _build_scalar,
     "_frombuffer": _read_buffer,
-}
+}  # fmt: skip
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": lambda m, _: m.stack.append(_MARK),
     "POP": lambda m, _: m._pop(1).clear(),
@@ -270,13 +264,9 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "APPENDS": lambda m, _: m.append(m._pop_to_mark()),
     "SETITEM": lambda m, _: m.set_items(m._pop(2)),
     "SETITEMS": lambda m, _: m.set_items(m._pop_to_mark()),
-    "PUT": lambda m, index: m.put(index),
-    "BINPUT": lambda m, index: m.put(index),
-    "LONG_BINPUT": lambda m, index: m.put(index),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda m, index: m.put(index)),
     "MEMOIZE": lambda m, _: m.put(len(m.memo)),
-    "GET": lambda m, index: m.stack.append(m.memo[index]),
-    "BINGET": lambda m, index: m.stack.append(m.memo[index]),
-    "LONG_BINGET": lambda m, index: m.stack.append(m.memo[index]),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, index: m.stack.append(m.memo[index])),
     "GLOBAL": lambda m, text: m.name(text),
     "STACK_GLOBAL": lambda m, _: m.stack_name(),
     "REDUCE": lambda m, _: m.reduce(),
