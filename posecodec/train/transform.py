@@ -1,8 +1,8 @@
-"""Fit the transform codec's tables: the polar basis, what channels usually hold, and the network of the context model.
+"""Fit the tables of the transform coder: the bone basis, what channels usually hold, and the context model's network.
 
 One straight narrative: read motion, fit the basis, count magnitudes, collect coefficients as the encoder would code them,
 train the network in float, round it to integers, count the rows, and once more with the encoder that now knows it.
-`fit` is that narrative, `export` writes it down.
+`fit` is that narrative, `export` writes it down. Leaves out the tables of tokens (`train.window_tables`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from posecodec import zoo
 from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.basis_choice import choose_graph
 from posecodec.coders.transform.block_coder import BlockCoder, encode_channels
-from posecodec.coders.transform.bone_basis import BoneBasis, BoneTables, measure_heading_steps
 from posecodec.coders.transform.coefficient_model import (
     BINS,
     FEATURES,
@@ -31,16 +30,41 @@ from posecodec.coders.transform.coefficient_model import (
 )
 from posecodec.coders.transform.weights import TransformTables, pack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
-from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow_heading
-from posecodec.pose.orientation import rotate_about_y
+from posecodec.kinematics.bones import BoneTree
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
+from posecodec.signal.quantization import STEPS_PER_OCTAVE
+from posecodec.train.bone_basis import build_basis, fit_bone_tables
 from posecodec.train.commit import find_commit
 from posecodec.train.data import load_clips
 from posecodec.typing import Bools, Floats, Ints
 
 HIDDEN = (48, 24)
+"""Widths of the network's two hidden layers."""
 SHORTEST = 24
+"""Clips of fewer frames are left out."""
+DEAD_ZONE = 0.38
+"""Added before rounding down where there is no model yet to choose by: about what it will choose."""
+RESIDUAL_EVERY = 8
+"""One in so many samples of bodies is a residual."""
+QPS = (-30, 160)
+"""Range of steps of bodies: 0.3 to 1,000 mm."""
+RESIDUAL_QPS = (-30, 130)
+"""Of residuals, which are smaller."""
+COARSE_BLOCK = 64
+"""Frames of a block whose coarse code leaves a residual."""
+LONGEST_SAMPLE = 512
+"""Frames."""
+BATCH = 32768
+"""Coefficients of a training step."""
+RATE = 6e-3
+"""Peak learning rate."""
+SHOW_EVERY = 200
+"""Steps between two messages."""
+CHUNK = 1 << 18
+"""Coefficients that the integer network is run on at once, to spare memory."""
+SPREADS = (0.35, 1.0, 2.8)
+"""Scales of the three exponential distributions that a row mixes, over the row's own."""
 ATTRIBUTION = (
     "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
     "EIA-0196217. Also: wspr/bvh-matlab (Will Robertson and The University of Adelaide, Apache-2.0), "
@@ -48,75 +72,8 @@ ATTRIBUTION = (
 )
 
 
-def fit_bone_tables(clips: list[Floats]) -> BoneTables:
-    """Basis of clips (T, 19, 3), upright, mm, of usual size."""
-    tree = BoneTree.from_skeleton(COCO19)
-    poses = np.concatenate([clip[::7] for clip in clips])
-    angle = np.concatenate([follow_heading(clip, COCO19)[::7] for clip in clips])
-    bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), angle))
-    size = np.linalg.norm(bones, axis=-1)
-    rest = RestBones((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0), size.mean(axis=0))
-    root = take_square_root(measure_metric(rest.log_map(bones), rest, tree))
-    count = len(root)
-    metric = np.eye(count + 3)
-    metric[:count, :count] = root
-    plain = BoneTables(rest, np.zeros(count + 3), metric)
-    values = [build_basis(clip, plain).forward(clip) for clip in clips]
-    turn = _fit_rotation(values)
-    mean = np.concatenate([v[::7] @ turn for v in values]).mean(axis=0) * _mask_centroid(turn)
-    return BoneTables(rest, mean, metric @ turn)
-
-
-def _mask_centroid(turn: Floats) -> Floats:
-    """1 for channels whose mean means something: not those of the centroid, which starts anywhere."""
-    return np.asarray(np.abs(turn[-3:]).max(axis=0) < 0.99, np.float64)
-
-
-def build_basis(clip: Floats, tables: BoneTables) -> BoneBasis:
-    """The basis with the heading and origin of a clip."""
-    tree = BoneTree.from_skeleton(COCO19)
-    return BoneBasis(tables, tree, measure_heading_steps(clip[0], tree), clip[0].mean(axis=0))
-
-
-def measure_metric(values: Floats, rest: RestBones, tree: BoneTree, poses: int = 800) -> Floats:
-    """(C, C) mean of J^T J: what bone logs and heading do to the keypoints about their centroid, squared."""
-    poses = min(poses, len(values))
-    chosen = np.random.default_rng(0).choice(len(values), poses, replace=False)
-    total = 0.0
-    for value in values[chosen]:
-        change = np.eye(len(value)) * 0.01
-        body = tree.to_world(rest.exp_map(value[None]))
-        moved = tree.to_world(rest.exp_map(value + change)) - body
-        spun = (rotate_about_y(body, np.array([-1e-3])) - body) / 1e-3 / HEADING_UNIT
-        columns = np.concatenate([moved / 0.01, spun])
-        jacobian = np.einsum("kb,cbd->ckd", tree.centered, columns).reshape(len(columns), -1)
-        total = total + jacobian @ jacobian.T
-    return np.asarray(total) / poses
-
-
-def take_square_root(metric: Floats) -> Floats:
-    values, vectors = np.linalg.eigh(metric)
-    root: Floats = (vectors * np.sqrt(np.maximum(values, 1e-3))) @ vectors.T
-    return root
-
-
-def _fit_rotation(values: list[Floats], window: int = 16) -> Floats:
-    """Decorrelates what moves within half a second; the centroid's x and z stay apart, and come last."""
-    moved = [v[a : a + window] for v in values for a in range(0, len(v) - window + 1, window // 2)]
-    centered = np.stack([m - m.mean(axis=0) for m in moved])
-    covariance = np.einsum("bnc,bnd->cd", centered, centered) / centered[..., 0].size
-    count = len(covariance)
-    apart = [count - 3, count - 1]
-    kept = [i for i in range(count) if i not in apart]
-    _, vectors = np.linalg.eigh(covariance[np.ix_(kept, kept)])
-    turn = np.zeros((count, count))
-    turn[np.ix_(kept, range(count - 2))] = vectors[:, ::-1]
-    turn[apart, [count - 2, count - 1]] = 1.0
-    return turn
-
-
 def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
-    """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, make_coarse over bins without data."""
+    """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, smoothed over bins without data."""
     count = channels[0].shape[1]
     total, number = np.full((2, count, BINS), 1e-3), np.full((2, 1, BINS), 1e-3)
     for size in (16, 32, 64, 128, 256):
@@ -150,7 +107,7 @@ class Collector(BlockCoder):
         context = context._replace(expected=context.expected.copy())
         if self.plain:
             quantized = np.zeros(values.shape, np.int32)
-            quantized[:limit] = (np.sign(values) * np.floor(np.abs(values) + 0.38))[:limit]
+            quantized[:limit] = (np.sign(values) * np.floor(np.abs(values) + DEAD_ZONE))[:limit]
             places = np.zeros(values.shape, np.int16)
             kernels.update_expected(self.expected[1], context.bins, quantized, self.seen)
             self.last, self.seen = quantized, self.seen + 1
@@ -170,12 +127,12 @@ def _to_256ths(values: Floats) -> NDArray[np.int32]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sample:
-    """Channels (T, C) to be coded with the step of an index, and with what."""
+    """Channels (T, C) to be coded at a QP, and with what."""
 
     channels: Floats
     prior: Ints
     pinned: Bools
-    index: int
+    qp: int
     residual: bool
     generic: bool
 
@@ -184,7 +141,7 @@ def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tupl
     """(n, FEATURES) features and (n, 2) integers and values in 256ths."""
     features, targets = [], []
     for sample in samples:
-        coder = Collector(model, sample.prior, sample.pinned, sample.index, sample.residual, sample.generic)
+        coder = Collector(model, sample.prior, sample.pinned, sample.qp, sample.residual, sample.generic)
         coder.found, coder.plain = [], plain
         encode_channels(RangeEncoder(), sample.channels, coder)
         features += [f for f, _ in coder.found]
@@ -195,21 +152,21 @@ def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tupl
 def sample_bodies(
     channels: list[Floats], prior: Ints, pinned: Bools, count: int, rng: np.random.Generator
 ) -> list[Sample]:
-    """Polar channels at random steps; every eighth as a residual of its own smooth version."""
+    """Channels of bone bases at random steps; every eighth as a residual of its own coarse version."""
     samples = []
     for number, which in enumerate(rng.integers(0, len(channels), count)):
-        values, residual = channels[which], number % 8 == 7
-        index = int(rng.integers(-30, 160))
+        values, residual = channels[which], number % RESIDUAL_EVERY == RESIDUAL_EVERY - 1
+        qp = int(rng.integers(*QPS))
         if residual:
-            rough = np.concatenate([make_coarse(values[a : a + 64], rng) for a in range(0, len(values), 64)])
-            values = values - rough
-            index = int(rng.integers(-30, 130))
-        samples.append(Sample(values, prior, pinned, index, residual, False))
+            starts = range(0, len(values), COARSE_BLOCK)
+            values = values - np.concatenate([make_coarse(values[a : a + COARSE_BLOCK], rng) for a in starts])
+            qp = int(rng.integers(*RESIDUAL_QPS))
+        samples.append(Sample(values, prior, pinned, qp, residual, False))
     return samples
 
 
 def make_coarse(block: Floats, rng: np.random.Generator) -> Floats:
-    """What a coarse code of a block might look like: its low frequencies, round_network."""
+    """What a coarse code of a block might look like: its low frequencies, rounded."""
     step = float(2 ** rng.uniform(7, 10))
     return np.asarray(dct(len(block)).T @ (np.rint(dct(len(block)) @ block / step) * step))
 
@@ -218,9 +175,9 @@ def sample_others(clips: list[Floats], count: int, rng: np.random.Generator) -> 
     """Keypoints as no model knows them: some of a body's, in 2D or 3D, at other rates, with noise, in a graph's modes."""
     samples = []
     for which in rng.integers(0, len(clips), count):
-        points = clips[which][:: int(rng.choice([1, 1, 1, 2]))][:512]
+        points = clips[which][:: int(rng.choice([1, 1, 1, 2]))][:LONGEST_SAMPLE]
         if rng.random() < 0.4 and len(points) > 8:
-            points = upsample(points, int(rng.integers(2, 7)))[:512]
+            points = upsample(points, int(rng.integers(2, 7)))[:LONGEST_SAMPLE]
         kept = rng.choice(19, int(rng.integers(1, 20)), replace=False)
         if rng.random() < 0.5:
             points = points[:, kept]
@@ -228,10 +185,10 @@ def sample_others(clips: list[Floats], count: int, rng: np.random.Generator) -> 
             points = points @ np.linalg.qr(rng.normal(size=(3, 3)))[0][:, :2]
         if rng.random() < 0.5:
             points = points + rng.normal(size=points.shape) * 10 ** rng.uniform(-1, 1)
-        plan = choose_graph(points, build_skeleton(points.shape[1]))
-        size = plan.scale * float(np.abs(points - points.mean(axis=(0, 1))).mean())
-        index = int(16 * np.log2(size * 10 ** rng.uniform(-3.3, -0.6)))
-        samples.append(Sample(plan.channels, plan.prior, plan.pinned, index, False, True))
+        choice = choose_graph(points, build_skeleton(points.shape[1]))
+        size = choice.scale * float(np.abs(points - points.mean(axis=(0, 1))).mean())
+        qp = int(STEPS_PER_OCTAVE * np.log2(size * 10 ** rng.uniform(-3.3, -0.6)))
+        samples.append(Sample(choice.channels, choice.prior, choice.pinned, qp, False, True))
     return samples
 
 
@@ -245,7 +202,7 @@ def upsample(points: Floats, times: int) -> Floats:
     return np.asarray(matrix.T @ values).reshape(-1, *points.shape[1:])
 
 
-class Scale(torch.nn.Module):
+class ScaleNetwork(torch.nn.Module):
     """Where among the rows, from the features; and how magnitudes are distributed there."""
 
     def __init__(self) -> None:
@@ -259,11 +216,13 @@ class Scale(torch.nn.Module):
         self.edge = torch.nn.Parameter(torch.zeros(ROWS))
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
+        """(n,) places among the rows, from features (n, FEATURES)."""
         h = torch.relu(self.a(x / 64))
         place: torch.Tensor = 4 * self.c(torch.relu(self.b(h)))[:, 0]
         return place
 
     def measure_bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        """(n,) code lengths of magnitudes (n,), and a little for places beyond the rows."""
         place = self.place(x)
         place = place + 0.01 * (place.clamp(0, ROWS - 1.001) - place).detach()
         inside = place.clamp(0, ROWS - 1.001)
@@ -271,7 +230,7 @@ class Scale(torch.nn.Module):
         part = (inside - low)[:, None]
         mix = torch.softmax(self.mix[low] * (1 - part) + self.mix[low + 1] * part, dim=1)
         edge = 0.5 + 0.3 * torch.sigmoid(self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0])
-        spread = torch.exp2((inside - 10) / 2)[:, None] * torch.tensor([0.35, 1.0, 2.8])
+        spread = torch.exp2((inside - 10) / 2)[:, None] * torch.tensor(SPREADS)
         lower = torch.where(size > 0, size - 1 + edge, torch.zeros_like(edge))[:, None]
         upper = (size + edge)[:, None]
         tail = torch.exp(-lower / spread) * -torch.expm1(-(upper - lower) / spread)
@@ -282,29 +241,29 @@ def fit_network(
     features: NDArray[np.int16],
     targets: NDArray[np.int32],
     steps: int,
-    start: Scale | None,
+    start: ScaleNetwork | None,
     show: Callable[[str], None],
-) -> Scale:
+) -> ScaleNetwork:
     """Train on collected coefficients."""
-    net = start or Scale()
+    net = start or ScaleNetwork()
     x, size = torch.from_numpy(features), torch.from_numpy(np.abs(targets[:, 0]).astype(np.float32))
-    optimizer = torch.optim.Adam(net.parameters(), 4e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, steps)
+    optimizer = torch.optim.Adam(net.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
     mean = 0.0
     for step in range(steps):
-        chosen = torch.randint(len(x), (32768,))
+        chosen = torch.randint(len(x), (BATCH,))
         loss = net.measure_bits(x[chosen].float(), size[chosen]).mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
         mean = loss.item() if not step else 0.99 * mean + 0.01 * loss.item()
-        if step % 200 == 0:
+        if step % SHOW_EVERY == 0:
             show(f"step {step} of {steps}: {mean:.4f} bits")
     return net
 
 
-def round_network(net: Scale) -> CoefficientModel:
+def round_network(net: ScaleNetwork) -> CoefficientModel:
     """The network in integers; rows as yet unknown."""
 
     def to_int(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
@@ -321,8 +280,8 @@ def round_network(net: Scale) -> CoefficientModel:
 def run_integer_network(model: CoefficientModel, features: NDArray[np.int16]) -> Ints:
     """What the integer network says, as `code_block` computes it."""
     out = np.zeros(len(features), np.int64)
-    for at in range(0, len(features), 1 << 18):
-        x = features[at : at + (1 << 18)].astype(np.int64)
+    for at in range(0, len(features), CHUNK):
+        x = features[at : at + CHUNK].astype(np.int64)
         h = np.maximum((x @ model.w1 + model.b1) >> 8, 0)
         h = np.maximum((h @ model.w2 + model.b2) >> 8, 0)
         out[at : at + len(x)] = ((h @ model.w3 + model.b3[0]) >> 8).clip(0, (ROWS - 1) * 16)
@@ -330,7 +289,7 @@ def run_integer_network(model: CoefficientModel, features: NDArray[np.int16]) ->
 
 
 def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: NDArray[np.int32]) -> CoefficientModel:
-    """Probabilities of every row's bits, and centroids."""
+    """Probabilities of every row's bits, and where between its ends a magnitude is reconstructed."""
     place = run_integer_network(model, features)
     row, weight = place >> 4, place & 15
     weight = np.where(row > kernels.LAST_MIXED, 0, weight)
@@ -373,7 +332,7 @@ def mirror(points: Floats) -> Floats:
 
 
 def load_usual_clips(folder: Path) -> list[Floats]:
-    """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scale_to to the usual size."""
+    """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scaled to the usual size."""
     clips = [c.points.astype(np.float64) for c in load_clips((str(folder),), COCO19) if len(c.points) >= SHORTEST]
     tree = BoneTree.from_skeleton(COCO19)
     lengths = [np.median(np.linalg.norm(tree.measure_bones(c), axis=-1), axis=0) for c in clips]
@@ -382,27 +341,27 @@ def load_usual_clips(folder: Path) -> list[Floats]:
 
 
 def fit(folder: Path, samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:
-    """All tables from a folder of motion. samples: sample_bodies whose coefficients are collected; steps: of the optimizer.
+    """All tables from a folder of motion. samples: bodies whose coefficients are collected; steps: of the optimizer.
 
     Deterministic for a given machine and number of threads.
     """
     plain = load_usual_clips(folder)
     clips = plain + [mirror(clip) for clip in plain]
-    polar = fit_bone_tables(clips)
-    channels = [build_basis(clip, polar).forward(clip) for clip in clips]
-    pinned = polar.pinned
+    tables = fit_bone_tables(clips)
+    channels = [build_basis(clip, tables).forward(clip) for clip in clips]
+    pinned = tables.pinned
     prior = fit_prior(channels[: len(plain)], pinned)
     show(f"{len(plain)} clips, basis and prior done")
-    rng, torch_seed = np.random.default_rng(0), 0
-    torch.manual_seed(torch_seed)
-    net, model = None, round_network(Scale())
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    net, model = None, round_network(ScaleNetwork())
     for share in (0.5, 1.0):
         count = int(samples * share)
         chosen = sample_bodies(channels, prior, pinned, count, rng) + sample_others(clips, count // 2, rng)
         features, targets = collect(chosen, model, plain=net is None)
         net = fit_network(features, targets, int(steps * share), net, show)
         model = count_rows(round_network(net), features, targets)
-    return TransformTables(polar, prior, model)
+    return TransformTables(tables, prior, model)
 
 
 def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[[str], None]) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from posecodec.kinematics.bones import BoneTree, RestBones, follow_heading
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import list_spans
+from posecodec.train.bone_basis import POSE_STRIDE, measure_metric, take_square_root
 from posecodec.train.schedule import set_rates
-from posecodec.train.transform import measure_metric, take_square_root
 from posecodec.typing import Floats, Ints
 
 LENGTH = 160
@@ -69,7 +69,7 @@ def fit_body(points: Floats, skeleton: Any, dims: int) -> Body:
         none = RestBones(np.zeros((0, 3)), np.zeros(0))
         return Body(skeleton, 2, none, round_to_float16(shape.mean(axis=0)), 0.0, np.eye(shape.shape[1]))
     tree = BoneTree.from_skeleton(skeleton)
-    poses = points.reshape(-1, *points.shape[2:])[::7]
+    poses = points.reshape(-1, *points.shape[2:])[::POSE_STRIDE]
     bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), follow_heading(poses, skeleton)))
     size = np.linalg.norm(bones, axis=-1)
     rest = RestBones(
@@ -135,7 +135,7 @@ class WindowSample:
     values: NDArray[np.int32]
     targets: NDArray[np.float32]
     later: bool
-    index: int
+    qp: int
     limit: int
 
 
@@ -267,7 +267,7 @@ def fit_limits(pool: list[WindowSample]) -> NDArray[np.uint16]:
     """(2, CLASSES, ROWS + 1) frequencies of how many rows are coded, smoothed over steps."""
     counts = np.zeros((2, CLASSES, ROWS + 1))
     for seen in pool:
-        at = min(seen.index // 16, CLASSES - 1)
+        at = min(seen.qp // 16, CLASSES - 1)
         for near in (-1, 0, 1):
             counts[int(seen.later), np.clip(at + near, 0, CLASSES - 1), seen.limit] += 1 if near == 0 else 0.15
     counts += 0.3 + 0.02 * counts.sum(axis=2, keepdims=True) / (ROWS + 1)
@@ -278,7 +278,7 @@ def fit_limits(pool: list[WindowSample]) -> NDArray[np.uint16]:
 
 
 def tabulate_logistic() -> NDArray[np.int32]:
-    """The logistic function in 65536ths, at logits in 1/64 compute_nats from -TABLE_REACH on."""
+    """The logistic function in 65536ths, at logits in 1/64 nats from -TABLE_REACH on."""
     logits = np.arange(TABLE) / 64 - TABLE_REACH
     least = kernels.LEAST
     return np.rint(65536 / (1 + np.exp(-logits))).clip(least, 65536 - least).astype(np.int32)
