@@ -12,16 +12,17 @@ from posecodec.analysis.report import report
 from posecodec.pose.synthetic import walk
 from posecodec.view import write
 
-TARGET = Path(__file__).parent / "walk.png"
+PICTURE = Path(__file__).parent / "walk.png"
 
 
 def main() -> None:
+    """Encode, decode, draw, and print what it cost."""
     codec = posecodec.PoseCodec.from_pretrained("body3d")
     original = walk(frames=300, fps=30)
     data = codec.encode(original).to_bytes()
     decoded = codec.decode(data)
-    write(original, TARGET, decoded, title="Ten seconds of walking", size=len(data), force=True)
-    print(report(original, decoded, original.positions.nbytes, len(data)).describe(TARGET.name))
+    write(original, PICTURE, decoded, title="Ten seconds of walking", size=len(data), force=True)
+    print(report(original, decoded, original.positions.nbytes, len(data)).describe(PICTURE.name))
 
 
 if __name__ == "__main__":

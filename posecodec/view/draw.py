@@ -51,7 +51,7 @@ Color = tuple[int, int, int]
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Camera:
     """How a scene is seen. project: points (N, D) to pixels (N, 2), NaN behind the eye. fit: pixels a unit at the center.
     distance: of the eye from the center."""

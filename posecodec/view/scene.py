@@ -29,7 +29,7 @@ OUTLIER_PERCENT = 1  # of frames, at either end, that the view of everything and
 FLATTEST = 4  # no half of a region is smaller than the other over this
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """positions: (T, P, K, D) float64, NaN where missing. opacity: (T, P, K) in [0, 1], None where all is opaque."""
 
@@ -38,7 +38,7 @@ class Layer:
     opacity: Floats | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Errors:
     """mean, max: (T,) over each shown frame's keypoints, NaN where none is compared. total: over all frames."""
 
@@ -47,7 +47,7 @@ class Errors:
     total: Comparison
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Region:
     """Where to look: centers (T, D), or (1, D) for all frames, and what is this far around them, aside and up."""
 
@@ -56,7 +56,7 @@ class Region:
     half_height: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scene:
     """All that a page or a picture shows.
 

@@ -6,24 +6,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.commands import COMMAND, run
 
 import posecodec
 from posecodec.bitstream.container import read
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
 
-COMMAND = [sys.executable, "-c", "from posecodec.cli import main; main()"]
 HAND = PoseSequence.from_arrays(np.random.default_rng(0).normal(size=(20, 4, 3)).cumsum(axis=0), fps=25, unit="mm")
-
-
-def run(*args, **options):
-    return subprocess.run([*COMMAND, *map(str, args)], capture_output=True, text=True, check=False, **options)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from cli.commands import COMMAND, run
 
 import posecodec
 from posecodec import zoo
@@ -18,11 +19,6 @@ from posecodec.pose.synthetic import walk
 pytestmark = pytest.mark.skipif(
     "body3d" not in zoo.list_weights(), reason="the weights body3d are not in this checkout"
 )
-
-
-def run(*args, **options):
-    return subprocess.run([sys.executable, "-c", "from posecodec.cli import main; main()", *map(str, args)],
-                          capture_output=True, text=True, **options)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -223,8 +219,7 @@ def test_several_inputs_go_on_after_a_failure(folder, tmp_path):
 
 
 def test_stdout(folder):
-    out = subprocess.run([sys.executable, "-c", "from posecodec.cli import main; main()", "encode",
-                          str(folder / "walk.npz"), "-o", "-"], capture_output=True)  # fmt: skip
+    out = subprocess.run([*COMMAND, "encode", str(folder / "walk.npz"), "-o", "-"], capture_output=True)
     assert out.stdout == (folder / "walk.posec").read_bytes()
 
 

@@ -201,8 +201,7 @@ def test_empty_shapes_that_numpy_cannot_make() -> None:
     for facts in ([], "x", 5, None, {"order": 7}):
         sequence = PoseSequence.from_arrays(ALONE, fps=30, metadata={"array": facts})
         same(
-            PoseArray(lossless=True).decode(PoseCodec.from_pretrained(None).encode(sequence, lossless=True).data),
-            ALONE,
+            PoseArray(lossless=True).decode(PoseCodec.from_pretrained(None).encode(sequence, lossless=True).data), ALONE
         )
 
 

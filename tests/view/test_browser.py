@@ -19,6 +19,8 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
 from posecodec.view import write
 
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+ActionChains, Keys = webdriver.ActionChains, webdriver.Keys
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --window-size=1000,700"
@@ -27,7 +29,6 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         pytest.skip("chromium and chromedriver are not installed")
@@ -87,15 +88,11 @@ class Page:
         return str(self.script("return document.getElementById(arguments[0]).toDataURL()", name))
 
     def drag(self, dx: int, dy: int) -> None:
-        from selenium.webdriver import ActionChains
-
         view = self.find("#view")
         ActionChains(self.browser, duration=20).click_and_hold(view).move_by_offset(dx, dy).release().perform()
         self.settle()
 
     def keys(self, *keys: str) -> None:
-        from selenium.webdriver import ActionChains
-
         ActionChains(self.browser).send_keys(*keys).perform()
         self.settle()
 
@@ -150,9 +147,6 @@ def test_its_speed_is_that_of_the_recording(opened: Any) -> None:
 
 
 def test_it_heeds_keys(opened: Any) -> None:
-    from selenium.webdriver import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
     page = opened(walk(300))
     page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
     assert page.frame == 1
