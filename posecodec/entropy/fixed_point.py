@@ -7,33 +7,16 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posecodec.entropy.range_coder import Int, kernel
 from posecodec.typing import Ints
 
 LOG16 = np.array([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15], np.int64)
 """16 x log2(1 + i / 16), rounded; written out, since a machine's own logarithm might round otherwise."""
-EXP16 = np.array(
-    [
-        65536,
-        68438,
-        71468,
-        74632,
-        77936,
-        81386,
-        84990,
-        88752,
-        92682,
-        96785,
-        101070,
-        105545,
-        110218,
-        115098,
-        120194,
-        125515,
-    ],
-    np.int64,
-)
+EXP16 = np.array([
+    65536, 68438, 71468, 74632, 77936, 81386, 84990, 88752, 92682, 96785, 101070, 105545, 110218, 115098, 120194, 125515,
+], np.int64)  # fmt: skip
 """2**(16 + i / 16), rounded; written out as well."""
 MAX_OCTAVE = 40
 """Larger powers of two count as this one, so that products of what `exp16` returns stay in 64 bits."""
@@ -76,3 +59,11 @@ def exp16_of(values: Ints) -> Ints:
 def clip(value: Int, most: Int) -> Int:
     """A value, moved to within -most .. most."""
     return min(max(value, np.int64(-most)), np.int64(most))
+
+
+_LOGS = np.array([log16(1 + v) for v in range(4096)], np.int32)
+
+
+def measure_logs(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """`log16` of 1 and the magnitude of every value of an array; larger ones count as 4095."""
+    return np.asarray(_LOGS[np.minimum(np.abs(values), len(_LOGS) - 1)])

@@ -133,7 +133,7 @@ class BoneTree:
 
     def to_local(self, bones: Floats) -> Floats:
         """Bones (T, B, 3), turned by the heading, as seen from those that they follow."""
-        local = bones.copy()
+        local: Floats = bones.copy()
         for along, left, right, after in self._followers:
             frames = _frames_along(bones, along, left, right)
             local[:, after] = bones[:, after] @ frames.swapaxes(1, 2)
@@ -141,7 +141,7 @@ class BoneTree:
 
     def to_world(self, local: Floats) -> Floats:
         """The mirror of `to_local`: whom others follow comes first."""
-        bones = local.copy()
+        bones: Floats = local.copy()
         for along, left, right, after in self._followers:
             frames = _frames_along(bones, along, left, right)
             bones[:, after] = local[:, after] @ frames

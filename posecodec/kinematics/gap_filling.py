@@ -16,7 +16,8 @@ def interpolate_gaps(points: Floats) -> Floats:
     missing = np.isnan(points[..., 0])
     if not missing.any():
         return points
-    whole, time = points.copy(), np.arange(len(points))
+    whole: Floats = points.copy()
+    time = np.arange(len(points))
     for k in np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0)):
         gone = missing[:, k]
         for d in range(points.shape[2]):

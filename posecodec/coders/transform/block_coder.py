@@ -17,7 +17,7 @@ from posecodec.coders.transform.coefficient_model import (
     frequency_logs,
     update_expected,
 )
-from posecodec.entropy.fixed_point import exp16_of, log16
+from posecodec.entropy.fixed_point import exp16_of, measure_logs
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
 from posecodec.signal.dct import dct, dst
@@ -71,8 +71,8 @@ class BlockCoder:
     def forward(self, block: Floats, before: Floats, kind: int) -> Floats:
         """(N, C) coefficients of a block, predicted by the frame (C,) before."""
         if kind == LATER:
-            return dst(len(block)) @ (block - before)
-        values = dct(len(block)) @ block
+            return np.asarray(dst(len(block)) @ (block - before))
+        values: Floats = dct(len(block)) @ block
         if kind == FIRST and self.pinned.any():
             values[:, self.pinned] = dst(len(block)) @ block[:, self.pinned]
         return values
@@ -80,8 +80,8 @@ class BlockCoder:
     def inverse(self, values: Floats, before: Floats, kind: int) -> Floats:
         """The mirror of `forward`."""
         if kind == LATER:
-            return dst(len(values)).T @ values + before
-        block = dct(len(values)).T @ values
+            return np.asarray(dst(len(values)).T @ values + before)
+        block: Floats = dct(len(values)).T @ values
         if kind == FIRST and self.pinned.any():
             block[:, self.pinned] = dst(len(values)).T @ values[:, self.pinned]
         return block
@@ -94,16 +94,8 @@ class BlockCoder:
         quantized, places = np.zeros((frames, count), np.int32), np.zeros((frames, count), np.int16)
         context = self._build_context(frames, count, kind)
         args = (
-            values,
-            RD_LAMBDA,
-            quantized,
-            places,
-            context,
-            self.model.b1,
-            self.model.network,
-            self.rows,
-            last_significant,
-        )
+            values, RD_LAMBDA, quantized, places, context, self.model.b1, self.model.network, self.rows, last_significant,
+        )  # fmt: skip
         if isinstance(stream, RangeEncoder):
             stream.run(code_block, last_significant * count * MAX_COEFFICIENT_BYTES, True, *args)
         else:
@@ -127,16 +119,9 @@ class BlockCoder:
         if self.last is not None:
             old = len(self.last)
             at = np.minimum((2 * np.arange(-1, frames + 1) + 1) * old // (2 * frames), old - 1)
-            logs = _take_logs(self.last)
+            logs = measure_logs(self.last)
             laid[:] = np.where(at[:, None] >= 0, logs[np.maximum(at, 0)], 0)
         return laid
-
-
-_LOG_TABLE = np.array([log16(1 + v) for v in range(4096)], np.int32)
-
-
-def _take_logs(values: NDArray[np.int32]) -> NDArray[np.int32]:
-    return np.asarray(_LOG_TABLE[np.minimum(np.abs(values), len(_LOG_TABLE) - 1)])
 
 
 def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets: NDArray[np.int32]) -> Floats:

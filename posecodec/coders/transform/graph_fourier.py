@@ -128,7 +128,7 @@ def _multiply(values: Floats, matrix: Floats) -> Floats:
     """(T, M, D) of values (T, K, D) times a matrix (K, M), as one product of matrices."""
     frames, count, dims = values.shape
     rows = np.ascontiguousarray(values.transpose(0, 2, 1)).reshape(frames * dims, count)
-    return (rows @ matrix).reshape(frames, dims, -1).transpose(0, 2, 1)
+    return np.asarray((rows @ matrix).reshape(frames, dims, -1).transpose(0, 2, 1))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def deblock(motion: Motion, lengths: Sequence[int], qp: int) -> Motion:
 
 def _smooth_seams(values: Floats, seams: Sequence[int], width: float) -> Floats:
     """(T, ...) smoothed around seams."""
-    smooth, flat = values.copy(), values.reshape(len(values), -1)
+    smooth: Floats = values.copy()
+    flat = values.reshape(len(values), -1)
     for seam in seams:
         for frame in range(max(seam - REACH, 0), min(seam + REACH, len(values))):
             near = width * (1 - abs(frame + 0.5 - seam) / REACH)

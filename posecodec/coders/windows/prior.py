@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from posecodec.coders.windows.frequency_bands import reference_rows
 from posecodec.entropy.binarization import get_raw, put_raw
-from posecodec.entropy.fixed_point import exp16, log16
+from posecodec.entropy.fixed_point import exp16, log16, measure_logs
 from posecodec.entropy.integer_network import NEIGHBORS, PAD, Network, fill_neighbors, run_hidden, run_layer
 from posecodec.entropy.range_coder import (
     FAULT,
@@ -401,7 +401,7 @@ class PriorCoder:
         expected = np.clip(self.prior.expected[int(later)][reference_rows(frames)] - self.qp, -160, 400).astype(
             np.int32
         )
-        sums = _LOGS[np.minimum(np.abs(self.before), len(_LOGS) - 1)].sum(axis=1)
+        sums = measure_logs(self.before).sum(axis=1, dtype=np.int64)
         length = int(log16(frames)) - int(log16(64))
         return WindowContext(self.before, expected, sums, self.qp, int(later), length, last_significant)
 
@@ -420,10 +420,7 @@ class PriorCoder:
     def _row_frequencies(self, later: bool) -> Ints:
         """(ROWS + 1,) frequencies of how many rows are coded at this step."""
         table = self.prior.last_significant[int(later)]
-        return table[min(max(self.qp // STEPS_PER_OCTAVE, 0), len(table) - 1)].astype(np.int64)
-
-
-_LOGS = np.array([int(log16(1 + v)) for v in range(4096)], np.int64)
+        return np.asarray(table[min(max(self.qp // STEPS_PER_OCTAVE, 0), len(table) - 1)], np.int64)
 
 
 def _last_significant(significant: Bools) -> int:

@@ -125,7 +125,7 @@ def _fill_gaps(world: Floats, tables: WindowTables) -> Floats:
     shape = body.rest_shape.reshape(-1, 2)
     seen = ~np.isnan(whole[0, :, 0])
     if not seen.any():
-        return np.broadcast_to(shape, world.shape).copy()
+        return np.asarray(np.broadcast_to(shape, world.shape).copy())
     middle = (whole[:, seen] - shape[seen]).mean(axis=1)
     return np.where(seen[:, None], whole, shape + middle[:, None])
 
@@ -159,13 +159,9 @@ def _pick_coded(origin: Ints) -> Ints:
 
 
 def quantize(
-    motion: Motion,
-    side_info: SideInfo,
-    qp: int,
-    tables: WindowTables,
-    rd_lambda: float = RD_LAMBDA,
+    motion: Motion, side_info: SideInfo, qp: int, tables: WindowTables, rd_lambda: float = RD_LAMBDA,
     longest: int = LONGEST,
-) -> QuantizedMotion:
+) -> QuantizedMotion:  # fmt: skip
     """Windows and values for a motion at the step of a QP, 0 .. LAST_QP, that cost little in error and bits."""
     assert 0 <= qp <= LAST_QP
     step = step_of_qp(qp)
