@@ -22,19 +22,21 @@ from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.ratecontrol.constants import REFINED_LEVELS
 
+GUARANTEE_BYTES = 6
+"""What a goal adds to a header."""
 GOALS: tuple[dict[str, float], ...] = ({}, {"mean_error": 40.0}, {"mean_error": 60.0}, {"mean_error": 90.0})
 
 
-def error_of(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
+def measure_error(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
     """Mean error of a file, mm."""
     return float(np.linalg.norm(codec.decode(data).positions[:, 0] - take.points, axis=-1).mean())
 
 
-def tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float, coarsest: int) -> int | None:
+def encode_tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float, coarsest: int) -> int | None:
     """Bytes of the coarsest tokens, by fine steps, that are no farther off; None where none are."""
-    for index in range(coarsest, qp_of_levels(12), -1):
-        data = codec.encode_tokens(take.to_sequence(), index).data
-        if error_of(codec, data, take) <= error:
+    for qp in range(coarsest, qp_of_levels(12), -1):
+        data = codec.encode_tokens(take.to_sequence(), qp).data
+        if measure_error(codec, data, take) <= error:
             return len(data)
     return None
 
@@ -56,11 +58,11 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
             kinds[ChunkKind.read_from(container.read(ours.data)[1][0].base).label] += 1
             chose += len(ours.data)
             sizes[0] += len(alone.data)
-            allowed = goal.get("mean_error") or error_of(plain, alone.data, take)
-            assert error_of(codec, ours.data, take) <= allowed * (1 + 1e-6)
-            by_tokens = tokens_alone(codec, take, allowed, qp_of_levels(5 if goal else 9))
+            allowed = goal.get("mean_error") or measure_error(plain, alone.data, take)
+            assert measure_error(codec, ours.data, take) <= allowed * (1 + 1e-6)
+            by_tokens = encode_tokens_alone(codec, take, allowed, qp_of_levels(5 if goal else 9))
             sizes[1] += by_tokens or 0
-            worse += by_tokens is not None and by_tokens + (PROMISE_BYTES if goal else 0) < len(ours.data)
+            worse += by_tokens is not None and by_tokens + (GUARANTEE_BYTES if goal else 0) < len(ours.data)
             worse += len(ours.data) > len(alone.data)
         click.echo(f"{goal or 'default'}: chosen {chose:,} bytes {kinds}; transform {sizes[0]:,}, tokens {sizes[1]:,}")
     click.echo(
@@ -68,9 +70,6 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
     )
     sys.exit(bool(worse))
 
-
-PROMISE_BYTES = 6
-"""What a goal adds to a header."""
 
 if __name__ == "__main__":
     main()

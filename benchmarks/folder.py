@@ -19,7 +19,8 @@ from posecodec.pose.synthetic import walk
 COMMAND = [sys.executable, "-c", "from posecodec.cli import main; main()", "encode"]
 
 
-def seconds(source: Path, target: Path, jobs: int) -> float:
+def time_encoding(source: Path, target: Path, jobs: int) -> float:
+    """Seconds of a run of the command line."""
     began = time.perf_counter()
     subprocess.run([*COMMAND, str(source), "-o", str(target), "-j", str(jobs)], check=True, capture_output=True)
     return time.perf_counter() - began
@@ -36,7 +37,7 @@ def main() -> None:
         for number in range(options.files):
             sequence = walk(60, fps=30 + number % 7)
             posecodec.save(sequence, folder / "in" / f"{number:04}.npz")
-        took = {jobs: seconds(folder / "in", folder / f"out{jobs}", jobs) for jobs in (1, 2)}
+        took = {jobs: time_encoding(folder / "in", folder / f"out{jobs}", jobs) for jobs in (1, 2)}
         same = all(p.read_bytes() == (folder / "out2" / p.name).read_bytes() for p in (folder / "out1").iterdir())
     facts = {"files": options.files, "seconds": took, "ratio": took[1] / took[2], "same files": same}
     print(

@@ -32,11 +32,17 @@ GOALS = {
     2: tuple({"max_error": v} for v in (1.0, 2.0, 4.0)) + tuple({"mean_error": v} for v in (1.0, 2.0, 8.0)),
 }
 FINGERS = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(5) for j in range(4))
-SHORTEST, LONGEST, EVERY = 60, 256, 4
+"""Edges of a hand of 21 keypoints."""
+SHORTEST = 60
+"""Frames; shorter takes are left out."""
+LONGEST = 256
+"""Frames that are coded of a take."""
+EVERY = 4
+"""One in so many takes is coded, to save time."""
 
 
-def detections(file: Path) -> list[PoseSequence]:
-    """The sequences of an archive of detections, hands joined to wrists."""
+def read_detections(file: Path) -> list[PoseSequence]:
+    """The sequences of an archive of detections, hands joined to wrists; none where there are no hands on a body."""
     with np.load(file, allow_pickle=False) as archive:
         z = {name: archive[name] for name in archive.files}
     keypoints = [str(name) for name in z["keypoints"]]
@@ -44,7 +50,9 @@ def detections(file: Path) -> list[PoseSequence]:
     named = {(a, b) for s in (BODY25, MEDIAPIPE33) for a, b in ((s.keypoints[i], s.keypoints[j]) for i, j in s.edges)}
     edges = [(place[a], place[b]) for a, b in sorted(named) if a in place and b in place]
     for side in ("left", "right"):
-        first = next(k for k, name in enumerate(keypoints) if "hand" in name.split("/")[0] and side in name)
+        first = next((k for k, name in enumerate(keypoints) if "hand" in name.split("/")[0] and side in name), None)
+        if first is None:
+            return []
         edges += [(first + a, first + b) for a, b in FINGERS] + [(place[f"{side}_wrist"], first)]
     skeleton, found = Skeleton("detected", tuple(keypoints), tuple(edges)), []
     for start, length, fps in zip(z["start"], z["length"], z["fps"], strict=True):
@@ -56,7 +64,7 @@ def detections(file: Path) -> list[PoseSequence]:
     return found
 
 
-def _frames(along: np.ndarray, across: np.ndarray) -> np.ndarray:
+def _build_frames(along: np.ndarray, across: np.ndarray) -> np.ndarray:
     """(T, 3, 3) axes as rows: the third along, the first nearest to across."""
     z = along / np.linalg.norm(along, axis=1, keepdims=True)
     x = across - (across * z).sum(axis=1, keepdims=True) * z
@@ -64,7 +72,7 @@ def _frames(along: np.ndarray, across: np.ndarray) -> np.ndarray:
     return np.stack([x, np.cross(z, x), z], axis=1)
 
 
-def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
+def add_limbs(take: Take, hands: bool, seed: int) -> PoseSequence:
     """A take with three keypoints a foot and, if asked for, 21 a hand."""
     rng, points = np.random.default_rng(seed), take.points[:LONGEST].astype(np.float64)
     frames, at = len(points), COCO19.keypoints.index
@@ -82,14 +90,14 @@ def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
             ],
             axis=2,
         )
-        parts.append(ankle[:, None] + turned @ _frames(ankle - knee, ahead))
+        parts.append(ankle[:, None] + turned @ _build_frames(ankle - knee, ahead))
         names += [f"{side}_{part}" for part in ("big_toe", "small_toe", "heel")]
         edges += [(at(f"{side}_ankle"), first), (first, first + 1), (at(f"{side}_ankle"), first + 2)]
     for side in ("left", "right") if hands else ():
         shoulder, elbow, wrist = (points[:, at(f"{side}_{part}")] for part in ("shoulder", "elbow", "wrist"))
         fingers, first = make_hand_pose(rng, frames, take.fps), len(names)
         fingers = (fingers - fingers[:, :1])[..., [0, 2, 1]]
-        parts.append(wrist[:, None] + fingers @ _frames(wrist - elbow, wrist - shoulder + 1e-3))
+        parts.append(wrist[:, None] + fingers @ _build_frames(wrist - elbow, wrist - shoulder + 1e-3))
         names += [f"{side}_hand_{i}" for i in range(21)]
         edges += [(at(f"{side}_wrist"), first)] + [(first + a, first + b) for a, b in FINGERS]
     whole = np.concatenate(parts, axis=1)
@@ -98,7 +106,7 @@ def grown(take: Take, hands: bool, seed: int) -> PoseSequence:
     return PoseSequence.from_arrays(whole, fps=take.fps, skeleton=skeleton, unit="mm", up=take.up)
 
 
-def whole_alone(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[str, float]) -> bytes:
+def encode_whole(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[str, float]) -> bytes:
     """The file without chunks in parts."""
     original = BodyPartsCoder.supports
     BodyPartsCoder.supports = lambda coder, chunk: False  # type: ignore[method-assign]
@@ -108,7 +116,7 @@ def whole_alone(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[s
         BodyPartsCoder.supports = original  # type: ignore[method-assign]
 
 
-def kept(codec: posecodec.PoseCodec, sequence: PoseSequence, data: bytes, goal: dict[str, float]) -> bool:
+def is_kept(codec: posecodec.PoseCodec, sequence: PoseSequence, data: bytes, goal: dict[str, float]) -> bool:
     """Whether a file keeps its goal."""
     apart = np.linalg.norm(codec.decode(data).positions.astype(np.float64) - sequence.positions, axis=-1)[
         sequence.valid
@@ -123,12 +131,12 @@ def measure(codec: posecodec.PoseCodec, name: str, sequences: list[PoseSequence]
     for goal in GOALS[dims]:
         alone, ours, parts, by_tokens = 0, 0, 0, 0
         for sequence in sequences:
-            whole, data = whole_alone(codec, sequence, goal), codec.encode(sequence, **goal).data
+            whole, data = encode_whole(codec, sequence, goal), codec.encode(sequence, **goal).data
             bases = [chunk.base for chunk in container.read(data)[1]]
             parts += any(ChunkKind.read_from(base) == ChunkKind.PARTS for base in bases)
             by_tokens += any(needs_token_weights(base) for base in bases)
             alone, ours = alone + len(whole), ours + len(data)
-            wrong += len(data) > len(whole) or not kept(codec, sequence, data, goal)
+            wrong += len(data) > len(whole) or not is_kept(codec, sequence, data, goal)
         told = " ".join(f"{kind.replace('_', '-')} {value:g}" for kind, value in goal.items())
         click.echo(
             f"| {name} | {told} | {alone:,} | {ours:,} | {100 * (ours / alone - 1):+.1f} % | "
@@ -146,10 +154,11 @@ def main(data: Path, tokens: bool) -> None:
     click.echo("| recordings | goal | whole | chosen | | in parts | with tokens |\n|---|---|---|---|---|---|---|")
     codec, wrong = posecodec.PoseCodec.from_pretrained("body3d" if tokens else None), 0
     for name, hands in (("3D, feet", False), ("3D, feet and hands", True)):
-        wrong += measure(codec, name, [grown(take, hands, seed) for seed, take in enumerate(takes)])
+        wrong += measure(codec, name, [add_limbs(take, hands, seed) for seed, take in enumerate(takes)])
     codec = posecodec.PoseCodec.from_pretrained("body2d" if tokens else None)
     for file in sorted((data / "train2d").glob("*.npz")):
-        wrong += measure(codec, f"2D, {file.stem}", detections(file))
+        if sequences := read_detections(file):
+            wrong += measure(codec, f"2D, {file.stem}", sequences)
     click.echo(f"{wrong} files larger than the whole skeleton's, or off their goal")
     sys.exit(bool(wrong))
 

@@ -23,16 +23,20 @@ from posecodec.train.weights import TokenTraining, WindowSource, build_settings
 from posecodec.train.window_tables import fit
 
 ERRORS = (70.0, 52.0, 37.0)
-INDICES = (124, 132, 140, 148, 156, 164)
+"""mm at which trainings are compared: coarse, middling and fine tokens."""
+QPS = (124, 132, 140, 148, 156, 164)
+"""Steps that span these errors."""
 
 
-def curve(codec: posecodec.PoseCodec, takes: list[Take], longest: int = LONGEST) -> tuple[list[float], list[float]]:
+def measure_curve(
+    codec: posecodec.PoseCodec, takes: list[Take], longest: int = LONGEST
+) -> tuple[list[float], list[float]]:
     """Bits per frame of whole files and mm, from coarse to fine."""
     bits, errors = [], []
-    for index in reversed(INDICES):
+    for qp in reversed(QPS):
         size, off, frames = 0, 0.0, 0
         for take in takes:
-            encoded = codec.encode_tokens(take.to_sequence(), index, longest)
+            encoded = codec.encode_tokens(take.to_sequence(), qp, longest)
             made = codec.decode(encoded.data).positions[:, 0]
             size += len(encoded.data)
             off += float(np.linalg.norm(made - take.points, axis=-1).mean(axis=1).sum())
@@ -42,9 +46,9 @@ def curve(codec: posecodec.PoseCodec, takes: list[Take], longest: int = LONGEST)
     return bits, errors
 
 
-def bits_at(codec: posecodec.PoseCodec, takes: list[Take], longest: int = LONGEST) -> list[float]:
+def measure_bits(codec: posecodec.PoseCodec, takes: list[Take], longest: int = LONGEST) -> list[float]:
     """Bits per frame at ERRORS, by interpolation of the logarithm of the error."""
-    bits, errors = curve(codec, takes, longest)
+    bits, errors = measure_curve(codec, takes, longest)
     return [float(np.interp(-np.log(error), -np.log(errors), bits)) for error in ERRORS]
 
 
@@ -63,7 +67,7 @@ def main(config: Path, data: Path, seeds: str, windows: int, steps: int, model: 
     torch.set_num_threads(1)
     takes, rows = load_split(data), []
     for name in model:
-        rows.append(bits_at(posecodec.PoseCodec.from_pretrained(name), takes, longest))
+        rows.append(measure_bits(posecodec.PoseCodec.from_pretrained(name), takes, longest))
         click.echo(f"{name}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True)))
     for seed in () if model else map(int, seeds.split(",")):
         chosen = dataclasses.replace(TokenTraining.load(config), seed=seed)
@@ -74,7 +78,7 @@ def main(config: Path, data: Path, seeds: str, windows: int, steps: int, model: 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"seed{seed}"
             zoo.write_weights(path, pack_tables(tables), build_settings(chosen, source.skeleton), {})
-            rows.append(bits_at(posecodec.PoseCodec.from_pretrained(path.with_suffix(".safetensors")), takes))
+            rows.append(measure_bits(posecodec.PoseCodec.from_pretrained(path.with_suffix(".safetensors")), takes))
         click.echo(
             f"seed {seed}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True))
         )

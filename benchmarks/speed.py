@@ -21,7 +21,7 @@ import posecodec
 from posecodec.pose.synthetic import walk
 
 
-def seconds(call: Any, repeats: int = 5) -> float:
+def time_call(call: Any, repeats: int = 5) -> float:
     """Median time of a call, after one to warm up."""
     call()
     times = []
@@ -45,8 +45,8 @@ def measure(model: str, frames: int, threads: int) -> dict[str, Any]:
     assert codec.decode(encoded.to_bytes()).frames == frames
     lasts = frames / 30
     spent = {
-        "encode": seconds(lambda: codec.encode(sequence, levels)),
-        "decode": seconds(lambda: codec.decode(encoded)),
+        "encode": time_call(lambda: codec.encode(sequence, levels)),
+        "decode": time_call(lambda: codec.decode(encoded)),
     }
     ratios = {f"{name}_times_real_time": lasts / value for name, value in spent.items()}
     return {"model": model, "frames": frames, "threads": threads, **ratios}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.segmentation import list_spans
 from posecodec.train.cameras import load_cameras, project
+from posecodec.train.commit import find_commit
 from posecodec.train.data import load_clips
 
 
@@ -44,7 +44,7 @@ class Flat:
         return posecodec.PoseSequence.from_arrays(self.points, fps=30.0, skeleton=COCO19, unit="px", up="-y")
 
 
-def flat(data: Path, split: str) -> list[Flat]:
+def project_all(data: Path, split: str) -> list[Flat]:
     """Every take through every camera of the calibration, the person at the middle, on the floor."""
     cameras = load_cameras(data / "cameras" / "panoptic_hd5.json")
     count, found = len(cameras.offset), []
@@ -55,7 +55,7 @@ def flat(data: Path, split: str) -> list[Flat]:
     return found
 
 
-def order_0(planes: list[np.ndarray], codes: int) -> float:
+def count_order_0_bits(planes: list[np.ndarray], codes: int) -> float:
     """Bits of an adaptive model with one count for each code, that starts at 1 each."""
     counts, bits = np.ones(codes), 0.0
     for digits in planes:
@@ -82,7 +82,7 @@ def measure(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> dict[s
     digits = [[grid.indices[..., q] for grid in grids] for q in range(levels)]
     count = sum(plane.size for level in digits for plane in level)
     packed = count * math.ceil(math.log2(grids[0].codes))
-    plain = sum(order_0(level, grids[0].codes) for level in digits)
+    plain = sum(count_order_0_bits(level, grids[0].codes) for level in digits)
     root = [(a - a[:, 2:3], b - b[:, 2:3]) for a, b in pairs]
     solid = takes[0].points.shape[2] == 3
     found = vars(motion_quality.measure(pairs, 30.0, joins)) if solid else {}
@@ -102,7 +102,7 @@ def measure(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> dict[s
     }
 
 
-def usage(grids: list[Any], levels: int) -> list[dict[str, float]]:
+def measure_usage(grids: list[Any], levels: int) -> list[dict[str, float]]:
     """Of every level: perplexity of its digits, and the share of codes that occur."""
     rows = []
     for q in range(levels):
@@ -118,7 +118,7 @@ def usage(grids: list[Any], levels: int) -> list[dict[str, float]]:
     return rows
 
 
-def nested(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> list[dict[str, float]]:
+def measure_nesting(codec: posecodec.PoseCodec, takes: list[Any], levels: int) -> list[dict[str, float]]:
     """Error of the first levels of files of so many, in the body's own place: side information is the file's."""
     rows = []
     sums, count = np.zeros(levels), 0
@@ -148,16 +148,14 @@ def main(data: Path, split: str, model: str, out: Path, most: int) -> None:
     """Measure tokens on a split of the motion data."""
     torch.set_num_threads(1)
     codec = posecodec.PoseCodec.from_pretrained(model)
-    takes = load_split(data, split) if codec.tokenizer.dims == 3 else flat(data, split)
+    takes = load_split(data, split) if codec.tokenizer.dims == 3 else project_all(data, split)
     rows = [measure(codec, takes, levels) for levels in range(4, most + 1)]
     grids = [grid for take in takes for grid in codec.tokenize(take.to_sequence(), most)]
     record = {
         "model": codec.tokenizer.weights.name, "sha256": codec.tokenizer.weights.sha256, "split": split, "files": len(takes),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
-        "machine": platform.processor() or platform.machine(), "rows": rows, "usage": usage(grids, most),
-        "nested": nested(codec, takes, most),
+        "commit": find_commit(),
+        "machine": platform.processor() or platform.machine(), "rows": rows, "usage": measure_usage(grids, most),
+        "nested": measure_nesting(codec, takes, most),
     }  # fmt: skip
     for row in rows:
         prior = row["prior_bits_per_frame"]
