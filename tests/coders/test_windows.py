@@ -302,7 +302,7 @@ def test_bytes_are_as_many_as_training_counts(trained, dims):
     torch.manual_seed(0)
     pool = collect(walks(dims)(32), tables, np.random.default_rng(5), True)
     train_net(net, pool, 30, 4e-3, np.random.default_rng(0))
-    prior = net.integers(tables.prior)
+    prior = net.to_integers(tables.prior)
     for index in (90, 120, 150):
         found = [stream.analyze(points, tables, UP[dims]) for points in walks(dims)(4)]
         latents = [stream.quantize(*pair, index, replace(tables, prior=prior)) for pair in found]
