@@ -25,16 +25,13 @@ def test_hand_worked(put, reports):
     assert sequence.metadata == {"source_format": "alphapose", "alphapose": {"tracked": True}}
 
 
-@pytest.mark.parametrize(
-    ("images", "facts"),
-    [
-        (["0.jpg", "1.jpg"], {}),
-        (["frame_12.png", "frame_13.png"], {"prefix": "frame_", "suffix": ".png", "first": 12}),
-        (["000009.jpg", "000010.jpg"], {"digits": 6, "first": 9}),
-        (["clip.3.mp4", "clip.5.mp4"], {"prefix": "clip.", "suffix": ".mp4", "first": 3}),
-        (["7", "8"], {"suffix": "", "first": 7}),
-    ],
-)
+@pytest.mark.parametrize(("images", "facts"), [
+    (["0.jpg", "1.jpg"], {}),
+    (["frame_12.png", "frame_13.png"], {"prefix": "frame_", "suffix": ".png", "first": 12}),
+    (["000009.jpg", "000010.jpg"], {"digits": 6, "first": 9}),
+    (["clip.3.mp4", "clip.5.mp4"], {"prefix": "clip.", "suffix": ".mp4", "first": 3}),
+    (["7", "8"], {"suffix": "", "first": 7}),
+])  # fmt: skip
 def test_names_of_images_come_back(images, facts, tmp_path, put):
     sequence = read(put([result(name) for name in images]), fps=30)
     assert sequence.metadata == {"source_format": "alphapose"} | ({"alphapose": facts} if facts else {})
@@ -68,24 +65,16 @@ def test_counts(count, name, tmp_path, put):
     np.testing.assert_array_equal(again.positions, sequence.positions)
 
 
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        ("", "0 bytes"),
-        ("[{", "line 1, column 3"),
-        ({"0.jpg": {}}, "this is dict, a list was expected"),
-        ([], "holds no keypoints"),
-        ([5], "result 0 is int"),
-        ([result(0)], "image_id is 0, a file name.*--from coco"),
-        ([result("x.jpg")], "'x.jpg' does not number a frame.*rename"),
-        ([result("a_0.jpg"), result("b_1.jpg")], "'a_0.jpg' and 'b_1.jpg' are of different recordings"),
-        ([result("01.jpg"), result("2.jpg")], "'2.jpg' is not numbered like '01.jpg'"),
-        ([result("0.jpg"), result("999999999999.jpg")], "split"),
-        ([result("\ud8000.jpg")], "no Unicode"),
-        ([result("0.jpg"), result("1.jpg", count=3)], "result 1 has 3 keypoints, result 0 17"),
-        ([result("0.jpg", keypoints=[1])], "result 0: keypoints has 1 numbers"),
-    ],
-)
+@pytest.mark.parametrize(("content", "match"), [
+    ("", "0 bytes"), ("[{", "line 1, column 3"), ({"0.jpg": {}}, "this is dict, a list was expected"),
+    ([], "holds no keypoints"), ([5], "result 0 is int"), ([result(0)], "image_id is 0, a file name.*--from coco"),
+    ([result("x.jpg")], "'x.jpg' does not number a frame.*rename"),
+    ([result("a_0.jpg"), result("b_1.jpg")], "'a_0.jpg' and 'b_1.jpg' are of different recordings"),
+    ([result("01.jpg"), result("2.jpg")], "'2.jpg' is not numbered like '01.jpg'"),
+    ([result("0.jpg"), result("999999999999.jpg")], "split"), ([result("\ud8000.jpg")], "no Unicode"),
+    ([result("0.jpg"), result("1.jpg", count=3)], "result 1 has 3 keypoints, result 0 17"),
+    ([result("0.jpg", keypoints=[1])], "result 0: keypoints has 1 numbers"),
+])  # fmt: skip
 def test_refused(content, match, put):
     with pytest.raises(InputError, match=f"a.json: .*{match}"):
         read(put(content), fps=30)

@@ -67,30 +67,12 @@ def test_position_channels_replace_their_part_of_the_offset(tmp_path: Path) -> N
     np.testing.assert_allclose(points, [[0, 0, 0], [0, 5, 7], [0, 6, 7]], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("text", "fps"),
-    [
-        ("0.0083333", 120),
-        ("0.008333", 120),
-        ("0.0333333333333333", 30),
-        ("0.033333", 30),
-        ("0.033", 30),
-        ("0.0333667", 30000 / 1001),
-        ("0.0334", 30000 / 1001),
-        ("0.016667", 60),
-        ("0.016666", 60),
-        ("0.0167", 60),
-        ("0.0166833", 60000 / 1001),
-        ("0.0417", 24),
-        ("0.0417083", 24000 / 1001),
-        ("0.00834167", 120000 / 1001),
-        ("0.01", 100),
-        ("1e-2", 100),
-        ("0.0125", 80),
-        ("0.1", 10),
-        ("1", 1),
-    ],
-)
+@pytest.mark.parametrize(("text", "fps"), [
+    ("0.0083333", 120), ("0.008333", 120), ("0.0333333333333333", 30), ("0.033333", 30), ("0.033", 30),
+    ("0.0333667", 30000 / 1001), ("0.0334", 30000 / 1001), ("0.016667", 60), ("0.016666", 60), ("0.0167", 60),
+    ("0.0166833", 60000 / 1001), ("0.0417", 24), ("0.0417083", 24000 / 1001), ("0.00834167", 120000 / 1001),
+    ("0.01", 100), ("1e-2", 100), ("0.0125", 80), ("0.1", 10), ("1", 1),
+])  # fmt: skip
 def test_rates(text: str, fps: float) -> None:
     assert infer_frame_rate(text) == pytest.approx(fps, rel=1e-12)
 
@@ -201,16 +183,13 @@ def test_native_keeps_the_rig(tmp_path: Path) -> None:
     assert bvh.read(tmp_path / "a.bvh", skeleton="native").skeleton == sequence.skeleton
 
 
-@pytest.mark.parametrize(
-    ("names", "rig"),
-    [
-        ("LeftShoulder LeftArm LeftForeArm LeftHand LeftUpLeg LeftLeg LeftFoot", "mixamo"),
-        ("lShldr lForeArm lHand lThigh lShin lFoot", "poser"),
-        ("L_Shoulder L_Elbow L_Wrist L_Hip L_Knee L_Ankle", "smpl"),
-        ("left_shoulder left_elbow left_wrist left_hip left_knee left_ankle", "biovision"),
-        ("LeftShoulder LeftUpperArm LeftForeArm LeftHand LeftUpperLeg LeftLowerLeg LeftFoot", "xsens"),
-    ],
-)
+@pytest.mark.parametrize(("names", "rig"), [
+    ("LeftShoulder LeftArm LeftForeArm LeftHand LeftUpLeg LeftLeg LeftFoot", "mixamo"),
+    ("lShldr lForeArm lHand lThigh lShin lFoot", "poser"),
+    ("L_Shoulder L_Elbow L_Wrist L_Hip L_Knee L_Ankle", "smpl"),
+    ("left_shoulder left_elbow left_wrist left_hip left_knee left_ankle", "biovision"),
+    ("LeftShoulder LeftUpperArm LeftForeArm LeftHand LeftUpperLeg LeftLowerLeg LeftFoot", "xsens"),
+])  # fmt: skip
 def test_rig_names(names: str, rig: str) -> None:
     left = names.split()
     swapped = {"l": "r", "L": "R", "left": "right", "Left": "Right"}
@@ -224,32 +203,17 @@ def test_rig_names(names: str, rig: str) -> None:
 GOOD = person()
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "match"),
-    [
-        ("HIERARCHY", "HIERARCHIE", "line 1:"),
-        ("ROOT Hips", "JOINT Hips", "line 2:"),
-        ("ROOT Hips", "ROOT", "line 2:"),
-        ("OFFSET 0.0", "OFFSET nan", "line 3:"),
-        ("OFFSET 0.0", "OFFSET x", "line 3:"),
-        ("OFFSET 0.0 0.0", "OFFSET 0.0", "line 3:"),
-        ("CHANNELS 6", "CHANNELS 5", "line 4:"),
-        ("CHANNELS 6", "CHANNELS 99999999999", "line 4:"),
-        ("Xposition", "Wposition", "line 4:"),
-        ("Frames: 1", "Frames: 2147483648", "are stated"),
-        ("Frames: 1", "Frames: -1", "line"),
-        ("Frames: 1", "Frames: 0", "are stated"),
-        ("Frames: 1", "Frames:", "line"),
-        ("Frame Time: 0.01", "Frame Time: 0", "line"),
-        ("1 2 3", "1 2 x", "line"),
-        ("1 2 3", "1 2 inf", "line"),
-        ("1 2 3", "1 2", "channels"),
-        ("MOTION", "MOTIN", "MOTION"),
-        ("MOTION", "}\nMOTION", "line"),
-        ("JOINT LeftUpLeg\n{", "JOINT LeftUpLeg\n", "line"),
-        ("MOTION", "ROOT Second { OFFSET 0 0 0 }\nMOTION", "ROOT"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "match"), [
+    ("HIERARCHY", "HIERARCHIE", "line 1:"), ("ROOT Hips", "JOINT Hips", "line 2:"), ("ROOT Hips", "ROOT", "line 2:"),
+    ("OFFSET 0.0", "OFFSET nan", "line 3:"), ("OFFSET 0.0", "OFFSET x", "line 3:"),
+    ("OFFSET 0.0 0.0", "OFFSET 0.0", "line 3:"), ("CHANNELS 6", "CHANNELS 5", "line 4:"),
+    ("CHANNELS 6", "CHANNELS 99999999999", "line 4:"), ("Xposition", "Wposition", "line 4:"),
+    ("Frames: 1", "Frames: 2147483648", "are stated"), ("Frames: 1", "Frames: -1", "line"),
+    ("Frames: 1", "Frames: 0", "are stated"), ("Frames: 1", "Frames:", "line"),
+    ("Frame Time: 0.01", "Frame Time: 0", "line"), ("1 2 3", "1 2 x", "line"), ("1 2 3", "1 2 inf", "line"),
+    ("1 2 3", "1 2", "channels"), ("MOTION", "MOTIN", "MOTION"), ("MOTION", "}\nMOTION", "line"),
+    ("JOINT LeftUpLeg\n{", "JOINT LeftUpLeg\n", "line"), ("MOTION", "ROOT Second { OFFSET 0 0 0 }\nMOTION", "ROOT"),
+])  # fmt: skip
 def test_bad_files_name_the_line(old: str, new: str, match: str, tmp_path: Path) -> None:
     assert old in GOOD
     (tmp_path / "a.bvh").write_text(GOOD.replace(old, new, 1))

@@ -157,24 +157,16 @@ def test_reads_what_ezc3d_writes(tmp_path):
     assert (sequence.fps, sequence.unit, sequence.skeleton.keypoints) == (50.0, "cm", ("nose", "tail"))
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"x" * 2000, "not C3D"),
-        (made()[:600], "block"),
-        (made()[:-1], "3 frames of 2 points and 0 analog values need 96 bytes from block 3, 95 are left"),
-        (made(frames=4), "4 frames of 2 points"),
-        (made(start=9), "from block 9"),
-        (made(used=0), "no points in it"),
-        (made(labels=(b"*1", b"*2")), "label them"),
-        (made(labels=(b" ",)), "label them"),
-        (made(scale=float("nan")), "POINT:SCALE is nan"),
-        (made()[:515] + b"\x07" + made()[516:], "processor type 7 at byte 515"),
-        (b"\xff" + made()[1:], "block 255"),
-        (made(more=[record(1, b"BAD", b"\x09\x00", "<")]), "parameter 'BAD' at byte"),
-        (made(more=[record(1, b"BAD", b"\x04\x07" + b"\xff" * 7, "<")]), "are left; damaged"),
-    ],
-)
+@pytest.mark.parametrize(("data", "message"), [
+    (b"x" * 2000, "not C3D"), (made()[:600], "block"),
+    (made()[:-1], "3 frames of 2 points and 0 analog values need 96 bytes from block 3, 95 are left"),
+    (made(frames=4), "4 frames of 2 points"), (made(start=9), "from block 9"), (made(used=0), "no points in it"),
+    (made(labels=(b"*1", b"*2")), "label them"), (made(labels=(b" ",)), "label them"),
+    (made(scale=float("nan")), "POINT:SCALE is nan"),
+    (made()[:515] + b"\x07" + made()[516:], "processor type 7 at byte 515"), (b"\xff" + made()[1:], "block 255"),
+    (made(more=[record(1, b"BAD", b"\x09\x00", "<")]), "parameter 'BAD' at byte"),
+    (made(more=[record(1, b"BAD", b"\x04\x07" + b"\xff" * 7, "<")]), "are left; damaged"),
+])  # fmt: skip
 def test_malformed(tmp_path, data, message, put):
     with pytest.raises(InputError, match=message) as caught:
         c3d.read(put(data))
@@ -205,22 +197,16 @@ def test_reports(put):
         assert not c3d.read(put(bytes(data))).valid[0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("sequence", "message"),
-    [
-        (PoseSequence.from_arrays(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
-        (PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30), "in 2D"),
-        (PoseSequence.from_arrays(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
-        (PoseSequence.from_arrays(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
-        (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a ",))), "'a '"),
-        (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a" * 256,))), "label"),
-        (PoseSequence.from_arrays(np.ones((2, 19, 3)), fps=1e300), "beyond float32"),
-        (
-            PoseSequence.from_arrays(np.ones((1, 30000, 3)), fps=30, skeleton=build_skeleton(30000)),
-            "more than the 130560",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("sequence", "message"), [
+    (PoseSequence.from_arrays(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
+    (PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30), "in 2D"),
+    (PoseSequence.from_arrays(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
+    (PoseSequence.from_arrays(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
+    (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a ",))), "'a '"),
+    (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a" * 256,))), "label"),
+    (PoseSequence.from_arrays(np.ones((2, 19, 3)), fps=1e300), "beyond float32"),
+    (PoseSequence.from_arrays(np.ones((1, 30000, 3)), fps=30, skeleton=build_skeleton(30000)), "more than the 130560"),
+])  # fmt: skip
 def test_what_cannot_be_written(tmp_path, sequence, message):
     with pytest.raises(UsageError, match=message):
         c3d.write(sequence, tmp_path / "a.c3d")

@@ -131,15 +131,12 @@ def test_nobody(tmp_path, put):
         read(put([]), fps=30)
 
 
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"images": [{"id": 7}, {"id": 3}, {"id": 5}]}, "ids are not consecutive"),
-        ({"images": [{"id": i + 1, "file_name": f"{n}.png"} for i, n in enumerate("axb")]}, "file names do not number"),
-        ({"images": [{"id": i + 1, "width": i} for i in range(3)]}, "several sizes"),
-        ({"images": [{"id": i + 1, "video_id": i} for i in range(3)]}, "3 videos are taken as one"),
-    ],
-)
+@pytest.mark.parametrize(("change", "match"), [
+    ({"images": [{"id": 7}, {"id": 3}, {"id": 5}]}, "ids are not consecutive"),
+    ({"images": [{"id": i + 1, "file_name": f"{n}.png"} for i, n in enumerate("axb")]}, "file names do not number"),
+    ({"images": [{"id": i + 1, "width": i} for i in range(3)]}, "several sizes"),
+    ({"images": [{"id": i + 1, "video_id": i} for i in range(3)]}, "3 videos are taken as one"),
+])  # fmt: skip
 def test_images_that_are_not_regular_are_reported(change, match, put):
     content = annotations(**change)
     for entry, image in zip(content["annotations"], content["images"], strict=True):
@@ -164,35 +161,25 @@ def test_infinite_null_and_out_of_range(put, reports):
     assert sequence.valid[0, 0].tolist() == [False] * 3 + [True] * 14 and sequence.confidence.max() == 7
 
 
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        ("", "0 bytes"),
-        ("{", "line 1, column 2"),
-        ("5", "list of results or an object"),
-        ({"a": 1}, "an object of \\['a'\\]"),
-        ([5], "result 0 is int"),
-        ([result(keypoints=[1, 2])], "result 0: keypoints has 2 numbers.*export it again"),
-        ([result(keypoints=["a"] * 51)], "result 0: keypoints holds something else"),
-        ([result(keypoints=5)], "result 0: keypoints is int"),
-        ([result(), result(1, count=5)], "result 1 has 5 keypoints, result 0 17; split"),
-        ([result("0.jpg")], "image_id is '0.jpg'.*--from alphapose"),
-        ([result(-1)], "image_id is -1"),
-        ([result(None)], "image_id is None"),
-        ([result(0), result(10**9)], "split"),
-        ([result(0), result(10**400)], "frame number was expected"),
-        (annotations(images=[{"id": 1}, {"id": 1}]), "images: number 1 has no id of its own"),
-        (annotations(images=[{"id": 1}]), 'annotation 1: image_id 2 is not in "images"'),
-        (annotations(categories=[{"id": 1, "keypoints": ["a"]}]), "names 1 keypoints, annotations have 17"),
-        (annotations(categories=[{"id": 1, "keypoints": ["a"] * 17}]), "repeats"),
-        (annotations(categories=[{"id": 1, "keypoints": [f"\ud800{k}" for k in range(17)]}]), "no Unicode"),
-        (
-            annotations(categories=[{"id": 1, "keypoints": [*"abcdefghijklmnopq"], "skeleton": [[0, 1]]}]),
-            "limb \\[0, 1\\] is no pair of 1 to 17",
-        ),
-        ({"annotations": [], "images": []}, "neither images nor annotations"),
-    ],
-)
+@pytest.mark.parametrize(("content", "match"), [
+    ("", "0 bytes"), ("{", "line 1, column 2"), ("5", "list of results or an object"),
+    ({"a": 1}, "an object of \\['a'\\]"), ([5], "result 0 is int"),
+    ([result(keypoints=[1, 2])], "result 0: keypoints has 2 numbers.*export it again"),
+    ([result(keypoints=["a"] * 51)], "result 0: keypoints holds something else"),
+    ([result(keypoints=5)], "result 0: keypoints is int"),
+    ([result(), result(1, count=5)], "result 1 has 5 keypoints, result 0 17; split"),
+    ([result("0.jpg")], "image_id is '0.jpg'.*--from alphapose"), ([result(-1)], "image_id is -1"),
+    ([result(None)], "image_id is None"), ([result(0), result(10**9)], "split"),
+    ([result(0), result(10**400)], "frame number was expected"),
+    (annotations(images=[{"id": 1}, {"id": 1}]), "images: number 1 has no id of its own"),
+    (annotations(images=[{"id": 1}]), 'annotation 1: image_id 2 is not in "images"'),
+    (annotations(categories=[{"id": 1, "keypoints": ["a"]}]), "names 1 keypoints, annotations have 17"),
+    (annotations(categories=[{"id": 1, "keypoints": ["a"] * 17}]), "repeats"),
+    (annotations(categories=[{"id": 1, "keypoints": [f"\ud800{k}" for k in range(17)]}]), "no Unicode"),
+    (annotations(categories=[{"id": 1, "keypoints": [*"abcdefghijklmnopq"], "skeleton": [[0, 1]]}]),
+     "limb \\[0, 1\\] is no pair of 1 to 17"),
+    ({"annotations": [], "images": []}, "neither images nor annotations"),
+])  # fmt: skip
 def test_refused(content, match, put):
     with pytest.raises(InputError, match=f"a.json: .*{match}"):
         read(put(content), fps=30)

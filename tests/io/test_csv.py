@@ -68,25 +68,18 @@ def test_everything_at_once_comes_back(tmp_path):
     assert "frame\ttime\tperson\t0_x" in again(strange(), tmp_path, "b.tsv")
 
 
-@pytest.mark.parametrize(
-    "sequence",
-    [
-        walk(7, people=3),
-        walk(1),
-        PoseSequence.from_arrays(np.ones((1, 1, 1, 2)), fps=1000 / 3, metadata={}),
-        PoseSequence.from_arrays(np.full((3, 2, 4, 3), np.nan), fps=30),
-        PoseSequence.from_arrays(np.ones((3, 0, 4, 3)), fps=30),
-        PoseSequence.from_arrays(np.ones((2, 1, 17, 2)), timestamps=[5.0, 7.25], skeleton=COCO17, ids=["Anna"]),
-        PoseSequence.from_arrays(np.ones((2, 1, 2, 2)), timestamps=[0, 1], confidence=np.zeros((2, 1, 2))),
-        PoseSequence.from_arrays(np.ones((2, 2, 2, 2)), fps=30, confidence=np.full((2, 2, 2), 0.1), ids=["1", "0"]),
-        PoseSequence.from_arrays(
-            np.ones((2, 2, 2)), fps=30, metadata={"source_format": "csv", "csv": {"first_frame": -7}}
-        ),
-        PoseSequence.from_arrays(np.ones((2, 3, 2)), fps=30, skeleton=Skeleton("custom", ("x_a", "y_a", "x_a_c"))),
-        PoseSequence.from_arrays(np.ones((2, 2, 2)), fps=30, skeleton=Skeleton("custom", ("frame", "a."))),
-        PoseSequence.from_arrays(np.full((2, 19, 3), 3.4e38, np.float32), fps=30, metadata={"csv": 4}),
-    ],
-)
+@pytest.mark.parametrize("sequence", [
+    walk(7, people=3), walk(1), PoseSequence.from_arrays(np.ones((1, 1, 1, 2)), fps=1000 / 3, metadata={}),
+    PoseSequence.from_arrays(np.full((3, 2, 4, 3), np.nan), fps=30),
+    PoseSequence.from_arrays(np.ones((3, 0, 4, 3)), fps=30),
+    PoseSequence.from_arrays(np.ones((2, 1, 17, 2)), timestamps=[5.0, 7.25], skeleton=COCO17, ids=["Anna"]),
+    PoseSequence.from_arrays(np.ones((2, 1, 2, 2)), timestamps=[0, 1], confidence=np.zeros((2, 1, 2))),
+    PoseSequence.from_arrays(np.ones((2, 2, 2, 2)), fps=30, confidence=np.full((2, 2, 2), 0.1), ids=["1", "0"]),
+    PoseSequence.from_arrays(np.ones((2, 2, 2)), fps=30, metadata={"source_format": "csv", "csv": {"first_frame": -7}}),
+    PoseSequence.from_arrays(np.ones((2, 3, 2)), fps=30, skeleton=Skeleton("custom", ("x_a", "y_a", "x_a_c"))),
+    PoseSequence.from_arrays(np.ones((2, 2, 2)), fps=30, skeleton=Skeleton("custom", ("frame", "a."))),
+    PoseSequence.from_arrays(np.full((2, 19, 3), 3.4e38, np.float32), fps=30, metadata={"csv": 4}),
+])  # fmt: skip
 def test_round_trip(tmp_path, sequence):
     again(sequence, tmp_path)
 

@@ -51,27 +51,22 @@ ZERO = {"points": np.zeros((1, 17, 2)), "confidence": np.zeros((1, 17))}
 BODY = {"points": np.ones((1, 25, 2)), "skeleton": BODY25}
 
 
-@pytest.mark.parametrize(
-    ("file_format", "changes", "match"),
-    [
-        (alphapose, {"points": np.ones((1, 17, 3))}, "3D"),
-        (alphapose, {"timestamps": [0.0], "fps": None}, "timestamps"),
-        (alphapose, {"skeleton": H36M17}, "would be read as coco17"),
-        (alphapose, {"points": np.full((1, 17, 2), np.nan)}, "nobody is seen"),
-        (alphapose, {"points": np.ones((1, 0, 17, 2))}, "nobody is seen"),
-        (alphapose, ZERO, "means missing"),
-        (coco, {"points": np.ones((1, 17, 3))}, "2D keypoints, this is 3D"),
-        (coco, {"timestamps": [0.0], "fps": None}, "timestamps"),
-        (coco, {"up": "y"}, "--up -y"),
-        (coco, {"confidence": np.zeros((1, 17))}, "confidence 0"),
-        (coco, {"skeleton": H36M17} | RESULTS, "would be read as coco17"),
-        (coco, {"points": np.full((1, 17, 2), np.nan)} | RESULTS, "nobody is seen"),
-        (openpose, {"skeleton": COCO19, "points": np.ones((1, 19, 2))}, "body25"),
-        (openpose, BODY | {"timestamps": [0.0], "fps": None}, "timestamps.*--fps"),
-        (openpose, BODY | {"up": "y"}, "--up -y"),
-        (openpose, BODY | {"points": np.zeros((1, 25, 2)), "confidence": np.zeros((1, 25))}, "means missing"),
-    ],
-)
+@pytest.mark.parametrize(("file_format", "changes", "match"), [
+    (alphapose, {"points": np.ones((1, 17, 3))}, "3D"),
+    (alphapose, {"timestamps": [0.0], "fps": None}, "timestamps"),
+    (alphapose, {"skeleton": H36M17}, "would be read as coco17"),
+    (alphapose, {"points": np.full((1, 17, 2), np.nan)}, "nobody is seen"),
+    (alphapose, {"points": np.ones((1, 0, 17, 2))}, "nobody is seen"), (alphapose, ZERO, "means missing"),
+    (coco, {"points": np.ones((1, 17, 3))}, "2D keypoints, this is 3D"),
+    (coco, {"timestamps": [0.0], "fps": None}, "timestamps"), (coco, {"up": "y"}, "--up -y"),
+    (coco, {"confidence": np.zeros((1, 17))}, "confidence 0"),
+    (coco, {"skeleton": H36M17} | RESULTS, "would be read as coco17"),
+    (coco, {"points": np.full((1, 17, 2), np.nan)} | RESULTS, "nobody is seen"),
+    (openpose, {"skeleton": COCO19, "points": np.ones((1, 19, 2))}, "body25"),
+    (openpose, BODY | {"timestamps": [0.0], "fps": None}, "timestamps.*--fps"),
+    (openpose, BODY | {"up": "y"}, "--up -y"),
+    (openpose, BODY | {"points": np.zeros((1, 25, 2)), "confidence": np.zeros((1, 25))}, "means missing"),
+])  # fmt: skip
 def test_what_they_cannot_hold(file_format, changes, match, tmp_path):
     values = {"points": np.ones((1, 17, 2)), "fps": 30, "skeleton": COCO17} | changes
     with pytest.raises(UsageError, match=match):
@@ -79,23 +74,17 @@ def test_what_they_cannot_hold(file_format, changes, match, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("file_format", "facts"),
-    [
-        (alphapose, 5),
-        (alphapose, {"prefix": 1}),
-        (alphapose, {"digits": 10**9, "first": -3, "category_id": "x", "suffix": "7"}),
-        (coco, 5),
-        (coco, {"first": -1, "category_id": "x", "category": 5, "size": "a", "names": 5, "results": 1, "tracked": "x"}),
-        (coco, {"first": 10**30, "names": {"prefix": 5, "digits": 10**9, "first": "a"}, "size": [0, -1]}),
-        (openpose, 5),
-        (openpose, {"prefix": "../x", "first": -1, "missing": 3, "keys": "x", "version": "y", "digits": 0}),
-        (openpose, {"prefix": "a\0", "first": True, "missing": [[0, 1e9], ["a"], [-5, 10**9]], "version": None}),
-        (openpose, {"keys": [99]}),
-        (openpose, {"prefix": "x" * 300, "first": 10**30, "missing": [[0, 10**30]], "keys": [[]], "digits": 10**9}),
-        (openpose, {"prefix": "cam2", "suffix": "/etc", "keys": [0]}),
-    ],
-)
+@pytest.mark.parametrize(("file_format", "facts"), [
+    (alphapose, 5), (alphapose, {"prefix": 1}),
+    (alphapose, {"digits": 10**9, "first": -3, "category_id": "x", "suffix": "7"}), (coco, 5),
+    (coco, {"first": -1, "category_id": "x", "category": 5, "size": "a", "names": 5, "results": 1, "tracked": "x"}),
+    (coco, {"first": 10**30, "names": {"prefix": 5, "digits": 10**9, "first": "a"}, "size": [0, -1]}), (openpose, 5),
+    (openpose, {"prefix": "../x", "first": -1, "missing": 3, "keys": "x", "version": "y", "digits": 0}),
+    (openpose, {"prefix": "a\0", "first": True, "missing": [[0, 1e9], ["a"], [-5, 10**9]], "version": None}),
+    (openpose, {"keys": [99]}),
+    (openpose, {"prefix": "x" * 300, "first": 10**30, "missing": [[0, 10**30]], "keys": [[]], "digits": 10**9}),
+    (openpose, {"prefix": "cam2", "suffix": "/etc", "keys": [0]}),
+])  # fmt: skip
 def test_hostile_metadata(file_format, facts, tmp_path):
     name = file_format.__name__.rpartition(".")[2]
     skeleton = BODY25 if file_format is openpose else COCO17

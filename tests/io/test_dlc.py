@@ -87,31 +87,22 @@ def test_changes_are_reported(put, reports):
     assert not sequence.valid[[0, 3, 4], 0, 0].any() and sequence.confidence[3, 0, 1] == 1.5
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("\n\n", "first lines"),
-        ("a,b\n1,2\n", "first lines are"),
-        (CSV.split("0,1.5")[0], "no rows"),
-        (CSV.replace("7,8,0.5", "7,8"), "line 6 has 6 cells, the header 7"),
-        (CSV.replace("1e3", "left"), "line 5 holds 'left'"),
-        (CSV.replace("1e3", "1_0"), "line 5 holds '1_0'"),
-        (CSV.replace("\n2,", "\n1,"), "row 2 is frame 1, which is there twice"),
-        (CSV.replace("\n2,", "\n2.5,"), "row 2 is named '2.5'"),
-        (CSV.replace("\n2,", "\n-2,"), "row 2 is named '-2'"),
-        (CSV.replace("\n2,", "\n200000000000,"), "split the file"),
-        (CSV.replace("tail", "nose"), "net/nose/x is there twice"),
-        (CSV.replace("net,net,net\n", "net,net,other\n"), "2 scorers"),
-        (CSV.replace("likelihood\n", "score\n"), "net/tail/score is none of x, y"),
-        (CSV.replace("coords,x,y", "coords,x,likelihood", 1), "net/nose/likelihood is there twice"),
-        (CSV.replace("x,y,likelihood\n", "x,z,likelihood\n"), "no column z"),
-        (LABELS.replace("clip,img0010", "other,img0010"), "2 folders"),
-        (LABELS.replace("img0010.png", "img.png"), "row 1 is named"),
-        (b"\xff\xfe" + CSV.encode(), "UTF-8"),
-        (b"", "0 bytes"),
-        (CSV.replace("nose", "n" * 200_000, 1), "CSV"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    ("\n\n", "first lines"), ("a,b\n1,2\n", "first lines are"), (CSV.split("0,1.5")[0], "no rows"),
+    (CSV.replace("7,8,0.5", "7,8"), "line 6 has 6 cells, the header 7"),
+    (CSV.replace("1e3", "left"), "line 5 holds 'left'"), (CSV.replace("1e3", "1_0"), "line 5 holds '1_0'"),
+    (CSV.replace("\n2,", "\n1,"), "row 2 is frame 1, which is there twice"),
+    (CSV.replace("\n2,", "\n2.5,"), "row 2 is named '2.5'"), (CSV.replace("\n2,", "\n-2,"), "row 2 is named '-2'"),
+    (CSV.replace("\n2,", "\n200000000000,"), "split the file"),
+    (CSV.replace("tail", "nose"), "net/nose/x is there twice"),
+    (CSV.replace("net,net,net\n", "net,net,other\n"), "2 scorers"),
+    (CSV.replace("likelihood\n", "score\n"), "net/tail/score is none of x, y"),
+    (CSV.replace("coords,x,y", "coords,x,likelihood", 1), "net/nose/likelihood is there twice"),
+    (CSV.replace("x,y,likelihood\n", "x,z,likelihood\n"), "no column z"),
+    (LABELS.replace("clip,img0010", "other,img0010"), "2 folders"),
+    (LABELS.replace("img0010.png", "img.png"), "row 1 is named"), (b"\xff\xfe" + CSV.encode(), "UTF-8"),
+    (b"", "0 bytes"), (CSV.replace("nose", "n" * 200_000, 1), "CSV"),
+])  # fmt: skip
 def test_malformed_csv(text, message, put):
     path = put(text)
     with pytest.raises(InputError, match=message) as caught:

@@ -80,18 +80,13 @@ def test_no_rate_last(tmp_path):
         freemocap.read(folder)
 
 
-@pytest.mark.parametrize(
-    ("parts", "message"),
-    [
-        ({}, "no mediapipe_"),
-        (arrays(3, body=33) | arrays(4, face=478), "body_3d_xyz.npy has 3 frames, mediapipe_face_3d_xyz.npy 4"),
-        (arrays(0, body=33), "no frames"),
-        (arrays(3, left_hand=33), r"left_hand_3d_xyz.npy: .*\(T, 21, 3\)"),
-        ({"body": np.zeros((3, 33, 2))}, r"\(T, 33, 3\)"),
-        ({"body": np.zeros((3, 33, 3), "U2")}, "numbers"),
-        ({"body": np.array([{}])}, "pickle"),
-    ],
-)
+@pytest.mark.parametrize(("parts", "message"), [
+    ({}, "no mediapipe_"),
+    (arrays(3, body=33) | arrays(4, face=478), "body_3d_xyz.npy has 3 frames, mediapipe_face_3d_xyz.npy 4"),
+    (arrays(0, body=33), "no frames"), (arrays(3, left_hand=33), r"left_hand_3d_xyz.npy: .*\(T, 21, 3\)"),
+    ({"body": np.zeros((3, 33, 2))}, r"\(T, 33, 3\)"), ({"body": np.zeros((3, 33, 3), "U2")}, "numbers"),
+    ({"body": np.array([{}])}, "pickle"),
+])  # fmt: skip
 def test_malformed(parts, message, tmp_path):
     folder = record(tmp_path / "a", parts)
     with pytest.raises(InputError, match=message) as caught:

@@ -84,22 +84,14 @@ def test_missing_and_infinite_are_reported(tmp_path):
     assert (~sequence.valid).sum() == 2
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({}, "no recordings"),
-        ({"S1": {}}, "no recordings"),
-        ({"S1": POINTS}, "no dict of subjects"),
-        (np.zeros(3), "float64 .*a pickled dict was expected"),
-        ([1, 2, {}], "pickled dict was expected"),
-        ({"S1": {"a": POINTS[:, :17]}}, r"S1/a is float32 \(5, 17, 3\)"),
-        ({"S1": {"a": POINTS[:0]}}, "S1/a has no frames"),
-        ({"S1": {"a": "x"}}, "S1/a is str"),
-        ({"S1": {"a": POINTS.astype(int)}}, "S1/a is int64"),
-        ({"S1": {"a": np.zeros((2, 32, 3), "O")}}, "S1/a is list"),
-        ({"S1": {"a": Path()}}, "asks for 'pathlib"),
-    ],
-)
+@pytest.mark.parametrize(("content", "message"), [
+    ({}, "no recordings"), ({"S1": {}}, "no recordings"), ({"S1": POINTS}, "no dict of subjects"),
+    (np.zeros(3), "float64 .*a pickled dict was expected"), ([1, 2, {}], "pickled dict was expected"),
+    ({"S1": {"a": POINTS[:, :17]}}, r"S1/a is float32 \(5, 17, 3\)"),
+    ({"S1": {"a": POINTS[:0]}}, "S1/a has no frames"), ({"S1": {"a": "x"}}, "S1/a is str"),
+    ({"S1": {"a": POINTS.astype(int)}}, "S1/a is int64"), ({"S1": {"a": np.zeros((2, 32, 3), "O")}}, "S1/a is list"),
+    ({"S1": {"a": Path()}}, "asks for 'pathlib"),
+])  # fmt: skip
 def test_malformed(content, message, tmp_path):
     path = archive(tmp_path / "a.npz", content)
     with pytest.raises(InputError, match=message) as caught:
@@ -177,49 +169,21 @@ DTYPE = b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
 NESTED = b"(" * 100_000 + b"t" * 100_000 + b"."
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"cos\nsystem\n(S'true'\ntR.",
-        b"cbuiltins\neval\n(S'1'\ntR.",
-        b"cnumpy\nload\n(S'x'\ntR.",
-        b"cnumpy\nndarray\n(I1000000000000\ntR.",
-        b"cnumpy\nndarray\n)\x81.",
-        b"(cnumpy\nndarray\no.",
-        b"(S'x'\nios\nsystem\n.",
-        b"\x8c\x02os\x8c\x06system\x93.",
-        b"(K\x01K\x02\x93.",
-        b"\x82\x01.",
-        b"Pid\n.",
-        b"Q.",
-        HUGE + b".",
-        HUGE + b"(I1\n(I1000000000000\nt" + DTYPE + b"I00\nS''\ntb.",
-        ARRAY + b"(I1\n(I-1\nI-1\nt" + DTYPE + b"I00\nS'12345678'\ntb.",
-        ARRAY + b"(I1\n(I1\nt" + DTYPE + b"I00\nS'1234567'\ntb.",
-        ARRAY + b"(I1\n(I1\nt" + DTYPE.replace(b"f8", b"O8") + b"I00\nS'12345678'\ntb.",
-        ARRAY + b"(I1\n(I1\nt" + DTYPE.replace(b"f8", b"V8") + b"I00\nS'12345678'\ntb.",
-        ARRAY + b"(I1\n(I1\nt" + DTYPE.replace(b"f8", b"f1") + b"I00\nS'1'\ntb.",
-        ARRAY + b"}b.",
-        ARRAY + b"p0\n(h\x00tb.",
-        b"c_codecs\nencode\n(Vx\nS'rot13'\ntR.",
-        b"]}b.",
-        b"](K\x01u.",
-        b"}(K\x01e.",
-        b"}(K\x01u.",
-        b"}]K\x01s.",
-        b"}(NNtK\x01s.",
-        b"h\x05.",
-        b"t.",
-        b"R.",
-        b".",
-        b"",
-        b"\x8e" + b"\xff" * 8 + b"x.",
-        b"\x95" + b"\xff" * 7 + b"\x7f.",
-        NESTED.replace(b".", b"K\x01\x86\x94}h\x00K\x01s."),
-        b"N" * 600_000 + b".",
-        b"X\x40\x42\x0f\x00" + b"x" * 1_000_000 + b"q\x000" + b"c_codecs\nencode\nq\x01(h\x00S'latin1'\ntR" * 9 + b".",
-    ],
-)
+@pytest.mark.parametrize("data", [
+    b"cos\nsystem\n(S'true'\ntR.", b"cbuiltins\neval\n(S'1'\ntR.", b"cnumpy\nload\n(S'x'\ntR.",
+    b"cnumpy\nndarray\n(I1000000000000\ntR.", b"cnumpy\nndarray\n)\x81.", b"(cnumpy\nndarray\no.",
+    b"(S'x'\nios\nsystem\n.", b"\x8c\x02os\x8c\x06system\x93.", b"(K\x01K\x02\x93.", b"\x82\x01.", b"Pid\n.", b"Q.",
+    HUGE + b".", HUGE + b"(I1\n(I1000000000000\nt" + DTYPE + b"I00\nS''\ntb.",
+    ARRAY + b"(I1\n(I-1\nI-1\nt" + DTYPE + b"I00\nS'12345678'\ntb.",
+    ARRAY + b"(I1\n(I1\nt" + DTYPE + b"I00\nS'1234567'\ntb.",
+    ARRAY + b"(I1\n(I1\nt" + DTYPE.replace(b"f8", b"O8") + b"I00\nS'12345678'\ntb.",
+    ARRAY + b"(I1\n(I1\nt" + DTYPE.replace(b"f8", b"V8") + b"I00\nS'12345678'\ntb.",
+    ARRAY + b"(I1\n(I1\nt" + DTYPE.replace(b"f8", b"f1") + b"I00\nS'1'\ntb.", ARRAY + b"}b.",
+    ARRAY + b"p0\n(h\x00tb.", b"c_codecs\nencode\n(Vx\nS'rot13'\ntR.", b"]}b.", b"](K\x01u.", b"}(K\x01e.",
+    b"}(K\x01u.", b"}]K\x01s.", b"}(NNtK\x01s.", b"h\x05.", b"t.", b"R.", b".", b"", b"\x8e" + b"\xff" * 8 + b"x.",
+    b"\x95" + b"\xff" * 7 + b"\x7f.", NESTED.replace(b".", b"K\x01\x86\x94}h\x00K\x01s."), b"N" * 600_000 + b".",
+    b"X\x40\x42\x0f\x00" + b"x" * 1_000_000 + b"q\x000" + b"c_codecs\nencode\nq\x01(h\x00S'latin1'\ntR" * 9 + b".",
+])  # fmt: skip
 def test_hostile_pickles_are_refused(data):
     tracemalloc.start()
     with pytest.raises(InputError, match="^it "):

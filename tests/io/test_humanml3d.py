@@ -61,38 +61,28 @@ def test_write_converts_lengths_and_reports_what_it_leaves(tmp_path, reports):
 GOOD = PoseSequence.from_arrays(POINTS, fps=20, skeleton=SMPL22, unit="m", up="y")
 
 
-@pytest.mark.parametrize(
-    ("sequence", "message"),
-    [
-        (replace(GOOD, fps=30.0), "20 fps, this has 30 fps"),
-        (replace(GOOD, fps=None, timestamps=np.arange(7.0)), "this has timestamps"),
-        (replace(GOOD, up="z"), "up 'z'"),
-        (replace(GOOD, unit="unknown"), "unit is 'unknown'"),
-        (PoseSequence.from_arrays(POINTS[:, :19], fps=20, skeleton=COCO19, unit="m", up="y"), "'coco19'"),
-        (PoseSequence.from_arrays(POINTS[..., :2], fps=20, skeleton=SMPL22, unit="m", up="y"), "2D 'smpl22'"),
-        (PoseSequence.from_arrays(POINTS[:, None].repeat(2, 1), fps=20, skeleton=SMPL22, unit="m", up="y"), "2 people"),
-        (PoseSequence.from_arrays(POINTS[:0], fps=20, skeleton=SMPL22, unit="m", up="y"), "no frames"),
-    ],
-)
+@pytest.mark.parametrize(("sequence", "message"), [
+    (replace(GOOD, fps=30.0), "20 fps, this has 30 fps"),
+    (replace(GOOD, fps=None, timestamps=np.arange(7.0)), "this has timestamps"), (replace(GOOD, up="z"), "up 'z'"),
+    (replace(GOOD, unit="unknown"), "unit is 'unknown'"),
+    (PoseSequence.from_arrays(POINTS[:, :19], fps=20, skeleton=COCO19, unit="m", up="y"), "'coco19'"),
+    (PoseSequence.from_arrays(POINTS[..., :2], fps=20, skeleton=SMPL22, unit="m", up="y"), "2D 'smpl22'"),
+    (PoseSequence.from_arrays(POINTS[:, None].repeat(2, 1), fps=20, skeleton=SMPL22, unit="m", up="y"), "2 people"),
+    (PoseSequence.from_arrays(POINTS[:0], fps=20, skeleton=SMPL22, unit="m", up="y"), "no frames"),
+])  # fmt: skip
 def test_what_it_cannot_hold(sequence, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         humanml3d.write(sequence, tmp_path / "a.npy")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (np.zeros((10, 263)), "features; give the file of that name in new_joints"),
-        (np.zeros((1, 5, 22, 3)), r"array\[0\]"),
-        (np.zeros((5, 24, 3)), r"shape \(5, 24, 3\), \(T, 22, 3\)"),
-        (np.zeros((22, 3)), r"\(T, 22, 3\)"),
-        (np.zeros((0, 22, 3)), r"\(T, 22, 3\)"),
-        (np.zeros((5, 22, 3), complex), "complex"),
-        (np.zeros((5, 22, 3), "U1"), "numbers"),
-        (np.array({"a": 1}), "pickle"),
-    ],
-)
+@pytest.mark.parametrize(("array", "message"), [
+    (np.zeros((10, 263)), "features; give the file of that name in new_joints"),
+    (np.zeros((1, 5, 22, 3)), r"array\[0\]"), (np.zeros((5, 24, 3)), r"shape \(5, 24, 3\), \(T, 22, 3\)"),
+    (np.zeros((22, 3)), r"\(T, 22, 3\)"), (np.zeros((0, 22, 3)), r"\(T, 22, 3\)"),
+    (np.zeros((5, 22, 3), complex), "complex"), (np.zeros((5, 22, 3), "U1"), "numbers"),
+    (np.array({"a": 1}), "pickle"),
+])  # fmt: skip
 def test_something_else(array, message, tmp_path):
     path = saved(tmp_path / "a.npy", array)
     with pytest.raises(InputError, match=message) as caught:

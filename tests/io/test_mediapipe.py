@@ -27,20 +27,12 @@ def test_hand_worked_list_of_frames(put):
 POINTS = marks()
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        POINTS,
-        [POINTS],
-        {"landmark": POINTS},
-        {"pose_landmarks": POINTS},
-        {"poseLandmarks": POINTS},
-        {"pose_landmarks": [POINTS]},
-        {"pose_landmarks": {"landmark": POINTS}},
-        {"landmarks": [POINTS], "worldLandmarks": []},
-        {"pose_landmarks": POINTS, "pose_world_landmarks": None, "face_landmarks": None},
-    ],
-)
+@pytest.mark.parametrize("frame", [
+    POINTS, [POINTS], {"landmark": POINTS}, {"pose_landmarks": POINTS}, {"poseLandmarks": POINTS},
+    {"pose_landmarks": [POINTS]}, {"pose_landmarks": {"landmark": POINTS}},
+    {"landmarks": [POINTS], "worldLandmarks": []},
+    {"pose_landmarks": POINTS, "pose_world_landmarks": None, "face_landmarks": None},
+])  # fmt: skip
 def test_forms_of_a_frame(frame, put):
     for content in ([frame], {"frames": [frame]}, {"frames": [frame], "fps": 25}):
         sequence = read(put(content), fps=30)
@@ -145,26 +137,16 @@ def test_infinite(put, reports):
     assert sequence.valid[0, 0, :3].tolist() == [False, False, True] and sequence.confidence[0, 0, 2] == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        ("", "0 bytes"),
-        ("[", "line 1, column 2"),
-        ("5", "this is int; a list of frames"),
-        ([], "no frames"),
-        ({"frames": []}, "no frames"),
-        ({"frames": 5}, "no landmarks, only frames; name them"),
-        ([5], "frame 0 is int"),
-        ({"pose": marks()}, "no landmarks, only pose"),
-        ([{"pose_landmarks": 5}], "frame 0: pose_landmarks is int"),
-        ([{"pose_landmarks": [5]}], "frame 0: pose_landmarks is no list of landmarks"),
-        ([None, [[marks()[0], 5]]], "frame 1, person 0 is no list of landmarks"),
-        ([[{"x": "a", "y": 1}]], "frame 0 holds something else than numbers"),
-        ([marks(), marks(1, 21)], "frame 1 has 21 landmarks, frame 0 33; split"),
-        ([[{"x": 1, "y": 1, "name": "a"}] * 2], "repeats"),
-        ([[{"x": 1, "y": 1, "name": "\ud800"}]], "no Unicode"),
-    ],
-)
+@pytest.mark.parametrize(("content", "match"), [
+    ("", "0 bytes"), ("[", "line 1, column 2"), ("5", "this is int; a list of frames"), ([], "no frames"),
+    ({"frames": []}, "no frames"), ({"frames": 5}, "no landmarks, only frames; name them"), ([5], "frame 0 is int"),
+    ({"pose": marks()}, "no landmarks, only pose"), ([{"pose_landmarks": 5}], "frame 0: pose_landmarks is int"),
+    ([{"pose_landmarks": [5]}], "frame 0: pose_landmarks is no list of landmarks"),
+    ([None, [[marks()[0], 5]]], "frame 1, person 0 is no list of landmarks"),
+    ([[{"x": "a", "y": 1}]], "frame 0 holds something else than numbers"),
+    ([marks(), marks(1, 21)], "frame 1 has 21 landmarks, frame 0 33; split"),
+    ([[{"x": 1, "y": 1, "name": "a"}] * 2], "repeats"), ([[{"x": 1, "y": 1, "name": "\ud800"}]], "no Unicode"),
+])  # fmt: skip
 def test_refused(content, match, put):
     with pytest.raises(InputError, match=f"a.json: .*{match}"):
         read(put(content), fps=30)

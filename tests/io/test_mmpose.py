@@ -97,32 +97,21 @@ def test_infinite_null_and_out_of_range(put, reports):
     assert sequence.valid[0, 0].tolist() == [False] * 3 + [True] * 2
 
 
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        ("", "0 bytes"),
-        ("{", "line 1, column 2"),
-        ("5", "neither a list of frames"),
-        ({"meta_info": {}}, "neither a list of frames"),
-        ([], "no frames"),
-        ([5], 'frame 0 has no list "instances"'),
-        (frame(frame_id="x"), "frame 0: frame_id is 'x'"),
-        (frame() * 2, "frame 1: frame_id 0 is there twice"),
-        (frame(5), "frame 0, instance 0 has no keypoints"),
-        (frame({"keypoints": 5}), "frame 0, instance 0: keypoints are not a list of points"),
-        (frame({"keypoints": [[1, 2], [1]]}), "do not have 2 or 3 coordinates each"),
-        (frame({"keypoints": [["a", 2]]}), "keypoints holds something else than numbers"),
-        (frame({"keypoints": [[1, 2]], "keypoint_scores": [1, 1]}), "2 scores for 1 keypoints"),
-        (
-            frame(instance(), instance(1, 5)),
-            "frame 0, instance 1 has keypoints of shape \\(5, 2\\), frame 0, instance 0",
-        ),
-        (frame() + [{"frame_id": 10**9, "instances": []}], "split"),
-        ({"meta_info": meta("ab"), "instance_info": frame(instance())}, "names 2 keypoints, instances have 17"),
-        ({"meta_info": {"keypoint_id2name": {"1": "a"}}, "instance_info": frame()}, "keypoint_id2name is not"),
-        ({"meta_info": meta("aa"), "instance_info": frame(instance(1, 2))}, "repeats"),
-    ],
-)
+@pytest.mark.parametrize(("content", "match"), [
+    ("", "0 bytes"), ("{", "line 1, column 2"), ("5", "neither a list of frames"),
+    ({"meta_info": {}}, "neither a list of frames"), ([], "no frames"), ([5], 'frame 0 has no list "instances"'),
+    (frame(frame_id="x"), "frame 0: frame_id is 'x'"), (frame() * 2, "frame 1: frame_id 0 is there twice"),
+    (frame(5), "frame 0, instance 0 has no keypoints"),
+    (frame({"keypoints": 5}), "frame 0, instance 0: keypoints are not a list of points"),
+    (frame({"keypoints": [[1, 2], [1]]}), "do not have 2 or 3 coordinates each"),
+    (frame({"keypoints": [["a", 2]]}), "keypoints holds something else than numbers"),
+    (frame({"keypoints": [[1, 2]], "keypoint_scores": [1, 1]}), "2 scores for 1 keypoints"),
+    (frame(instance(), instance(1, 5)), "frame 0, instance 1 has keypoints of shape \\(5, 2\\), frame 0, instance 0"),
+    (frame() + [{"frame_id": 10**9, "instances": []}], "split"),
+    ({"meta_info": meta("ab"), "instance_info": frame(instance())}, "names 2 keypoints, instances have 17"),
+    ({"meta_info": {"keypoint_id2name": {"1": "a"}}, "instance_info": frame()}, "keypoint_id2name is not"),
+    ({"meta_info": meta("aa"), "instance_info": frame(instance(1, 2))}, "repeats"),
+])  # fmt: skip
 def test_refused(content, match, put):
     with pytest.raises(InputError, match=f"a.json: .*{match}"):
         read(put(content), fps=30)

@@ -10,18 +10,11 @@ from posecodec.io import load, save
 from posecodec.pose.skeletons.builtin import BODY25, COCO19
 
 
-@pytest.mark.parametrize(
-    ("shape", "skeleton", "expected"),
-    [
-        ((4, 19, 3), None, (4, 1, 19, 3)),
-        ((4, 2, 19, 2), None, (4, 2, 19, 2)),
-        ((4, 57), None, (4, 1, 19, 3)),
-        ((1, 38), None, (1, 1, 19, 2)),
-        ((4, 75), BODY25, (4, 1, 25, 3)),
-        ((4, 50), "body25", (4, 1, 25, 2)),
-        ((4, 7, 3), None, (4, 1, 7, 3)),
-    ],
-)
+@pytest.mark.parametrize(("shape", "skeleton", "expected"), [
+    ((4, 19, 3), None, (4, 1, 19, 3)), ((4, 2, 19, 2), None, (4, 2, 19, 2)), ((4, 57), None, (4, 1, 19, 3)),
+    ((1, 38), None, (1, 1, 19, 2)), ((4, 75), BODY25, (4, 1, 25, 3)), ((4, 50), "body25", (4, 1, 25, 2)),
+    ((4, 7, 3), None, (4, 1, 7, 3)),
+])  # fmt: skip
 def test_shapes(shape, skeleton, expected, tmp_path):
     values = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
     np.save(tmp_path / "a.npy", values)
@@ -64,20 +57,10 @@ def test_rate_is_needed(tmp_path):
         load(tmp_path / "a.npy")
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        np.zeros((4, 58)),
-        np.zeros(7),
-        np.zeros(()),
-        np.zeros((2, 2, 2, 2, 2)),
-        np.zeros((4, 19, 3), complex),
-        np.zeros((4, 19, 3), bool),
-        np.full((4, 19, 3), "a"),
-        np.full((4, 19, 3), 1e300),
-        np.full((4, 19, 3), np.inf),
-    ],
-)
+@pytest.mark.parametrize("values", [
+    np.zeros((4, 58)), np.zeros(7), np.zeros(()), np.zeros((2, 2, 2, 2, 2)), np.zeros((4, 19, 3), complex),
+    np.zeros((4, 19, 3), bool), np.full((4, 19, 3), "a"), np.full((4, 19, 3), 1e300), np.full((4, 19, 3), np.inf),
+])  # fmt: skip
 def test_arrays_that_are_no_poses(values, tmp_path):
     np.save(tmp_path / "a.npy", values)
     with pytest.raises(InputError):

@@ -40,17 +40,13 @@ def sample(**changes: Any) -> PoseSequence:
     return PoseSequence.from_arrays(points, **(values | changes))
 
 
-@pytest.mark.parametrize(
-    "sequence",
-    [
-        sample(),
-        sample(fps=None, timestamps=np.cumsum(np.full(6, 1 / 3))),
-        sample(skeleton=Skeleton("dog", tuple(f"k{i}" for i in range(19)), ((0, 1), (2, 3)), ((4, 5),), 7)),
-        PoseSequence.from_arrays(np.zeros((1, 25, 2)), fps=25, skeleton=BODY25),
-        PoseSequence.from_arrays(np.zeros((3, 0, 19, 3)), fps=25),
-        PoseSequence.from_arrays(np.random.default_rng(0).normal(size=(3, 19, 3)), fps=25, exact=True),
-    ],
-)
+@pytest.mark.parametrize("sequence", [
+    sample(), sample(fps=None, timestamps=np.cumsum(np.full(6, 1 / 3))),
+    sample(skeleton=Skeleton("dog", tuple(f"k{i}" for i in range(19)), ((0, 1), (2, 3)), ((4, 5),), 7)),
+    PoseSequence.from_arrays(np.zeros((1, 25, 2)), fps=25, skeleton=BODY25),
+    PoseSequence.from_arrays(np.zeros((3, 0, 19, 3)), fps=25),
+    PoseSequence.from_arrays(np.random.default_rng(0).normal(size=(3, 19, 3)), fps=25, exact=True),
+])  # fmt: skip
 def test_round_trip_is_exact(sequence, tmp_path):
     save(sequence, tmp_path / "a.npz")
     assert_same(load(tmp_path / "a.npz"), sequence)
@@ -109,37 +105,18 @@ def test_metadata_that_is_no_json_is_refused(tmp_path):
 GOOD: dict[str, Any] = {"positions": np.zeros((2, 19, 3)), "fps": 30}
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"positions": np.zeros((2, 19, 4))},
-        {"positions": np.zeros(())},
-        {"positions": np.array([["x"]])},
-        {"positions": np.full((2, 19, 3), np.inf)},
-        {"positions": np.zeros((2, 19, 3), "V3")},
-        {"positions": np.zeros((2, 19, 3), [("a", "f4")])},
-        {"fps": np.nan},
-        {"fps": 0},
-        {"fps": np.array([1, 2])},
-        {"fps": "thirty"},
-        {"timestamps": np.array([0.0, 1.0])},
-        {"timestamps": np.array(["a", "b"])},
-        {"confidence": np.full((2, 1, 19), np.nan)},
-        {"confidence": np.zeros(3)},
-        {"keypoints": np.array(["a"] * 19)},
-        {"keypoints": np.array(["a", "b"])},
-        {"keypoints": np.zeros((19, 2))},
-        {"keypoints": np.array([str(i) for i in range(19)]), "edges": np.array([[0, 99]])},
-        {"keypoints": np.array([str(i) for i in range(19)]), "edges": np.array([1.5])},
-        {"ids": np.array(["a", "b"])},
-        {"unit": "furlong"},
-        {"unit": 3},
-        {"up": np.array(["y", "z"])},
-        {"metadata": "[1]"},
-        {"metadata": "{"},
-        {"metadata": "[" * 100_000},
-    ],
-)
+@pytest.mark.parametrize("bad", [
+    {"positions": np.zeros((2, 19, 4))}, {"positions": np.zeros(())}, {"positions": np.array([["x"]])},
+    {"positions": np.full((2, 19, 3), np.inf)}, {"positions": np.zeros((2, 19, 3), "V3")},
+    {"positions": np.zeros((2, 19, 3), [("a", "f4")])}, {"fps": np.nan}, {"fps": 0}, {"fps": np.array([1, 2])},
+    {"fps": "thirty"}, {"timestamps": np.array([0.0, 1.0])}, {"timestamps": np.array(["a", "b"])},
+    {"confidence": np.full((2, 1, 19), np.nan)}, {"confidence": np.zeros(3)}, {"keypoints": np.array(["a"] * 19)},
+    {"keypoints": np.array(["a", "b"])}, {"keypoints": np.zeros((19, 2))},
+    {"keypoints": np.array([str(i) for i in range(19)]), "edges": np.array([[0, 99]])},
+    {"keypoints": np.array([str(i) for i in range(19)]), "edges": np.array([1.5])}, {"ids": np.array(["a", "b"])},
+    {"unit": "furlong"}, {"unit": 3}, {"up": np.array(["y", "z"])}, {"metadata": "[1]"}, {"metadata": "{"},
+    {"metadata": "[" * 100_000},
+])  # fmt: skip
 def test_wrong_arrays_are_input_errors(bad, tmp_path):
     np.savez(tmp_path / "a.npz", **(GOOD | bad))
     with pytest.raises(InputError, match="a.npz"):
@@ -162,18 +139,13 @@ def hostile(header: str, body: bytes = b"") -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2147483648, 19, 3), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 0, 19, 3), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 19, 3), }",
-        "{'descr': '<U0', 'fortran_order': False, 'shape': (5,), }",
-        "{'descr': 'nonsense', 'fortran_order': False, 'shape': (), }",
-        "{'descr': '<f4'",
-        "[" * 100,
-    ],
-)
+@pytest.mark.parametrize("header", [
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2147483648, 19, 3), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 0, 19, 3), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 19, 3), }",
+    "{'descr': '<U0', 'fortran_order': False, 'shape': (5,), }",
+    "{'descr': 'nonsense', 'fortran_order': False, 'shape': (), }", "{'descr': '<f4'", "[" * 100,
+])  # fmt: skip
 def test_stated_sizes_are_not_believed(header, tmp_path):
     (tmp_path / "a.npz").write_bytes(hostile(header, b"\0" * 12))
     with pytest.raises(InputError):

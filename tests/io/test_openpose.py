@@ -54,14 +54,11 @@ def test_the_user_gets_their_own_files_back(tmp_path):
     assert contents(tmp_path / "b") == contents(before)
 
 
-@pytest.mark.parametrize(
-    ("version", "people"),
-    [
-        (1.2, {key: body() if key == SECTIONS[0] else [] for key in SECTIONS}),
-        (1.1, {key: body() if key == SECTIONS[0] else [] for key in SECTIONS[:4]}),
-        (1.0, {"pose_keypoints": body(), "face_keypoints": []}),
-    ],
-)
+@pytest.mark.parametrize(("version", "people"), [
+    (1.2, {key: body() if key == SECTIONS[0] else [] for key in SECTIONS}),
+    (1.1, {key: body() if key == SECTIONS[0] else [] for key in SECTIONS[:4]}),
+    (1.0, {"pose_keypoints": body(), "face_keypoints": []}),
+])  # fmt: skip
 def test_older_versions(version, people, tmp_path):
     before = folder(tmp_path / "a", {0: [people]}, "", version)
     write(read(before, fps=30), tmp_path / "b")
@@ -88,18 +85,12 @@ def test_sections_make_the_skeleton(tmp_path):
     np.testing.assert_array_equal(again.confidence, sequence.confidence)
 
 
-@pytest.mark.parametrize(
-    ("sections", "name", "edges", "root"),
-    [
-        ({"pose": 25}, "body25", 24, 8),
-        ({"pose": 18}, "coco18", 17, 1),
-        ({"pose": 25, "hand_left": 21, "hand_right": 21}, "custom", 66, 8),
-        ({"pose": 18, "hand_left": 21}, "custom", 38, 1),
-        ({"hand_left": 21}, "custom", 20, None),
-        ({"pose": 15}, "custom", 0, None),
-        ({"face": 70}, "custom", 63, None),
-    ],
-)
+@pytest.mark.parametrize(("sections", "name", "edges", "root"), [
+    ({"pose": 25}, "body25", 24, 8), ({"pose": 18}, "coco18", 17, 1),
+    ({"pose": 25, "hand_left": 21, "hand_right": 21}, "custom", 66, 8),
+    ({"pose": 18, "hand_left": 21}, "custom", 38, 1), ({"hand_left": 21}, "custom", 20, None),
+    ({"pose": 15}, "custom", 0, None), ({"face": 70}, "custom", 63, None),
+])  # fmt: skip
 def test_skeletons(sections, name, edges, root):
     skeleton = combine_sections(sections)
     assert (skeleton.name, len(skeleton), len(skeleton.edges), skeleton.root) == (
@@ -181,18 +172,11 @@ def test_malformed_files_are_missing_frames(tmp_path):
     assert sequence.frames == 2 + len(bad) and sequence.valid[:2].all() and not sequence.valid[2:].any()
 
 
-@pytest.mark.parametrize(
-    ("frames", "match"),
-    [
-        ({0: "{", 1: "x"}, "all 2 files are malformed; clip_000000000000_keypoints.json"),
-        (
-            {0: '{"people": [{"pose_keypoints_2d": [1, 2]}]}'},
-            "person 0: pose_keypoints_2d has 2 numbers.*export it again",
-        ),
-        ({0: [person(body())], 10**11: []}, "split"),
-        ({}, "no \\*_keypoints.json.*give the one"),
-    ],
-)
+@pytest.mark.parametrize(("frames", "match"), [
+    ({0: "{", 1: "x"}, "all 2 files are malformed; clip_000000000000_keypoints.json"),
+    ({0: '{"people": [{"pose_keypoints_2d": [1, 2]}]}'}, "person 0: pose_keypoints_2d has 2 numbers.*export it again"),
+    ({0: [person(body())], 10**11: []}, "split"), ({}, "no \\*_keypoints.json.*give the one"),
+])  # fmt: skip
 def test_refused(frames, match, tmp_path):
     with pytest.raises(InputError, match=match):
         read(folder(tmp_path / "a", frames), fps=30)

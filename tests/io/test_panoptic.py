@@ -65,16 +65,11 @@ def test_malformed_files_are_missing_frames(tmp_path):
     assert sequence.valid[0].all() and not sequence.valid[1:].any()
 
 
-@pytest.mark.parametrize(
-    ("frames", "extra", "match"),
-    [
-        ({0: "{", 1: "x"}, {}, "all 2 files are malformed"),
-        ({0: [{"id": 0, "joints15": [0] * 60}]}, {}, "joints15"),
-        ({0: [body(1)]}, {"fpsType": "gopro"}, "--fps N"),
-        ({0: [body(1)], 99_999_999: [body(1)]}, {}, "split"),
-        ({}, {}, "body3DScene"),
-    ],
-)
+@pytest.mark.parametrize(("frames", "extra", "match"), [
+    ({0: "{", 1: "x"}, {}, "all 2 files are malformed"), ({0: [{"id": 0, "joints15": [0] * 60}]}, {}, "joints15"),
+    ({0: [body(1)]}, {"fpsType": "gopro"}, "--fps N"), ({0: [body(1)], 99_999_999: [body(1)]}, {}, "split"),
+    ({}, {}, "body3DScene"),
+])  # fmt: skip
 def test_refused(frames, extra, match, tmp_path):
     with pytest.raises(InputError, match=match):
         load(scene(tmp_path / "a", frames, **extra), format="panoptic")
@@ -115,16 +110,10 @@ def test_writing_converts_to_centimeters_with_y_down(tmp_path):
     np.testing.assert_array_equal(again.positions[0, 0, 0], [1, -1, -1])
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"unit": "px"},
-        {"up": "z"},
-        {"skeleton": BODY25},
-        {"fps": None, "timestamps": np.arange(5.0)},
-        {"confidence": np.zeros((5, 2, 19))},
-    ],
-)
+@pytest.mark.parametrize("changes", [
+    {"unit": "px"}, {"up": "z"}, {"skeleton": BODY25}, {"fps": None, "timestamps": np.arange(5.0)},
+    {"confidence": np.zeros((5, 2, 19))},
+])  # fmt: skip
 def test_what_panoptic_cannot_hold(changes, tmp_path):
     if "skeleton" in changes:
         sequence = PoseSequence.from_arrays(np.zeros((5, 25, 3)), fps=30, skeleton=BODY25, unit="cm", up="-y")

@@ -110,15 +110,12 @@ def test_header_that_no_longer_fits_is_not_used(tmp_path, put):
         assert load(tmp_path / "b.pose").skeleton == COCO19
 
 
-@pytest.mark.parametrize(
-    "sequence",
-    [
-        PoseSequence.from_arrays(np.ones((2, 19, 2)), timestamps=[0, 1]),
-        PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30, confidence=np.zeros((2, 19))),
-        PoseSequence.from_arrays(np.ones((2, 0, 19, 2)), fps=30),
-        PoseSequence.from_arrays(np.ones((1, 70_000, 1, 2)), fps=30),
-    ],
-)
+@pytest.mark.parametrize("sequence", [
+    PoseSequence.from_arrays(np.ones((2, 19, 2)), timestamps=[0, 1]),
+    PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30, confidence=np.zeros((2, 19))),
+    PoseSequence.from_arrays(np.ones((2, 0, 19, 2)), fps=30),
+    PoseSequence.from_arrays(np.ones((1, 70_000, 1, 2)), fps=30),
+])  # fmt: skip
 def test_what_pose_cannot_hold(sequence, tmp_path):
     with pytest.raises(UsageError, match="npz"):
         save(sequence, tmp_path / "a.pose")
@@ -128,28 +125,22 @@ def test_what_pose_cannot_hold(sequence, tmp_path):
 ONE = component("A", "XYC", ["p"])
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        header(ONE, version=0.0) + body(POINTS[:, :, :1], CONFIDENCE[:, :, :1]),
-        header(ONE, version=float("nan")),
-        header(component("A", "C", ["p"])) + bytes(10),
-        header(component("A", "XYZWC", ["p"])) + bytes(10),
-        header() + bytes(10),
-        header(component("A", "XYC", ["p"], [(0, 1)])) + body(POINTS[:, :, :1], CONFIDENCE[:, :, :1]),
-        header(component("A", "XYC", ["p", "p"])) + body(POINTS[:, :, :2], CONFIDENCE[:, :, :2]),
-        header(ONE) + struct.pack("<fIH", 30, 2**31, 1) + bytes(12),
-        header(ONE) + struct.pack("<fIH", 30, 2**32 - 1, 65535) + bytes(12),
-        header(ONE) + struct.pack("<fIH", 30, 2**32 - 1, 0),
-        header(component("A", "XYC", [])) + struct.pack("<fIH", 30, 2**32 - 1, 9),
-        header(ONE) + struct.pack("<fIH", 30, 1, 1) + bytes(16),
-        header(ONE) + struct.pack("<fIH", 0, 1, 1) + bytes(12),
-        header(ONE) + struct.pack("<fIH", float("nan"), 1, 1) + bytes(12),
-        header(ONE) + body(np.full((1, 1, 1, 2), np.inf), np.ones((1, 1, 1))),
-        header(ONE) + body(np.ones((1, 1, 1, 2)), np.full((1, 1, 1), np.nan)),
-        header(ONE.replace(b"p", b"\xff")) + body(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1))),
-    ],
-)
+@pytest.mark.parametrize("data", [
+    header(ONE, version=0.0) + body(POINTS[:, :, :1], CONFIDENCE[:, :, :1]), header(ONE, version=float("nan")),
+    header(component("A", "C", ["p"])) + bytes(10), header(component("A", "XYZWC", ["p"])) + bytes(10),
+    header() + bytes(10),
+    header(component("A", "XYC", ["p"], [(0, 1)])) + body(POINTS[:, :, :1], CONFIDENCE[:, :, :1]),
+    header(component("A", "XYC", ["p", "p"])) + body(POINTS[:, :, :2], CONFIDENCE[:, :, :2]),
+    header(ONE) + struct.pack("<fIH", 30, 2**31, 1) + bytes(12),
+    header(ONE) + struct.pack("<fIH", 30, 2**32 - 1, 65535) + bytes(12),
+    header(ONE) + struct.pack("<fIH", 30, 2**32 - 1, 0),
+    header(component("A", "XYC", [])) + struct.pack("<fIH", 30, 2**32 - 1, 9),
+    header(ONE) + struct.pack("<fIH", 30, 1, 1) + bytes(16), header(ONE) + struct.pack("<fIH", 0, 1, 1) + bytes(12),
+    header(ONE) + struct.pack("<fIH", float("nan"), 1, 1) + bytes(12),
+    header(ONE) + body(np.full((1, 1, 1, 2), np.inf), np.ones((1, 1, 1))),
+    header(ONE) + body(np.ones((1, 1, 1, 2)), np.full((1, 1, 1), np.nan)),
+    header(ONE.replace(b"p", b"\xff")) + body(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1))),
+])  # fmt: skip
 def test_files_that_lie(data, put):
     with pytest.raises(InputError, match="a.pose"):
         load(put(data))

@@ -112,26 +112,21 @@ def test_known_names_give_the_built_in_skeleton_and_one_of_each_works(tmp_path):
     assert not sequence.valid.any() and not sequence.confidence.any() and sequence.ids == ("0",)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tracks": None}, "no data set /tracks, only"),
-        ({"node_names": None}, "no data set /node_names"),
-        ({"node_names": np.array([b"a", b"b"])}, r"/tracks is \(2, 2, 3, 4\), with 2 node_names"),
-        ({"node_names": np.array([b"a", b"a", b"b"])}, "repeats"),
-        ({"node_names": np.array([b"\xff", b"a", b"b"])}, "no UTF-8"),
-        ({"node_names": np.array([1, 2, 3])}, "a list of names was expected"),
-        ({"node_names": "nose"}, "a list of names was expected"),
-        ({"track_names": np.array([b"a"] * 3)}, "3 track_names"),
-        ({"tracks": np.zeros((2, 2, 3))}, "4 dimensions"),
-        ({"tracks": np.zeros((2, 2, 3, 0)), "point_scores": np.zeros((2, 3, 0))}, "no frames"),
-        ({"tracks": np.array([[[[b"x"]]]])}, "numbers in 4 dimensions"),
-        ({"point_scores": np.zeros((2, 3, 5))}, "does not fit tracks"),
-        ({"edge_inds": np.array([[0, 7]])}, "outside its 3 keypoints"),
-        ({"edge_inds": np.zeros((3, 3), int)}, "pairs of node numbers"),
-        ({"edge_inds": np.full((1, 2), np.nan)}, "makes no sense|pairs"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"tracks": None}, "no data set /tracks, only"), ({"node_names": None}, "no data set /node_names"),
+    ({"node_names": np.array([b"a", b"b"])}, r"/tracks is \(2, 2, 3, 4\), with 2 node_names"),
+    ({"node_names": np.array([b"a", b"a", b"b"])}, "repeats"),
+    ({"node_names": np.array([b"\xff", b"a", b"b"])}, "no UTF-8"),
+    ({"node_names": np.array([1, 2, 3])}, "a list of names was expected"),
+    ({"node_names": "nose"}, "a list of names was expected"),
+    ({"track_names": np.array([b"a"] * 3)}, "3 track_names"), ({"tracks": np.zeros((2, 2, 3))}, "4 dimensions"),
+    ({"tracks": np.zeros((2, 2, 3, 0)), "point_scores": np.zeros((2, 3, 0))}, "no frames"),
+    ({"tracks": np.array([[[[b"x"]]]])}, "numbers in 4 dimensions"),
+    ({"point_scores": np.zeros((2, 3, 5))}, "does not fit tracks"),
+    ({"edge_inds": np.array([[0, 7]])}, "outside its 3 keypoints"),
+    ({"edge_inds": np.zeros((3, 3), int)}, "pairs of node numbers"),
+    ({"edge_inds": np.full((1, 2), np.nan)}, "makes no sense|pairs"),
+])  # fmt: skip
 def test_malformed(changes, message, tmp_path):
     path = make(tmp_path / "a.h5", **changes)
     with pytest.raises(InputError, match=message) as caught:

@@ -125,24 +125,17 @@ def test_header_facts_cannot_break_the_file(tmp_path):
     assert found.metadata["trc"] == {"header": {"Who": "me", "Units": "feet"}} and found.frames == 3
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("PathFileType", "Path", "line 1 begins with 'Path'"),
-        ("\t4\t2\tmm", "\t5\t2\tmm", "NumFrames is 5, 4 rows follow"),
-        ("\t4\t2\tmm", "\t4\t3\tmm", "NumMarkers is 3, line 4 names 2"),
-        ("\t4\t2\tmm", "\t4\tx\tmm", "line 3 holds 'x' where NumMarkers"),
-        ("Frame#", "Fram", "line 4"),
-        ("V.Sacral", "R.ASIS", "line 4 names the marker 'R.ASIS' twice"),
-        ("614.4", "61x", "line 8 holds '61x'"),
-        ("-100", "-100\t7", "line 10 has 9 cells, 8 were expected"),
-        ("\n3\t", "\n2\t", "frame 2 follows frame 2"),
-        ("\n3\t", "\n\t", "line 9 holds '' where the frame's number"),
-        ("\n4\t0.05", "\n900000000000\t0.05", "split the recording"),
-        ("DataRate\t", "", "has 7 keys"),
-        ("1000\t-100", "1000", "line 10 has 7 cells, 8 were expected"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("PathFileType", "Path", "line 1 begins with 'Path'"),
+    ("\t4\t2\tmm", "\t5\t2\tmm", "NumFrames is 5, 4 rows follow"),
+    ("\t4\t2\tmm", "\t4\t3\tmm", "NumMarkers is 3, line 4 names 2"),
+    ("\t4\t2\tmm", "\t4\tx\tmm", "line 3 holds 'x' where NumMarkers"), ("Frame#", "Fram", "line 4"),
+    ("V.Sacral", "R.ASIS", "line 4 names the marker 'R.ASIS' twice"), ("614.4", "61x", "line 8 holds '61x'"),
+    ("-100", "-100\t7", "line 10 has 9 cells, 8 were expected"), ("\n3\t", "\n2\t", "frame 2 follows frame 2"),
+    ("\n3\t", "\n\t", "line 9 holds '' where the frame's number"),
+    ("\n4\t0.05", "\n900000000000\t0.05", "split the recording"), ("DataRate\t", "", "has 7 keys"),
+    ("1000\t-100", "1000", "line 10 has 7 cells, 8 were expected"),
+])  # fmt: skip
 def test_malformed(tmp_path, old, new, message, put):
     with pytest.raises(InputError, match=message) as caught:
         trc.read(put(FILE.replace(old, new, 1)))
@@ -163,19 +156,13 @@ def test_infinite_and_partly_missing(put):
         assert not trc.read(put(FILE.replace("614.4", ""))).valid[1, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("sequence", "message"),
-    [
-        (PoseSequence.from_arrays(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
-        (PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30), "in 2D"),
-        (PoseSequence.from_arrays(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
-        (PoseSequence.from_arrays(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
-        (
-            PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a\tb",))),
-            "does not fit in a cell",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("sequence", "message"), [
+    (PoseSequence.from_arrays(np.ones((2, 2, 19, 3)), fps=30), "2 people"),
+    (PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30), "in 2D"),
+    (PoseSequence.from_arrays(np.ones((2, 0, 19, 3)), fps=30), "0 people"),
+    (PoseSequence.from_arrays(np.ones((2, 19, 3)), timestamps=[0.0, 1.0]), "timestamps"),
+    (PoseSequence.from_arrays(np.ones((2, 1, 3)), fps=30, skeleton=Skeleton("custom", ("a\tb",))), "does not fit in a cell"),
+])  # fmt: skip
 def test_what_cannot_be_written(tmp_path, sequence, message):
     with pytest.raises(UsageError, match=message):
         trc.write(sequence, tmp_path / "a.trc")

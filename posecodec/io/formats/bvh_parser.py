@@ -25,7 +25,7 @@ _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _POSES_FREE = 1_000_000  # joints times frames that even a short text may ask for
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Motion:
     """A rig and how it moves.
 

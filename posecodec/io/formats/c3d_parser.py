@@ -32,7 +32,7 @@ EVENTS_WORD = 149
 """Where it stands, counted from 0."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Parameter:
     """kind: -1 text, 1 bytes, 2 integers of 16 bits, 4 floats. sizes: of the dimensions, first varies fastest."""
 
@@ -65,7 +65,7 @@ Parameters = Mapping[str, Parameter]
 """By name such as "POINT:RATE", in capitals."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Content:
     """points: (T, K, 4) float32, x, y, z and the fourth value; first: number of the first frame; events: how many."""
 

@@ -35,7 +35,7 @@ _KNOWN = {"image_id", "category_id", "keypoints", "id", "num_keypoints", *ID_KEY
 _USUAL = Naming("", 12, ".jpg")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Entry:
     """One body: `image` as the file says it, `key` its id if it has one, `body` (K, 3) with v as confidence."""
 

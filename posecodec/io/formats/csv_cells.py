@@ -16,7 +16,7 @@ Row = tuple[int, list[str]]
 """Line number and cells."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table:
     """comments: by key of KEYS. first: the header, or a row of numbers. comma: whether numbers may have decimal commas."""
 

@@ -45,7 +45,7 @@ Column = tuple[str, ...]
 Lines = Iterator[tuple[int, list[str]]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Table:
     """columns: W names by level. rows: T frame numbers or image paths, as text. values: (T, W)."""
 

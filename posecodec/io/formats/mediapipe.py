@@ -44,7 +44,7 @@ _KNOWN = {*_NUMBERS, "name"}
 _Values = NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class _Landmarks:
     """values: (K, 5) x, y, z, visibility, presence; NaN where not given. names: K, or none."""
 

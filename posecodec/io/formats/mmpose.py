@@ -31,7 +31,7 @@ _ID_KEYS = ("track_id", "instance_id")
 _KNOWN = {"keypoints", "keypoint_scores", *_ID_KEYS}
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class _Instance:
     where: str
     key: str | None

@@ -53,7 +53,7 @@ _MAX_OFF = 1e-6  # seconds that a time may be off beside its last digit: float a
 _MAX_NAME = 1000  # characters of the first line's name that metadata keep
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Table:
     """numbers, times: T. points: (T, K, 3). decimals: of the times."""
 

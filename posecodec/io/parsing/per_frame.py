@@ -24,7 +24,7 @@ _KEYPOINTS_FREE = 1_000_000  # keypoints that even a short recording may ask for
 Frames = Mapping[int, Mapping[str, NDArray[Any]]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class People:
     """values: (T, P, K, C), NaN where nobody is; frame 0 is number `first`. ids: P, in order of appearance."""
 
