@@ -27,63 +27,40 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def bone_error(points, turn=0):
-    basis = BoneBasis(BONES, TREE, turn, np.rint(points[0].mean(axis=0)))
+def rest_pose(flipped):
+    """A body at rest, with a bone the other way round."""
+    bones = BONES.rest.exp_map(np.zeros((1, 3 * len(TREE.bones))))[0]
+    bones[flipped] *= -1
+    return (TREE.paths @ bones)[None]
+
+
+def without_bone(number):
+    points, (start, end) = BODY.copy(), TREE.bones[number]
+    points[:, end] = points[:, start]
+    return points
+
+
+BODIES = {
+    **{f"turned by {angle}": rotate_about_y(BODY, np.full(60, angle)) for angle in (0.0, 1.0, 3.1, 3.2, 6.2, -40.0)},
+    "turning": rotate_about_y(BODY, np.linspace(0, 50, 60)),
+    **{f"of size {scale}": BODY * scale for scale in (1e-3, 0.3, 3.0, 100.0)},
+    **{f"mirrored {signs}": BODY * signs for signs in itertools.product((-1, 1), repeat=3)},
+    "noise": rng().normal(scale=1000, size=BODY.shape),
+    "of no size": np.zeros((3, 19, 3)),
+    **{f"bone {n} of length 0": without_bone(n) for n in range(18)},
+    **{f"bone {n} almost opposite": rest_pose(n) + rng().normal(scale=1e-3, size=(20, 19, 3)) for n in range(18)},
+    **{f"bone {n} opposite": rest_pose(n) for n in sorted(set(range(18)) - {0, 1, 5, 6})},
+}
+
+
+@pytest.mark.parametrize("heading", [0, 1, 128, 255])
+@pytest.mark.parametrize("name", BODIES)
+def test_bones_undo_themselves(name, heading):
+    points = BODIES[name]
+    basis = BoneBasis(BONES, TREE, heading, np.rint(points[0].mean(axis=0)))
     channels = basis.forward(points)
     assert channels.shape == (len(points), 3 * 19 + 1) and np.isfinite(channels).all()
-    return np.abs(basis.inverse(channels) - points).max()
-
-
-def rest_pose(flipped=()):
-    bones = BONES.rest.exp_map(np.zeros((1, 3 * len(TREE.bones))))[0]
-    body = np.zeros((1, 19, 3))
-    for number, (start, end) in enumerate(TREE.bones):
-        body[:, end] = body[:, start] + (-1 if number in flipped else 1) * bones[number]
-    return body
-
-
-@pytest.mark.parametrize("turn", [0, 1, 128, 255])
-@pytest.mark.parametrize("angle", [0.0, 1.0, 3.1, 3.2, 6.2, -40.0])
-def test_bones_undo_themselves_for_turned_bodies(turn, angle):
-    assert bone_error(rotate_about_y(BODY, np.full(60, angle)), turn) < 1e-6
-
-
-def test_bones_undo_themselves_over_many_turns():
-    assert bone_error(rotate_about_y(BODY, np.linspace(0, 50, 60))) < 1e-6
-
-
-@pytest.mark.parametrize("scale", [1e-3, 0.3, 1.0, 3.0, 100.0])
-def test_bones_undo_themselves_for_scaled_bodies(scale):
-    assert bone_error(BODY * scale) < 1e-6
-
-
-@pytest.mark.parametrize("signs", list(itertools.product((-1, 1), repeat=3)))
-def test_bones_undo_themselves_for_mirrored_bodies(signs):
-    assert bone_error(BODY * signs) < 1e-6
-
-
-def test_bones_undo_themselves_for_noise_and_for_a_body_of_no_size():
-    assert bone_error(rng().normal(scale=1000, size=BODY.shape)) < 1e-6
-    assert bone_error(np.zeros((3, 19, 3))) < 1e-6
-
-
-@pytest.mark.parametrize("bone", range(18))
-def test_the_basis_undoes_bones_of_length_0(bone):
-    points, (start, end) = BODY.copy(), TREE.bones[bone]
-    points[:, end] = points[:, start]
-    assert bone_error(points) < 1e-6
-
-
-@pytest.mark.parametrize("bone", range(18))
-def test_the_basis_undoes_bones_almost_opposite_to_those_at_rest(bone):
-    points = np.repeat(rest_pose((bone,)), 20, axis=0)
-    points += rng().normal(scale=1e-3, size=points.shape)
-    assert bone_error(points) < 1e-6
-
-
-@pytest.mark.parametrize("bone", sorted(set(range(18)) - {0, 1, 5, 6}))
-def test_the_basis_undoes_bones_exactly_opposite_to_those_at_rest(bone):
-    assert bone_error(rest_pose((bone,))) < 1e-6
+    assert np.abs(basis.inverse(channels) - points).max() < 1e-6
 
 
 def spans(count, edges):
