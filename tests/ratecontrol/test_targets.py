@@ -1,96 +1,43 @@
-"""Whatever is asked of an encode is kept, as measured on the decoded bytes, or refused with a reason; forged files fail."""
+"""Whatever is asked of an encode is kept, as measured on the decoded bytes, or refused with a reason."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zstandard
-from conftest import ROOT, SHARED
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from conftest import ROOT
+from targets import (
+    CODEC,
+    DATA,
+    IN_17,
+    POINTS,
+    SLACK,
+    WALK,
+    coded,
+    exact,
+    held,
+    held_or_refused,
+    of,
+    people_who_come_and_go,
+    rng,
+    with_gaps,
+)
 
-from posecodec import compare
-from posecodec.analysis.verification import verify
 from posecodec.bench import untrained_skeletons
-from posecodec.bitstream import container
-from posecodec.bitstream.container import Chunk
 from posecodec.codec import PoseCodec
-from posecodec.coders.chunk import ChunkContext, split_sequence
-from posecodec.errors import CorruptError, InputError, UsageError
+from posecodec.errors import InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol.target import Target, parse_length
-
-CODEC = PoseCodec(None)
-WALK = walk(80)
-POINTS = WALK.positions.astype(np.float64)
-IN_17 = [COCO19.keypoints.index(name) for name in COCO17.keypoints]
-DATA = SHARED / "data"
-SLACK = 1 + 1e-6
-
-
-def of(points, **options):
-    options = {"fps": 30, "unit": "mm", "up": "y", **options}
-    return PoseSequence.from_arrays(points, **{k: v for k, v in options.items() if v is not None})
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
-def coded(sequence, codec=CODEC, **goal):
-    """What a file with a goal decodes to, its bytes, and the comparison; its promise holds and what is there is kept."""
-    data = codec.encode(sequence, **goal).data
-    decoded = codec.decode(data)
-    assert np.array_equal(decoded.valid, sequence.valid)
-    assert (decoded.unit, decoded.up, decoded.ids, decoded.fps) == (
-        sequence.unit, sequence.up, sequence.ids, sequence.fps,
-    )  # fmt: skip
-    assert verify(container.read_header(data), decoded, len(data), sequence).kept is True
-    return decoded, data, compare(sequence, decoded)
-
-
-def held(sequence, bound, codec=CODEC):
-    """The comparison after an encode with a maximum error in the recording's unit, which is kept."""
-    _, _, found = coded(sequence, codec, max_error=bound)
-    assert not found.max > bound * UNIT_MM.get(sequence.unit, 1.0) * SLACK
-    return found
-
-
-def held_or_refused(sequence, bound):
-    try:
-        held(sequence, bound)
-    except InputError as error:
-        assert "--lossless" in str(error)
-        return False
-    return True
-
-
-def with_gaps(points, share=0.3):
-    points = np.array(points, np.float64)
-    points[rng().random(points.shape[:3]) < share] = np.nan
-    return points
-
-
-def people_who_come_and_go():
-    points = walk(200, people=4).positions.copy()
-    points[:50, 0] = points[60:120, 1] = np.nan
-    points[:, 2] = np.nan
-    points[7, 2], points[199, 3] = 1.0, np.nan
-    return points
-
 
 # --- Maximum error ---
 
@@ -358,84 +305,6 @@ def test_confidences_are_kept_within_half_a_step(goal, kind):
     assert kind != "ones" or off == 0
 
 
-# --- Lossless ---
-
-
-def exact(sequence):
-    decoded, data, _ = coded(sequence, lossless=True)
-    assert decoded.positions.dtype == sequence.positions.dtype or not sequence.positions.size
-    assert decoded.positions.tobytes() == sequence.positions.tobytes()
-    assert decoded.confidence.tobytes() == sequence.confidence.tobytes()
-    return data
-
-
-def strange(kind, frames=50, people=2):
-    """Positions with NaN payloads, both zeros, denormals and the largest floats, and confidences of any value."""
-    info, bits = np.finfo(kind), np.uint32 if kind == np.float32 else np.uint64
-    points = walk(frames, people=people).positions.astype(kind)
-    points = points + rng().random(points.shape).astype(kind) * kind(1e-9 if kind == np.float64 else 0)
-    points[3, 0, 4] = [-0.0, 0.0, info.smallest_subnormal]
-    points[4, 0, 4] = [-info.smallest_subnormal, info.tiny, -np.finfo(np.float32).max]
-    gone = rng(1).random(points.shape[:3]) < 0.2
-    payloads = (rng(2).integers(1, 1000, points.shape).astype(bits) | np.array(np.nan, kind).view(bits)).view(kind)
-    points = np.where(gone[..., None], np.where(rng(3).random(points.shape) < 0.5, payloads, -payloads), points)
-    points[10:48, 1] = np.nan
-    surely = rng(4).normal(size=points.shape[:3]).astype(np.float32) * 10.0 ** rng(5).integers(
-        -40, 38, points.shape[:3]
-    )
-    surely = np.where(np.isnan(points[..., 0]), np.float32(0), surely).astype(np.float32)
-    ids = tuple(str(p) for p in range(people))
-    return PoseSequence(points, surely, COCO19, 30.0, None, "mm", "y", ids, {})
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_lossless_keeps_every_bit(kind):
-    sequence = strange(kind)
-    assert np.isnan(sequence.positions).any() and sequence.positions.dtype == kind
-    exact(sequence)
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-@pytest.mark.parametrize("value", [3.4e38, 1e30, 1e-40, 0.0])
-def test_lossless_keeps_every_bit_of_any_size(kind, value):
-    exact(of(np.sign(POINTS).astype(kind) * kind(value), exact=True))
-
-
-def test_lossless_keeps_every_bit_of_several_chunks():
-    exact(strange(np.float32, frames=1030))
-
-
-@pytest.mark.parametrize("name", untrained_skeletons.RECORDINGS)
-def test_lossless_keeps_every_bit_of_unseen_recordings(name):
-    exact(untrained_skeletons.RECORDINGS[name][0](40))
-
-
-def test_lossless_keeps_negative_zeros_among_confidences():
-    surely = np.ones((80, 1, 19), np.float32)
-    surely[5, 0, 3] = -0.0
-    points = WALK.positions.copy()
-    points[5, 0, 3] = np.nan
-    exact(PoseSequence(points, surely, COCO19, 30.0, None, "mm", "y", ("0",)))
-
-
-def test_lossless_files_that_were_changed_are_not_verified():
-    data = CODEC.encode(WALK, lossless=True).data
-    decoded = CODEC.decode(data)
-    other = decoded.with_positions(decoded.positions + np.float32(0.01), decoded.confidence)
-    assert verify(container.read_header(data), other, len(data)).kept is False
-    assert verify(container.read_header(data), decoded, len(data), other).kept is False
-
-
-def test_a_broken_promise_is_told():
-    data = CODEC.encode(WALK, max_error=5).data
-    decoded = CODEC.decode(data)
-    far = decoded.with_positions(decoded.positions + np.float32(6), decoded.confidence)
-    header = container.read_header(data)
-    assert verify(header, far, len(data), WALK).kept is False
-    assert verify(header, decoded, len(data)).kept is None
-    assert header.guarantee.reached == pytest.approx(compare(WALK, decoded).max / 5, abs=1 / 255)
-
-
 # --- Goals themselves ---
 
 
@@ -466,139 +335,6 @@ def test_lengths_are_read_in_the_recordings_unit(text, unit, value):
 def test_what_is_no_length_in_that_unit_is_refused(text):
     with pytest.raises(UsageError):
         Target("max-error", *parse_length(text)).in_unit("px" if text == "5mm" else "mm")
-
-
-# --- Forged files ---
-
-
-def layered(codec, sequence):
-    """A file of tokens and what they miss, refined to a bound."""
-    (chunk,), transform = split_sequence(sequence), codec.coders.transform
-    header, (coded,) = container.read(codec.encode(sequence, levels=8).data)
-    _, quantized = codec.coders.windows.read_integers(coded, ChunkContext.from_header(header, sequence.frames))
-    guide = codec.tokenizer.decode(quantized, "y").astype(float)
-    made = transform.encode_refinement(chunk, 80, guide, coded.base, max_error=5.0).chunk
-    return container.write(replace(header, transform=transform.weights.id), [made])
-
-
-@pytest.fixture(scope="module")
-def victims():
-    """(codec, header, chunks) of valid files of every kind."""
-    tokens = PoseCodec.from_pretrained("body3d")
-    surely = of(with_gaps(POINTS[:40], 0.1), confidence=rng().random((40, 1, 19)))
-    files = [
-        (CODEC, CODEC.encode(WALK).data),
-        (CODEC, CODEC.encode(surely, max_error=2).data),
-        (CODEC, CODEC.encode(untrained_skeletons.make_hand(30), max_error=1).data),
-        (CODEC, CODEC.encode(of(POINTS[:30, :, :7, :2])).data),
-        (CODEC, CODEC.encode(surely, lossless=True).data),
-        (CODEC, CODEC.encode(walk(20, people=3), lossless=True).data),
-        (tokens, layered(tokens, walk(40))),
-        (tokens, layered(tokens, of(POINTS[:40, :, IN_17], skeleton=COCO17))),
-    ]
-    for codec, data in files:
-        assert np.isfinite(codec.decode(data).positions[codec.decode(data).valid]).all()
-    return [(codec, *container.read(data)) for codec, data in files]
-
-
-def test_layered_files_keep_the_bound_of_their_refinement():
-    tokens, sequence = PoseCodec.from_pretrained("body3d"), walk(40)
-    assert compare(sequence, tokens.decode(layered(tokens, sequence))).max <= 5
-
-
-def decodes_or_is_corrupt(codec, data):
-    begun = time.monotonic()
-    try:
-        decoded = codec.decode(data)
-        assert np.isfinite(decoded.positions[decoded.valid]).all()
-    except CorruptError:
-        pass
-    assert time.monotonic() - begun < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 << 20
-
-
-CHANGE = st.tuples(st.one_of(st.integers(0, 12), st.integers(0, 1 << 16)), st.integers(1, 255))
-
-
-@given(st.integers(0, 6), st.lists(CHANGE, min_size=1, max_size=4), st.one_of(st.none(), st.integers(0, 1 << 12)))
-@settings(max_examples=200, deadline=None)
-def test_forged_files_are_corrupt_or_decode(victims, number, changes, cut):
-    forge(victims[number], changes, cut)
-
-
-@given(st.lists(CHANGE, min_size=1, max_size=4), st.one_of(st.none(), st.integers(0, 1 << 12)))
-@settings(max_examples=60, deadline=None)
-def test_forged_layered_files_of_coco17_are_corrupt_or_decode(victims, changes, cut):
-    forge(victims[7], changes, cut)
-
-
-@given(st.integers(0, 7), st.binary(max_size=200), st.sampled_from([0x00, 0x40, 0x80, 0x81, 0x82, 0x83, 0xC0]))
-@settings(max_examples=100, deadline=None)
-def test_files_of_any_bytes_are_corrupt_or_decode(victims, number, payload, kind):
-    codec, header, parts = victims[number]
-    made = [Chunk(bytes([kind]) + payload, part.refinement and payload) for part in parts]
-    decodes_or_is_corrupt(codec, container.write(header, made))
-
-
-def test_files_of_empty_chunks_are_corrupt(victims):
-    for codec, header, parts in victims:
-        with pytest.raises(CorruptError):
-            codec.decode(container.write(header, [Chunk(b"") for _ in parts]))
-
-
-@given(st.sampled_from([6, 7]), st.lists(CHANGE, max_size=3), st.integers(0, 1 << 12))
-@settings(max_examples=60, deadline=None)
-def test_tokens_of_forged_files_are_corrupt_or_digits(victims, number, changes, cut):
-    """Reading tokens without the network."""
-    codec, header, parts = victims[number]
-    base = bytearray(parts[0].base)
-    for at, bits in changes:
-        base[1 + at % (len(base) - 1)] ^= bits  # the first holds the kind
-    data = container.write(header, [Chunk(bytes(base[: 1 + cut % len(base)]), parts[0].refinement)])
-    try:
-        (grid,) = codec.tokens(data)
-    except CorruptError:
-        return
-    assert grid.frames == header.frames and 0 <= grid.indices.min() <= grid.indices.max() <= 2
-
-
-def test_a_file_whose_first_chunk_is_empty_and_whose_second_is_exact_is_corrupt(victims):
-    codec, header, parts = victims[5]
-    with pytest.raises(CorruptError):
-        codec.decode(container.write(header, [Chunk(b""), *parts[1:]]))
-
-
-def forge(victim, changes, cut):
-    codec, header, parts = victim
-    made = []
-    for number, part in enumerate(parts):
-        pieces = [bytearray(part.base), bytearray(part.refinement)]
-        for place, (at, bits) in enumerate(changes):
-            piece = pieces[place % 2] or pieces[0]
-            if number == at % len(parts) and piece:
-                piece[at % len(piece)] ^= bits
-        if cut is not None and len(pieces[cut % 2]) > 1:
-            pieces[cut % 2] = pieces[cut % 2][: 1 + cut % (len(pieces[cut % 2]) - 1)]
-        made.append(Chunk(*(bytes(piece) for piece in pieces)))
-    decodes_or_is_corrupt(codec, container.write(header, made))
-
-
-def test_chunks_in_another_order_are_corrupt_or_decode(victims):
-    codec, header, parts = victims[5]
-    decodes_or_is_corrupt(codec, container.write(header, parts[::-1]))
-
-
-def test_chunks_of_other_files_are_corrupt_or_decode(victims):
-    for codec, header, parts in victims:
-        for _, _, others in victims:
-            if len(others) >= len(parts):
-                decodes_or_is_corrupt(codec, container.write(header, others[: len(parts)]))
-
-
-@pytest.mark.parametrize(("goal", "size"), [({}, 1e20), ({"bitrate": 0.3}, 1.0)])
-def test_a_body_that_the_trained_basis_refuses_can_be_encoded_with_token_weights(goal, size):
-    tokens = PoseCodec.from_pretrained("body3d")
-    coded(of(POINTS[:, :, IN_17] * size + 3e7, skeleton=COCO17), tokens, **goal)
 
 
 # --- The same everywhere ---
