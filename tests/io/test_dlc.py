@@ -187,30 +187,20 @@ def test_h5_that_is_something_else(tmp_path, put):
     h5py = pytest.importorskip("h5py")
     path = tmp_path / "a.h5"
     frame().to_hdf(path, key="df_with_missing", format="table", mode="w")
+
+    def state(name, value):
+        return lambda file: file["df_with_missing"].attrs.__setitem__(name, np.bytes_(value))
+
+    elsewhere = h5py.ExternalLink("/etc/hostname", "/")
     for change, message in (
-        (lambda f: f.move("df_with_missing", "b") or f.create_group("c"), "no group 'df_with_missing', only"),
-        (
-            lambda f: f["df_with_missing"].attrs.__setitem__("pandas_type", np.bytes_(b"series")),
-            "a pandas frame was expected",
-        ),
-        (lambda f: f["df_with_missing"].attrs.__delitem__("non_index_axes"), "'non_index_axes' is missing"),
-        (
-            lambda f: f["df_with_missing"].attrs.__setitem__("non_index_axes", np.bytes_(b"cos\nsystem\n(S'ls'\ntR.")),
-            "asks for 'os.system'",
-        ),
-        (
-            lambda f: f["df_with_missing"].attrs.__setitem__("non_index_axes", np.bytes_(b"(lp0\n(I1\n(lp1\n")),
-            "no whole pickle|ends early",
-        ),
-        (
-            lambda f: f["df_with_missing"].attrs.__setitem__("non_index_axes", np.bytes_(b"(lp0\n(I1\n(lI5\natp1\na.")),
-            "not named in the levels",
-        ),
-        (lambda f: f["df_with_missing"].__delitem__("table"), "no data set /df_with_missing/table"),
-        (
-            lambda f: f["df_with_missing"].move("table", "t") or link(f, h5py.ExternalLink("/etc/hostname", "/")),
-            "is no",
-        ),
+        (lambda file: file.move("df_with_missing", "b") or file.create_group("c"), "no group 'df_with_missing', only"),
+        (state("pandas_type", b"series"), "a pandas frame was expected"),
+        (lambda file: file["df_with_missing"].attrs.__delitem__("non_index_axes"), "'non_index_axes' is missing"),
+        (state("non_index_axes", b"cos\nsystem\n(S'ls'\ntR."), "asks for 'os.system'"),
+        (state("non_index_axes", b"(lp0\n(I1\n(lp1\n"), "no whole pickle|ends early"),
+        (state("non_index_axes", b"(lp0\n(I1\n(lI5\natp1\na."), "not named in the levels"),
+        (lambda file: file["df_with_missing"].__delitem__("table"), "no data set /df_with_missing/table"),
+        (lambda file: file["df_with_missing"].move("table", "t") or link(file, elsewhere), "is no"),
     ):
         copy = put(path.read_bytes(), "b.h5")
         with h5py.File(copy, "r+") as file:

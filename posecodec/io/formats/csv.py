@@ -93,8 +93,8 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     if not sequence.frames:
         raise UsageError("the sequence has no frames, and .csv cannot say so; save as .npz")
     between = "\t" if Path(path).suffix.lower() == ".tsv" else ","
-    names = _safe_names(sequence.skeleton.keypoints)
-    cells = _safe_names(sequence.ids)
+    names = _make_safe_names(sequence.skeleton.keypoints)
+    cells = _make_safe_names(sequence.ids)
     lines = csv_comments.encode_comments(sequence, names)
     weighted = bool((sequence.confidence[sequence.valid] != 1).any())
     ends = [*"xyz"[: sequence.dims], *(["c"] if weighted else [])]
@@ -111,7 +111,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     write_atomic(path, ("\n".join(lines) + "\n").encode(), force)
 
 
-def _safe_names(names: Sequence[str]) -> Sequence[str]:
+def _make_safe_names(names: Sequence[str]) -> Sequence[str]:
     """The names, or all of them numbered where one would need quotes or could be taken for something else."""
     special = set(',;\t"#\r\n')
     unsafe = any(
@@ -171,7 +171,7 @@ def _read_rows(table: Table, columns: Columns) -> _Rows:
     wanted = [i for axes, weight in zip(columns.axes, columns.confidence, strict=True) for i in (*axes, weight)]
     stated = table.comments.get("ids")
     if isinstance(stated, list):
-        found.ids.update((str(key), p) for p, key in enumerate(_safe_names([str(key) for key in stated])))
+        found.ids.update((str(key), p) for p, key in enumerate(_make_safe_names([str(key) for key in stated])))
     for line, cells in table.rows:
         if not any(cell.strip() for cell in cells) and (columns.frame is not None or columns.time is not None):
             continue

@@ -38,12 +38,12 @@ class _Lines:
         for line in self.lines:
             self.at += 1
             if line.startswith("#"):
-                self._comment(line)
+                self._note_comment(line)
             elif line.strip():
                 self.before = False
                 yield line
 
-    def _comment(self, line: str) -> None:
+    def _note_comment(self, line: str) -> None:
         key, colon, value = line[1:].partition(":")
         if colon and self.before and key.strip() in KEYS:
             self.comments[key.strip()] = (self.at, value.strip())

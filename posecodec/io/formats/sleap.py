@@ -85,7 +85,7 @@ def _read_stated_order(file: Any) -> tuple[str, ...] | None:
     """
     if "dims" not in file["tracks"].attrs:
         return None
-    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(hdf5.read_raw(file))}
+    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(Path(file.filename).read_bytes())}
     orders = [order for order in found if sorted(order) == sorted(AXES)]
     if len(orders) != 1:
         raise InputError(f"attribute 'dims' of /tracks does not order the axes {', '.join(AXES)}; export it again")

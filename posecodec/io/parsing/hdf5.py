@@ -131,11 +131,6 @@ def read_attribute(owner: Any, name: str) -> Any:
     return owner.attrs[name]
 
 
-def read_raw(file: Any) -> bytes:
-    """The file as it is on disk."""
-    return Path(file.filename).read_bytes()
-
-
 def decode_text(value: Any, where: str) -> str:
     """Text from the bytes or text of an HDF5 file. Raises InputError where it is none, or no name of sensible length."""
     if isinstance(value, bytes):

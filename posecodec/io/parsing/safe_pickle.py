@@ -145,7 +145,7 @@ class _Machine:
         name, arguments = self._pop(2)
         if not isinstance(name, _Name) or type(arguments) is not tuple or name.call not in _REDUCE:
             raise TypeError("a call of something that is no function")
-        self._charge(arguments)
+        self._charge_budget(arguments)
         self.stack.append(_REDUCE[name.call](*arguments))
 
     def build(self) -> None:
@@ -153,12 +153,12 @@ class _Machine:
         unbuilt, state = self._pop(2)
         if not isinstance(unbuilt, _Unbuilt) or type(state) is not tuple:
             raise TypeError(f"a state for a {type(unbuilt).__name__}")
-        self._charge(state)
+        self._charge_budget(state)
         value = _build_array(*state[-4:]) if unbuilt.text is None else _build_dtype(unbuilt.text, *state[1:5])
         self.stack.append(value)
         self.memo.update(dict.fromkeys(unbuilt.slots, value))
 
-    def _charge(self, arguments: tuple[Any, ...]) -> None:
+    def _charge_budget(self, arguments: tuple[Any, ...]) -> None:
         """Text and bytes may be used as often as honest pickles use them, not copied at will from the memo."""
         self.budget -= sum(len(item) for item in arguments if isinstance(item, (str, bytes)))
         if self.budget < 0:
