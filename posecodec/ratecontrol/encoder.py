@@ -21,24 +21,7 @@ from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.ratecontrol.constants import (
-    BOUND_IN_MEAN_ERRORS,
-    EXPECTED_PARTS_ROUNDS,
-    EXPECTED_QP_ROUNDS,
-    EXTRA_TRIALS,
-    LOG_ERROR_PER_QP,
-    MAX_DEFAULT_MISS,
-    MAX_NETWORK_GAIN,
-    MAX_PARTS_RATIO,
-    MAX_QP_JUMP,
-    MAX_TOKENS_RATIO,
-    REFINED_FROM_QP,
-    REFINED_LEVELS,
-    SEARCH_RADIUS,
-    STEPS_IN_MEAN_ERROR,
-    TOKEN_BODY_QPS,
-    TOKENS_FROM_QP,
-)
+from posecodec.ratecontrol import constants
 from posecodec.ratecontrol.search import largest_satisfying, minimize
 from posecodec.ratecontrol.target import Target
 from posecodec.signal.quantization import MAX_QP, qp_of_step
@@ -57,15 +40,19 @@ class RateControl:
 
     def choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
         """The chunks of a sequence as a target asks. Raises InputError where that cannot be reached."""
-        choose: dict[str, Callable[[], Choice]] = {
-            "quality": lambda: ([self.choose_smallest(chunk, self._default_qp(chunk)).chunk for chunk in chunks], None),
-            "levels": lambda: (self.choose_levels(sequence, chunks, int(target.value)), None),
-            "max-error": lambda: self._choose_bounded(chunks, float(np.float32(target.value))),
-            "mean-error": lambda: self._choose_mean(chunks, target.value),
-            "bitrate": lambda: self._choose_bitrate(sequence, chunks, target.value, file_size),
-            "lossless": lambda: self._choose_lossless(sequence, chunks),
-        }
-        return choose[target.kind]()
+        match target.kind:
+            case "levels":
+                return self.choose_levels(sequence, chunks, int(target.value)), None
+            case "max-error":
+                return self._choose_bounded(chunks, float(np.float32(target.value)))
+            case "mean-error" if chunks:
+                return self._choose_mean(chunks, target.value)
+            case "bitrate" if chunks:
+                return self._choose_bitrate(sequence, chunks, target.value, file_size)
+            case "lossless":
+                exact = [self.coders.lossless.encode(chunk).chunk for chunk in chunks]
+                return exact, Guarantee("lossless", checksum(sequence), 0.0)
+        return [self.choose_smallest(chunk, self._default_qp(chunk)).chunk for chunk in chunks], None
 
     def choose_levels(self, sequence: PoseSequence, chunks: list[ChunkInput], levels: int) -> list[Chunk]:
         """Tokens of so many levels, and nothing else."""
@@ -83,10 +70,6 @@ class RateControl:
         allowed = max(gain, 1.0) * plain.total_error
         return min((plain, *self._alternatives(chunk, qp, plain, allowed)), key=lambda candidate: candidate.size)
 
-    def _choose_lossless(self, sequence: PoseSequence, chunks: list[ChunkInput]) -> Choice:
-        exact = [self.coders.lossless.encode(chunk).chunk for chunk in chunks]
-        return exact, Guarantee("lossless", checksum(sequence), 0.0)
-
     def _choose_bounded(self, chunks: list[ChunkInput], bound: float) -> Choice:
         """The smallest chunks that keep every keypoint within the bound."""
         chosen = [self._smallest_within(chunk, bound) for chunk in chunks]
@@ -102,7 +85,9 @@ class RateControl:
     def _smallest_within(self, chunk: ChunkInput, bound: float) -> Candidate:
         """The smallest candidate that keeps a bound as far as float32 can."""
         transform, parts = self.coders.transform, self.coders.body_parts
-        qp = self._cheapest_qp(transform, chunk, bound, transform.qp_for_error(chunk, bound / BOUND_IN_MEAN_ERRORS))
+        qp = self._cheapest_qp(
+            transform, chunk, bound, transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
+        )
         candidates = [transform.encode(chunk, qp, max_error=bound)]
         if parts.supports(chunk):
             qp = self._cheapest_qp(parts, chunk, bound, transform.to_absolute_qp(chunk, qp))
@@ -116,8 +101,6 @@ class RateControl:
 
     def _choose_mean(self, chunks: list[ChunkInput], error: float) -> Choice:
         """One step for all chunks, the coarsest that keeps a mean error."""
-        if not chunks:
-            return [], None
         absolute_qp = self._coarsest_qp(chunks, error)
         if absolute_qp is None:
             raise InputError(f"a mean error of {error:g} cannot be reached; use --lossless")
@@ -131,8 +114,6 @@ class RateControl:
         self, sequence: PoseSequence, chunks: list[ChunkInput], limit: float, file_size: FileSize
     ) -> Choice:
         """One step for all chunks, the finest whose file is within a rate in kbit/s."""
-        if not chunks:
-            return [], None
         in_basis = self.coders.transform.qp_in_basis
 
         def choose(absolute_qp: int) -> list[Chunk]:
@@ -145,7 +126,7 @@ class RateControl:
                 return math.inf
             return size * 8e-3 * sequence.rate / sequence.frames
 
-        start = -qp_of_step(chunks[0].default_error * STEPS_IN_MEAN_ERROR)
+        start = -qp_of_step(chunks[0].default_error * constants.STEPS_IN_MEAN_ERROR)
         finest = largest_satisfying(measure_rate, limit, start, range(-MAX_QP, MAX_QP + 1))
         if finest is None:
             raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
@@ -155,7 +136,10 @@ class RateControl:
         """The transform's QP of the default quality: the expected one, unless it misses by far."""
         transform = self.coders.transform
         qp = transform.default_qp(chunk)
-        if transform.encode(chunk, qp).total_error / max(chunk.count, 1) <= MAX_DEFAULT_MISS * chunk.default_error:
+        if (
+            transform.encode(chunk, qp).total_error / max(chunk.count, 1)
+            <= constants.MAX_DEFAULT_MISS * chunk.default_error
+        ):
             return qp
         absolute_qp = self._coarsest_qp([chunk], chunk.default_error)
         if absolute_qp is None:
@@ -164,7 +148,7 @@ class RateControl:
 
     def _coarsest_qp(self, chunks: list[ChunkInput], error: float) -> int | None:
         """The largest absolute QP of the transform that keeps a mean error; None if none does."""
-        start = qp_of_step(error * STEPS_IN_MEAN_ERROR)
+        start = qp_of_step(error * constants.STEPS_IN_MEAN_ERROR)
         return largest_satisfying(partial(self._mean_error, chunks), error, start, range(-MAX_QP, MAX_QP + 1))
 
     def _mean_error(self, chunks: list[ChunkInput], absolute_qp: int) -> float:
@@ -182,13 +166,13 @@ class RateControl:
         if parts.supports(chunk):
             yield from self._in_parts(chunk, qp, plain, allowed)
             return
-        if qp < TOKENS_FROM_QP or not windows.supports(chunk):
+        if qp < constants.TOKENS_FROM_QP or not windows.supports(chunk):
             return
         token_qp = self._near_tokens(chunk, qp, allowed, plain.size)
         if token_qp is not None:
             yield windows.encode(chunk, token_qp)
-        if qp >= REFINED_FROM_QP:
-            refined = (windows.encode_refined(chunk, levels, qp) for levels in REFINED_LEVELS)
+        if qp >= constants.REFINED_FROM_QP:
+            refined = (windows.encode_refined(chunk, levels, qp) for levels in constants.REFINED_LEVELS)
             yield from (candidate for candidate in refined if candidate.total_error <= allowed)
 
     def _near_tokens(self, chunk: ChunkInput, qp: int, allowed: float, size: int) -> int | None:
@@ -199,16 +183,18 @@ class RateControl:
         windows = self.coders.windows
         first, last = windows.qp_range.start, windows.qp_range.stop - 1
         near = int(np.clip(qp, first, last))
-        for _ in range(EXPECTED_QP_ROUNDS):
+        for _ in range(constants.EXPECTED_QP_ROUNDS):
             error = max(windows.total_error(chunk, near, network=False), 1e-9)
             if allowed:
-                near = int(np.clip(near + np.rint(np.log(allowed / error) / LOG_ERROR_PER_QP), first, last))
-        if windows.encode_tokens(chunk, near).size > MAX_TOKENS_RATIO * size:
+                near = int(np.clip(near + np.rint(np.log(allowed / error) / constants.LOG_ERROR_PER_QP), first, last))
+        if windows.encode_tokens(chunk, near).size > constants.MAX_TOKENS_RATIO * size:
             return None
-        for tried in range(min(near + SEARCH_RADIUS, last), max(near - SEARCH_RADIUS, first) - 1, -1):
+        for tried in range(
+            min(near + constants.SEARCH_RADIUS, last), max(near - constants.SEARCH_RADIUS, first) - 1, -1
+        ):
             if (
                 windows.encode_tokens(chunk, tried).size < size
-                and windows.total_error(chunk, tried, network=False) <= MAX_NETWORK_GAIN * allowed
+                and windows.total_error(chunk, tried, network=False) <= constants.MAX_NETWORK_GAIN * allowed
                 and windows.total_error(chunk, tried) <= allowed
             ):
                 return tried
@@ -218,14 +204,14 @@ class RateControl:
         """Chunks in parts whose summed error is allowed, from a QP of the transform on."""
         parts, near = self.coders.body_parts, self.coders.transform.to_absolute_qp(chunk, qp)
         try:
-            for _ in range(EXPECTED_PARTS_ROUNDS):
+            for _ in range(constants.EXPECTED_PARTS_ROUNDS):
                 found = parts.encode(chunk, near)
-                hopeless = found.size > MAX_PARTS_RATIO * plain.size and found.total_error >= allowed
+                hopeless = found.size > constants.MAX_PARTS_RATIO * plain.size and found.total_error >= allowed
                 if not min(found.total_error, allowed) > 0 or hopeless:
                     break
-                jump = np.log(allowed / found.total_error) / LOG_ERROR_PER_QP
-                near += int(np.rint(np.clip(jump, -MAX_QP_JUMP, MAX_QP_JUMP)))
-            for tried in range(near + EXTRA_TRIALS, near - SEARCH_RADIUS - 1, -1):
+                jump = np.log(allowed / found.total_error) / constants.LOG_ERROR_PER_QP
+                near += int(np.rint(np.clip(jump, -constants.MAX_QP_JUMP, constants.MAX_QP_JUMP)))
+            for tried in range(near + constants.EXTRA_TRIALS, near - constants.SEARCH_RADIUS - 1, -1):
                 found = parts.encode(chunk, tried)
                 if found.total_error <= allowed:
                     return [found, *self._tokens_in_parts(chunk, tried, found, allowed)]
@@ -238,14 +224,14 @@ class RateControl:
         parts, transform = self.coders.body_parts, self.coders.transform
         body = parts.body_chunk(chunk)
         body_qp = transform.qp_in_basis(body, qp)
-        if body_qp < TOKENS_FROM_QP or not self.coders.windows.supports(body):
+        if body_qp < constants.TOKENS_FROM_QP or not self.coders.windows.supports(body):
             return
         try:
             alone = transform.encode(body, body_qp)
             token_qp = self._near_tokens(body, body_qp, alone.total_error, alone.size)
         except InputError:
             return
-        for tried in range(qp, qp - TOKEN_BODY_QPS, -1) if token_qp is not None else ():
+        for tried in range(qp, qp - constants.TOKEN_BODY_QPS, -1) if token_qp is not None else ():
             candidate = parts.encode(chunk, tried, token_qp=token_qp)
             if candidate.total_error <= allowed:
                 if candidate.size + ID_BYTES < found.size:

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import zstandard
-from headers import PLAIN, forged, variant, whole
+from headers import FILES, PLAIN, forged, variant, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

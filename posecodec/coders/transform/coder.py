@@ -14,7 +14,6 @@ from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.bitstream.presence import read_presence, write_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk, to_float32
 from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
-from posecodec.coders.transform.bone_basis import BoneBasis
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
 from posecodec.coders.transform.stream import (
     FIRST_QP,
@@ -96,12 +95,12 @@ class TransformCoder:
 
     def qp_for_error(self, chunk: ChunkInput, error: float) -> int:
         """The QP that gives about that mean error, in the recording's unit."""
-        steps = STEPS_IN_BONE_ERROR if isinstance(self.basis(chunk).basis, BoneBasis) else STEPS_IN_GRAPH_ERROR
+        steps = STEPS_IN_BONE_ERROR if not self.basis(chunk).is_generic else STEPS_IN_GRAPH_ERROR
         return self.qp_in_basis(chunk, qp_of_step(error * steps))
 
     def default_qp(self, chunk: ChunkInput) -> int:
         """The QP that is expected to give the default quality."""
-        if isinstance(self.basis(chunk).basis, BoneBasis):
+        if not self.basis(chunk).is_generic:
             return BODY_QP
         return self.qp_for_error(chunk, chunk.default_error)
 
