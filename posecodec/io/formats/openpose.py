@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ _ENDING = "_keypoints.json"
 _MOST_RUNS = 64  # runs of frames without a file that metadata keep; more are not worth their bytes
 
 _Bodies = list[tuple[str | None, Body]]
+Writer = Callable[[int], bytes]
 _Person = dict[str, Any]
 """Key of a section in `_KEYS` -> its flat numbers, of those that are not empty; "person_id" -> its id or None."""
 
@@ -288,7 +289,7 @@ def _choose_naming(facts: Mapping[str, Any]) -> Naming:
     return naming if fits and match is not None and match[1] == naming.prefix else _USUAL
 
 
-def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Writer:
     """A function from frame index to the bytes of its file."""
     keys, version, width = _choose_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
     named = detections.has_ids(sequence, facts)

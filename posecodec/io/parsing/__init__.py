@@ -1,0 +1,1 @@
+"""What formats share; nothing here knows a format."""
