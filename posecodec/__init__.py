@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from posecodec.io import load, register_format, save
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
+    from posecodec.ratecontrol.target import Target
 
 __version__ = "0.4.0"
 __all__ = [
-    "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "TokenGrid", "Vocabulary", "compare", "load", "register_format",
-    "save",
+    "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "Target", "TokenGrid", "Vocabulary", "compare", "load",
+    "register_format", "save",
 ]  # fmt: skip
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "PoseCodec": "codec",
     "PoseSequence": "pose.sequence",
     "Skeleton": "pose.skeleton",
+    "Target": "ratecontrol.target",
     "TokenGrid": "coders.tokens.grid",
     "Vocabulary": "coders.tokens.vocabulary",
     "compare": "analysis.metrics",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posecodec import zoo
+from posecodec import legacy, zoo
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
@@ -30,6 +30,8 @@ from posecodec.zoo import Weights
 
 if TYPE_CHECKING:
     from posecodec.coders.windows.tokenizer import Tokenizer
+else:
+    __getattr__ = legacy.find_renamed(__name__)
 
 Source = bytes | str | Path
 """A `.posec` file: its bytes, or where it is."""
