@@ -1,1 +1,1 @@
-"""Only the encoder's: what was asked (`target`), how to search for it (`search`), and which coder and step keep it (`encoder`)."""
+"""Only the encoder's: what was asked (`target`), which coder and step keep it (`encoder`), and how to look (`search`)."""
