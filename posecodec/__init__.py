@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from posecodec.pose.skeleton import Skeleton
     from posecodec.ratecontrol.target import Target
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = [
     "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "Target", "TokenGrid", "Vocabulary", "compare", "load",
     "register_format", "save",
