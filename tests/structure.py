@@ -25,7 +25,7 @@ VERBS = frozenset(
     concatenate confirm convert copy correct count cover create crop cut deblock decode decompress deduplicate define degrade
     delete
     dequantize describe detect detokenize diagnose diff discard distribute divide download draw drop dump echo embed
-    emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract feed
+    emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract extrapolate feed
     fetch fill film filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate
     get give group guess halve handle hang hash hold import improve include infer initialize insert inspect interpolate
     intersect invert join judge keep label launch lay learn lift limit link list load locate lock log look lower main make
@@ -35,7 +35,7 @@ VERBS = frozenset(
     recover reduce refine register reject relabel release remove rename render reorder repair repeat replace report
     request require rescale reserve reset reshape resolve resume retry return reverse revive rotate round run sample
     save say scale scan score search seek select send separate serialize set settle shift show shrink shuffle sign
-    simplify skip smooth sniff solve sort spell split spread stack start state step stop store strip subtract suggest
+    simplify skip smooth sniff solve sort spell split spread squash stack start state step stop store strip subtract suggest
     sum summarize swap synthesize take tell test time tokenize touch trace track train transform translate transpose trim
     truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade upsample use validate
     verify view visit wait walk warn watch weigh widen wrap write

@@ -19,10 +19,10 @@ from posecodec.errors import CorruptError
 from posecodec.typing import Bools
 
 CONFIDENCE_STEPS = 255
-"""In which confidences are kept."""
+"""In which confidences are kept: a byte's, as many detectors give them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Presence:
     """What is there in a chunk, and how surely.
 
@@ -35,19 +35,19 @@ class Presence:
     scale: float
 
     @staticmethod
-    def of(valid: Bools, confidence: NDArray[np.float32]) -> Presence:
-        """Quantizes confidences (T, K); the scale is 1 unless one is larger."""
+    def quantize(valid: Bools, confidence: NDArray[np.float32]) -> Presence:
+        """Confidences (T, K) in steps; the scale is 1 unless one is larger."""
         if (confidence[valid] == 1).all():
             return Presence(valid, None, 1.0)
         scale = float(np.float32(max(1.0, np.abs(confidence).max())))
         steps = np.rint(confidence.astype(np.float64) * CONFIDENCE_STEPS / scale)
         return Presence(valid, steps.astype(np.int32), scale)
 
-    def confidences(self) -> NDArray[np.float32]:
-        """(T, K), as the decoder has them."""
+    def dequantize(self) -> NDArray[np.float32]:
+        """Confidences (T, K) as the decoder has them: the mirror of `quantize`."""
         if self.confidence is None:
             return self.mask.astype(np.float32)
-        return (self.confidence * (self.scale / CONFIDENCE_STEPS)).astype(np.float32)
+        return np.asarray(self.confidence * (self.scale / CONFIDENCE_STEPS), np.float32)
 
 
 def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, tokens: bool = False) -> None:

@@ -104,7 +104,7 @@ def _cut_chunk(
     confidence = sequence.confidence[frames, person]
     return ChunkInput(
         track, sequence.positions[frames, person], None if body is None else body.positions[frames, person],
-        Presence.of(sequence.valid[frames, person], confidence), confidence, up, sequence.skeleton, sequence.rate,
+        Presence.quantize(sequence.valid[frames, person], confidence), confidence, up, sequence.skeleton, sequence.rate,
         sequence.unit,
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ class DecodedChunk:
     def from_pose(pose: Floats, presence: Presence) -> DecodedChunk:
         """Of keypoints (T, K, D), none missing, and what is there."""
         positions = np.where(presence.mask[..., None], to_float32(pose), np.float32(np.nan))
-        return DecodedChunk(positions, presence.confidences())
+        return DecodedChunk(positions, presence.dequantize())
 
 
 def to_float32(pose: Floats) -> NDArray[np.float32]:

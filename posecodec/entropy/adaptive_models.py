@@ -74,7 +74,8 @@ def symbol_model(table: ArrayLike) -> NDArray[np.int32]:
 def _freq_zero(model: NDArray[np.int32], index: Int) -> Int:
     """The probability of a zero, times 2**16, kept clear of 0 and 1."""
     one = (np.int64(model[index, FAST]) + np.int64(model[index, SLOW])) >> 1
-    return min(max(MAX_TOTAL - one, np.int64(MIN_FREQ)), np.int64(MAX_TOTAL - MIN_FREQ))
+    zero: Int = min(max(MAX_TOTAL - one, np.int64(MIN_FREQ)), np.int64(MAX_TOTAL - MIN_FREQ))
+    return zero
 
 
 @kernel
@@ -109,7 +110,7 @@ def put_bit(state: Ints, out: NDArray[np.uint8], probs: NDArray[np.int32], index
 @kernel
 def get_bit(state: Ints, data: NDArray[np.uint8], probs: NDArray[np.int32], index: Int) -> int:
     """The mirror of `put_bit`."""
-    bit = get_binary(state, data, _freq_zero(probs, index))
+    bit: int = get_binary(state, data, _freq_zero(probs, index))
     _adapt(probs, index, np.int64(bit))
     return bit
 
@@ -149,7 +150,7 @@ def get_symbol(state: Ints, data: NDArray[np.uint8], counts: NDArray[np.int32], 
 def _fit_total(counts: NDArray[np.int32], row: Int) -> Int:
     """Halve the counts of a row, rounding up, until their total is at most 2**16; return the total."""
     while True:
-        total = np.int64(0)
+        total: Int = np.int64(0)
         for i in range(counts.shape[1]):
             total += counts[row, i]
         if total <= MAX_TOTAL:
@@ -191,7 +192,8 @@ def _mask_context(mask: Bools, t: int, k: int) -> Int:
     """Two bits: this keypoint in the frame before, and the keypoint before in this frame; True where there is none."""
     before = t == 0 or mask[t - 1, k]
     beside = k == 0 or mask[t, k - 1]
-    return 2 * np.int64(before) + np.int64(beside)
+    context: Int = 2 * np.int64(before) + np.int64(beside)
+    return context
 
 
 @kernel

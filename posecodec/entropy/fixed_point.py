@@ -34,7 +34,8 @@ def log16(value: Int) -> Int:
         rest >>= 1
         size += 1
     frac = ((np.int64(value) << 4) >> size) & 15
-    return np.int64(16 * size + LOG16[frac])
+    log: Int = 16 * size + LOG16[frac]
+    return log
 
 
 @kernel
@@ -42,8 +43,8 @@ def exp16(value: Int) -> Int:
     """2**(value / 16) as an integer, rounded down; 0 for very negative values, below 2**41."""
     whole = min(np.int64(value) >> 4, np.int64(MAX_OCTAVE))
     mantissa = EXP16[np.int64(value) & 15]
-    shifted = mantissa << (whole - 16) if whole >= 16 else mantissa >> min(16 - whole, np.int64(62))
-    return np.int64(shifted)
+    power: Int = mantissa << (whole - 16) if whole >= 16 else mantissa >> min(16 - whole, np.int64(62))
+    return power
 
 
 @kernel
@@ -58,7 +59,8 @@ def exp16_of(values: Ints) -> Ints:
 @kernel
 def clip(value: Int, most: Int) -> Int:
     """A value, moved to within -most .. most."""
-    return min(max(value, np.int64(-most)), np.int64(most))
+    clipped: Int = min(max(value, np.int64(-most)), np.int64(most))
+    return clipped
 
 
 _LOGS = np.array([log16(1 + v) for v in range(4096)], np.int32)

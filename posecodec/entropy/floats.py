@@ -124,7 +124,7 @@ def _read_zstd(data: bytes, table: tuple[int, int], dtype: np.dtype[Any], mode: 
     table_of_bytes = np.frombuffer(raw, np.uint8)
     if mode == PLANES:
         table_of_bytes = table_of_bytes.reshape(dtype.itemsize, -1).T.copy()
-    return table_of_bytes.view(dtype.newbyteorder("<")).astype(dtype).reshape(table)
+    return np.asarray(table_of_bytes.view(dtype.newbyteorder("<")).astype(dtype).reshape(table))
 
 
 def _write_model(found: GridSteps, item: int, stride: int) -> bytes:

@@ -144,7 +144,8 @@ def put(state: Ints, out: NDArray[np.uint8], start: Int, freq: Int, bits: Int) -
 def get_target(state: Ints, bits: Int) -> int:
     """The value in 0 .. 2**bits - 1 that lies in the interval coded next; `advance` must follow with that interval."""
     target = (((state[OFFSET] + 1) << np.int64(bits)) - 1) // state[RANGE]
-    return min(target, (np.int64(1) << np.int64(bits)) - 1)
+    found: int = min(target, (np.int64(1) << np.int64(bits)) - 1)
+    return found
 
 
 @kernel
@@ -172,7 +173,8 @@ def put_total(state: Ints, out: NDArray[np.uint8], start: Int, freq: Int, total:
 def get_target_total(state: Ints, total: Int) -> int:
     """As `get_target`, of any total in 1 .. 2**16."""
     target = ((state[OFFSET] + 1) * np.int64(total) - 1) // state[RANGE]
-    return max(min(target, np.int64(total) - 1), np.int64(0))
+    found: int = max(min(target, np.int64(total) - 1), np.int64(0))
+    return found
 
 
 @kernel
@@ -211,7 +213,7 @@ def put_bits(state: Ints, out: NDArray[np.uint8], value: Int, bits: Int) -> None
 @kernel
 def get_bits(state: Ints, data: NDArray[np.uint8], bits: Int) -> int:
     """The mirror of `put_bits`."""
-    value = get_target(state, bits)
+    value: int = get_target(state, bits)
     advance(state, data, value, 1, bits)
     return value
 
@@ -219,7 +221,8 @@ def get_bits(state: Ints, data: NDArray[np.uint8], bits: Int) -> int:
 @kernel
 def is_sound(state: Ints, data: NDArray[np.uint8]) -> bool:
     """Whether the decoder may go on: no fault, and at most MAX_OVERRUN bytes read past the end."""
-    return state[FAULT] == 0 and state[POS] <= data.size + MAX_OVERRUN
+    sound: bool = state[FAULT] == 0 and state[POS] <= data.size + MAX_OVERRUN
+    return sound
 
 
 class RangeEncoder:

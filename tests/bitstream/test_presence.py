@@ -82,9 +82,9 @@ def test_confidences_are_kept_to_half_a_step(low, high):
     rng = np.random.default_rng(0)
     valid = rng.random((40, 19)) < 0.7
     confidence = np.where(valid, rng.uniform(low, high, valid.shape), 0).astype(np.float32)
-    presence = Presence.of(valid, confidence)
+    presence = Presence.quantize(valid, confidence)
     assert presence.scale == max(1.0, np.float32(np.abs(confidence).max()))
-    found = presence.confidences()
+    found = presence.dequantize()
     assert found.dtype == np.float32 and (found[~valid] == 0).all()
     np.testing.assert_allclose(found, confidence, rtol=0, atol=presence.scale / 510 * 1.0001)
 
@@ -92,9 +92,9 @@ def test_confidences_are_kept_to_half_a_step(low, high):
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_confidences_of_one_are_not_written(share):
     valid = np.random.default_rng(0).random((40, 19)) < share
-    presence = Presence.of(valid, valid.astype(np.float32))
+    presence = Presence.quantize(valid, valid.astype(np.float32))
     assert presence.confidence is None and presence.scale == 1
-    assert (presence.confidences() == valid).all()
+    assert (presence.dequantize() == valid).all()
 
 
 @pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan])
