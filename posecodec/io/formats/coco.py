@@ -297,7 +297,11 @@ def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dic
 
 
 def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[str, Any]:
-    _check_visible(sequence)
+    if (sequence.valid & (sequence.confidence == 0)).any():
+        what = "a keypoint has a position but confidence 0"
+        raise UsageError(f"{what}, which COCO annotations read as missing; save as .npz")
+    if not np.isin(sequence.confidence, (0, 1, 2)).all():
+        report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
     first = read_integer(facts, "first", 0)
     annotations: list[dict[str, Any]] = []
     for t, entry, _, box in list_detections(sequence, facts, "track_id"):
@@ -313,14 +317,6 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
     category["skeleton"] = [[a + 1, b + 1] for a, b in sequence.skeleton.edges]
     images = [{"id": first + t} | made for t, made in enumerate(_describe_images(sequence, facts))]
     return {"images": images, "annotations": annotations, "categories": [category]}
-
-
-def _check_visible(sequence: PoseSequence) -> None:
-    if (sequence.valid & (sequence.confidence == 0)).any():
-        what = "a keypoint has a position but confidence 0"
-        raise UsageError(f"{what}, which COCO annotations read as missing; save as .npz")
-    if not np.isin(sequence.confidence, (0, 1, 2)).all():
-        report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
 
 
 def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

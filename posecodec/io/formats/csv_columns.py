@@ -122,10 +122,9 @@ def _choose_style(cells: Sequence[str], ours: bool) -> tuple[Style, Wide]:
 def _list_axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """(K, D) columns of the coordinates."""
     if not wide:
-        raise InputError(
-            f"no column for x and y of a keypoint among {len(cells)} ({', '.join(cells[:6])!r:.80}); name them NAME_x and "
-            "NAME_y, or frame, keypoint, x, y with a row a keypoint; --from dlc reads DeepLabCut's"
-        )
+        what = f"no column for x and y of a keypoint among {len(cells)} ({', '.join(cells[:6])!r:.80})"
+        remedy = "name them NAME_x and NAME_y, or frame, keypoint, x, y with a row a keypoint"
+        raise InputError(f"{what}; {remedy}; --from dlc reads DeepLabCut's")
     solid = any("z" in axes for axes in wide.values())
     flat = next((name for name, axes in wide.items() if solid and "z" not in axes), None)
     if flat is not None:

@@ -28,6 +28,8 @@ from posecodec.pose.skeletons.builtin import BUILT_IN
 
 Pairs = tuple[tuple[int, int], ...]
 _KEY = "pose_header"
+_OLD_VERSION = 0.1  # read only: its rate is whole, and it counts frames in 16 bits
+_VERSION = 0.2  # read and written
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     cursor = _Cursor(read_bytes(path))
     (version,) = cursor.unpack("f", "the version")
-    if not any(np.float32(version) == np.float32(known) for known in (0.1, 0.2)):
+    if not any(np.float32(version) == np.float32(known) for known in (_OLD_VERSION, _VERSION)):
         raise InputError(f"version {version:.6g}; 0.1 and 0.2 are read, convert it with pose-format")
     header = _read_header(cursor)
-    rate, points, confidence = _read_body(cursor, header, np.float32(version) == np.float32(0.1))
+    rate, points, confidence = _read_body(cursor, header, np.float32(version) == np.float32(_OLD_VERSION))
     skeleton = _build_skeleton(header)
     points = np.where(confidence[..., None] == 0, np.float32(np.nan), points)
     return PoseSequence.from_arrays(
@@ -257,7 +259,7 @@ def _measure_extent(positions: NDArray[np.float32]) -> tuple[int, int, int]:
 
 
 def _encode_header(header: _Header) -> bytes:
-    parts = [struct.pack("<f4H", 0.2, *header.size, len(header.components))]
+    parts = [struct.pack("<f4H", _VERSION, *header.size, len(header.components))]
     for c in header.components:
         counts = struct.pack("<3H", len(c.points), len(c.limbs), len(c.colors))
         parts += [_encode_text(c.name), _encode_text(c.format), counts, *map(_encode_text, c.points)]
@@ -279,7 +281,8 @@ def _sniff(file: Source) -> Clue | None:
     if len(file.head) < 4 or b"\0" not in file.head[:64]:
         return None
     (version,) = struct.unpack("<f", file.head[:4])
-    return Clue("beginning with a .pose version") if abs(version - 0.15) < 0.06 else None
+    is_known = _OLD_VERSION - 0.01 < version < _VERSION + 0.01
+    return Clue("beginning with a .pose version") if is_known else None
 
 
 FORMAT = Format(

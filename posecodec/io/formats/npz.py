@@ -63,10 +63,14 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
     Raises UsageError if the metadata are not JSON or a text ends in NUL (NumPy would drop it).
     """
+    try:
+        metadata = json.dumps(dict(sequence.metadata))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the metadata are not JSON values ({error}); .npz cannot hold them") from error
     arrays: dict[str, Any] = {"positions": sequence.positions, "confidence": sequence.confidence.astype("<f4")}
     arrays |= {"unit": _encode_text(sequence.unit), "up": _encode_text(sequence.up)}
     arrays |= _encode_skeleton(sequence.skeleton)
-    arrays |= {"ids": _encode_text(sequence.ids), "metadata": _encode_text(_encode_json(sequence.metadata))}
+    arrays |= {"ids": _encode_text(sequence.ids), "metadata": _encode_text(metadata)}
     if sequence.fps is not None:
         arrays["fps"] = np.float64(sequence.fps)
     if sequence.timestamps is not None:
@@ -159,13 +163,6 @@ def _encode_text(value: str | Sequence[str]) -> NDArray[Any]:
     if array.tolist() != plain:
         raise UsageError(f"the text {plain!r} ends in a NUL character, which .npz cannot hold; rename it")
     return array
-
-
-def _encode_json(metadata: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(dict(metadata))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the metadata are not JSON values ({error}); .npz cannot hold them") from error
 
 
 FORMAT = Format(

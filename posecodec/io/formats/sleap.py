@@ -72,10 +72,8 @@ def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tu
         if sizes["xy"] == 2 and sizes["node"] == nodes and names in (0, sizes["track"]):
             return order
     expected = f"(tracks, 2, {nodes} nodes, frames)" if stated is None else f"the axes {', '.join(stated)}"
-    raise InputError(
-        f"data set /tracks is {shape}, with {nodes} node_names and {names} track_names; {expected} was expected, "
-        "export it again"
-    )
+    found = f"data set /tracks is {shape}, with {nodes} node_names and {names} track_names"
+    raise InputError(f"{found}; {expected} was expected, export it again")
 
 
 def _read_stated_order(file: Any) -> tuple[str, ...] | None:

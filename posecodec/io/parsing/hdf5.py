@@ -79,16 +79,12 @@ def list_names(parent: Any) -> list[str]:
 
 def get_group(parent: Any, name: str) -> Any:
     """A group in a file or group. Raises InputError if there is none."""
-    import h5py
-
-    return _get_member(parent, name, h5py.Group, "group")
+    return _get_member(parent, name, "Group", "group")
 
 
 def get_dataset(parent: Any, name: str) -> Any:
     """A data set whose size has been checked. Raises InputError if there is none or it is larger than can be."""
-    import h5py
-
-    found = _get_member(parent, name, h5py.Dataset, "data set")
+    found = _get_member(parent, name, "Dataset", "data set")
     if found.external or found.is_virtual:
         raise InputError(f"data set {found.name} keeps its data in other files, which is not read; export it again")
     if found.shape is None:
@@ -189,7 +185,8 @@ def _read_heap(stream: BinaryIO, address: int, left: int, name: str) -> dict[int
     return objects
 
 
-def _get_member(parent: Any, name: str, kind: type, what: str) -> Any:
+def _get_member(parent: Any, name: str, kind: str, what: str) -> Any:
+    """kind: the class in h5py. what: its name in errors."""
     import h5py
 
     here = f"{parent.name.rstrip('/')}/{name}"
@@ -197,7 +194,7 @@ def _get_member(parent: Any, name: str, kind: type, what: str) -> Any:
     if link is None:
         raise InputError(f"no {what} {here}, only {list_names(parent)[:10]}; export it again")
     found = parent[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(found, kind):
+    if not isinstance(found, getattr(h5py, kind)):
         raise InputError(f"{here} is no {what} of this file; export it again")
     return found
 
@@ -213,10 +210,9 @@ def _check_size(found: Any) -> None:
     shape = [max(n, chunk) for n, chunk in zip(found.shape, found.chunks or found.shape, strict=True)]
     size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found.file)
     if size > limit:
-        raise InputError(
-            f"data set {found.name} states {size} bytes ({found.dtype} {found.shape}) in a file of "
-            f"{found.file.id.get_filesize()}, at most {limit} are read; export it without compression, or in parts"
-        )
+        what = f"data set {found.name} states {size} bytes ({found.dtype} {found.shape})"
+        most = f"in a file of {found.file.id.get_filesize()}, at most {limit} are read"
+        raise InputError(f"{what} {most}; export it without compression, or in parts")
 
 
 def _read(found: Any) -> NDArray[Any]:

@@ -44,17 +44,12 @@ def decode_array(data: bytes, what: str) -> NDArray[Any]:
     body = len(data) - stream.tell()
     if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != body:
         raise InputError(f"{what}: shape {shape} of {dtype} does not fit the {body} bytes that follow; export it again")
-    if not body:
-        return _make_empty(shape, dtype, what)
+    if not body:  # no byte vouches for the other dimensions
+        if max(shape) > _MAX_EMPTY:
+            raise InputError(f"{what}: shape {shape} is empty yet {max(shape)} long; export it again")
+        return np.zeros(shape, dtype)
     flat = np.frombuffer(data, dtype, offset=stream.tell())
     return flat.reshape(shape, order="F" if fortran else "C")
-
-
-def _make_empty(shape: tuple[int, ...], dtype: Any, what: str) -> NDArray[Any]:
-    """An array without elements, whose other dimensions no byte vouches for."""
-    if max(shape) > _MAX_EMPTY:
-        raise InputError(f"{what}: shape {shape} is empty yet {max(shape)} long; export it again")
-    return np.zeros(shape, dtype)
 
 
 def encode_array(array: NDArray[Any]) -> bytes:
