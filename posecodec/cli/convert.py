@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from posecodec.cli import options
 from posecodec.cli.common import Reading, collect_notes, describe_written, format_people, load_any, show
-from posecodec.cli.options import force_option, json_option, reading_options, skeleton_option
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -24,10 +24,10 @@ Examples:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
-@skeleton_option
-@reading_options
-@force_option
-@json_option
+@options.skeleton
+@options.reading_options
+@options.force
+@options.json
 def convert(
     source: Path, target: Path, to: str | None, skeleton: str | None, reading: Reading, force: bool, as_json: bool
 ) -> None:
@@ -53,7 +53,7 @@ def convert(
 @click.option("--filmed", is_flag=True, help="As a pose estimator sees it: 2D, confidences, gaps.")
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
 @click.option("--skeleton", default="coco19", show_default=True, help="Keypoints by name; those it lacks are missing.")
-@force_option
+@options.force
 def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool) -> None:
     """Write a procedurally generated walk, for trying things out."""
     from posecodec import io

@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecodec.cli import batch
+from posecodec.cli import batch, options
 from posecodec.cli.common import STREAM, collect_notes, decode_posec, describe_written, name_in_errors, open_input, show
-from posecodec.cli.options import (
-    device_option,
-    force_option,
-    inputs_argument,
-    jobs_option,
-    json_option,
-    model_option,
-    summary_option,
-)  # fmt: skip
 from posecodec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,17 +39,17 @@ class Settings:
 
 
 @click.command(epilog=EXAMPLES)
-@inputs_argument
+@options.inputs
 @click.option(
     "-o", "--output", help="File, folder, or - for stdout.  [default: IN with the suffix of what was encoded]"
 )
 @click.option("--to", "format", help="Format to write, see `formats`.  [default: by suffix, or what was encoded]")
-@jobs_option
-@summary_option
-@model_option
-@device_option
-@force_option
-@json_option
+@options.jobs
+@options.summary
+@options.model
+@options.device
+@options.force
+@options.json
 def decode(
     inputs: tuple[str, ...], output: str | None, format: str | None, jobs: int, summary: Path | None,
     model: str | None, device: str, force: bool, as_json: bool,
@@ -89,7 +80,7 @@ def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
     from posecodec.io.filesystem import read_file
 
     with collect_notes() as notes, name_in_errors(source):
-        path = _choose_target(read_header(read_file(source)).metadata, target, settings)[1]
+        path = _add_suffix(target, _choose_format(read_header(read_file(source)).metadata, settings.format)[1])
         if path.exists() and not settings.force and path.stat().st_mtime >= source.stat().st_mtime:
             return {"input": str(source), "output": str(path), "skipped": True, "line": f"{source}: done already"}
         sequence = decode_posec(source, settings.model, settings.device)[0]
@@ -105,29 +96,27 @@ def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Sett
     if output is not None and not Path(output).is_dir():
         io.save(sequence, output, format=settings.format, force=settings.force)
         return Path(output)
-    format, target = _choose_target(sequence.metadata, stem if output is None else Path(output) / stem.name, settings)
+    format, suffix = _choose_format(sequence.metadata, settings.format)
+    target = _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
     io.save(sequence, target, format=format, force=settings.force)
     return target
 
 
-def _choose_target(metadata: Mapping[str, Any], stem: Path, settings: Settings) -> tuple[str, Path]:
-    """The format that was asked for or encoded, and `stem` with its suffix."""
+def _choose_format(metadata: Mapping[str, Any], asked: str | None) -> tuple[str, str]:
+    """The format that was asked for, or encoded, and its suffix."""
     from posecodec import io
 
-    format, suffix = io.find_origin(metadata)
-    if settings.format is not None:
-        format, suffix = settings.format, io.FORMATS[io.find_format(stem, settings.format)].suffixes[0]
-    return format, stem.with_name(f"{stem.name}{suffix}")
+    return io.find_origin(metadata) if asked is None else (asked, io.FORMATS[io.find_format("", asked)].suffixes[0])
+
+
+def _add_suffix(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}{suffix}")
 
 
 def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
     from posecodec import io
 
-    name, suffix = (
-        io.find_origin(sequence.metadata)
-        if format is None
-        else (format, io.FORMATS[io.find_format("", format)].suffixes[0])
-    )
+    name, suffix = _choose_format(sequence.metadata, format)
     if not suffix:
         raise UsageError(f"{name} is a folder of files and does not fit into stdout; pass -o DIR or --to NAME")
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +128,7 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
-@force_option
+@options.force
 def cut(file: Path, output: Path, force: bool) -> None:
     """Cut a file after its tokens: what refines them is dropped, nothing is decoded."""
     from posecodec.bitstream import container

@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecodec.cli import batch
+from posecodec.cli import batch, options
 from posecodec.cli.common import Reading, collect_notes, get_codec, measure_size, name_in_errors, open_input, show
-from posecodec.cli.options import (
-    device_option,
-    force_option,
-    fps_option,
-    inputs_argument,
-    jobs_option,
-    json_option,
-    model_option,
-    reading_options,
-    skeleton_option,
-    summary_option,
-)  # fmt: skip
 from posecodec.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +42,7 @@ class Settings:
 
 
 @click.command(epilog=EXAMPLES)
-@inputs_argument
+@options.inputs
 @click.option("-o", "--output", help="File, folder (several inputs), or - for stdout.  [default: IN.posec]")
 @click.option(
     "--max-error", metavar="E[UNIT]", help="No keypoint farther off than this: 5mm, 0.2in, or in the file's unit."
@@ -63,14 +51,14 @@ class Settings:
 @click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together.")
 @click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 12: 8 is off by about 50 mm.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
-@skeleton_option
-@reading_options
-@jobs_option
-@summary_option
-@model_option
-@device_option
-@force_option
-@json_option
+@options.skeleton
+@options.reading_options
+@options.jobs
+@options.summary
+@options.model
+@options.device
+@options.force
+@options.json
 def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
     bitrate: float | None, levels: int | None, lossless: bool, skeleton: str | None, reading: Reading, jobs: int,
@@ -168,10 +156,10 @@ def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .npz or .safetensors."
 )
 @click.option("--levels", type=int, help="Levels of tokens, 1 to 12.  [default: the file's, or the weights']")
-@fps_option
-@model_option
-@device_option
-@force_option
+@options.fps
+@options.model
+@options.device
+@options.force
 def tokens(
     source: Path, output: Path, levels: int | None, fps: float | None, model: str | None, device: str, force: bool
 ) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecodec.cli import options
 from posecodec.cli.common import Reading, collect_notes, decode_posec, load_any, name_in_errors, open_input, show
-from posecodec.cli.options import fps_option, json_option, model_option, reading_options
 from posecodec.errors import CorruptError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ LONGEST_LIST = 12  # entries that still fit a line or two
 
 @click.command()
 @click.argument("file")
-@reading_options
-@json_option
+@options.reading_options
+@options.json
 def info(file: str, reading: Reading, as_json: bool) -> None:
     """Tell what a .posec or pose file holds, what it was taken for and why, and what is wrong with the data.
 
@@ -43,16 +43,16 @@ def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> N
     with collect_notes() as notes, name_in_errors(name):
         guess = io.detect(path) if reading.format is None else io.Guess(reading.format, "--from")
         sequence, assumed = load_any(path, reading)
-    facts = {"file": name, "format": f"{io.FORMATS[guess.format].title}: {guess.format}, by {guess.why}"}
-    facts |= _describe_sequence(sequence)
+    facts = {
+        "file": name, "format": f"{io.FORMATS[guess.format].title}: {guess.format}, by {guess.why}",
+        **_describe_common(sequence, f"timestamps, {sequence.rate:g} on average"), "keypoints": len(sequence.skeleton),
+        "missing": int((~sequence.valid).sum()), "gaps": _describe_gaps(sequence),
+    }  # fmt: skip
     if assumed:
         facts["fps"] = "not in the file; to encode it pass --fps N"
     found = [f.text for f in diagnose(sequence)]
-    lines = [
-        _format_facts(facts),
-        *(f"note       {text}" for text in notes.texts),
-        *(f"finding    {text}" for text in found),
-    ]
+    said = [("note", text) for text in notes.texts] + [("finding", text) for text in found]
+    lines = [_format_facts(facts), *(f"{kind:10} {text}" for kind, text in said)]
     show({**facts, "notes": notes.texts, "findings": found}, "\n".join(lines), as_json)
 
 
@@ -69,9 +69,9 @@ def _shorten_list(value: Any) -> Any:
 @click.command()
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@fps_option
-@model_option
-@json_option
+@options.fps
+@options.model
+@options.json
 def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: bool) -> None:
     """Compare two recordings, A the reference; either may be a .posec file."""
     from posecodec.analysis.metrics import compare as measure
@@ -86,9 +86,9 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("original", required=False, type=click.Path(path_type=Path))
-@reading_options
-@model_option
-@json_option
+@options.reading_options
+@options.model
+@options.json
 def verify(file: Path, original: Path | None, reading: Reading, model: str | None, as_json: bool) -> None:
     """Check that a .posec file is whole and decodes, and that it keeps its promise.
 
@@ -107,7 +107,7 @@ def verify(file: Path, original: Path | None, reading: Reading, model: str | Non
 
 
 @click.command()
-@json_option
+@options.json
 def formats(as_json: bool) -> None:
     """List the formats that are read and written."""
     from posecodec.io import FORMATS
@@ -165,7 +165,7 @@ def _describe_skeleton(skeleton: Skeleton) -> list[str]:
 
 
 @click.command()
-@json_option
+@options.json
 def models(as_json: bool) -> None:
     """List the weights that come with posecodec."""
     from posecodec import zoo
@@ -199,7 +199,7 @@ def _describe_posec(file: Path) -> dict[str, Any]:
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
         "coded as": ", ".join(sorted({c.kind.label + " + residual" * bool(c.refinement) for c in chunks})),
         "promise": _describe_guarantee(header),
-        **_describe_header(header),
+        **_describe_common(header, "timestamps"),
         "tracks": len(header.tracks),
         "chunks": header.chunk_count,
     }
@@ -213,18 +213,11 @@ def _describe_guarantee(header: Header) -> str:
     return f"{guarantee.kind} {guarantee.value:g} {unit}"
 
 
-def _describe_header(header: Header) -> dict[str, Any]:
-    rate = header.fps if header.fps is not None else "timestamps"
-    facts = {"people": len(header.ids), "ids": list(header.ids), "frames": header.frames, "fps": rate}
-    return {**facts, "dims": header.dims, "unit": header.unit, "up": header.up, "skeleton": header.skeleton.name}
-
-
-def _describe_sequence(sequence: PoseSequence) -> dict[str, Any]:
-    rate = sequence.fps if sequence.fps is not None else f"timestamps, {sequence.rate:g} on average"
-    facts = {"people": sequence.people, "ids": list(sequence.ids), "frames": sequence.frames, "fps": rate}
-    facts |= {"dims": sequence.dims, "unit": sequence.unit, "up": sequence.up, "skeleton": sequence.skeleton.name}
-    facts |= {"keypoints": len(sequence.skeleton), "missing": int((~sequence.valid).sum())}
-    return {**facts, "gaps": _describe_gaps(sequence)}
+def _describe_common(found: Header | PoseSequence, rate: str) -> dict[str, Any]:
+    """What a file's header and a recording both tell. rate: what stands for the frame rate where there is none."""
+    fps = rate if found.fps is None else found.fps
+    facts = {"people": len(found.ids), "ids": list(found.ids), "frames": found.frames, "fps": fps}
+    return {**facts, "dims": found.dims, "unit": found.unit, "up": found.up, "skeleton": found.skeleton.name}
 
 
 def _describe_gaps(sequence: PoseSequence) -> str:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share: `@options.force` above a command gives it that one."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ import click
 
 from posecodec.cli.common import Reading
 
-fps_option = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
-inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
-model_option = click.option(
-    "-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]"
-)
-device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-force_option = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-jobs_option = click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-summary_option = click.option(
-    "--summary", type=click.Path(path_type=Path), help="Also write the summary there, as JSON."
-)
-skeleton_option = click.option(
+fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
+inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+model = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
+device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+jobs = click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+summary = click.option("--summary", type=click.Path(path_type=Path), help="Also write the summary there, as JSON.")
+skeleton = click.option(
     "--skeleton",
     help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
 )

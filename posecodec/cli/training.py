@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posecodec.cli.options import device_option
+from posecodec.cli import options
 
 
 @click.command("train-transform")
@@ -45,7 +45,7 @@ def train_tokens(config: Path, target: Path, threads: int | None) -> None:
 
 @click.command()
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON, see benchmarks/train.")
-@device_option
+@options.device
 @click.option("--threads", type=int, help="CPU threads of torch.")
 def train(config: Path, device: str, threads: int | None) -> None:
     """Train a VQ-GAN of the paper, for research; goes on from the last checkpoint. torchrun starts several processes.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from posecodec.cli import options
 from posecodec.cli.common import Reading, collect_notes, format_people, load_any
-from posecodec.cli.options import force_option, model_option, reading_options
 
 EXAMPLES = """
 \b
@@ -24,9 +24,9 @@ Examples:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .html, .gif or .png."
 )
-@reading_options
-@model_option
-@force_option
+@options.reading_options
+@options.model
+@options.force
 def view(file: Path, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool) -> None:
     """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
 
