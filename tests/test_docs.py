@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
 import re
 import shlex
 import warnings
@@ -109,3 +110,12 @@ def test_what_does_not_run_says_so() -> None:
         code for page in PAGES for language, code in BLOCK.findall((ROOT / page).read_text("utf-8")) if not language
     ]
     assert not [code for code in outputs if re.search(r"^(posecodec|python|bash) ", code, re.M)]
+
+
+def test_terms_are_those_of_the_code() -> None:
+    """Every name of the third column of docs/terminology.md is one."""
+    rows = [line.split("|") for line in (ROOT / "docs/terminology.md").read_text("utf-8").splitlines()]
+    names = [name for row in rows if len(row) > 4 for name in re.findall(r"`([\w.]+)`", row[3])]
+    assert len(names) > 40
+    for name in names:
+        assert pkgutil.resolve_name(f"posecodec.{name}") is not None
