@@ -98,20 +98,21 @@ def test_messages_name_the_file_and_json_is_coco(tmp_path: Path) -> None:
 
 
 FOUND_BY_FUZZING = [
-    ("npz", lambda data: data.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x20"), "zip archive"),
-    ("npz", lambda data: data[:9] + data[11:], "zip archive"),
-    ("pose", lambda data: data.replace(b"nose", b"\xd6ose"), "no UTF-8"),
-    ("sleap", lambda data: data.replace(b"SNOD", b"XNOD"), "cut short or damaged"),
-    ("sleap", lambda data: data.replace(b"node_names", b"node_\xffames"), "no data set /node_names"),
-    ("sleap", lambda data: data.replace(b"point_scores", b"point_s\xffores"), None),
+    ("npz", 0, lambda data: data.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\x20"), "zip archive"),
+    ("npz", 0, lambda data: data[:9] + data[11:], "zip archive"),
+    ("pose", 0, lambda data: data.replace(b"nose", b"\xd6ose"), "no UTF-8"),
+    ("sleap", 0, lambda data: data.replace(b"SNOD", b"XNOD"), "cut short or damaged"),
+    ("sleap", 0, lambda data: data.replace(b"node_names", b"node_\xffames"), "no data set /node_names"),
+    ("sleap", 0, lambda data: data.replace(b"point_scores", b"point_s\xffores"), None),
+    ("dlc", 2, lambda data: data.replace(b"block0_values", b"block0_va\xffues"), "for 0 columns, but 6"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "damage", "message"), FOUND_BY_FUZZING)
-def test_what_the_fuzzer_found(name: str, damage: Any, message: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "number", "damage", "message"), FOUND_BY_FUZZING)
+def test_what_the_fuzzer_found(name: str, number: int, damage: Any, message: str | None, tmp_path: Path) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
-    path = make_sample(name).put(tmp_path)
+    path = make_sample(name, number).put(tmp_path)
     data = damage(path.read_bytes())
     assert data != path.read_bytes()
     path.write_bytes(data)

@@ -240,14 +240,17 @@ def _read_fixed(frame: Any) -> _Table:
     many = _read_attribute(frame, "axis1_variety") == "multi"
     rows = ["/".join(row) for row in _read_multi_index(frame, "axis1")] if many else _read_index(frame, "axis1")
     values = np.full((len(rows), len(order)), np.nan)
-    index = {column: w for w, column in enumerate(order)}
-    for name in sorted(key for key in frame if re.fullmatch(r"block\d+_values", key)):
+    index, found = {column: w for w, column in enumerate(order)}, set[Column]()
+    for name in (key for key in hdf5.list_names(frame) if re.fullmatch(r"block\d+_values", key)):
         block = _check_block(hdf5.read_numbers(frame, name, 2), name)
         block = block if _read_attribute(frame[name], "transposed") else block.T
         columns = _check_width(_read_multi_index(frame, name.replace("values", "items")), block, name)
         if len(block) != len(rows) or not index.keys() >= set(columns):
             raise InputError(f"{name} is {block.shape}, for {len(rows)} rows of other columns; the file is damaged")
         values[:, [index[column] for column in columns]] = block
+        found.update(columns)
+    if len(found) != len(index):
+        raise InputError(f"values for {len(found)} columns, but {len(index)} are named; the file is damaged")
     return _Table(order, rows, values)
 
 
