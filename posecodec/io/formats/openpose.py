@@ -24,7 +24,7 @@ from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_ato
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.detections import Body, Naming
 from posecodec.io.parsing.facts import expand_runs, find_runs, read_facts, read_integer
-from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, parse_json
+from posecodec.io.parsing.per_frame import KEYPOINTS_FREE, MAX_FRAME_JSON, POSES_PER_BODY, parse_json
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -39,6 +39,7 @@ _KEYS = ("person_id", *(f"{section}_keypoints_{d}d" for d in (2, 3) for section 
 _OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SECTIONS}
 _ALL_KEYS = (*_KEYS, *_OLD_KEYS)
 _VERSION = 1.3  # of the files that are written where metadata know no other
+_MAX_VERSION = 1000  # what is larger is no version
 _USUAL = Naming("", 12, "_keypoints.json")
 _NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
@@ -103,9 +104,8 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         return write_atomic(path, encode_frame(0), force)
     absent = expand_runs(facts.get("missing"), range(1, sequence.frames - 1))
     kept = [t for t in range(sequence.frames) if t not in absent or sequence.valid[t].any()]
-    write_folder(
-        path, {naming.name(first + t): encode_frame(t) for t in kept}, force, lambda name: name.endswith(_ENDING)
-    )
+    files = {naming.name(first + t): encode_frame(t) for t in kept}
+    write_folder(path, files, force, lambda name: name.endswith(_ENDING))
 
 
 def combine_sections(sections: Mapping[str, int]) -> Skeleton:
@@ -249,7 +249,7 @@ def _collect_facts(naming: Naming, frames: Sequence[int], style: Mapping[str, An
         facts["first"] = frames[0]
     present = set(frames)
     size = frames[-1] - frames[0] + 1
-    if size != len(present) and size < 100 * len(present) + 1_000_000:
+    if size != len(present) and size < POSES_PER_BODY * len(present) + KEYPOINTS_FREE:  # larger ones are refused
         missing = find_runs(t for t in range(size) if frames[0] + t not in present)
         if len(missing) <= _MOST_RUNS:
             facts["missing"] = missing
@@ -263,7 +263,7 @@ def _collect_facts(naming: Naming, frames: Sequence[int], style: Mapping[str, An
 
 
 def _is_version(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < 1000
+    return type(value) in (int, float) and 0 < value < _MAX_VERSION
 
 
 def _count_sections(sequence: PoseSequence) -> dict[str, int]:

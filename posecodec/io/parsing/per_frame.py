@@ -18,8 +18,8 @@ from posecodec.typing import Floats
 
 MAX_FRAME_JSON = 1 << 24
 """Bytes of JSON for one frame: a thousand people need less."""
-_POSES_PER_BODY = 100  # poses of the array for a body in the file: people may be away for 99 of 100 frames
-_KEYPOINTS_FREE = 1_000_000  # keypoints that even a short recording may ask for
+POSES_PER_BODY = 100  # poses of the array for a body in the file: people may be away for 99 of 100 frames
+KEYPOINTS_FREE = 1_000_000  # keypoints that even a short recording may ask for
 
 Frames = Mapping[int, Mapping[str, NDArray[Any]]]
 
@@ -45,7 +45,7 @@ def stack_people(frames: Frames, width: tuple[int, int]) -> People:
     ids = list(dict.fromkeys(key for number in sorted(frames) for key in frames[number]))
     bodies = sum(len(found) for found in frames.values())
     count = last - first + 1
-    if count * max(len(ids), 1) * width[0] > _POSES_PER_BODY * max(bodies, len(frames)) * width[0] + _KEYPOINTS_FREE:
+    if count * max(len(ids), 1) * width[0] > POSES_PER_BODY * max(bodies, len(frames)) * width[0] + KEYPOINTS_FREE:
         raise InputError(f"frames {first} to {last} and {len(ids)} ids, but only {bodies} bodies; split the recording")
     values = np.full((count, len(ids), *width), np.nan, np.float32)
     index = {key: p for p, key in enumerate(ids)}
