@@ -22,7 +22,9 @@ BLOCK = 512
 """Bytes that sections begin at multiples of."""
 KEY = 0x50
 """The second byte of every file."""
-PROCESSORS = {84: "Intel", 85: "DEC", 86: "MIPS"}
+_DEC = 85  # the processor whose floats are not IEEE's
+_MIPS = 86  # the only one with big-endian words
+PROCESSORS = {84: "Intel", _DEC: "DEC", _MIPS: "MIPS"}
 COUNT_FULL = 65535
 """The largest count that 16 bits hold; more frames are counted elsewhere."""
 _SIZES = {-1: 1, 1: 1, 2: 2, 4: 4}
@@ -110,18 +112,18 @@ def parse(data: bytes) -> Content:
 
 def choose_word_type(processor: int) -> str:
     """NumPy's type of an unsigned 16-bit integer; DEC's are Intel's."""
-    return ">u2" if processor == 86 else "<u2"
+    return ">u2" if processor == _MIPS else "<u2"
 
 
 def decode_floats(data: bytes, processor: int) -> Points:
     """The floats in bytes: IEEE of either byte order, or DEC's, which have no infinity."""
-    if processor != 85:
-        return np.frombuffer(data, ">f4" if processor == 86 else "<f4").astype(np.float32)
+    if processor != _DEC:
+        return np.frombuffer(data, ">f4" if processor == _MIPS else "<f4").astype(np.float32)
     halves = np.frombuffer(data, "<u2").astype(np.uint32)
     bits = halves[0::2] << 16 | halves[1::2]
     exponent = (bits >> 23 & 0xFF).astype(np.int32)
     fraction = (bits & 0x7FFFFF | 0x800000).astype(np.float64)
-    value = np.where(exponent == 0, 0.0, np.ldexp(fraction, exponent - 152))
+    value = np.where(exponent == 0, 0.0, np.ldexp(fraction, exponent - 152))  # bias 128, 24 bits of fraction
     with np.errstate(over="ignore"):
         return np.where(bits >> 31, -value, value).astype(np.float32)
 

@@ -99,7 +99,7 @@ def _sniff(file: Source) -> Clue | None:
     sizes = [int(n) for n in re.findall(rb"\d+", shape[1])] if shape else []
     if len(sizes) == 3 and sizes[1:] == [22, 3]:
         return Clue("its shape (T, 22, 3)")
-    return Clue("its 263 columns") if len(sizes) == 2 and sizes[1] == 263 else None
+    return Clue(f"its {FEATURES} columns") if len(sizes) == 2 and sizes[1] == FEATURES else None
 
 
 FORMAT = Format(

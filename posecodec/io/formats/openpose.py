@@ -40,6 +40,7 @@ _OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SE
 _ALL_KEYS = (*_KEYS, *_OLD_KEYS)
 _VERSION = 1.3  # of the files that are written where metadata know no other
 _MAX_VERSION = 1000  # what is larger is no version
+_MAX_FILE_NAME = 250  # bytes: most file systems allow 255
 _USUAL = Naming("", 12, "_keypoints.json")
 _NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
@@ -283,7 +284,7 @@ def _choose_naming(facts: Mapping[str, Any]) -> Naming:
     name = naming.name(12)
     match = _NAME.fullmatch(name)
     try:
-        fits = len(os.fsencode(name)) < 250 and not set(name) & set('/\\\0<>:"|?*') and name.isprintable()
+        fits = len(os.fsencode(name)) < _MAX_FILE_NAME and not set(name) & set('/\\\0<>:"|?*') and name.isprintable()
     except UnicodeEncodeError:
         return _USUAL
     return naming if fits and match is not None and match[1] == naming.prefix else _USUAL
