@@ -18,8 +18,7 @@ from posecodec.errors import InputError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Floats
 
-PCK_MM = (50.0, 100.0, 150.0)
-"""Thresholds in mm where the unit is a length, up to that of 3DPCK (Mehta et al. 2017)."""
+PCK_MM = (50.0, 100.0, 150.0)  # Thresholds in mm where the unit is a length, up to that of 3DPCK (Mehta et al. 2017).
 PCK_HEIGHTS = (0.05, 0.1)
 """Thresholds elsewhere, as fractions of the person's median bounding-box height (Yang & Ramanan 2013: 0.1)."""
 

@@ -25,23 +25,16 @@ Seams = Sequence[int]
 
 BANDS_HZ = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 """Edges of the bands of `spectrum_distance`; each holds its lower edge and not its upper."""
-SEGMENT_SECONDS = 2.0
-"""Of a spectrum: it resolves half a hertz, the lowest band."""
-POWER_FLOOR = 1.0
-"""(mm/s)^2, added to each band so that stillness has a logarithm: 0.2 mm/s in each of 19 keypoints."""
-CONTACT_PERCENTILE = 5.0
-"""Of the ankles' heights in a clip: where the floor is, but for outliers."""
-CONTACT_HEIGHT = 50.0
-"""mm above that which a standing ankle may be: heels rise a little before the foot leaves."""
-CONTACT_SPEED = 150.0
-"""mm/s that a standing ankle may move at: captured ones wobble, swinging ones do meters a second."""
-_UP = 1
-"""The axis that is up; _HORIZONTAL are the others."""
+SEGMENT_SECONDS = 2.0  # Of a spectrum: it resolves half a hertz, the lowest band
+POWER_FLOOR = 1.0  # (mm/s)^2, added to each band so that stillness has a logarithm: 0.2 mm/s in each of 19 keypoints
+CONTACT_PERCENTILE = 5.0  # Of the ankles' heights in a clip: where the floor is, but for outliers
+CONTACT_HEIGHT = 50.0  # mm above that which a standing ankle may be: heels rise a little before the foot leaves
+CONTACT_SPEED = 150.0  # mm/s that a standing ankle may move at: captured ones wobble, swinging ones do meters a second
+_UP = 1  # The axis that is up; _HORIZONTAL are the others
 _HORIZONTAL = [0, 2]
 _ANKLES = [COCO19.keypoints.index(f"{side}_ankle") for side in ("left", "right")]
 _EDGES = np.array(COCO19.edges)
-_SHORTEST = 4
-"""Frames that jerk and a spectrum need."""
+_SHORTEST = 4  # Frames that jerk and a spectrum need
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from posecodec.analysis.metrics import compare
 from posecodec.bitstream.header import Header
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
-ROUNDING = 1 + 1e-6
-"""Times that a promise may be exceeded by: files keep it as float32."""
+ROUNDING = 1 + 1e-6  # Times that a promise may be exceeded by: files keep it as float32
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,9 @@ from posecodec.typing import Bools, Floats
 
 UNITS = ("unknown", "mm", "cm", "m", "px", "in")
 """Units of length a sequence may state. The order is part of the bitstream."""
-FLOAT32_MAX = float(np.finfo(np.float32).max)
-"""Coordinates beyond it would be infinite once coded; in `unit`."""
-UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
-"""Millimeters in a unit of length."""
-DEFAULT_RATE = 30.0
-"""Frames per second where nothing tells: the rate of most cameras."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # Coordinates beyond it would be infinite once coded; in `unit`
+UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}  # Millimeters in a unit of length
+DEFAULT_RATE = 30.0  # Frames per second where nothing tells: the rate of most cameras
 AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
 """Which way is up. The order is part of the bitstream. Images, whose y points down, are "-y"."""
 
@@ -69,7 +66,9 @@ class PoseSequence:
         for name in ("positions", "confidence", "timestamps"):
             array = getattr(self, name)
             if array is not None and array.flags.writeable:
-                object.__setattr__(self, name, _freeze(array))
+                array = array.copy()
+                array.setflags(write=False)
+                object.__setattr__(self, name, array)
 
     @staticmethod
     def from_arrays(
@@ -190,13 +189,6 @@ def mean_rate(fps: float | None, timestamps: Floats | None) -> float:
     return rate if rate > 0 and math.isfinite(rate) else DEFAULT_RATE
 
 
-def _freeze(array: NDArray[Any]) -> NDArray[Any]:
-    """A copy that nobody can write to."""
-    array = array.copy()
-    array.setflags(write=False)
-    return array
-
-
 def _as_float(values: Any, what: str, dtype: Any = np.float32) -> NDArray[Any]:
     try:
         array = np.asarray(values)
@@ -220,21 +212,17 @@ def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
 
 
 def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) -> None:
-    if positions.ndim != 4 or positions.dtype not in (np.float32, np.float64):
-        raise InputError(f"positions are {positions.dtype} {positions.shape}; float32 (T, P, K, D) is needed")
-    if positions.shape[3] not in (2, 3):
-        raise InputError(f"positions have {positions.shape[3]} coordinates a keypoint; 2 or 3 are needed")
-    if positions.shape[2] != keypoints:
-        raise InputError(f"positions hold {positions.shape[2]} keypoints but skeleton {name!r} has {keypoints}")
-    if confidence.shape != positions.shape[:3] or confidence.dtype != np.float32:
-        raise InputError(
-            f"confidence is {confidence.dtype} {confidence.shape}; float32 {positions.shape[:3]} is needed"
-        )
-    _reject(
-        (np.abs(positions) > FLOAT32_MAX).any(axis=-1),
-        "an infinite coordinate (or one beyond float32)",
-        "make it NaN if missing",
-    )
+    shape = positions.shape
+    if len(shape) != 4 or positions.dtype not in (np.float32, np.float64):
+        raise InputError(f"positions are {positions.dtype} {shape}; float32 (T, P, K, D) is needed")
+    if shape[3] not in (2, 3):
+        raise InputError(f"positions have {shape[3]} coordinates a keypoint; 2 or 3 are needed")
+    if shape[2] != keypoints:
+        raise InputError(f"positions hold {shape[2]} keypoints but skeleton {name!r} has {keypoints}")
+    if confidence.shape != shape[:3] or confidence.dtype != np.float32:
+        raise InputError(f"confidence is {confidence.dtype} {confidence.shape}; float32 {shape[:3]} is needed")
+    infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
+    _reject(infinite, "an infinite coordinate (or one beyond float32)", "make it NaN if missing")
     missing = np.isnan(positions)
     partly = missing.any(axis=-1) & ~missing.all(axis=-1)
     _reject(partly, "a keypoint with only some coordinates NaN", "make all of them NaN")

@@ -24,8 +24,7 @@ _UPPER_ARM = 300.0
 _FOREARM = 250.0
 _HIP_HALF = 90.0
 _SHOULDER_HALF = 180.0
-_FOOT_HALF = 50.0
-"""Half of what lies between the feet of somebody who walks (about 10 cm)."""
+_FOOT_HALF = 50.0  # Half of what lies between the feet of somebody who walks (about 10 cm)
 _SKULL_BASE = (0.0, 120.0, 20.0)
 _HEAD = {
     "nose": (0.0, 45.0, 105.0),
@@ -41,16 +40,11 @@ _THIGH_ANGLE = (6.56, 20.8, -2.58, -2.93, -1.93, -0.2, 0.52, -0.6, -0.2, -0.31, 
 _KNEE_ANGLE = (22.38, -1.52, -18.24, -14.86, 5.68, 0.1, 5.54, 0.28, 0.26, -0.38, 0.4)
 # Height of the mid-hip in mm; its harmonics are those of the step, two to a stride.
 _HIP_HEIGHT = (887.47, -15.43, -0.75, -1.38, 0.62)
-_STRIDE = 1278.1
-"""mm from a left heel strike to the next: what the angles above make of an ankle that stands still."""
-_PERIOD = 1.1
-"""Seconds a stride takes: with its length 1.16 m/s, a comfortable pace."""
-_RADIUS = 6000.0
-"""mm from the origin to the first person's path: wide enough that the gait is that of a straight walk."""
-_BESIDE = 800.0
-"""mm between neighbors' paths: shoulders do not touch."""
-_SWAY = 20.0
-"""mm that the mid-hip goes to each side."""
+_STRIDE = 1278.1  # mm from a left heel strike to the next: what the angles above make of an ankle that stands still
+_PERIOD = 1.1  # Seconds a stride takes: with its length 1.16 m/s, a comfortable pace
+_RADIUS = 6000.0  # mm from the origin to the first person's path: wide enough that the gait is that of a straight walk
+_BESIDE = 800.0  # mm between neighbors' paths: shoulders do not touch
+_SWAY = 20.0  # mm that the mid-hip goes to each side
 
 
 def walk(frames: int = 300, fps: float = 30.0, people: int = 1) -> PoseSequence:
@@ -83,9 +77,8 @@ def film(sequence: PoseSequence) -> PoseSequence:
     across, height = sequence.positions[..., 2] - shift, sequence.positions[..., 1]
     points = np.stack([640 + 0.3 * across, 640 - 0.3 * height], axis=-1).astype(np.float32)
     time, which = np.arange(sequence.frames)[:, None, None], np.arange(len(COCO19))
-    confidence = np.broadcast_to(np.round(0.85 + 0.1 * np.sin(time / 9 + which), 3), points.shape[:3]).astype(
-        np.float32
-    )
+    scores = np.round(0.85 + 0.1 * np.sin(time / 9 + which), 3).astype(np.float32)
+    confidence = np.broadcast_to(scores, points.shape[:3])
     wrists = np.isin(which, [COCO19.keypoints.index(f"{side}_wrist") for side in ("left", "right")])
     missed = np.broadcast_to(wrists & (time % 40 > 34), confidence.shape)
     points[missed] = np.nan
@@ -99,12 +92,10 @@ def _place_walker(seconds: Floats, person: int) -> Floats:
     shift = person * 0.618034 % 1.0
     tempo = 1 + 0.1 * (shift - 0.5) if person else 1.0
     strides = tempo / _PERIOD * seconds + 0.02 * np.sin(2 * np.pi * seconds / 7.3) + shift
-    phase = 2 * np.pi * strides
     radius = _RADIUS + _BESIDE * person
     heading = _STRIDE * (strides - shift) / radius
     glance = np.radians(8) * np.sin(2 * np.pi * seconds / 5.9 + person)
-    points = _draw_figure(phase, glance, radius)
-    world = rotate_about_y(points, heading)
+    world = rotate_about_y(_draw_figure(2 * np.pi * strides, glance, radius), heading)
     world[..., 0] -= radius * np.cos(heading)[:, None]
     world[..., 2] += radius * np.sin(heading)[:, None]
     return world

@@ -9,8 +9,7 @@ import numpy as np
 
 from posecodec.typing import Bools
 
-LONGEST_GAP = 32
-"""A person away for more frames than this comes back as a new track; shorter gaps are masked."""
+LONGEST_GAP = 32  # A person away for more frames than this comes back as a new track; shorter gaps are masked
 
 
 def find_tracks(valid: Bools, longest_gap: int = LONGEST_GAP) -> list[tuple[int, int, int]]:

@@ -10,10 +10,8 @@ import numpy as np
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools
 
-_LONGEST_NAME = 40
-"""Characters of a name that are shown."""
-_LONGEST_LIST = 4
-"""Names that are shown of many."""
+_LONGEST_NAME = 40  # Characters of a name that are shown
+_LONGEST_LIST = 4  # Names that are shown of many
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,9 @@ Indices = NDArray[np.intp]
 _EXCHANGE_MOVED = 0.1
 """Heights that a body must leave the place where it was or was heading, to have changed places: more than it does
 between two frames."""
-_EXCHANGE_NEAR = 0.2
-"""Heights within which it must be of another body's place."""
-_SIDE_MOVED = 0.02
-"""Heights that a keypoint must leave its place, to have changed sides: more than detectors err."""
-_SIDE_TIMES_USUAL = 4
-"""The same in multiples of how far it is off in the quietest quarter of the frames."""
+_EXCHANGE_NEAR = 0.2  # Heights within which it must be of another body's place
+_SIDE_MOVED = 0.02  # Heights that a keypoint must leave its place, to have changed sides: more than detectors err
+_SIDE_TIMES_USUAL = 4  # The same in multiples of how far it is off in the quietest quarter of the frames
 
 
 @dataclass(frozen=True, eq=False, repr=False)

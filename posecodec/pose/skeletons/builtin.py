@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from posecodec.errors import InputError
 from posecodec.pose.skeleton import Mapping19, Skeleton
@@ -51,11 +52,7 @@ def _prefix_edges(prefix: str, edges: str) -> str:
 
 def _link(chains: str) -> str:
     """Edges along `a-b-c`."""
-    return " ".join(f"{a}-{b}" for chain in chains.split() for a, b in _pair_neighbors(chain.split("-"))) + " "
-
-
-def _pair_neighbors(names: list[str]) -> list[tuple[str, str]]:
-    return list(zip(names, names[1:], strict=False))
+    return " ".join(f"{a}-{b}" for chain in chains.split() for a, b in pairwise(chain.split("-"))) + " "
 
 
 _LIMBS = (
@@ -74,6 +71,7 @@ _BODY25 = (
 )
 
 # Hands: the wrist and four points a finger, from its root to its tip.
+_SIDES = ("left_", "right_")
 _FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _HAND = " ".join(("wrist", *(f"{finger}{i}" for finger in _FINGERS for i in (1, 2, 3, 4))))
 _HAND_EDGES = _link(" ".join(f"wrist-{f}1-{f}2-{f}3-{f}4" for f in _FINGERS))
@@ -83,10 +81,7 @@ def _prefix(prefix: str, names: str) -> str:
     return " ".join(prefix + name for name in names.split())
 
 
-def _name_hand(side: str) -> str:
-    return _prefix(f"{side}_hand/", _HAND)
-
-
+_HANDS = " ".join(_prefix(f"{side}hand/", _HAND) for side in _SIDES)
 _HANDS_EDGES = (
     "left_wrist-left_hand/wrist right_wrist-right_hand/wrist "
     + _prefix_edges("left_hand/", _HAND_EDGES)
@@ -95,8 +90,8 @@ _HANDS_EDGES = (
 
 
 # Faces of 68 points (the 300-W markup), and of 70 with the pupils. Point 0 is beside the right ear.
-def _number_points(count: int) -> str:
-    return " ".join(str(i) for i in range(count))
+def _name_face(count: int) -> str:
+    return " ".join(f"face/{i}" for i in range(count))
 
 
 def _chain_range(first: int, last: int, closed: bool = False) -> str:
@@ -115,9 +110,7 @@ _FACE68_PAIRS = _prefix_edges(
 )
 
 # MediaPipe's face mesh of 468 points. The points of the right half come first, and in the order of those of the left.
-_MIDLINE = {
-    int(i) for i in "0 1 2 4 5 6 8 9 10 11 12 13 14 15 16 17 18 19 94 151 152 164 168 175 195 197 199 200".split()
-}
+_MIDLINE = {*range(20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200} - {3, 7}
 _RIGHT_HALF = [i for i in range(248) if i not in _MIDLINE]
 _OTHER_SIDE = {right: 248 + i for i, right in enumerate(_RIGHT_HALF)}
 _MESH_PAIRS = " ".join(f"face/{left}-face/{right}" for right, left in _OTHER_SIDE.items())
@@ -180,137 +173,95 @@ _SMPL22_EDGES = (
 # SMPL's neck is at the base of the skull, its pelvis above the hips.
 _SMPL_NECK = {"neck": "left_shoulder right_shoulder"}
 _SMPL_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
-
-
-def _name_smpl_fingers(side: str) -> str:
-    return " ".join(f"{side}_{finger}{i}" for finger in _SMPL_FINGERS for i in (1, 2, 3))
-
+_SMPL_HANDS = " ".join(f"{side}{finger}{i}" for side in _SIDES for finger in _SMPL_FINGERS for i in (1, 2, 3))
 
 _H36M_LEG = "mid_hip-left_hip-left_knee-left_ankle-left_toe-left_toe_end"
 _H36M_ARM = (
     "thorax-left_collar left_collar-left_shoulder left_shoulder-left_elbow left_elbow-left_wrist "
     "left_wrist-left_hand left_hand-left_thumb left_wrist-left_palm left_palm-left_palm_end"
 )
-
-
-def _name_h36m_arm(side: str) -> str:
-    return _prefix(f"{side}_", "collar shoulder elbow wrist hand thumb palm palm_end")
-
-
+_H36M_ARMS = " ".join(_prefix(side, "collar shoulder elbow wrist hand thumb palm palm_end") for side in _SIDES)
 _KINECT_ARM = "left_elbow-left_wrist left_wrist-left_hand left_hand-left_hand_tip"
 
 TABLES: tuple[Table, ...] = (
     Table(
-        "coco19",
-        "CMU Panoptic body; what the weights are trained for",
+        "coco19", "CMU Panoptic body; what the weights are trained for",
         "neck nose mid_hip left_shoulder left_elbow left_wrist left_hip left_knee left_ankle right_shoulder right_elbow "
         "right_wrist right_hip right_knee right_ankle left_eye left_ear right_eye right_ear",
-        _NECKED + _LIMBS + _FACE,
-        "mid_hip",
+        _NECKED + _LIMBS + _FACE, "mid_hip",
     ),
     Table("coco17", "COCO body (YOLO-pose, MMPose, AlphaPose, ViTPose)", _BODY17, _LIMBS + _FACE + _TRUNK, None),
     Table("body25", "OpenPose BODY_25", _BODY25, _NECKED + _LIMBS + _FACE + _FEET, "mid_hip"),
     Table(
-        "h36m17",
-        "Human3.6M as in VideoPose3D",
+        "h36m17", "Human3.6M as in VideoPose3D",
         "mid_hip right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax head head_top "
         "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist",
         _LIMBS + "mid_hip-left_hip mid_hip-right_hip mid_hip-spine spine-thorax thorax-head head-head_top "
         "thorax-left_shoulder thorax-right_shoulder",
-        "mid_hip",
-        {"neck": "thorax", "nose": "head"},
+        "mid_hip", {"neck": "thorax", "nose": "head"},
     ),
     Table("smpl22", "SMPL body without hands (HumanML3D, AMASS)", _SMPL22, _SMPL22_EDGES, "pelvis", _SMPL_NECK),
     Table("mediapipe33", "MediaPipe Pose (BlazePose)", _MEDIAPIPE33, _MEDIAPIPE_EDGES, None),
     Table(
-        "coco18",
-        "OpenPose COCO",
+        "coco18", "OpenPose COCO",
         "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
         "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",
-        _LIMBS + _FACE + _mirror("neck-left_shoulder neck-left_hip") + "neck-nose",
-        "neck",
+        _LIMBS + _FACE + _mirror("neck-left_shoulder neck-left_hip") + "neck-nose", "neck",
     ),
     Table(
-        "mpii16",
-        "MPII Human Pose",
+        "mpii16", "MPII Human Pose",
         "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top right_wrist "
         "right_elbow right_shoulder left_shoulder left_elbow left_wrist",
-        _LIMBS
-        + _mirror("pelvis-left_hip thorax-left_shoulder")
-        + "pelvis-thorax thorax-upper_neck upper_neck-head_top",
-        "pelvis",
-        {"neck": "thorax"},
+        _LIMBS + _mirror("pelvis-left_hip thorax-left_shoulder") + "pelvis-thorax thorax-upper_neck upper_neck-head_top",
+        "pelvis", {"neck": "thorax"},
     ),
     Table("hand21", "One hand (MediaPipe Hands, OpenPose hand)", _HAND, _HAND_EDGES, "wrist", human=False),
     Table(
-        "h36m32",
-        "Human3.6M in full (data_3d_h36m.npz); some points are there twice",
+        "h36m32", "Human3.6M in full (data_3d_h36m.npz); some points are there twice",
         "mid_hip right_hip right_knee right_ankle right_toe right_toe_end left_hip left_knee left_ankle left_toe "
-        f"left_toe_end lower_spine spine thorax head head_top {_name_h36m_arm('left')} {_name_h36m_arm('right')}",
-        _mirror(_link(_H36M_LEG))
-        + "mid_hip-lower_spine mid_hip-spine spine-thorax thorax-head head-head_top "
+        f"left_toe_end lower_spine spine thorax head head_top {_H36M_ARMS}",
+        _mirror(_link(_H36M_LEG)) + "mid_hip-lower_spine mid_hip-spine spine-thorax thorax-head head-head_top "
         + _mirror(_H36M_ARM),
-        "mid_hip",
-        {"neck": "thorax", "nose": "head"},
+        "mid_hip", {"neck": "thorax", "nose": "head"},
     ),
     Table(
-        "smpl24",
-        "SMPL body",
-        f"{_SMPL22} left_hand right_hand",
-        _SMPL22_EDGES + _mirror("left_wrist-left_hand"),
-        "pelvis",
-        _SMPL_NECK,
+        "smpl24", "SMPL body", f"{_SMPL22} left_hand right_hand", _SMPL22_EDGES + _mirror("left_wrist-left_hand"),
+        "pelvis", _SMPL_NECK,
     ),
     Table(
-        "smplh52",
-        "SMPL-H, body and fingers (AMASS)",
-        f"{_SMPL22} {_name_smpl_fingers('left')} {_name_smpl_fingers('right')}",
+        "smplh52", "SMPL-H, body and fingers (AMASS)", f"{_SMPL22} {_SMPL_HANDS}",
         _SMPL22_EDGES + _mirror(_link(" ".join(f"left_wrist-left_{f}1-left_{f}2-left_{f}3" for f in _SMPL_FINGERS))),
-        "pelvis",
-        _SMPL_NECK,
+        "pelvis", _SMPL_NECK,
     ),
     Table(
-        "openpose137",
-        "OpenPose BODY_25 with face (70 points) and hands",
-        f"{_BODY25} {_prefix('face/', _number_points(70))} {_name_hand('left')} {_name_hand('right')}",
-        _NECKED + _LIMBS + _FACE + _FEET + _HANDS_EDGES + _FACE68_EDGES,
-        "mid_hip",
+        "openpose137", "OpenPose BODY_25 with face (70 points) and hands", f"{_BODY25} {_name_face(70)} {_HANDS}",
+        _NECKED + _LIMBS + _FACE + _FEET + _HANDS_EDGES + _FACE68_EDGES, "mid_hip",
         pairs=_FACE68_PAIRS + "face/69-face/68",
     ),
     Table(
-        "coco133",
-        "COCO-WholeBody: body, feet, face (68 points), hands",
+        "coco133", "COCO-WholeBody: body, feet, face (68 points), hands",
         f"{_BODY17} left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel "
-        f"{_prefix('face/', _number_points(68))} {_name_hand('left')} {_name_hand('right')}",
-        _LIMBS + _FACE + _TRUNK + _mirror("left_ear-left_shoulder") + _FEET + _HANDS_EDGES + _FACE68_EDGES,
-        None,
+        f"{_name_face(68)} {_HANDS}",
+        _LIMBS + _FACE + _TRUNK + _mirror("left_ear-left_shoulder") + _FEET + _HANDS_EDGES + _FACE68_EDGES, None,
         pairs=_FACE68_PAIRS,
     ),
     Table(
-        "halpe26",
-        "Halpe body with feet (AlphaPose, RTMPose)",
+        "halpe26", "Halpe body with feet (AlphaPose, RTMPose)",
         f"{_BODY17} head neck mid_hip {_add_sides('big_toe', 'small_toe', 'heel')}",
-        _NECKED + _LIMBS + _FACE + "neck-head " + _FEET,
-        "mid_hip",
+        _NECKED + _LIMBS + _FACE + "neck-head " + _FEET, "mid_hip",
     ),
     Table(
-        "mediapipe75",
-        "MediaPipe Pose and both hands",
-        f"{_MEDIAPIPE33} {_name_hand('left')} {_name_hand('right')}",
-        _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES,
-        None,
+        "mediapipe75", "MediaPipe Pose and both hands", f"{_MEDIAPIPE33} {_HANDS}",
+        _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES, None,
     ),
     Table(
-        "holistic543",
-        "MediaPipe Holistic: pose, left hand, right hand, face (468 points)",
-        f"{_MEDIAPIPE33} {_name_hand('left')} {_name_hand('right')} {_prefix('face/', _number_points(468))}",
-        _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES + "nose-face/1 " + _build_mesh_edges(),
-        None,
+        "holistic543", "MediaPipe Holistic: pose, left hand, right hand, face (468 points)",
+        f"{_MEDIAPIPE33} {_HANDS} {_name_face(468)}",
+        _MEDIAPIPE_EDGES + _MEDIAPIPE_MORE + _HANDS_EDGES + "nose-face/1 " + _build_mesh_edges(), None,
         pairs=_MESH_PAIRS,
     ),
     Table(
-        "kinect32",
-        "Azure Kinect body tracking",
+        "kinect32", "Azure Kinect body tracking",
         "pelvis spine_navel spine_chest neck left_clavicle left_shoulder left_elbow left_wrist left_hand left_hand_tip "
         "left_thumb right_clavicle right_shoulder right_elbow right_wrist right_hand right_hand_tip right_thumb left_hip "
         "left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot head nose left_eye left_ear "
@@ -319,35 +270,29 @@ TABLES: tuple[Table, ...] = (
         + _mirror("spine_chest-left_clavicle left_clavicle-left_shoulder left_shoulder-left_elbow " + _KINECT_ARM)
         + _mirror("left_wrist-left_thumb pelvis-left_hip left_hip-left_knee left_knee-left_ankle left_ankle-left_foot")
         + _FACE,
-        "pelvis",
-        {"neck": "left_shoulder right_shoulder"},
+        "pelvis", _SMPL_NECK,
     ),
     Table(
-        "kinect25",
-        "Kinect v2 (Kinect for Windows 2.0, NTU RGB+D)",
+        "kinect25", "Kinect v2 (Kinect for Windows 2.0, NTU RGB+D)",
         "spine_base spine_mid neck head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
         "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot "
         "spine_shoulder left_hand_tip left_thumb right_hand_tip right_thumb",
         "spine_base-spine_mid spine_mid-spine_shoulder spine_shoulder-neck neck-head "
         + _mirror("spine_shoulder-left_shoulder left_shoulder-left_elbow " + _KINECT_ARM)
-        + _mirror(
-            "left_hand-left_thumb spine_base-left_hip left_hip-left_knee left_knee-left_ankle left_ankle-left_foot"
-        ),
-        "spine_base",
-        {"neck": "spine_shoulder"},
+        + _mirror("left_hand-left_thumb spine_base-left_hip left_hip-left_knee left_knee-left_ankle "
+                  "left_ankle-left_foot"),
+        "spine_base", {"neck": "spine_shoulder"},
     ),
     Table(
-        "ap10k17",
-        "AP-10K, four-legged animals",
+        "ap10k17", "AP-10K, four-legged animals",
         "left_eye right_eye nose neck root_of_tail left_shoulder left_elbow left_front_paw right_shoulder right_elbow "
         "right_front_paw left_hip left_knee left_back_paw right_hip right_knee right_back_paw",
         "left_eye-right_eye nose-left_eye nose-right_eye nose-neck neck-root_of_tail "
         + _mirror("neck-left_shoulder left_shoulder-left_elbow left_elbow-left_front_paw")
         + _mirror("root_of_tail-left_hip left_hip-left_knee left_knee-left_back_paw"),
-        "root_of_tail",
-        human=False,
+        "root_of_tail", human=False,
     ),
-)
+)  # fmt: skip
 
 
 # -- from tables to skeletons -------------------------------------------------------------------------------------------

@@ -26,10 +26,8 @@ from posecodec.pose.skeletons.naming import match_coco19, match_sides
 
 KEYS = ("name", "keypoints", "edges", "pairs", "root", "coco19")
 SUFFIXES = (".toml", ".json")
-_MOST_BYTES = 1 << 20
-"""Of a file: far more than what so many names and their edges take."""
-_MOST_KEYPOINTS = 2048
-"""As many as a `.posec` file holds (`bitstream.header`)."""
+_MOST_BYTES = 1 << 20  # Of a file: far more than what so many names and their edges take
+_MOST_NAMES = 2048  # As many as a `.posec` file holds (`bitstream.header`)
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -45,10 +43,8 @@ def resolve_skeleton(name_or_path: str) -> Skeleton:
         return BUILT_IN[name_or_path]
     if Path(name_or_path).suffix.lower() in SUFFIXES:
         return read_skeleton(name_or_path)
-    built_in = ", ".join(BUILT_IN)
-    raise InputError(
-        f"no built-in skeleton {name_or_path!r}; there are {built_in}, or give a .toml or .json file of one"
-    )
+    known = ", ".join(BUILT_IN)
+    raise InputError(f"no built-in skeleton {name_or_path!r}; there are {known}, or give a .toml or .json file of one")
 
 
 def read_skeleton(path: str | os.PathLike[str]) -> Skeleton:
@@ -123,10 +119,8 @@ def _check_names(value: Any) -> tuple[str, ...]:
         raise InputError('no keypoints; list their names, such as keypoints = ["hip", "left_knee", "right_knee"]')
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
         raise InputError("keypoints is not a list of names; quote every name")
-    if len(value) > _MOST_KEYPOINTS:
-        raise InputError(
-            f"keypoints lists {len(value)} names; at most {_MOST_KEYPOINTS} can be coded, split the skeleton"
-        )
+    if len(value) > _MOST_NAMES:
+        raise InputError(f"keypoints lists {len(value)} names; at most {_MOST_NAMES} can be coded, split the skeleton")
     return tuple(value)
 
 
@@ -150,9 +144,8 @@ def _find_index(value: Any, where: str, names: tuple[str, ...]) -> int:
         return names.index(value)
     if type(value) is int and 0 <= value < len(names):
         return value
-    raise InputError(
-        f"{where} names {value!r:.60}, which is no keypoint; use one of its names or 0 to {len(names) - 1}"
-    )
+    last = len(names) - 1
+    raise InputError(f"{where} names {value!r:.60}, which is no keypoint; use one of its names or 0 to {last}")
 
 
 def _parse_mapping(value: Any, names: tuple[str, ...]) -> Mapping19:

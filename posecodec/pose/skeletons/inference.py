@@ -16,13 +16,11 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
-_SEEN_POSES = 256
-"""Poses that are looked at: enough for every phase of a movement, few enough to take milliseconds."""
+_SEEN_POSES = 256  # Poses that are looked at: enough for every phase of a movement, few enough to take milliseconds
 _LIMIT = 0.7
 """Length and unlikeness of edges, see `_score`, that are still taken for limbs'. On 79 recordings of people, in 3D and
 from two sides in 2D, it is at most 0.58; of keypoints in a random order less than 1 % stay below 0.8."""
-_FEWEST_SEEN = 1 / 3
-"""Share of the edges that must be seen: who sits at a desk has no legs."""
+_FEWEST_SEEN = 1 / 3  # Share of the edges that must be seen: who sits at a desk has no legs
 
 
 def infer_skeleton(count: int, dims: int, positions: Any = None) -> Skeleton | None:

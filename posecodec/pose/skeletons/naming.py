@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from posecodec.pose.skeleton import Mapping19, Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, map_coco19
+from posecodec.pose.skeletons.builtin import BUILT_IN, map_coco19
 
-Key = tuple[str, tuple[str, ...]]
-"""Side ("left", "right" or "") and words of a name."""
+Key = tuple[str, tuple[str, ...]]  # side ("left", "right" or "") and words of a name
 
 _SIDES = {"left": "left", "l": "left", "lt": "left", "right": "right", "r": "right", "rt": "right"}
 _PARTS = frozenset(
@@ -56,14 +55,13 @@ def match_names(names: Sequence[str]) -> Skeleton | None:
     >>> match_names(["WRIST", *(f"{f}_{i}" for f in fingers for i in (1, 2, 3, 4))]).name
     'hand21'
     """
-    exact = next((s for s in BUILT_IN.values() if s.keypoints == tuple(names)), None)
-    if exact is not None or len(names) not in _group_by_count():
+    of_size = [s for s in BUILT_IN.values() if len(s) == len(names)]
+    exact = next((s for s in of_size if s.keypoints == tuple(names)), None)
+    if exact is not None or not of_size:
         return exact
     keys = [_list_keys(name) for name in names]
-    for skeleton in _group_by_count()[len(names)]:
-        if all(theirs & ours for theirs, ours in zip(keys, _list_skeleton_keys(skeleton.name), strict=True)):
-            return skeleton
-    return None
+    alike = (all(map(frozenset.intersection, keys, _list_skeleton_keys(s.name))) for s in of_size)
+    return next((s for s, same in zip(of_size, alike, strict=True) if same), None)
 
 
 def spell_name(name: str) -> str | None:
@@ -83,7 +81,7 @@ def match_coco19(names: Sequence[str]) -> Mapping19:
     if whole is not None:
         own = dict(zip(whole.keypoints, names, strict=True))
         return {target: tuple(own[n] for n in several) for target, several in whole.to_coco19.items()}
-    found = {_spell_in_coco19(name): name for name in reversed(names)}
+    found = {spell_name(name): name for name in reversed(names)}
     spelled = map_coco19([name for name in found if name is not None], {})
     return {target: tuple(found[n] for n in several) for target, several in spelled.items()}
 
@@ -101,8 +99,7 @@ def match_sides(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 @lru_cache(maxsize=4096)  # names of a few large skeletons
 def _parse_name(name: str) -> Key:
-    words = [word.lower() for word in _WORD.findall(_COMPONENT.sub("", name))]
-    words = [part for word in words for part in _split_word(word)]
+    words = [part for word in _WORD.findall(_COMPONENT.sub("", name)) for part in _split_word(word.lower())]
     found = [_SIDES[word] for word in words if word in _SIDES]
     if len(found) != 1:
         return "", tuple(words)
@@ -134,14 +131,6 @@ def _list_keys(name: str) -> frozenset[Key]:
 
 
 @lru_cache
-def _group_by_count() -> dict[int, list[Skeleton]]:
-    counts: dict[int, list[Skeleton]] = {}
-    for skeleton in BUILT_IN.values():
-        counts.setdefault(len(skeleton), []).append(skeleton)
-    return counts
-
-
-@lru_cache
 def _list_skeleton_keys(name: str) -> tuple[frozenset[Key], ...]:
     also = {point: names.split() for skeletons, point, names in _ALSO if name in skeletons.split()}
     return tuple(
@@ -153,16 +142,6 @@ def _list_skeleton_keys(name: str) -> tuple[frozenset[Key], ...]:
 @lru_cache
 def _build_vocabulary() -> dict[Key, str]:
     """Every key to the first built-in spelling that has it; a name's own key before what else it may be."""
-    words: dict[Key, str] = {}
     names = [name for skeleton in BUILT_IN.values() for name in skeleton.keypoints]
-    for name in names:
-        words.setdefault(_parse_name(name), name)
-    for name in names:
-        for key in _list_keys(name):
-            words.setdefault(key, name)
-    return words
-
-
-def _spell_in_coco19(name: str) -> str | None:
-    found = spell_name(name)
-    return found if found in COCO19.keypoints else None
+    others = {key: name for name in reversed(names) for key in _list_keys(name)}
+    return others | {_parse_name(name): name for name in reversed(names)}
