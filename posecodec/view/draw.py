@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.typing import Floats
-from posecodec.view.scene import Scene
+from posecodec.view.scene import Errors, Scene
 
 OVERSAMPLING = 3  # pixels drawn for each one shown, a side: lines get nine shades
 YAW = 0.6  # radians: from aside, as HOME in page_data.js
@@ -71,8 +71,8 @@ def draw_frame(scene: Scene, frame: int, width: int, height: int, follow: bool) 
     camera = place_camera(scene, frame if follow else None, *image.size)
     if scene.dims == 3:
         _draw_floor(pen, scene, camera)
-    widest, narrowest = THICKEST * OVERSAMPLING, THINNEST * OVERSAMPLING
-    stroke = min(widest, max(narrowest, scene.body * camera.fit * STROKE_SHARE))
+    limits = THINNEST * OVERSAMPLING, THICKEST * OVERSAMPLING
+    stroke = float(np.clip(scene.body * camera.fit * STROKE_SHARE, *limits))
     _draw_shadow(pen, scene, frame, camera, stroke)
     for layer in range(len(scene.layers)):
         for person in range(len(scene.ids)):
@@ -101,36 +101,22 @@ def place_camera(scene: Scene, frame: int | None, width: int, height: int) -> Ca
     return Camera(project, fit, center, distance)
 
 
-def draw_errors(pen: Any, scene: Scene, box: Box, frame: int | None) -> None:
-    """The error over time in a box, with the playhead at `frame`."""
-    errors = scene.errors
-    if errors is None or not len(errors.mean):
-        return
+def draw_errors(pen: Any, errors: Errors, box: Box, frame: int | None) -> list[tuple[float, str]]:
+    """The error over time of at least one frame in a box, with the playhead at `frame`; returns (y, text) of its lines."""
     left, top, right, bottom = box
     highest = float(np.nanmax(errors.max, initial=0.0)) or 1.0
     at = np.linspace(left, right, len(errors.mean)) if len(errors.mean) > 1 else np.array([(left + right) / 2])
-    for value in _choose_ticks(highest):
-        y = bottom - value / highest * (bottom - top)
+    ticks = [(bottom - value / highest * (bottom - top), value) for value in _choose_ticks(highest)]
+    for y, _ in ticks:
         pen.line([(left, y), (right, y)], LINE, OVERSAMPLING)
     for values, color, width in ((errors.max, SOFT, 1.25), (errors.mean, ACCENT, 1.75)):
         _draw_curve(pen, at, bottom - values / highest * (bottom - top), color, round(width * OVERSAMPLING))
-    if frame is None:
-        return
-    pen.line([(at[frame], top - 2 * OVERSAMPLING), (at[frame], bottom)], INK, OVERSAMPLING)
-    now = errors.mean[frame]
-    if not math.isnan(now):
-        _draw_dot(pen, (at[frame], bottom - now / highest * (bottom - top)), PLAYHEAD_RADIUS * OVERSAMPLING, INK)
-
-
-def label_ticks(scene: Scene, box: Box) -> list[tuple[float, str]]:
-    """(y, text) of the lines that `draw_errors` draws in the same box."""
-    if scene.errors is None:
-        return []
-    _, top, _, bottom = box
-    highest = float(np.nanmax(scene.errors.max, initial=0.0)) or 1.0
-    unit = "units" if scene.errors.total.unit == "unknown" else scene.errors.total.unit
-    ticks = _choose_ticks(highest)
-    return [(bottom - v / highest * (bottom - top), f"{v:.3g}" if v else f"0 {unit}") for v in ticks]
+    if frame is not None:
+        pen.line([(at[frame], top - 2 * OVERSAMPLING), (at[frame], bottom)], INK, OVERSAMPLING)
+        now = errors.mean[frame]
+        if not math.isnan(now):
+            _draw_dot(pen, (at[frame], bottom - now / highest * (bottom - top)), PLAYHEAD_RADIUS * OVERSAMPLING, INK)
+    return [(y, f"{value:.3g}" if value else f"0 {errors.unit}") for y, value in ticks]
 
 
 def round_down(length: float) -> float:

@@ -46,6 +46,11 @@ class Errors:
     max: Floats
     total: Comparison
 
+    @property
+    def unit(self) -> str:
+        """As it is said beside a number."""
+        return "units" if self.total.unit == "unknown" else self.total.unit
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Region:

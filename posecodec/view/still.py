@@ -62,11 +62,10 @@ def compose_caption(scene: Scene) -> list[str]:
     lines = [", ".join(scene.facts[:4])]
     if scene.errors is not None:
         total = scene.errors.total
-        unit = "units" if total.unit == "unknown" else total.unit
         if scene.size is not None:
             rate, each = scene.bits_per_frame, " and person" if len(scene.ids) > 1 else ""
             lines.append(f"{scene.size:,} bytes{'' if rate is None else f', {rate:.2f} bits a frame{each}'}")
-        lines.append(f"error {total.mpjpe:.3g} mean / {total.p95:.3g} p95 / {total.max:.3g} max {unit}")
+        lines.append(f"error {total.mpjpe:.3g} mean / {total.p95:.3g} p95 / {total.max:.3g} max {scene.errors.unit}")
     return lines
 
 
@@ -132,17 +131,17 @@ def _draw_heading(pen: Any, scene: Scene, width: int) -> None:
 
 def _draw_footer(image: Any, scene: Scene, frame: int | None, top: int) -> None:
     """The error over time and the caption, from `top` on."""
-    from PIL import Image, ImageDraw
+    from PIL import ImageDraw
 
     pen = ImageDraw.Draw(image)
     if scene.errors is not None:
-        size, scale = (image.width, TRACE_HEIGHT), draw.OVERSAMPLING
-        box = tuple(v * scale for v in (MARGIN + LABEL_WIDTH, 8, size[0] - MARGIN, TRACE_HEIGHT - 8))
-        large = Image.new("RGB", (size[0] * scale, size[1] * scale), draw.PAPER)
-        draw.draw_errors(ImageDraw.Draw(large), scene, box, frame)  # type: ignore[arg-type]
+        scale, left = draw.OVERSAMPLING, MARGIN + LABEL_WIDTH
+        box = (left * scale, 8 * scale, (image.width - MARGIN) * scale, (TRACE_HEIGHT - 8) * scale)
+        large = _make_blank(image.width * scale, TRACE_HEIGHT * scale)
+        ticks = draw.draw_errors(ImageDraw.Draw(large), scene.errors, box, frame)
         image.paste(large.reduce(scale), (0, top))
-        for y, text in draw.label_ticks(scene, box):  # type: ignore[arg-type]
-            pen.text((MARGIN + LABEL_WIDTH - 7, top + y / scale), text, draw.MUTED, _load_font(12), anchor="rm")
+        for y, text in ticks:
+            pen.text((left - 7, top + y / scale), text, draw.MUTED, _load_font(12), anchor="rm")
         top += TRACE_HEIGHT
     for i, line in enumerate(compose_caption(scene)):
         text = _fit_text(pen, line, image.width - 2 * MARGIN, 14)
