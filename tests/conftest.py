@@ -1,5 +1,6 @@
 """A codec with small weights: bases of the walking sample, a prior that knows little, a network that corrects a little."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def write_weights(path, dims, seed):
     tensors = pack_tables(small_tables(dims))
     tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
     settings = {
-        "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": config.to_dict(),
+        "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": asdict(config),
     }  # fmt: skip
     zoo.write_weights(path, tensors, settings, {})
     return path.with_suffix(".safetensors")

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from posecodec.bench.data import Points
 from posecodec.errors import InputError
+from posecodec.pose.sequence import PoseSequence
 
 Shape = tuple[int, int, int]
 Compress = Callable[[NDArray[np.float32], float], bytes]
@@ -42,7 +43,7 @@ _LARGEST_FLOAT16 = 65504
 
 @dataclass(frozen=True)
 class Baseline:
-    """One compressor.
+    """One compressor, a `Method` of sequences of one person; frame rate, unit and names are not in its file.
 
     name: as the tables show it. pack: positions and setting -> file; unpack: file -> positions.
     kind: "lossless", "bounded" (the setting is the largest error of a keypoint in the unit of the positions) or "free".
@@ -54,13 +55,19 @@ class Baseline:
     unpack: Callable[[bytes], Points]
     kind: str = "lossless"
     packages: tuple[str, ...] = ()
+    ours: bool = False
+
+    @property
+    def parameter(self) -> str:
+        """The largest error, where there is one to set."""
+        return "max error mm" if self.kind == "bounded" else ""
 
     @property
     def settings(self) -> tuple[float | None, ...]:
         """BOUNDS, or None for those that have nothing to set."""
         return BOUNDS if self.kind == "bounded" else (None,)
 
-    def encode(self, positions: Points, setting: float | None = None) -> bytes:
+    def compress(self, positions: Points, setting: float | None = None) -> bytes:
         """The file. positions: (T, K, D) float32, T > 0, finite. Raises InputError for others and for a bound that is not
         above 0 (or too fine for 32-bit integers), and where a package is missing."""
         _check(positions)
@@ -70,9 +77,15 @@ class Baseline:
             raise InputError(f"{self.name} needs {', '.join(self.missing)}: pip install posecodec[bench]")
         return self.pack(positions, setting or 0.0)
 
-    def decode(self, data: bytes) -> Points:
-        """(T, K, D) float32 of a file that `encode` made."""
-        return self.unpack(data)
+    def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
+        """The file of one person. Raises InputError for several people and missing keypoints, and as `compress` does."""
+        if sequence.people != 1:
+            raise InputError(f"{self.name} codes one person, not {sequence.people}; give one sequence a person")
+        return self.compress(sequence.positions[:, 0], setting)
+
+    def decode(self, data: bytes) -> PoseSequence:
+        """The positions in a file, at 30 fps and in mm for want of a header."""
+        return PoseSequence.from_arrays(self.unpack(data), fps=30.0, unit="mm")
 
     def bound(self, setting: float | None) -> float | None:
         """Largest error of a keypoint, 0 for lossless; None where nothing is promised."""
@@ -131,7 +144,7 @@ def _split_tracks(flat: NDArray[Any], shape: Shape) -> NDArray[Any]:
     return np.ascontiguousarray(flat.reshape(shape[1] * shape[2], shape[0]).T).reshape(shape)
 
 
-def _with_shape(positions: Points, body: bytes) -> bytes:
+def _prepend_shape(positions: Points, body: bytes) -> bytes:
     return _SHAPE.pack(*positions.shape) + body
 
 
@@ -139,13 +152,13 @@ def _split(data: bytes) -> tuple[Shape, bytes]:
     return _SHAPE.unpack_from(data), data[_SHAPE.size :]
 
 
-def _on_tracks(
+def _wrap_tracks(
     compress: Compress, decompress: Decompress
 ) -> tuple[Callable[[Points, float], bytes], Callable[[bytes], Points]]:
     """pack and unpack of a compressor of bare numbers. Its tolerance is of a coordinate: a keypoint's by sqrt(D)."""
 
     def pack(positions: Points, bound: float) -> bytes:
-        return _with_shape(positions, compress(_join_tracks(positions), bound / math.sqrt(positions.shape[2])))
+        return _prepend_shape(positions, compress(_join_tracks(positions), bound / math.sqrt(positions.shape[2])))
 
     def unpack(data: bytes) -> Points:
         shape, body = _split(data)
@@ -200,7 +213,7 @@ def _pack_diff_zstd(positions: Points, bound: float) -> bytes:
     planes = np.ascontiguousarray(plain.view(np.uint8).reshape(-1, width).T)
     bodies = [_compress(first.tobytes() + form.tobytes()) for form in (plain, planes)]
     form = int(len(bodies[1]) < len(bodies[0]))
-    return _with_shape(positions, struct.pack("<fB", step, width + form) + bodies[form])
+    return _prepend_shape(positions, struct.pack("<fB", step, width + form) + bodies[form])
 
 
 def _unpack_diff_zstd(data: bytes) -> Points:
@@ -243,7 +256,7 @@ def _decompress_pcodec(body: bytes, _: int = 0) -> NDArray[Any]:
 
 def _pack_diff_pcodec(positions: Points, bound: float) -> bytes:
     first, steps, step = _take_differences(positions, bound)
-    return _with_shape(positions, struct.pack("<f", step) + first.tobytes() + _compress_pcodec(steps))
+    return _prepend_shape(positions, struct.pack("<f", step) + first.tobytes() + _compress_pcodec(steps))
 
 
 def _unpack_diff_pcodec(data: bytes) -> Points:
@@ -307,25 +320,25 @@ def _unpack_bodycompress(data: bytes) -> Points:
 
 
 BASELINES = (
-    Baseline("float32", *_on_tracks(lambda flat, _: flat.tobytes(), lambda body, _: np.frombuffer(body, np.float32))),
+    Baseline("float32", *_wrap_tracks(lambda flat, _: flat.tobytes(), lambda body, _: np.frombuffer(body, np.float32))),
     Baseline("npz", _pack_npz, _unpack_npz),
     Baseline(
         "float32-zstd19",
-        *_on_tracks(
+        *_wrap_tracks(
             lambda flat, _: _compress(flat.tobytes()), lambda body, _: np.frombuffer(_decompress(body), np.float32)
         ),
     ),
-    Baseline("float32-blosc2", *_on_tracks(_compress_blosc2, _decompress_blosc2), packages=("blosc2",)),
-    Baseline("float32-pcodec", *_on_tracks(_compress_pcodec, _decompress_pcodec), packages=("pcodec",)),
+    Baseline("float32-blosc2", *_wrap_tracks(_compress_blosc2, _decompress_blosc2), packages=("blosc2",)),
+    Baseline("float32-pcodec", *_wrap_tracks(_compress_pcodec, _decompress_pcodec), packages=("pcodec",)),
     Baseline(
         "float16-zstd19",
-        *_on_tracks(_compress_float16, lambda body, _: np.frombuffer(_decompress(body), np.float16)),
+        *_wrap_tracks(_compress_float16, lambda body, _: np.frombuffer(_decompress(body), np.float16)),
         "free",
     ),
     Baseline("diff-zstd19", _pack_diff_zstd, _unpack_diff_zstd, "bounded"),
     Baseline("diff-pcodec", _pack_diff_pcodec, _unpack_diff_pcodec, "bounded", ("pcodec",)),
-    Baseline("zfp", *_on_tracks(_compress_zfp, _decompress_zfp), "bounded", ("zfpy",)),
-    Baseline("sz3", *_on_tracks(_compress_sz3, _decompress_sz3), "bounded", ("pysz",)),
+    Baseline("zfp", *_wrap_tracks(_compress_zfp, _decompress_zfp), "bounded", ("zfpy",)),
+    Baseline("sz3", *_wrap_tracks(_compress_sz3, _decompress_sz3), "bounded", ("pysz",)),
     Baseline("bodycompress", _pack_bodycompress, _unpack_bodycompress, "bounded", ("bodycompress",)),
 )
 """All of them, the lossless first. "diff": integers quantized to the bound, differences in time."""

@@ -11,8 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from posecodec import zoo
-from posecodec.bench.baselines import BASELINES, Baseline
-from posecodec.errors import InputError
+from posecodec.bench.baselines import BASELINES
 from posecodec.pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
@@ -117,48 +116,6 @@ OWN = (
 """The codec's own ways, at settings that span the errors of `rate_distortion.RANGES_MM`."""
 
 
-@dataclass(frozen=True)
-class BaselineMethod:
-    """A baseline on bare positions of one person; frame rate, unit and names are not in its file."""
-
-    baseline: Baseline
-    ours: bool = False
-
-    @property
-    def name(self) -> str:
-        """The baseline's."""
-        return self.baseline.name
-
-    @property
-    def parameter(self) -> str:
-        """The largest error, where the baseline takes one."""
-        return "max error mm" if self.baseline.kind == "bounded" else ""
-
-    @property
-    def settings(self) -> tuple[float | None, ...]:
-        """The baseline's."""
-        return self.baseline.settings
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Packages that are not installed."""
-        return self.baseline.missing
-
-    def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
-        """The baseline's file. Raises InputError for several people or missing keypoints."""
-        if sequence.people != 1:
-            raise InputError(f"{self.name} codes one person, not {sequence.people}; give one sequence a person")
-        return self.baseline.encode(sequence.positions[:, 0], setting)
-
-    def decode(self, data: bytes) -> PoseSequence:
-        """The positions in the file, at 30 fps and in mm for want of a header."""
-        return PoseSequence.from_arrays(self.baseline.decode(data), fps=30.0, unit="mm")
-
-    def bound(self, setting: float | None) -> float | None:
-        """The setting itself; 0 for the lossless."""
-        return self.baseline.bound(setting)
-
-
 def list_methods() -> list[Method]:
     """All methods but B0: the codec's own, then the baselines."""
-    return [*OWN, *map(BaselineMethod, BASELINES)]
+    return [*OWN, *BASELINES]

@@ -77,7 +77,7 @@ def count_baseline_bytes(sequence: PoseSequence, bound: float) -> int:
     method = next(b for b in BASELINES if b.name == "diff-zstd19")
     total = 0
     for person in range(sequence.people):
-        total += len(method.encode(forward_fill(sequence.positions[:, person]), bound))
+        total += len(method.compress(forward_fill(sequence.positions[:, person]), bound))
         missing = ~sequence.valid[:, person]
         if missing.any():
             total += len(zstandard.ZstdCompressor(level=19).compress(np.packbits(missing).tobytes()))

@@ -111,15 +111,6 @@ class ModelConfig:
         """(t, h, w) of one window."""
         return (self.window // self.factor[0], self.grid // self.factor[1], self.grid // self.factor[2])
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return dataclasses.asdict(self)
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> ModelConfig:
-        """The mirror of `to_dict`. Raises InputError naming fields that are missing or unknown."""
-        return from_dict(ModelConfig, values)
-
 
 def read_config(kind: type[Config], path: str | Path) -> Config:
     """A frozen dataclass of a JSON file, see `from_dict`. Raises InputError."""

@@ -7,9 +7,7 @@ read-out of uncorrected heatmaps is the decoded pose itself (benchmarks/LOG.md t
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from posecodec.networks import heatmap
-from posecodec.networks.config import Volume, from_dict
+from posecodec.networks.config import Volume
 from posecodec.networks.layers import PatchEmbed, PatchRender, Residual
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Ints
@@ -58,15 +56,6 @@ class RefinerConfig:
     def extras(self) -> int:
         """Numbers beside the heatmaps of a frame: movement of the box, step, distance from the nearest join."""
         return self.dims + 4
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return dataclasses.asdict(self)
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> RefinerConfig:
-        """The mirror of `to_dict`. Raises InputError."""
-        return from_dict(RefinerConfig, values)
 
 
 class Refiner(nn.Module):

@@ -58,8 +58,8 @@ def load_cameras(path: str | Path) -> Cameras:
         raise InputError(f"{path} is not a camera calibration (cameras[] with K, distCoef, R, t): {error}") from error
 
 
-def random_cameras(count: int, rng: torch.Generator) -> Cameras:
-    """Cameras 2.5 to 8 m away, from knee height to steeply above, slightly rolled, of many focal lengths."""
+def draw_cameras(count: int, rng: torch.Generator) -> Cameras:
+    """Random cameras 2.5 to 8 m away, from knee height to steeply above, slightly rolled, of many focal lengths."""
 
     def draw_uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=rng) * (high - low) + low

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from posecodec.networks.config import ModelConfig, read_config
 
@@ -41,6 +39,7 @@ class Augmentation:
 
 
 STILL = Augmentation(mirror=0, stretch=0, bones=0, heading=0, jitter=0, drop=0, noisy=0)
+"""Windows as they were recorded, for validation."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,6 @@ class TrainConfig:
     evaluate_levels: tuple[int, ...] = (1, 2, 4, 8)
     augmentation: Augmentation = field(default_factory=Augmentation)
     losses: Losses = field(default_factory=Losses)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return dataclasses.asdict(self)
 
     @staticmethod
     def load(path: str | Path) -> TrainConfig:

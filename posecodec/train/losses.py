@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
 from posecodec.networks import heatmap
+from posecodec.networks.config import ModelConfig
+from posecodec.networks.refiner import RefinerConfig
 from posecodec.networks.vqgan import Decoded
 
 SOFTENING = 1e-6
@@ -16,17 +16,8 @@ LARGEST_BALANCE = 1e4
 """Most that the adversarial loss is scaled up by (Esser et al.)."""
 
 
-class Geometry(Protocol):
-    """What losses need of a config: pixels a side, half the width of a heatmap, and the Gaussians' sigma."""
-
-    @property
-    def grid(self) -> int: ...
-
-    @property
-    def extent(self) -> float: ...
-
-    @property
-    def sigma(self) -> float: ...
+Geometry = ModelConfig | RefinerConfig
+"""What losses need of a config: pixels a side, half the width of a heatmap, and the Gaussians' sigma."""
 
 
 def read_out(decoded: Decoded, config: Geometry) -> Tensor:

@@ -19,7 +19,13 @@ class TokenFolder(Dataset[Tensor]):
     codec: with the weights that the files were encoded with. levels: how many of them; all must have so many.
     Raises InputError if no file of the folder has tokens, and as `PoseCodec.tokens` does.
 
-    >>> DataLoader(TokenFolder("clips", codec, 4), batch_size=8, collate_fn=collate)  # doctest: +SKIP
+    >>> import tempfile
+    >>> from torch.utils.data import DataLoader
+    >>> from posecodec.pose.synthetic import walk
+    >>> folder, codec = tempfile.mkdtemp(), PoseCodec.from_pretrained("body3d")
+    >>> codec.encode(walk(60), levels=4).save(f"{folder}/walk.posec")
+    >>> [tokens.shape for tokens, _ in DataLoader(TokenFolder(folder, codec, 4), batch_size=8, collate_fn=collate)]
+    [torch.Size([1, 10])]
     """
 
     def __init__(self, folder: str | Path, codec: PoseCodec, levels: int) -> None:

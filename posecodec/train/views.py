@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from posecodec.train.cameras import Cameras, project, random_cameras
+from posecodec.train.cameras import Cameras, draw_cameras, project
 from posecodec.train.config import Augmentation
 from posecodec.train.data import Windows
 
@@ -43,11 +43,11 @@ def project_to_pixels(windows: Windows, known: Cameras | None, rng: torch.Genera
     path = _rotate((windows.root - middle)[:, :, None], angle[:, None].expand(windows.heading.shape))
     away = torch.randn(batch, 1, 1, 3, generator=rng) * torch.tensor([500.0, 50.0, 500.0])
     world = _rotate(windows.body, windows.heading + angle[:, None]) * windows.size[:, None, None, None] + path + away
-    pixels = project(world, random_cameras(batch, rng))
-    return _some_by_known(pixels, world, known, rng)
+    pixels = project(world, draw_cameras(batch, rng))
+    return _replace_some(pixels, world, known, rng)
 
 
-def _some_by_known(pixels: Tensor, world: Tensor, known: Cameras | None, rng: torch.Generator) -> Tensor:
+def _replace_some(pixels: Tensor, world: Tensor, known: Cameras | None, rng: torch.Generator) -> Tensor:
     """Half of the windows seen by known cameras instead, if there are any."""
     batch = len(world)
     if known is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
             config.refiner, pairs, config.refiner_steps, config.adversarial, seed=config.seed, say=say
         )
         tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
-        settings["refiner"] = config.refiner.to_dict()
+        settings["refiner"] = asdict(config.refiner)
     about = {
         "attribution": config.attribution,
         "data": [Path(path).name for path in config.data.train],

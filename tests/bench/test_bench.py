@@ -104,7 +104,7 @@ def test_baselines_keep_their_bounds(baseline):
     shapes = [(1, 19, 3), (1, 1, 2), (2, 19, 2), (3, 5, 3), (40, 19, 3)]
     for points in [draw.normal(0, 900, shape).astype(np.float32) for shape in shapes] + [walk(90).positions[:, 0]]:
         for setting in (0.1, 3.0, 80.0) if baseline.kind == "bounded" else (None,):
-            found = baseline.decode(baseline.encode(points, setting))
+            found = baseline.unpack(baseline.compress(points, setting))
             assert found.shape == points.shape and found.dtype == np.float32
             bound = 4.0 if baseline.kind == "free" else baseline.bound(setting)
             assert np.linalg.norm(found.astype(float) - points, axis=-1).max() <= bound + (0.002 if bound else 0)
@@ -115,14 +115,14 @@ def test_baselines_keep_their_bounds(baseline):
 )
 def test_baselines_refuse_what_they_cannot_code(points):
     with pytest.raises(InputError, match="need"):
-        BASELINES[0].encode(points)
+        BASELINES[0].compress(points)
 
 
 @pytest.mark.parametrize("setting", [None, 0.0, -1.0, float("nan"), 1e-12])
 def test_bounded_baselines_refuse_bad_bounds(setting):
     bounded = next(baseline for baseline in BASELINES if baseline.name == "diff-zstd19")
     with pytest.raises(InputError, match="larger|above 0"):
-        bounded.encode(walk(5).positions[:, 0], setting)
+        bounded.compress(walk(5).positions[:, 0], setting)
 
 
 def test_zigzag_holds_all_integers():
@@ -138,7 +138,7 @@ def test_a_missing_package_is_named(monkeypatch):
     assert result.left_out == {"zfp": "not installed: zfpy"}
     assert [row.method for row in result.rows] == ["npz"] and result.rows[0].bound_held
     with pytest.raises(InputError, match=r"posecodec\[bench\]"):
-        next(b for b in BASELINES if b.name == "zfp").encode(walk(5).positions[:, 0], 1.0)
+        next(b for b in BASELINES if b.name == "zfp").compress(walk(5).positions[:, 0], 1.0)
 
 
 def test_a_row_by_hand():

@@ -20,7 +20,7 @@ import posecodec
 from posecodec.analysis.metrics import compare
 from posecodec.cli import cli
 from posecodec.errors import InputError
-from posecodec.networks.config import ModelConfig, Volume
+from posecodec.networks.config import ModelConfig, Volume, from_dict
 from posecodec.networks.heatmap_io import decode_points, encode_points, render_volume
 from posecodec.networks.quantizer import ResidualQuantizer
 from posecodec.networks.refiner import RefinerConfig
@@ -161,7 +161,7 @@ def test_systems_of_the_paper_are_configs(system, factor):
         dims, inputs=inputs, outputs=outputs, grid=grid, sigma=0.75, extent=2.6, window=32, factor=(factor,) * 3,
         patch=(2, 4, 4), linear=False,
     )  # fmt: skip
-    assert ModelConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert from_dict(ModelConfig, json.loads(json.dumps(dataclasses.asdict(made)))) == made
     model = VQGAN(made)
     points = torch.rand(1, 32, 19, dims) - 0.5
     volume = render_volume(points, torch.ones(1, 32, 19, dtype=torch.bool), made, inputs)

@@ -58,10 +58,11 @@ class Tokenizer:
         """The network. Raises WeightsError."""
         import torch
 
+        from posecodec.networks.config import from_dict
         from posecodec.networks.refiner import Refiner, RefinerConfig
 
         try:
-            model = Refiner(RefinerConfig.from_dict(self.weights.settings["refiner"]))
+            model = Refiner(from_dict(RefinerConfig, self.weights.settings["refiner"]))
             state = {n[8:]: t for n, t in self.weights.tensors.items() if n.startswith("refiner.")}
             model.load_state_dict({name: torch.from_numpy(t.astype(np.float32)) for name, t in state.items()})
         except (KeyError, RuntimeError, InputError) as error:
