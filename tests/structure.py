@@ -25,7 +25,8 @@ VERBS = frozenset(
     concatenate confirm convert copy correct count cover create crop cut deblock decode decompress deduplicate define degrade
     delete
     dequantize describe detect detokenize diagnose diff discard distribute divide download draw drop dump echo embed
-    emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract extrapolate feed
+    emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain export extend extract
+    extrapolate feed
     fetch fill film filter find finish fit fix flatten flip flush fold follow forget format forward freeze gather generate
     get give group guess halve handle hang hash hold import improve include infer initialize insert inspect interpolate
     intersect invert join judge keep label launch lay learn lift limit link list load locate lock log look lower main make

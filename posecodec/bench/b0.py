@@ -28,9 +28,9 @@ ROOT = 2
 ROOT_WEIGHT = float(np.sqrt(KEYPOINTS))
 """An error of the root moves all keypoints."""
 ORIGIN_BITS = 30
-"""Of a window's origin, as a difference from the last one."""
+"""What a window's origin is counted as, raw."""
 FIRST_ORIGIN_BITS = 72
-"""Of the first window's: three numbers of 24 bits."""
+"""The same of the first window, which nothing comes before."""
 SHORTEST = 32
 """Training sequences of fewer frames are left out."""
 STRIDE = 7

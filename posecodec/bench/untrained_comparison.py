@@ -18,7 +18,7 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 NAME = "unseen"
 """Of the command and of the file it writes."""
 C3D_BOUNDS = (1.0, 5.0)
-"""Maximum errors for recordings of markers, mm: about their noise, and what an animation needs."""
+"""Maximum errors for recordings of markers, mm: those of the made one."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ ROLL = 0.06
 DISTANCES = (2500, 8000)
 """mm from what they look at."""
 FOCAL_LENGTHS = (900, 2500)
-"""Pixels, at 1920 x 1080: wide angles to short telephoto lenses."""
+"""Pixels, at 1920 x 1080: 94 to 42 degrees across."""
 MIDDLE = (960, 540)
 """Pixels, of a 1920 x 1080 image."""
 WAIST = (0.0, 900.0, 0.0)

@@ -33,7 +33,7 @@ QPS = (108, 184)
 QP_OF_WEIGHT_1 = 144
 """At this step a window counts 1 in the loss."""
 WEIGHT_SLOPE = 0.7
-"""Octaves that its weight falls by for each octave of a coarser step, about as its error grows."""
+"""Octaves that its weight falls by for each of a coarser step: large errors would outweigh the others."""
 CROP = 64
 """Frames of a training window."""
 DRAWN = 4

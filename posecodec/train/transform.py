@@ -44,7 +44,7 @@ HIDDEN = (48, 24)
 SHORTEST = 24
 """Clips of fewer frames are left out."""
 DEAD_ZONE = 0.38
-"""Added before rounding down where there is no model yet to choose by: about what it will choose."""
+"""Added before rounding down where there is no model yet to choose by: a dead zone of 1.24 steps."""
 RESIDUAL_EVERY = 8
 """One in so many samples of bodies is a residual."""
 QPS = (-30, 160)

@@ -43,7 +43,7 @@ HIDDEN = (64, 32)
 CLASSES = 20
 """Octaves of steps that have a table of limits of their own."""
 DEAD_ZONE = 0.36
-"""Added before rounding down where there is no prior yet to choose by: about what it will choose."""
+"""Added before rounding down where there is no prior yet to choose by: a dead zone of 1.28 steps."""
 SHRINK = 0.06
 """Steps that values are reconstructed nearer to zero by, until it is known better."""
 BATCH = 48
