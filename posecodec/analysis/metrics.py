@@ -19,8 +19,7 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Floats
 
 PCK_MM = (50.0, 100.0, 150.0)  # Thresholds in mm where the unit is a length, up to that of 3DPCK (Mehta et al. 2017).
-PCK_HEIGHTS = (0.05, 0.1)
-"""Thresholds elsewhere, as fractions of the person's median bounding-box height (Yang & Ramanan 2013: 0.1)."""
+PCK_HEIGHTS = (0.05, 0.1)  # Elsewhere: fractions of a person's median bounding-box height (Yang & Ramanan 2013: 0.1).
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     found = errors[~np.isnan(errors)]
     p50, p95, p99, top = np.percentile(found, (50, 95, 99, 100)).tolist() if found.size else [math.nan] * 4
     mpjpe, mpjpe_root = _average(found), _average(root_relative_errors(a, b, reference.skeleton.root))
-    height = _take_median(heights)
+    height = _average(heights, np.median)
     return Comparison(
         unit=_name_unit(reference),
         compared=found.size,
@@ -218,7 +217,7 @@ def body_heights(points: Floats, up: str) -> Floats:
     extent = _measure_extent(points)
     axis = "xyz".find(up[-1]) if up != "unknown" else -1
     if not 0 <= axis < extent.shape[-1]:
-        medians = [_take_median(extent[..., d]) for d in range(extent.shape[-1])]
+        medians = [_average(extent[..., d], np.median) for d in range(extent.shape[-1])]
         axis = int(np.argmax(np.nan_to_num(medians)))
     return extent[..., axis]
 
@@ -283,7 +282,7 @@ def _measure_extent(points: Floats) -> Floats:
 def _tabulate_pck(errors: Floats, heights: Floats, length: bool) -> Mapping[str, float]:
     if length:
         return {f"{mm:g} mm": pck(errors, mm) for mm in PCK_MM}
-    person = np.array([_take_median(heights[:, p]) for p in range(heights.shape[1])]).reshape(1, -1, 1)
+    person = np.array([_average(column, np.median) for column in heights.T]).reshape(1, -1, 1)
     return {f"{part:g} height": pck(errors, part * person) for part in PCK_HEIGHTS}
 
 
@@ -291,14 +290,9 @@ def _measure_lengths(vectors: Floats) -> Floats:
     return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
 
 
-def _average(values: Floats) -> float:
+def _average(values: Floats, mean: Any = np.mean) -> float:
     found = values[~np.isnan(values)]
-    return float(found.mean()) if found.size else math.nan
-
-
-def _take_median(values: Floats) -> float:
-    found = values[~np.isnan(values)]
-    return float(np.median(found)) if found.size else math.nan
+    return float(mean(found)) if found.size else math.nan
 
 
 def _to_percent(value: float, height: float) -> float:

@@ -52,28 +52,18 @@ def verify(header: Header, decoded: PoseSequence, size: int, original: PoseSeque
     Raises InputError where the original is another recording.
     """
     guarantee = header.guarantee
-    if original is not None:
-        compare(original, decoded)
+    found = None if original is None else compare(original, decoded)
     if guarantee is None:
         return Verdict("none", None, None, "", True)
     if guarantee.kind == "lossless":
-        same = checksum(decoded) == int(guarantee.value)
-        if original is not None:
-            same = same and checksum(original) == checksum(decoded)
-        return Verdict("lossless", None, None, "", same)
+        sums = {checksum(sequence) for sequence in (decoded, original) if sequence is not None}
+        return Verdict("lossless", None, None, "", sums == {int(guarantee.value)})
     if guarantee.kind == "bitrate":
         reached = 8e-3 * size * decoded.rate / max(decoded.frames, 1)
         return Verdict("bitrate", guarantee.value, reached, "kbit/s", reached <= guarantee.value * ROUNDING)
-    return _verdict_on_error(header, decoded, original)
-
-
-def _verdict_on_error(header: Header, decoded: PoseSequence, original: PoseSequence | None) -> Verdict:
-    guarantee = header.guarantee
-    assert guarantee is not None
     unit = header.unit if header.unit != "unknown" else ""
-    if original is None:
+    if found is None:
         return Verdict(guarantee.kind, guarantee.value, guarantee.value * guarantee.reached, unit, None)
-    found = compare(original, decoded)
     error = found.max if guarantee.kind == "max-error" else found.mpjpe
     reached = 0.0 if math.isnan(error) else error / UNIT_MM.get(header.unit, 1.0)
     kept = not reached > guarantee.value * ROUNDING

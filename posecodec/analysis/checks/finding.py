@@ -29,16 +29,16 @@ def say_count(count: int, one: str, many: str | None = None) -> str:
 
 
 def name_place(sequence: PoseSequence, frame: Any, person: Any, keypoint: Any = None) -> str:
-    text = f"frame {frame}, {name_person(sequence, person)}"
-    return text if keypoint is None else f"{text}, {quote_name(sequence.skeleton.keypoints[keypoint])}"
+    return f"frame {frame}, {name_person(sequence, person, keypoint)}"
 
 
 def name_first(sequence: PoseSequence, mask: Bools) -> str:
     return name_place(sequence, *np.unravel_index(int(mask.argmax()), mask.shape))
 
 
-def name_person(sequence: PoseSequence, person: Any) -> str:
-    return f"person {quote_name(sequence.ids[person])}"
+def name_person(sequence: PoseSequence, person: Any, keypoint: Any = None) -> str:
+    text = f"person {quote_name(sequence.ids[person])}"
+    return text if keypoint is None else f"{text}, {quote_name(sequence.skeleton.keypoints[keypoint])}"
 
 
 def quote_name(text: str) -> str:

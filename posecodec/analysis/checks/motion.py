@@ -66,8 +66,7 @@ def measure_motion(sequence: PoseSequence) -> MeasuredMotion:
 def find_zeros(sequence: PoseSequence) -> Bools:
     """(T, P, K) positions of exact zeros; not those of one keypoint that is the origin of its frames."""
     zeros = np.asarray((sequence.positions == 0).all(axis=-1))
-    always = (zeros | ~sequence.valid).all(axis=(0, 1)) & zeros.any(axis=(0, 1))
-    origin = np.flatnonzero(always)
+    origin = np.flatnonzero((zeros | ~sequence.valid).all(axis=(0, 1)) & zeros.any(axis=(0, 1)))
     root = sequence.skeleton.root
     if len(origin) == 1 and root in (None, int(origin[0])) and len(sequence.skeleton) > 1:
         zeros[..., origin] = False
@@ -103,10 +102,9 @@ def find_side_swaps(planes: Floats, stay: Floats, size: float, pairs: tuple[tupl
     if far.any():
         far &= away > _SIDE_TIMES_USUAL * take_quantile(away, 0.25)
     t, p, i = np.nonzero(far)
-    crossed = [
-        measure_lengths(planes[:, t, p, a[i]] - planes[:, t - 1, p, b[i]]) for a, b in ((left, right), (right, left))
-    ]
-    hit = np.maximum(*crossed) < away[t, p, i] / 2
+    sides = ((left[i], right[i]), (right[i], left[i]))
+    crossed = np.maximum(*(measure_lengths(planes[:, t, p, a] - planes[:, t - 1, p, b]) for a, b in sides))
+    hit = crossed < away[t, p, i] / 2
     result[t[hit], p[hit]] = True
     return result
 
@@ -144,10 +142,7 @@ def find_runs(mask: Bools) -> Indices:
     """(N, 2 + M) start, length and the other M indices of each run of True along the first axis, columns in order."""
     columns = mask.reshape(len(mask), -1)
     used = columns.any(axis=0)
-    columns = columns[:, used]
-    padded = np.zeros((columns.shape[1], len(mask) + 2), np.int8)
-    padded[:, 1:-1] = columns.T
-    edges = np.diff(padded, axis=1)
+    edges = np.diff(np.pad(columns[:, used].T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     column, start = np.nonzero(edges == 1)
     _, end = np.nonzero(edges == -1)
     others = np.unravel_index(np.flatnonzero(used)[column], mask.shape[1:])

@@ -10,7 +10,7 @@ import numpy as np
 from posecodec.analysis.checks.finding import Finding, list_names, name_place, say_amount, say_count
 from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs, measure_lengths, take_quantile
 from posecodec.pose.sequence import PoseSequence
-from posecodec.typing import Bools, Floats
+from posecodec.typing import Floats
 
 _PADDED_SHARES = (0.2, 0.9)
 """Shares of frames in which everybody stands still that tell of a lower true rate: fewer are dropouts, more a picture."""
@@ -35,16 +35,13 @@ def check_repeated(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | 
     runs = find_runs(same)
     count, longest = int(same.sum()), runs[runs[:, 1].argmax()]
     share = same.all(axis=1).mean()
-    rate = (
-        f" (the true rate may be nearer {sequence.rate * (1 - share):.3g} fps)"
-        if _PADDED_SHARES[0] < share < _PADDED_SHARES[1]
-        else ""
-    )
     text = (
         f"{say_count(count, 'pose')} the same as in the frame before, to the last digit, in {say_count(len(runs), 'run')}; "
         f"the longest is {longest[1]} from {name_place(sequence, longest[0], longest[2])}; drop padded frames and state the "
-        f"true rate with --fps{rate}"
+        "true rate with --fps"
     )
+    if _PADDED_SHARES[0] < share < _PADDED_SHARES[1]:
+        text += f" (the true rate may be nearer {sequence.rate * (1 - share):.3g} fps)"
     return Finding("repeated", text, count)
 
 
@@ -81,7 +78,8 @@ def check_jumps(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | Non
     jump &= ~np.isnan(off)
     if jump.any():
         jump &= off > _JUMP_TIMES_USUAL * take_quantile(off, 0.5)
-        jump &= ~_mark_beside(motion.identity | motion.sides)[..., None]
+        swapped = motion.identity | motion.sides
+        jump &= ~(swapped[1:-1] | swapped[2:])[..., None]  # not in frames that a swap leads into or out of
     t, p, k = np.nonzero(jump)
     hit = off[t, p, k] > _expect_off(motion.planes, t + 1, p, k)
     if not hit.any():
@@ -107,17 +105,11 @@ def _expect_off(planes: Floats, t: Indices, p: Indices, k: Indices) -> Floats:
     return np.fmax(_JUMP_TIMES_BEND * bend, _JUMP_TIMES_ACROSS * measure_lengths(after - before))
 
 
-def _mark_beside(swapped: Bools) -> Bools:
-    """(T - 2, P): frames 1 to T - 2 that a swap leads into or out of."""
-    return swapped[1:-1] | swapped[2:]
-
-
 def check_jitter(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
     if sequence.frames < 5 or not motion.size:
         return None
     net = measure_lengths(motion.planes[:, 4:] - motion.planes[:, :-4])
-    known = ~np.isnan(net)
-    known &= ~np.isnan(bend := motion.turn[3:-1])
+    known = ~(np.isnan(net) | np.isnan(bend := motion.turn[3:-1]))
     if not known.any():
         return None
     rest = known & (net <= np.quantile(net[known], _REST_SHARE))

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posecodec.analysis.checks.finding import (
-    Finding,
-    list_names,
-    name_first,
-    name_person,
-    name_place,
-    quote_name,
-    say_count,
-)
+from posecodec.analysis.checks.finding import Finding, list_names, name_first, name_person, name_place, say_count
 from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools
@@ -69,12 +61,12 @@ def check_unseen(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | No
     if nobody.any():
         names = list_names([sequence.skeleton.keypoints[k] for k in np.flatnonzero(nobody)])
         text = f"{say_count(int(nobody.sum()), 'keypoint')} never seen in anybody: {names}"
-        own = int((unseen & ~nobody).sum())
-        text += f", and {own:,} more in one person or another" if own else ""
+        if own := int((unseen & ~nobody).sum()):
+            text += f", and {own:,} more in one person or another"
     else:
         p, k = np.argwhere(unseen)[0]
         text = f"{say_count(int(unseen.sum()), 'keypoint')} never seen in one person or another, the first "
-        text += f"{name_person(sequence, p)}, {quote_name(sequence.skeleton.keypoints[k])}"
+        text += name_person(sequence, p, k)
     return Finding("unseen", f"{text}; check the skeleton, or leave it: it costs next to nothing", int(unseen.sum()))
 
 
@@ -94,12 +86,9 @@ def check_zeros(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | Non
     zeros = motion.zeros
     if not zeros.any():
         return None
-    where = ",".join("0" * sequence.dims)
-    text = (
-        f"{say_count(int(zeros.sum()), 'position')} exactly {where}, the first at {name_first(sequence, zeros)}; "
-        "if that means missing, pass --zeros-missing"
-    )
-    return Finding("zeros", text, int(zeros.sum()))
+    count, where = int(zeros.sum()), ",".join("0" * sequence.dims)
+    text = f"{say_count(count, 'position')} exactly {where}, the first at {name_first(sequence, zeros)}; "
+    return Finding("zeros", text + "if that means missing, pass --zeros-missing", count)
 
 
 def _find_first_last(there: Bools) -> tuple[Indices, Indices]:

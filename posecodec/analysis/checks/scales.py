@@ -81,18 +81,17 @@ def check_mixed_units(sequence: PoseSequence, motion: MeasuredMotion) -> Finding
     bones = np.log10(measure_lengths(motion.planes[..., ends[0]] - motion.planes[..., ends[1]]))
     bones[np.isinf(bones)] = np.nan
     usual = take_quantile(bones, 0.5)
-    odd = _is_factor(_take_median(bones - usual))
-    own = _take_median(usual - usual[_pick_middle_person(usual)])
-    people = _is_factor(own)
+    scales, middle = _take_median(bones - usual), _pick_middle_person(usual)
+    own = _take_median(usual - usual[middle])
+    odd, people = _is_factor(scales), _is_factor(own)
     if people.any():
         p = int(people.argmax())
         text = f"{name_person(sequence, p)} is {10 ** own[p]:.4g} times as large as "
-        text += f"{name_person(sequence, _pick_middle_person(usual))} ({say_count(int(people.sum()), 'person', 'people')} so)"
+        text += f"{name_person(sequence, middle)} ({say_count(int(people.sum()), 'person', 'people')} so)"
     elif odd.any():
         t, p = np.argwhere(odd)[0]
-        scale = 10 ** float(_take_median(bones - usual)[t, p])
         text = f"{say_count(int(odd.sum()), 'pose')} another scale than the rest of that person, the first at "
-        text += f"{name_place(sequence, t, p)} ({scale:.4g} times as large)"
+        text += f"{name_place(sequence, t, p)} ({10 ** float(scales[t, p]):.4g} times as large)"
     else:
         return None
     count = int(people.sum()) or int(odd.sum())
@@ -134,8 +133,7 @@ def check_far(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
 def check_tiny(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
     if not 0 < motion.size < _TINY:
         return None
-    text = f"bodies are only {motion.size:.3g} tall; scale them up, and check the unit"
-    return Finding("tiny", text, 1)
+    return Finding("tiny", f"bodies are only {motion.size:.3g} tall; scale them up, and check the unit", 1)
 
 
 def check_up(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
