@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from posecodec.analysis.diagnostics import diagnose
 from posecodec.analysis.repair import mark_zeros_missing
 from posecodec.errors import DataWarning
-from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
@@ -60,31 +60,22 @@ def by_kind(sequence):
     return {f.kind: f for f in diagnose(sequence)}
 
 
-@pytest.mark.parametrize("fps", [12, 29.97, 60, 240])
-@pytest.mark.parametrize("people", [1, 3])
-def test_a_clean_walk_has_no_findings(fps, people):
-    assert diagnose(walk(int(10 * fps), fps=fps, people=people)) == []
+FLY = Skeleton("fly", tuple(f"leg{i}" for i in range(19)))  # whose height says nothing about units
+CLEAN = {
+    **{f"{p} at {fps} fps": walk(int(10 * fps), fps=fps, people=p) for fps in (12, 29.97, 60, 240) for p in (1, 3)},
+    **{f"{p} in an image": dirty(image(300, p), unit="px", up="-y") for p in (1, 3)},
+    "relative to the root": dirty(points() - points()[:, :, 2:3]),
+    "little noise": dirty(points(600) + np.random.default_rng(0).normal(0, 2, points(600).shape)),
+    **{f"ms at {r} fps": dirty(points(), timestamps=np.round(np.arange(120) / r, 3)) for r in (25, 30, 50, 120, 240)},
+    **{f"in {unit}": dirty(points() * np.float32(1 / mm), unit=unit) for unit, mm in UNIT_MM.items()},
+    "a small fly": PoseSequence.from_arrays(points() * 1e-3, fps=30, unit="mm", skeleton=FLY),
+}
 
 
-@pytest.mark.parametrize("people", [1, 3])
-def test_a_clean_walk_in_an_image_has_no_findings(people):
-    assert diagnose(dirty(image(300, people), unit="px", up="-y")) == []
-
-
-def test_positions_relative_to_the_root_are_clean():
-    assert diagnose(dirty(points() - points()[:, :, 2:3])) == []
-
-
-def test_little_noise_is_clean():
-    noise = np.random.default_rng(0).normal(0, 2, points(600).shape)
-    assert diagnose(dirty(points(600) + noise)) == []
-
-
-def test_nothing_is_changed():
-    sequence = walk(50, people=2)
+@pytest.mark.parametrize("sequence", CLEAN.values(), ids=CLEAN)
+def test_what_is_clean_has_no_findings_and_is_left_alone(sequence):
     before = sequence.positions.copy()
-    diagnose(sequence)
-    assert np.array_equal(sequence.positions, before)
+    assert diagnose(sequence) == [] and np.array_equal(sequence.positions, before)
 
 
 def test_nobody():
@@ -100,9 +91,6 @@ def test_gaps_are_counted_and_the_longest_is_placed():
     kinds, share = "(1 of whole people, 2 of single keypoints)", 100 * (6 + 15 * 19 + 10) / (120 * 19)
     longest = "15 frames (0.5 s) from frame 70, person 0;"
     assert_finds(dirty(x), "gaps", 3, f"3 gaps {kinds}", f"{share:.2g} % missing", longest)
-
-
-def test_the_longest_gap_may_be_of_one_keypoint():
     x = points()
     x[20:50, 0, WRIST] = np.nan
     assert "30 frames (1 s) from frame 20, person 0, left_wrist" in the_only(dirty(x)).text
@@ -143,14 +131,10 @@ def test_exact_zeros_are_found_and_can_be_mended():
     assert [f.kind for f in diagnose(repaired)] == ["gaps"]
 
 
-def test_nothing_to_mend_is_the_same_sequence():
+@pytest.mark.filterwarnings("error")
+def test_mending_changes_nothing_else():
     sequence = dirty(points())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert mark_zeros_missing(sequence) is sequence
-
-
-def test_mending_keeps_double_precision():
+    assert mark_zeros_missing(sequence) is sequence
     x = np.array([[[0.1, 0.2, 0.3], [0, 0, 0]]])
     sequence = PoseSequence.from_arrays(x, fps=30, exact=True)
     with pytest.warns(DataWarning, match="1 keypoint at"):
@@ -158,16 +142,12 @@ def test_mending_keeps_double_precision():
     assert repaired.positions.dtype == np.float64 and repaired.positions[0, 0, 0, 0] == 0.1
 
 
-def test_repeated_frames_and_their_runs():
+def test_repeated_frames_their_runs_and_padding_to_a_higher_rate():
     x = points(people=2)
     x[50:55] = x[49]
     x[80, 1] = x[79, 1]
     assert_finds(dirty(x), "repeated", 11, "in 3 runs", "longest is 5 from frame 50, person 0")
-
-
-def test_padding_to_a_higher_rate_is_recognized():
-    x = points()[np.arange(240) // 2]
-    found = by_kind(dirty(x, fps=60.0))["repeated"]
+    found = by_kind(dirty(points()[np.arange(240) // 2], fps=60.0))["repeated"]
     assert found.count == 120 and "nearer 30 fps" in found.text
 
 
@@ -217,14 +197,7 @@ def test_jitter():
 
 def test_irregular_timestamps():
     sequence = dirty(points(), timestamps=np.delete(np.arange(123) / 30, [31, 60, 61]))
-    texts = ("33.33 to 100 ms", "about 3 frames dropped", "the first after frame 30")
-    assert_finds(sequence, "timestamps", 2, *texts)
-
-
-@pytest.mark.parametrize("rate", [25, 30, 50, 120, 240])
-def test_times_in_whole_milliseconds_are_regular(rate):
-    times = np.round(np.arange(120) / rate, 3)
-    assert diagnose(dirty(points(), timestamps=times)) == []
+    assert_finds(sequence, "timestamps", 2, "33.33 to 100 ms", "about 3 frames dropped", "the first after frame 30")
 
 
 @pytest.mark.parametrize(
@@ -237,20 +210,10 @@ def test_implausible_units(scale, stated, looks):
     assert found.kind == "unit" and f"looks like {looks} although the file says {stated}; pass --unit " in found.text
 
 
-@pytest.mark.parametrize("unit", ["mm", "cm", "m", "in"])
-def test_plausible_units(unit):
-    scale = {"mm": 1, "cm": 0.1, "m": 1e-3, "in": 1 / 25.4}[unit]
-    assert diagnose(dirty(points() * np.float32(scale), unit=unit)) == []
-
-
-def test_units_of_bodies_that_are_no_persons_are_not_judged():
-    skeleton = Skeleton("fly", tuple(f"leg{i}" for i in range(19)))
-    assert diagnose(PoseSequence.from_arrays(points() * 1e-3, fps=30, unit="mm", skeleton=skeleton)) == []
-
-
-def test_shares_of_the_image_are_not_pixels():
+def test_shares_of_the_image_are_not_pixels_and_no_body_is_tiny():
     found = the_only(dirty(image() / np.float32(1920), unit="px", up="-y"))
     assert found.kind == "unit" and "shares of the image" in found.text
+    assert the_only(dirty(points() * np.float32(1e-9), unit="unknown")).kind == "tiny"
 
 
 @pytest.mark.parametrize("factor", [10, 25.4, 100, 1000])
@@ -268,20 +231,13 @@ def test_frames_in_mixed_units():
     assert found.count == 10 and "frame 50, person 0 (0.1 times as large)" in found.text
 
 
-def test_far_from_the_origin():
+def test_far_from_the_origin_and_one_wild_coordinate():
     assert_finds(dirty(points() + np.float32([2.5e7, 0, 0])), "far", 120 * 19, "frame 0, person 0, neck")
-
-
-def test_one_wild_coordinate():
     x = points()
     x[17, 0, WRIST, 0] = 1e30
     found = by_kind(dirty(x))
     assert found["far"].count == 1 and "frame 17, person 0, left_wrist" in found["far"].text
     assert found["jumps"].count == 1
-
-
-def test_tiny_coordinates():
-    assert the_only(dirty(points() * np.float32(1e-9), unit="unknown")).kind == "tiny"
 
 
 @pytest.mark.parametrize("stated", ["z", "-y", "x"])
@@ -315,9 +271,8 @@ def test_small_recordings(frames, people, keypoints, dims):
 def test_anything_is_looked_at_without_warnings(shape, seed, scale):
     random = np.random.default_rng(seed)
     x = random.choice([0.0, 1.0, np.nan, 3.0], shape) * scale * random.choice([1.0, 10.0, 1e6], shape)
-    sequence = PoseSequence.from_arrays(
-        x, fps=30, confidence=random.normal(size=shape[:3]), unit="m" if shape[3] == 3 else "px"
-    )
+    unit, confidence = "m" if shape[3] == 3 else "px", random.normal(size=shape[:3])
+    sequence = PoseSequence.from_arrays(x, fps=30, confidence=confidence, unit=unit)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert all(f.count >= 1 and "\n" not in f.text for f in diagnose(sequence))

@@ -99,16 +99,11 @@ def test_back_after_more_than_a_second_is_somebody_new():
     assert found.people == 2 and found.valid.any(axis=2).sum(axis=0).tolist() == [50, 100]
 
 
-def test_memory_is_in_seconds_of_the_timestamps():
-    x = walk(60).positions
-    times = np.arange(60) / 30
-    times[30:] += 5
+def test_memory_is_in_seconds_of_the_timestamps_and_a_teleport_is_somebody_new():
+    x = walk(60).positions.copy()
+    times = np.arange(60) / 30 + 5 * (np.arange(60) >= 30)
     assert followed(PoseSequence.from_arrays(x, timestamps=times)).people == 2
     assert followed(PoseSequence.from_arrays(x[::20], fps=1.5)).people == 1
-
-
-def test_a_teleport_is_somebody_new():
-    x = walk(60).positions.copy()
     x[30:, ..., 0] += 5000
     assert followed(PoseSequence.from_arrays(x, fps=30)).people == 2
 
@@ -123,11 +118,10 @@ def test_the_change_is_reported_with_its_count():
     assert text.startswith("100 of 200 bodies changed their slot") and "instead of the 2 given" in text
 
 
+@pytest.mark.filterwarnings("error")
 def test_people_already_in_order_are_returned_in_silence():
     sequence = walk(100, people=3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert follow(sequence) is sequence
+    assert follow(sequence) is sequence
 
 
 def test_everything_else_is_kept():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -40,19 +42,14 @@ def test_it_is_the_same_every_time_and_in_every_length(sample):
     np.testing.assert_allclose(walk(150, 15.0, 2).positions, sample.positions[::2], atol=1e-3)
 
 
-def test_limbs_are_rigid(points):
+def test_limbs_are_rigid_and_the_head_as_documented(points):
+    """Distances of the offsets nose (0, 45, 105), eyes (+-32, 80, 85), ears (+-73, 62, 2)."""
     for a, b in LIMBS:
         assert np.ptp(lengths(points, a, b)) < 1e-3, (COCO19.keypoints[a], COCO19.keypoints[b])
-
-
-def test_the_head_is_rigid_and_as_documented(points):
-    """Distances of the offsets nose (0, 45, 105), eyes (+-32, 80, 85), ears (+-73, 62, 2)."""
     for a, b, expected in [
-        ("left_eye", "right_eye", 64),
-        ("left_ear", "right_ear", 146),
-        ("nose", "left_eye", np.sqrt(32**2 + 35**2 + 20**2)),
-        ("nose", "right_ear", np.sqrt(73**2 + 17**2 + 103**2)),
-    ]:
+        ("left_eye", "right_eye", 64), ("nose", "left_eye", np.sqrt(32**2 + 35**2 + 20**2)),
+        ("left_ear", "right_ear", 146), ("nose", "right_ear", np.sqrt(73**2 + 17**2 + 103**2)),
+    ]:  # fmt: skip
         np.testing.assert_allclose(lengths(points, INDEX[a], INDEX[b]), expected, atol=2e-3)
 
 
@@ -105,20 +102,17 @@ def test_faces_plus_z_with_the_left_at_plus_x_and_turns_left(points):
 
 def test_arms_swing_against_the_legs(points):
     forward = np.cross(points[:, 0, INDEX["left_hip"]] - points[:, 0, INDEX["right_hip"]], [0, 1, 0])
-    ahead = {
-        name: ((points[:, 0, INDEX[name]] - points[:, 0, INDEX["mid_hip"]]) * forward).sum(axis=-1)
-        for name in ("left_wrist", "left_ankle", "right_ankle")
-    }
-    assert np.corrcoef(ahead["left_wrist"], ahead["left_ankle"])[0, 1] < -0.7
-    assert np.corrcoef(ahead["left_wrist"], ahead["right_ankle"])[0, 1] > 0.7
+    limbs = points[:, 0, [INDEX[name] for name in ("left_wrist", "left_ankle", "right_ankle")]]
+    ahead = ((limbs - points[:, 0, [INDEX["mid_hip"]]]) * forward[:, None]).sum(axis=-1)
+    _, left_ankle, right_ankle = np.corrcoef(ahead.T)[0]
+    assert left_ankle < -0.7 and right_ankle > 0.7
 
 
 def test_people_walk_apart_with_their_own_tempo():
     positions = walk(900, 30.0, 4).positions
     hips = positions[:, :, INDEX["mid_hip"]].astype(np.float64)
-    for a in range(4):
-        for b in range(a):
-            assert np.linalg.norm(hips[:, a] - hips[:, b], axis=-1).min() > 700
+    for a, b in itertools.combinations(range(4), 2):
+        assert np.linalg.norm(hips[:, a] - hips[:, b], axis=-1).min() > 700
     bob = np.abs(np.fft.rfft(hips[..., 1] - hips[..., 1].mean(axis=0), axis=0))
     assert len(set(bob.argmax(axis=0).tolist())) > 1
     own = positions - positions[:, :, [INDEX["mid_hip"]]]

@@ -35,13 +35,9 @@ def digest(skeleton: Skeleton) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
-def test_the_numbers_of_the_bitstream_stay() -> None:
-    assert list(BUILT_IN) == list(COUNTS)
+def test_the_numbers_of_the_bitstream_and_all_of_a_skeleton_stay() -> None:
+    assert list(BUILT_IN) == list(COUNTS) and len(BUILT_IN) <= SPELLED_OUT
     assert {name: len(s) for name, s in BUILT_IN.items()} == COUNTS
-    assert len(BUILT_IN) <= SPELLED_OUT
-
-
-def test_nothing_of_a_skeleton_changes() -> None:
     assert {name: digest(s) for name, s in BUILT_IN.items()} == FROZEN
 
 
@@ -69,27 +65,19 @@ def test_edges_join_the_body(skeleton: Skeleton) -> None:
 
 
 @pytest.mark.parametrize("skeleton", ALL)
-def test_mappings_name_keypoints(skeleton: Skeleton) -> None:
+def test_mappings_name_keypoints_and_commute_with_the_mirror(skeleton: Skeleton) -> None:
     names = {name for several in skeleton.to_coco19.values() for name in several}
     assert names <= set(skeleton.keypoints) and set(skeleton.to_coco19) <= set(COCO19.keypoints)
     limbs = {f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "wrist", "hip", "ankle")}
     assert limbs | {"neck", "mid_hip"} <= set(skeleton.to_coco19) or skeleton.name in ("hand21", "ap10k17")
-
-
-@pytest.mark.parametrize("skeleton", ALL)
-def test_mappings_commute_with_the_mirror(skeleton: Skeleton) -> None:
-    names = skeleton.keypoints
     for target, sources in skeleton.to_coco19.items():
         opposite = COCO19.keypoints[COCO19.mirror[COCO19.keypoints.index(target)]]
-        assert {names[skeleton.mirror[names.index(n)]] for n in sources} == set(skeleton.to_coco19[opposite])
+        mirrored = {skeleton.keypoints[skeleton.mirror[skeleton.keypoints.index(n)]] for n in sources}
+        assert mirrored == set(skeleton.to_coco19[opposite])
 
 
-@pytest.mark.parametrize("skeleton", ALL)
-def test_a_skeleton_is_recognized_by_its_names(skeleton: Skeleton) -> None:
-    assert build_skeleton(skeleton.keypoints) is skeleton and get_builtin(skeleton.name) is skeleton
-
-
-def test_an_unknown_skeleton_lists_the_known_ones() -> None:
+def test_a_skeleton_is_found_by_its_name_and_by_its_keypoints() -> None:
+    assert all(build_skeleton(s.keypoints) is s and get_builtin(s.name) is s for s in BUILT_IN.values())
     with pytest.raises(InputError, match="'coco20'.*coco19, coco17, body25"):
         get_builtin("coco20")
 

@@ -17,11 +17,8 @@ from posecodec.pose.skeletons.builtin import COCO17, SMPL22
 from posecodec.pose.skeletons.files import read_skeleton, resolve_skeleton
 
 RIG: dict[str, Any] = {
-    "name": "rig",
-    "keypoints": ["hip", "LKnee", "RKnee"],
-    "edges": [["hip", "LKnee"], [0, 2]],
-    "root": "hip",
-}
+    "name": "rig", "keypoints": ["hip", "LKnee", "RKnee"], "edges": [["hip", "LKnee"], [0, 2]], "root": "hip",
+}  # fmt: skip
 EXPECTED = Skeleton("rig", ("hip", "LKnee", "RKnee"), ((0, 1), (0, 2)), ((1, 2),), 0)
 
 
@@ -61,15 +58,12 @@ def test_toml_where_python_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_least_file(tmp_path: Path) -> None:
     assert read_skeleton(as_json(tmp_path, {"keypoints": ["a"]}, "least.json")) == Skeleton("least", ("a",))
-    empty = {**RIG, "pairs": [], "root": None, "coco19": {}}
-    found = read_skeleton(as_json(tmp_path, empty))
+    found = read_skeleton(as_json(tmp_path, {**RIG, "pairs": [], "root": None, "coco19": {}}))
     assert found.pairs == () and found.root is None and found.to_coco19 == {}
 
 
 def test_a_built_in_skeleton_written_down(tmp_path: Path) -> None:
-    values = {
-        "name": "coco17", "keypoints": COCO17.keypoints, "edges": COCO17.edges, "pairs": COCO17.pairs,
-    }  # fmt: skip
+    values = {key: getattr(COCO17, key) for key in ("name", "keypoints", "edges", "pairs")}
     assert read_skeleton(as_json(tmp_path, values)) is COCO17
 
 
@@ -105,9 +99,8 @@ def test_a_built_in_skeleton_written_down(tmp_path: Path) -> None:
     ],
 )
 def test_files_that_describe_no_skeleton(tmp_path: Path, values: Any, message: str) -> None:
-    path = as_json(tmp_path, values)
     with pytest.raises(InputError, match=f"(?s)some.json: .*{message}"):
-        read_skeleton(path)
+        read_skeleton(as_json(tmp_path, values))
 
 
 @pytest.mark.parametrize(

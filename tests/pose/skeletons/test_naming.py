@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +40,11 @@ def test_what_is_not_known_stays() -> None:
     assert match_names(["0", "1"]) is None and match_names([str(i) for i in range(17)]) is None
 
 
+def camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
 @pytest.mark.parametrize("skeleton", BUILT_IN.values(), ids=list(BUILT_IN))
 def test_a_skeleton_matches_itself_in_other_spellings(skeleton: Skeleton) -> None:
     assert match_names(skeleton.keypoints) is skeleton
@@ -46,15 +53,10 @@ def test_a_skeleton_matches_itself_in_other_spellings(skeleton: Skeleton) -> Non
     assert match_names([*skeleton.keypoints[1:], skeleton.keypoints[0]]) is None, "another order is another skeleton"
 
 
-def camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
 ARM = "Shoulder Elbow Wrist"
 
 
-def sided(order: str, parts: str) -> list[str]:
+def sided(order: Iterable[str], parts: str) -> list[str]:
     return [side + part for side in order for part in parts.split()]
 
 
@@ -69,22 +71,15 @@ def test_libraries_own_names() -> None:
     assert match_names([name.upper() for name in MEDIAPIPE33.keypoints] + hands) is BUILT_IN["mediapipe75"]
     h36m = ["Hip", *sided("RL", "Hip Knee Foot"), "Spine", "Thorax", "Neck/Nose", "Head", *sided("LR", ARM)]
     assert match_names(h36m) is H36M17
-    legs = sided("RL", "Hip Knee Ankle")
-    openpose = ["Nose", "Neck", *sided("RL", ARM), *legs, "REye", "LEye", "REar", "LEar"]
+    openpose = ["Nose", "Neck", *sided("RL", ARM), *sided("RL", "Hip Knee Ankle"), "REye", "LEye", "REar", "LEar"]
     assert match_names(openpose) is BUILT_IN["coco18"]
     panoptic = ["Neck", "Nose", "BodyCenter", *sided("lr", f"{ARM} Hip Knee Ankle"), *sided("lr", "Eye Ear")]
     assert match_names(panoptic) is COCO19
-    fore, hind = sided("LR", "_Shoulder _Elbow _F_Paw"), sided("LR", "_Hip _Knee _B_Paw")
-    animal = ["L_Eye", "R_Eye", "Nose", "Neck", "Root of tail", *fore, *hind]
-    assert match_names(animal) is BUILT_IN["ap10k17"]
-    whole = [f"face-{i}" for i in range(68)]
-    for side in ("left", "right"):
-        whole.append(f"{side}_hand_root")
-        whole += [
-            f"{side}_{finger}{i}"
-            for finger in ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
-            for i in (1, 2, 3, 4)
-        ]
+    legs = sided("LR", "_Shoulder _Elbow _F_Paw") + sided("LR", "_Hip _Knee _B_Paw")
+    assert match_names(["L_Eye", "R_Eye", "Nose", "Neck", "Root of tail", *legs]) is BUILT_IN["ap10k17"]
+    five = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+    hand = " ".join(["_hand_root", *(f"_{finger}{i}" for finger in five for i in (1, 2, 3, 4))])
+    whole = [*(f"face-{i}" for i in range(68)), *sided(["left", "right"], hand)]
     assert match_names([*BUILT_IN["coco133"].keypoints[:23], *whole]) is BUILT_IN["coco133"]
 
 
