@@ -128,6 +128,7 @@ def test_golden() -> None:
     check_golden()
 
 
+@pytest.mark.compiled
 def test_golden_without_compiler() -> None:
     """Python's arithmetic and the compiled one agree, in another process, with overflow an error."""
     here = Path(__file__).parent
@@ -238,6 +239,7 @@ def test_trained_tables_of_either_dtype() -> None:
     assert np.array_equal(back, values[:50])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("p", "n", "overhead"), [(0.5, 200, 0.12), (0.05, 200, 0.16), (0.2, N, 0.04), (0.01, N, 0.12)])
 def test_bits_are_learned_quickly(p: float, n: int, overhead: float) -> None:
     """Within a few bits of the entropy at once, and within the price of windows of 16 and 128 in the end."""
@@ -251,12 +253,14 @@ def test_bits_are_learned_quickly(p: float, n: int, overhead: float) -> None:
     assert np.array_equal(back, bits)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("bit", [0, 1])
 def test_a_constant_bit_costs_next_to_nothing(bit: int) -> None:
     assert len(coded_bits(np.full(20, bit))) <= 1
     assert 8 * len(coded_bits(np.full(N, bit))) <= 0.001 * N
 
 
+@pytest.mark.compiled
 def test_ints_cost_about_their_entropy() -> None:
     values = np.round(np.random.default_rng(2).laplace(0, 3, N)).astype(np.int64)
     assert 8 * len(coded_ints(values, int_model(1))) <= 1.02 * entropy_bits(values)
@@ -279,6 +283,7 @@ def test_mask_follows_runs() -> None:
     assert np.array_equal(adaptive_models.decode_mask(RangeDecoder(encoder.finish()), 300, 17), mask)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("size", [1, 2, 300, adaptive_models.MAX_SYMBOLS])
 def test_symbol_counts_stay_in_bounds(size: int) -> None:
     """Totals are halved below 2**16, no count reaches 0, and a table that starts above is brought down."""
@@ -293,6 +298,7 @@ def test_symbol_counts_stay_in_bounds(size: int) -> None:
     assert np.array_equal(adaptive_models.decode_symbols(decoder, 2000, again, np.zeros(2000, int), 20_000), symbols)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("size", "skew"), [(1000, 0.0), (50, 0.3)])
 def test_static_symbols_cost_the_ideal(size: int, skew: float) -> None:
     """Without an increment the table is static, and any total codes as well as a power of two."""

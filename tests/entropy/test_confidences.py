@@ -66,6 +66,7 @@ def test_round_trip(data: st.DataObject) -> None:
     assert np.array_equal(decoded(coded(values, mask), mask), np.where(mask, values, 0))
 
 
+@pytest.mark.compiled
 def test_extremes_in_turn() -> None:
     """The largest changes there are, as often as it takes to upset a filter."""
     values = np.where(np.arange(600).reshape(300, 2) % 3 == 0, -(2**31), 2**31 - 1).astype(np.int32)
@@ -73,11 +74,13 @@ def test_extremes_in_turn() -> None:
     checked_bits(np.cumsum(np.full((300, 2), 2**22), axis=0).astype(np.int32))
 
 
+@pytest.mark.compiled
 def test_same_bytes_twice() -> None:
     values = smooth(100, 0.6, 0.5, 1)
     assert coded(values) == coded(values.copy())
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("hertz", "spread", "most"), [(0.3, 0.15, 0.5), (0.3, 0.5, 0.75), (0.6, 0.25, 0.95), (1.0, 0.5, 1.5)]
 )
@@ -87,20 +90,24 @@ def test_smooth_confidences_cost_little(hertz: float, spread: float, most: float
     assert np.mean(bits) < most, bits
 
 
+@pytest.mark.compiled
 def test_occlusions_do_not_upset_the_rest() -> None:
     values = smooth(600, 0.3, 0.15, 0, dips=8)
     assert checked_bits(values) < checked_bits(smooth(600, 0.3, 0.15, 0)) + 0.15
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_constants_are_almost_free(level: int) -> None:
     assert checked_bits(np.full((300, 19), level, np.int32)) < 0.01
 
 
+@pytest.mark.compiled
 def test_constants_of_each_keypoint_are_almost_free() -> None:
     assert checked_bits(np.tile(np.arange(19, dtype=np.int32) * 10 + 50, (1000, 1))) < 0.02
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("name", "most"), [("sign_mediapipe33", 0.9), ("sign_mediapipe8", 0.6), ("sign_openpose", 5.15)]
 )
@@ -125,6 +132,7 @@ def test_any_bytes_decode_or_are_corrupt(data: bytes, frames: int, keypoints: in
         pass
 
 
+@pytest.mark.compiled
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 7), st.booleans())
 def test_damage_is_survived(place: int, bit: int, cut: bool) -> None:

@@ -65,6 +65,7 @@ def files(folder: str) -> list[Path]:
     return found
 
 
+@pytest.mark.compiled
 @settings(max_examples=200, deadline=None)
 @given(st.data(), dtypes, shapes)
 def test_any_bits(data: st.DataObject, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -79,6 +80,7 @@ def test_any_floats(data: st.DataObject, dtype: np.dtype[Any], shape: tuple[int,
     checked(few[data.draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 3)))])
 
 
+@pytest.mark.compiled
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1), dtypes, st.integers(0, 9), st.integers(1, 80), st.booleans())
 def test_decimals(seed: int, dtype: np.dtype[Any], digits: int, frames: int, gaps: bool) -> None:
@@ -90,6 +92,7 @@ def test_decimals(seed: int, dtype: np.dtype[Any], digits: int, frames: int, gap
     checked(values)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", KINDS)
 def test_special_values_in_motion(dtype: np.dtype[Any]) -> None:
     tiny, largest = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
@@ -111,6 +114,7 @@ def test_shapes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     assert bool(data) == bool(values.size)
 
 
+@pytest.mark.compiled
 def test_any_layout() -> None:
     values = moving(40)
     assert pack_floats(np.asfortranarray(values)) == pack_floats(values)
@@ -118,26 +122,31 @@ def test_any_layout() -> None:
     assert pack_floats(values[::-1]) == pack_floats(values[::-1].copy())
 
 
+@pytest.mark.compiled
 def test_more_channels_than_sources() -> None:
     """Beyond 1024 channels none follows another, and what the first axis is makes no difference to correctness."""
     checked(np.random.default_rng(0).normal(size=(12, 1100)).astype(np.float32))
     checked(np.cumsum(np.random.default_rng(0).normal(size=(40, 900)), axis=0).astype(np.float32))
 
 
+@pytest.mark.compiled
 def test_same_bytes_twice() -> None:
     assert pack_floats(moving()) == pack_floats(moving().copy())
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.0, 0.1, np.nan, np.inf, 1e-40, 1e300])
 def test_constants_are_almost_free(value: float) -> None:
     assert len(checked(np.full((200, 19, 3), value))) < 80
 
 
+@pytest.mark.compiled
 def test_float64_that_was_float32() -> None:
     data, same = checked(moving().astype(np.float64)), checked(moving())
     assert data[0] == same[0] | NARROW and data[1:] == same[1:]
 
 
+@pytest.mark.compiled
 def test_decimal_steps_are_found() -> None:
     """Tenths of a millimeter cost no more as float64, in meters, or as whole numbers."""
     steps = np.rint(10 * moving(200).astype(np.float64))
@@ -147,6 +156,7 @@ def test_decimal_steps_are_found() -> None:
     assert max(sizes) < 0.4 * zstd_size((steps / 10).astype(np.float32))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("blank", "more"), [(np.nan, 0.3), (0.0, 0.3)])
 def test_missing_keypoints_cost_little(blank: float, more: float) -> None:
     values = np.rint(moving(300))
@@ -176,6 +186,7 @@ def test_timestamps(times: NDArray[np.float64], most: float) -> None:
     assert 8 * len(checked(times)) / len(times) < most
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("folder", "most"), [("val", 0.45), ("train2d", 0.85)])
 def test_motion_is_smaller_than_zstd_makes_it(folder: str, most: float) -> None:
     """Each file by itself, and all together."""
@@ -203,6 +214,7 @@ def written(mode: int) -> tuple[bytes, Floats]:
     return data, values
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mode", [RAW, PLANES, MODEL])
 def test_cut_short(mode: int) -> None:
     data, values = written(mode)
@@ -213,6 +225,7 @@ def test_cut_short(mode: int) -> None:
             continue
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mode", [RAW, PLANES, MODEL])
 def test_flipped_bits(mode: int) -> None:
     data, values = written(mode)

@@ -149,6 +149,7 @@ def test_last_byte_is_needed(stream: list[Symbol]) -> None:
     assert not data or not decodes(data[:-1], stream)
 
 
+@pytest.mark.compiled
 def test_nothing_shorter_decodes() -> None:
     """Brute force over every string of fewer bytes."""
     shorter = [bytes(s) for n in range(2) for s in itertools.product(range(256), repeat=n)]
@@ -167,6 +168,7 @@ def test_power_of_two_totals_agree() -> None:
     assert encode(stream) == encode([("total", start, freq, 1 << bits) for _, start, freq, bits in stream])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["skewed", "uniform", "single", "single, last"])
 def test_length_is_ideal(kind: str) -> None:
     values, freqs, data, ideal = coded(kind)
@@ -177,6 +179,7 @@ def test_length_is_ideal(kind: str) -> None:
     assert np.array_equal(back, values)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["skewed", "uniform", "single"])
 def test_no_longer_than_constriction(kind: str) -> None:
     constriction = pytest.importorskip("constriction")
@@ -187,6 +190,7 @@ def test_no_longer_than_constriction(kind: str) -> None:
     assert 8 * len(data) <= 32 * oracle.get_compressed().size + 64
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("code", [b"\x7f" + b"\xff" * 200, b"\x80" + b"\0" * 200])
 def test_carry_runs_through_long_runs(code: bytes) -> None:
     """Ternary symbols that hug 1/2 leave 7f ff ff .. or 80 00 00 .. behind, and the last ones decide which."""
