@@ -64,11 +64,7 @@ def draw_cameras(count: int, rng: torch.Generator) -> Cameras:
     def draw_uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=rng) * (high - low) + low
 
-    azimuth, tilt, roll = (
-        draw_uniform(*AZIMUTHS),
-        draw_uniform(*TILTS),
-        torch.randn(count, generator=rng) * ROLL,
-    )
+    azimuth, tilt, roll = (draw_uniform(*AZIMUTHS), draw_uniform(*TILTS), torch.randn(count, generator=rng) * ROLL)
     distance, focal = draw_uniform(*DISTANCES), draw_uniform(*FOCAL_LENGTHS)
     zero, one = torch.zeros(count), torch.ones(count)
     # Rows are the camera's right, down and forward in the world; forward looks at a waist.

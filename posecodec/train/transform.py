@@ -20,14 +20,7 @@ from posecodec import zoo
 from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.basis_choice import choose_graph
 from posecodec.coders.transform.block_coder import BlockCoder, encode_channels
-from posecodec.coders.transform.coefficient_model import (
-    BINS,
-    FEATURES,
-    ROWS,
-    SLOTS,
-    CoefficientModel,
-    frequency_bins,
-)
+from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins
 from posecodec.coders.transform.weights import TransformTables, pack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.kinematics.bones import BoneTree
