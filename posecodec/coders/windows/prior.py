@@ -270,20 +270,9 @@ def _choose(target, p, zero, offsets, rd_lambda):  # type: ignore[no-untyped-def
 
 @kernel
 def code_window(  # type: ignore[no-untyped-def]
-    state,
-    stream,
-    mode,
-    targets,
-    rd_lambda,
-    values,
-    reconstructed,
-    context,
-    by_channel,
-    by_row,
-    network,
-    sigmoid,
+    state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
     offsets,
-):
+):  # fmt: skip
     """Decode, encode, choose or only read the values of one window, by row, then by channel.
 
     targets: (ROWS, C) float64 in steps, read where values are chosen. values: (ROWS, C) int32. reconstructed: (ROWS, C)
