@@ -29,8 +29,8 @@ from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.segmentation import list_spans
 from posecodec.train.cameras import load_cameras, project
-from posecodec.train.commit import find_commit
 from posecodec.train.data import load_clips
+from posecodec.train.git_commit import find_commit
 
 
 @dataclass(frozen=True, eq=False)

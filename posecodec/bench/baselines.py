@@ -35,10 +35,8 @@ Decompress = Callable[[bytes, int], NDArray[Any]]
 BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """mm; largest errors of a keypoint that the bounded baselines are run at."""
 _SHAPE = struct.Struct("<IHB")
-_ZSTD_LEVEL = 19
-"""The densest below zstd's "ultra" levels, which are known for the memory they take."""
-_LARGEST_FLOAT16 = 65504
-"""The largest finite float16."""
+_ZSTD_LEVEL = 19  # The densest below zstd's "ultra" levels, which are known for the memory they take
+_LARGEST_FLOAT16 = 65504  # The largest finite float16
 
 
 @dataclass(frozen=True)

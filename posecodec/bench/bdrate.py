@@ -13,12 +13,9 @@ import numpy as np
 from posecodec.errors import InputError
 from posecodec.typing import Floats
 
-RANGE_MM = (2.0, 40.0)
-"""Errors (global MPJPE, mm) that are averaged over unless told otherwise."""
-_FEWEST = 4
-"""Points of a curve: fewer say little of its course (VCEG-M33 takes four)."""
-_SAMPLES = 2000
-"""Errors at which the difference is sampled; twice as many change no printed digit."""
+RANGE_MM = (2.0, 40.0)  # Errors (global MPJPE, mm) that are averaged over unless told otherwise
+_FEWEST = 4  # Points of a curve: fewer say little of its course (VCEG-M33 takes four)
+_SAMPLES = 2000  # Errors at which the difference is sampled; twice as many change no printed digit
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) 
     The data is a folder with train/*.npz and val/*.npz, or with pose files (there is no B0 then: it learns from train).
     """
     from posecodec.bench import rate_distortion, record, table
-    from posecodec.bench.b0 import B0
+    from posecodec.bench.baseline_b0 import B0
     from posecodec.bench.data import load_split, load_training
 
     chosen, with_b0 = _choose_methods(names, rate_distortion.REFERENCE)

@@ -12,22 +12,15 @@ from posecodec.bench.rate_distortion import REFERENCE, Result, Row
 
 _OWN_COLORS = ("#c4261d", "#0a5fa5", "#b8650a", "#6a3d9a")
 _OTHER_COLORS = ("#5b8a72", "#8a6fa8", "#a08050", "#5f86a8", "#a06a7c", "#7a7a7a")
-_SIZE = (9.0, 6.0)
-"""Inches, of 100 pixels each."""
-_LOWEST_MM = 0.5
-"""Errors below are cut off unless the codec or B0 goes there."""
-_CLEARANCE = 10
-"""Pixels that a label keeps from other curves, where it can."""
+_SIZE = (9.0, 6.0)  # Inches, of 100 pixels each
+_LOWEST_MM = 0.5  # Errors below are cut off unless the codec or B0 goes there
+_CLEARANCE = 10  # Pixels that a label keeps from other curves, where it can
 _SHIFTS = ((8, 7, "left"), (-8, -14, "right"), (8, -14, "left"), (-8, 7, "right"))
 """Points that a label may stand to the right of and above a point of its curve, and how it is aligned then."""
-_OUTSIDE_COST = 1e6
-"""Of a label that leaves the axes; costs are in points of the label's own curve that it hides."""
-_OVERLAP_COST = 1e4
-"""Of each other label that it overlaps."""
-_NEAR_COST = 10.0
-"""Of each point of another curve that is near."""
-_DENSITY = 60
-"""Points that a curve is drawn with between two settings, to count those under a label."""
+_OUTSIDE_COST = 1e6  # Of a label that leaves the axes; costs are in points of the label's own curve that it hides
+_OVERLAP_COST = 1e4  # Of each other label that it overlaps
+_NEAR_COST = 10.0  # Of each point of another curve that is near
+_DENSITY = 60  # Points that a curve is drawn with between two settings, to count those under a label
 
 
 def draw(result: Result, path: Path) -> None:

@@ -1,6 +1,6 @@
 """Rate and distortion of methods on takes of motion: every file is written, decoded from its bytes alone and checked.
 
-One process, one take after the other. Rates are whole files, except B0's, which is a code length (see `b0`). Speeds are
+One process, one take after the other. Rates are whole files, except B0's, which is a code length (`baseline_b0`). Speeds are
 wall-clock and include what a method does beside coding, such as temporary files; the first take warms it up.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posecodec.analysis.metrics import error_per_keypoint, root_relative_errors
-from posecodec.bench.b0 import B0, STEPS
+from posecodec.bench.baseline_b0 import B0, STEPS
 from posecodec.bench.bdrate import RANGE_MM, Delta, bd_rate
 from posecodec.bench.data import Take
 from posecodec.bench.method import Method
@@ -21,8 +21,7 @@ from posecodec.errors import InputError, PosecodecError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Floats
 
-REFERENCE = "B0"
-"""The method that all others are compared with."""
+REFERENCE = "B0"  # The method that all others are compared with
 RANGES_MM = (RANGE_MM, (2.0, 5.0), (5.0, 15.0), (15.0, 40.0), (40.0, 80.0))
 """Errors (global MPJPE) over which rates are compared with B0's."""
 

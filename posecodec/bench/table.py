@@ -6,8 +6,7 @@ from posecodec.bench.bdrate import Delta
 from posecodec.bench.rate_distortion import RANGES_MM, REFERENCE, Result, Row
 
 _COLUMNS = ("method", "setting", "bits/frame", "MPJPE mm", "root-relative", "p99", "max", "encode fr/s", "decode fr/s")
-_BROKEN = " (bound broken)"
-"""What the name of a method gets that was farther off than it promised."""
+_BROKEN = " (bound broken)"  # What the name of a method gets that was farther off than it promised
 
 
 def format_page(result: Result, facts: dict[str, object]) -> str:

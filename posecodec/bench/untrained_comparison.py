@@ -15,10 +15,8 @@ from posecodec.bench.untrained_skeletons import RECORDINGS
 from posecodec.errors import InputError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
-NAME = "unseen"
-"""Of the command and of the file it writes."""
-C3D_BOUNDS = (1.0, 5.0)
-"""Maximum errors for recordings of markers, mm: those of the made one."""
+NAME = "unseen"  # Of the command and of the file it writes
+C3D_BOUNDS = (1.0, 5.0)  # Maximum errors for recordings of markers, mm: those of the made one
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.typing import Floats
 
-FINGERS = 5
-"""Of a hand."""
+FINGERS = 5  # Of a hand
 
 
 def make_smooth_noise(rng: np.random.Generator, frames: int, channels: int, rate: float, cutoff: float) -> Floats:

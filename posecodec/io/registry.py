@@ -20,18 +20,14 @@ from posecodec.pose.sequence import PoseSequence
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-PLUG_INS = "posecodec.formats"
-"""The group of entry points by which packages add formats."""
-USUAL_PRIORITY = 50
-"""Between the marks of JSON files, which are asked about first, and what could be anything (90)."""
+PLUG_INS = "posecodec.formats"  # The group of entry points by which packages add formats
+USUAL_PRIORITY = 50  # Between the marks of JSON files, which are asked about first, and what could be anything (90)
 _NAMES = (
     "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap h36m"
 )
 _BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
-DEFAULT = next(iter(_BUILT_IN))
-"""Our own format: what holds a sequence whole."""
-OPTIONS = ("fps", "unit", "skeleton", "item")
-"""Overrides that a reader can take itself."""
+DEFAULT = next(iter(_BUILT_IN))  # Our own format: what holds a sequence whole
+OPTIONS = ("fps", "unit", "skeleton", "item")  # Overrides that a reader can take itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +142,7 @@ class Formats(Mapping[str, Format]):
             report_change(f"{self.broken[entry.name]}; it is left out: update or uninstall the package")
 
 
-FORMATS = Formats(_BUILT_IN)
-"""Formats by the name that --from and --to take."""
+FORMATS = Formats(_BUILT_IN)  # Formats by the name that --from and --to take
 
 
 def register_format(known: Format) -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 from posecodec.errors import InputError
 from posecodec.io.filesystem import read_bytes
 
-HEAD = 1 << 16
-"""Bytes that are looked at for what stands at a file's beginning."""
+HEAD = 1 << 16  # Bytes that are looked at for what stands at a file's beginning
 _NPY, _HDF5, _ZIP = b"\x93NUMPY", b"\x89HDF\r\n", b"PK\x03\x04"
 _TAR_MARK = slice(257, 262)
 _BOM = b"\xef\xbb\xbf"

@@ -1,5 +1,5 @@
 """Networks between heatmaps and what a codec stores, in torch: all that does not train, and that a decoder may need.
 
-`heatmap` draws keypoints and reads them out; `refiner` is the network after the tokens; `vqgan`, `quantizer` and
+`heatmap` draws keypoints and reads them out; `refiner` is the network after the tokens; `vqgan`, `vector_quantizer` and
 `heatmap_io` are the VQ-GAN whose whole shape is in a `config.ModelConfig`. Losses and training loops are in `train`.
 """

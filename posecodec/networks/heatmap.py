@@ -25,18 +25,13 @@ from torch import Tensor
 PLANES: dict[int, tuple[tuple[int, int], ...]] = {2: ((0, 1),), 3: ((0, 1), (2, 1), (0, 2))}
 """Axes (horizontal, vertical) of every plane for 2D and 3D points."""
 
-RADIUS = 2
-"""Pixels on each side of the peak that the parabola is fitted to: two sigma of what is rendered."""
-EMPTY = 1e-3
-"""A channel whose highest value is below this holds no keypoint."""
+RADIUS = 2  # Pixels on each side of the peak that the parabola is fitted to: two sigma of what is rendered
+EMPTY = 1e-3  # A channel whose highest value is below this holds no keypoint
 FLATTEST = 0.125
 """Least bend of a parabola, times sigma squared: a quarter of the 0.5 of a rendered Gaussian's logarithm."""
-REACH = 4.0
-"""Pixels from the peak that a vertex may lie away at most."""
-CAMERA_TILT = 0.3
-"""Radians by which the cameras of `to_cameras` look down."""
-CAMERA_DISTANCE = 4
-"""Extents that they stand away."""
+REACH = 4.0  # Pixels from the peak that a vertex may lie away at most
+CAMERA_TILT = 0.3  # Radians by which the cameras of `to_cameras` look down
+CAMERA_DISTANCE = 4  # Extents that they stand away
 
 
 def to_pixels(points: Tensor, grid: int, extent: float) -> Tensor:

@@ -20,14 +20,10 @@ from posecodec.networks.layers import PatchEmbed, PatchRender, Residual
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Ints
 
-JOIN_REACH = 8
-"""Frames from a join of windows that the network can tell apart."""
-MOVE_UNIT = 30.0
-"""mm a frame that count as 1: 0.9 m/s at 30 fps."""
-TURN_SCALE = 10
-"""Per radian a frame: 3 rad/s count as 1 at 30 fps."""
-USUAL_OCTAVE = 9
-"""Octaves of the quantizer step that count as 0: the middle of those that tokens are made at."""
+JOIN_REACH = 8  # Frames from a join of windows that the network can tell apart
+MOVE_UNIT = 30.0  # mm a frame that count as 1: 0.9 m/s at 30 fps
+TURN_SCALE = 10  # Per radian a frame: 3 rad/s count as 1 at 30 fps
+USUAL_OCTAVE = 9  # Octaves of the quantizer step that count as 0: the middle of those that tokens are made at
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from posecodec.networks.config import ModelConfig
 from posecodec.networks.layers import Fold, PatchEmbed, PatchRender, Residual, Unfold, list_folds
-from posecodec.networks.quantizer import ResidualQuantizer
+from posecodec.networks.vector_quantizer import ResidualQuantizer
 
 
 @dataclass(frozen=True, eq=False, repr=False)

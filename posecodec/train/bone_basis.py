@@ -13,18 +13,12 @@ from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
-POSE_STRIDE = 7
-"""Every so many poses are looked at: neighbors are nearly the same."""
-METRIC_POSES = 800
-"""Poses that the metric is averaged over."""
-CHANGE = 0.01
-"""mm, of a bone's coordinates in a difference quotient."""
-TURN = 1e-3
-"""Radians, of the heading in one."""
-LEAST_VARIANCE = 1e-3
-"""Eigenvalues of a metric count at least as this, so that its root can be inverted."""
-WINDOW = 16
-"""Frames, half a second, in which what moves together is made independent."""
+POSE_STRIDE = 7  # Every so many poses are looked at: neighbors are nearly the same
+METRIC_POSES = 800  # Poses that the metric is averaged over
+CHANGE = 0.01  # mm, of a bone's coordinates in a difference quotient
+TURN = 1e-3  # Radians, of the heading in one
+LEAST_VARIANCE = 1e-3  # Eigenvalues of a metric count at least as this, so that its root can be inverted
+WINDOW = 16  # Frames, half a second, in which what moves together is made independent
 
 
 def fit_bone_tables(clips: list[Floats]) -> BoneTables:

@@ -16,22 +16,14 @@ from torch import Tensor
 
 from posecodec.errors import InputError
 
-AZIMUTHS = (0.0, 2 * math.pi)
-"""Radians; where random cameras look from."""
-TILTS = (-0.1, 0.6)
-"""Radians downwards: from knee height to steeply above."""
-ROLL = 0.06
-"""Radians, standard deviation."""
-DISTANCES = (2500, 8000)
-"""mm from what they look at."""
-FOCAL_LENGTHS = (900, 2500)
-"""Pixels, at 1920 x 1080: 94 to 42 degrees across."""
-MIDDLE = (960, 540)
-"""Pixels, of a 1920 x 1080 image."""
-WAIST = (0.0, 900.0, 0.0)
-"""mm, what they look at."""
-NEAREST = 300.0
-"""mm from a camera; what is nearer is drawn as if there."""
+AZIMUTHS = (0.0, 2 * math.pi)  # Radians; where random cameras look from
+TILTS = (-0.1, 0.6)  # Radians downwards: from knee height to steeply above
+ROLL = 0.06  # Radians, standard deviation
+DISTANCES = (2500, 8000)  # mm from what they look at
+FOCAL_LENGTHS = (900, 2500)  # Pixels, at 1920 x 1080: 94 to 42 degrees across
+MIDDLE = (960, 540)  # Pixels, of a 1920 x 1080 image
+WAIST = (0.0, 900.0, 0.0)  # mm, what they look at
+NEAREST = 300.0  # mm from a camera; what is nearer is drawn as if there
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -19,8 +19,7 @@ HEADING_SPACING = 16
 """Frames between the knots of a smoothed heading: half a second at 30 Hz, slower than a step and faster than a turn."""
 STIFFNESS = 1e-2
 """Weight of control points' squared second differences against the frames' squared errors: enough to bridge gaps."""
-NO_HEADING = 1e-3
-"""Share of the widest line from right to left below which a frame does not say where the body faces."""
+NO_HEADING = 1e-3  # Share of the widest line from right to left below which a frame does not say where the body faces
 
 
 def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple[Floats, Floats, Floats, float]:

@@ -23,8 +23,7 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.train.canonicalize import Bones, canonicalize_body
 from posecodec.train.config import Augmentation
 
-SHORTEST = 16
-"""Clips of fewer frames are left out."""
+SHORTEST = 16  # Clips of fewer frames are left out
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -29,16 +29,11 @@ from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.schedule import set_rates
 from posecodec.train.validate import validate
 
-START_WINDOWS = 2048
-"""Windows that the linear path and the first codebooks are fitted to."""
-START_BATCH = 32
-"""Of these, windows that are encoded at once."""
-JUDGE_RATE = 2e-4
-"""Learning rate of the discriminator."""
-LOWEST_RATE = 0.02
-"""Share of the peak learning rate that is left at the last step."""
-LOG_EVERY = 20
-"""Steps between two records of the losses."""
+START_WINDOWS = 2048  # Windows that the linear path and the first codebooks are fitted to
+START_BATCH = 32  # Of these, windows that are encoded at once
+JUDGE_RATE = 2e-4  # Learning rate of the discriminator
+LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
+LOG_EVERY = 20  # Steps between two records of the losses
 
 
 class Trainer:

@@ -10,10 +10,8 @@ from posecodec.networks.config import ModelConfig
 from posecodec.networks.refiner import RefinerConfig
 from posecodec.networks.vqgan import Decoded
 
-SOFTENING = 1e-6
-"""Squared pixels, added to squared distances: their roots have finite gradients at 0."""
-LARGEST_BALANCE = 1e4
-"""Most that the adversarial loss is scaled up by (Esser et al.)."""
+SOFTENING = 1e-6  # Squared pixels, added to squared distances: their roots have finite gradients at 0
+LARGEST_BALANCE = 1e4  # Most that the adversarial loss is scaled up by (Esser et al.)
 
 
 Geometry = ModelConfig | RefinerConfig

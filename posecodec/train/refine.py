@@ -28,26 +28,18 @@ from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.schedule import set_rates
 from posecodec.typing import Floats
 
-QPS = (108, 184)
-"""Range of steps that the network is trained at: those of 5 to 10 levels."""
-QP_OF_WEIGHT_1 = 144
-"""At this step a window counts 1 in the loss."""
+QPS = (108, 184)  # Range of steps that the network is trained at: those of 5 to 10 levels
+QP_OF_WEIGHT_1 = 144  # At this step a window counts 1 in the loss
 WEIGHT_SLOPE = 0.7
 """Octaves that its weight falls by for each of a coarser step: large errors would outweigh the others."""
-CROP = 64
-"""Frames of a training window."""
-DRAWN = 4
-"""Windows of a batch whose whole heatmaps are made, for the heatmap and adversarial losses."""
-DROPOUT = 0.1
-"""Share of the hidden values that a training step leaves out."""
+CROP = 64  # Frames of a training window
+DRAWN = 4  # Windows of a batch whose whole heatmaps are made, for the heatmap and adversarial losses
+DROPOUT = 0.1  # Share of the hidden values that a training step leaves out
 DIFFERENCES = ((1, 0.5), (2, 1.0))
 """Orders of differences in time beside positions, velocities and accelerations, and their weights in the loss."""
-JUDGE_RATE = 2e-4
-"""Learning rate of the discriminator."""
-WARMUP = 50
-"""Steps over which the learning rate rises."""
-TELL_EVERY = 100
-"""Steps between two messages."""
+JUDGE_RATE = 2e-4  # Learning rate of the discriminator
+WARMUP = 50  # Steps over which the learning rate rises
+TELL_EVERY = 100  # Steps between two messages
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -28,36 +28,23 @@ from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.train.bone_basis import build_basis, fit_bone_tables
-from posecodec.train.commit import find_commit
 from posecodec.train.data import load_clips
+from posecodec.train.git_commit import find_commit
 from posecodec.typing import Bools, Floats, Ints
 
-HIDDEN = (48, 24)
-"""Widths of the network's two hidden layers."""
-SHORTEST = 24
-"""Clips of fewer frames are left out."""
-DEAD_ZONE = 0.38
-"""Added before rounding down where there is no model yet to choose by: a dead zone of 1.24 steps."""
-RESIDUAL_EVERY = 8
-"""One in so many samples of bodies is a residual."""
-QPS = (-30, 160)
-"""Range of steps of bodies: 0.3 to 1,000 mm."""
-RESIDUAL_QPS = (-30, 130)
-"""Of residuals, which are smaller."""
-COARSE_BLOCK = 64
-"""Frames of a block whose coarse code leaves a residual."""
-LONGEST_SAMPLE = 512
-"""Frames."""
-BATCH = 32768
-"""Coefficients of a training step."""
-RATE = 6e-3
-"""Peak learning rate."""
-SHOW_EVERY = 200
-"""Steps between two messages."""
-CHUNK = 1 << 18
-"""Coefficients that the integer network is run on at once, to spare memory."""
-SPREADS = (0.35, 1.0, 2.8)
-"""Scales of the three exponential distributions that a row mixes, over the row's own."""
+HIDDEN = (48, 24)  # Widths of the network's two hidden layers
+SHORTEST = 24  # Clips of fewer frames are left out
+DEAD_ZONE = 0.38  # Added before rounding down where there is no model yet to choose by: a dead zone of 1.24 steps
+RESIDUAL_EVERY = 8  # One in so many samples of bodies is a residual
+QPS = (-30, 160)  # Range of steps of bodies: 0.3 to 1,000 mm
+RESIDUAL_QPS = (-30, 130)  # Of residuals, which are smaller
+COARSE_BLOCK = 64  # Frames of a block whose coarse code leaves a residual
+LONGEST_SAMPLE = 512  # Frames
+BATCH = 32768  # Coefficients of a training step
+RATE = 6e-3  # Peak learning rate
+SHOW_EVERY = 200  # Steps between two messages
+CHUNK = 1 << 18  # Coefficients that the integer network is run on at once, to spare memory
+SPREADS = (0.35, 1.0, 2.8)  # Scales of the three exponential distributions that a row mixes, over the row's own
 ATTRIBUTION = (
     "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
     "EIA-0196217. Also: wspr/bvh-matlab (Will Robertson and The University of Adelaide, Apache-2.0), "

@@ -23,8 +23,8 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import data, views
 from posecodec.train.cameras import Cameras, load_cameras
-from posecodec.train.commit import find_commit
 from posecodec.train.config import Augmentation, Data
+from posecodec.train.git_commit import find_commit
 from posecodec.train.refine import Pairs, build_pairs, train_refiner
 from posecodec.train.window_tables import LENGTH, fit
 from posecodec.typing import Floats

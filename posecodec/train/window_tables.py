@@ -34,26 +34,16 @@ from posecodec.train.bone_basis import POSE_STRIDE, measure_metric, take_square_
 from posecodec.train.schedule import set_rates
 from posecodec.typing import Floats, Ints
 
-LENGTH = 160
-"""Frames of a training window: two windows of the codec, or three."""
-QPS = (72, 188)
-"""Range of steps that the prior is trained at."""
-HIDDEN = (64, 32)
-"""Widths of the prior's two hidden layers."""
-CLASSES = 20
-"""Octaves of steps that have a table of limits of their own."""
-DEAD_ZONE = 0.36
-"""Added before rounding down where there is no prior yet to choose by: a dead zone of 1.28 steps."""
-SHRINK = 0.06
-"""Steps that values are reconstructed nearer to zero by, until it is known better."""
-BATCH = 48
-"""Windows of a training step of the prior."""
-WARMUP = 50
-"""Steps over which the learning rate rises."""
-RATES = (4e-3, 1e-3, 1e-3)
-"""Peak learning rates of the three rounds."""
-CHUNK = 512
-"""Windows that are drawn at once."""
+LENGTH = 160  # Frames of a training window: two windows of the codec, or three
+QPS = (72, 188)  # Range of steps that the prior is trained at
+HIDDEN = (64, 32)  # Widths of the prior's two hidden layers
+CLASSES = 20  # Octaves of steps that have a table of limits of their own
+DEAD_ZONE = 0.36  # Added before rounding down where there is no prior yet to choose by: a dead zone of 1.28 steps
+SHRINK = 0.06  # Steps that values are reconstructed nearer to zero by, until it is known better
+BATCH = 48  # Windows of a training step of the prior
+WARMUP = 50  # Steps over which the learning rate rises
+RATES = (4e-3, 1e-3, 1e-3)  # Peak learning rates of the three rounds
+CHUNK = 512  # Windows that are drawn at once
 DrawWindows = Callable[[int], Floats]
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from conftest import SHARED
 
 import posecodec
-from posecodec.bench import b0, bdrate, data, rate_distortion
+from posecodec.bench import baseline_b0, bdrate, data, rate_distortion
 from posecodec.bench.baselines import BASELINES, decode_zigzag, encode_zigzag
 from posecodec.bench.command import bench
 from posecodec.errors import InputError, UsageError
@@ -155,27 +155,27 @@ def test_what_does_not_come_back_whole_is_an_error():
 
 def test_b0_needs_training_and_whole_bodies():
     with pytest.raises(InputError, match="training"):
-        b0.B0.fit([np.zeros((31, 19, 3), np.float32)])
+        baseline_b0.B0.fit([np.zeros((31, 19, 3), np.float32)])
     with pytest.raises(InputError, match="coco19"):
-        b0.B0.fit([np.zeros((64, 18, 3), np.float32)])
+        baseline_b0.B0.fit([np.zeros((64, 18, 3), np.float32)])
 
 
 def test_b0_of_a_fine_step_gives_the_poses_back():
     points = [take.points for take in takes(200, 64)]
-    bits, found = b0.B0.fit(points).run([points[0], points[1][:1]], 0.1)
+    bits, found = baseline_b0.B0.fit(points).run([points[0], points[1][:1]], 0.1)
     assert found[0].shape == points[0].shape and found[1].shape == (1, 19, 3)
     assert np.abs(found[0] - points[0]).max() < 1 and bits > 72 + 3 * 30 + 72
 
 
 @pytest.mark.parametrize("step", [5.0, 800.0])
 def test_b0_tables_are_distributions(step):
-    tables = b0.B0.fit([walk(400).positions[:, 0]]).build_tables(step)
+    tables = baseline_b0.B0.fit([walk(400).positions[:, 0]]).build_tables(step)
     np.testing.assert_allclose((2.0**-tables).sum(axis=-1), 1)
 
 
 @needs_data
 def test_b0_reproduces_its_figures():
-    fitted = b0.B0.fit([take.points for take in data.load_training(DATA)])
+    fitted = baseline_b0.B0.fit([take.points for take in data.load_training(DATA)])
     found = data.load_split(DATA)
     assert sum(len(take.points) for take in found) == 6434
     rows = [rate_distortion.measure_b0(fitted, step, found) for step in STEPS]

@@ -22,8 +22,8 @@ from posecodec.cli import cli
 from posecodec.errors import InputError
 from posecodec.networks.config import ModelConfig, Volume, from_dict
 from posecodec.networks.heatmap_io import decode_points, encode_points, render_volume
-from posecodec.networks.quantizer import ResidualQuantizer
 from posecodec.networks.refiner import RefinerConfig
+from posecodec.networks.vector_quantizer import ResidualQuantizer
 from posecodec.networks.vqgan import VQGAN
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk

@@ -16,7 +16,7 @@ from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
 from posecodec.io.formats import coco
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.detections import Body, Naming
-from posecodec.io.parsing.facts import read_facts, read_integer
+from posecodec.io.parsing.format_metadata import read_facts, read_integer
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence

@@ -15,7 +15,7 @@ from typing import Literal, NoReturn
 import numpy as np
 
 from posecodec.errors import InputError
-from posecodec.io.parsing.rates import USUAL_RATES
+from posecodec.io.parsing.frame_rates import USUAL_RATES
 from posecodec.typing import Floats
 
 Channel = tuple[Literal["position", "rotation"], int, int]

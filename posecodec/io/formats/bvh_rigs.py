@@ -15,8 +15,7 @@ from types import MappingProxyType
 LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 CMU_UNIT_MM = 25.4 / 0.45
 """One length unit of the cgspeed conversion of the CMU database (its ASF files scale inches by 0.45)."""
-STATURE_MM = 1700.0
-"""Of an adult, between the means of women and men in most countries."""
+STATURE_MM = 1700.0  # Of an adult, between the means of women and men in most countries
 LEG_TO_STATURE = 0.491
 """Thigh plus shin over stature: 0.245 + 0.246, Winter, Biomechanics and Motor Control of Human Movement, table 4.1."""
 

@@ -21,10 +21,10 @@ from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content, Parameters
-from posecodec.io.parsing.facts import read_facts, read_integer
+from posecodec.io.parsing.format_metadata import read_facts, read_integer
+from posecodec.io.parsing.frame_rates import USUAL_RATES, require_rate
 from posecodec.io.parsing.markers import UNITS, check_one_person
 from posecodec.io.parsing.missing import mask_infinite, report_zeros
-from posecodec.io.parsing.rates import USUAL_RATES, require_rate
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import AXES, PoseSequence

@@ -18,20 +18,15 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 
-BLOCK = 512
-"""Bytes that sections begin at multiples of."""
-KEY = 0x50
-"""The second byte of every file."""
+BLOCK = 512  # Bytes that sections begin at multiples of
+KEY = 0x50  # The second byte of every file
 _DEC = 85  # the processor whose floats are not IEEE's
 _MIPS = 86  # the only one with big-endian words
 PROCESSORS = {84: "Intel", _DEC: "DEC", _MIPS: "MIPS"}
-COUNT_FULL = 65535
-"""The largest count that 16 bits hold; more frames are counted elsewhere."""
+COUNT_FULL = 65535  # The largest count that 16 bits hold; more frames are counted elsewhere
 _SIZES = {-1: 1, 1: 1, 2: 2, 4: 4}
-EVENTS_KEY = 12345
-"""Word 150 of a header whose labels of events have four characters."""
-EVENTS_WORD = 149
-"""Where it stands, counted from 0."""
+EVENTS_KEY = 12345  # Word 150 of a header whose labels of events have four characters
+EVENTS_WORD = 149  # Where it stands, counted from 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -21,7 +21,7 @@ from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.detections import Body, Naming
-from posecodec.io.parsing.facts import read_facts, read_integer
+from posecodec.io.parsing.format_metadata import read_facts, read_integer
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -29,8 +29,7 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
 
 ID_KEYS = ("track_id", "instance_id", "idx")
-BUILT_INS = ("coco17", "halpe26", "coco133")
-"""Skeletons that a count of keypoints stands for where nothing names them."""
+BUILT_INS = ("coco17", "halpe26", "coco133")  # Skeletons that a count of keypoints stands for where nothing names them
 _KNOWN = {"image_id", "category_id", "keypoints", "id", "num_keypoints", *ID_KEYS}
 _USUAL = Naming("", 12, ".jpg")
 

@@ -27,8 +27,8 @@ from posecodec.io.formats import csv_comments
 from posecodec.io.formats.csv_cells import Table, fit_cells, is_numbers, parse_cell, read_table
 from posecodec.io.formats.csv_columns import Columns, read_columns
 from posecodec.io.formats.npy import unflatten
+from posecodec.io.parsing.frame_rates import NO_RATE, find_regular_rate, require_rate
 from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
-from posecodec.io.parsing.rates import NO_RATE, find_regular_rate, require_rate
 from posecodec.io.parsing.text_tables import (
     EMPTY,
     count_decimals,

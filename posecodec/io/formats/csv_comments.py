@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from posecodec.errors import InputError, UsageError
-from posecodec.io.parsing.facts import read_integer
+from posecodec.io.parsing.format_metadata import read_integer
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import check_file, guard_reader, read_bytes
 from posecodec.io.parsing import hdf5
+from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
-from posecodec.io.parsing.rates import require_rate
 from posecodec.io.parsing.safe_pickle import unpickle
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader, read_bytes
+from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array
-from posecodec.io.parsing.rates import require_rate
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence

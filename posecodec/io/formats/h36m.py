@@ -25,8 +25,7 @@ from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 
-FPS = 50.0
-"""Frames per second of the cameras; the file does not say."""
+FPS = 50.0  # Frames per second of the cameras; the file does not say
 MEMBER = "positions_3d.npy"
 PARENTS = (
     -1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 12, 16, 17, 18, 19, 20, 19, 22, 12, 24, 25, 26, 27, 28, 27, 30,

@@ -22,10 +22,8 @@ from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import SMPL22
 
-FPS = 20.0
-"""Frames per second that the data set was resampled to; the file does not say."""
-FEATURES = 263
-"""Columns of `new_joint_vecs`, which people give by mistake."""
+FPS = 20.0  # Frames per second that the data set was resampled to; the file does not say
+FEATURES = 263  # Columns of `new_joint_vecs`, which people give by mistake
 
 
 @guard_reader

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.parsing.facts import read_facts
+from posecodec.io.parsing.format_metadata import read_facts
+from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
-from posecodec.io.parsing.rates import require_rate
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue
 from posecodec.pose.sequence import PoseSequence

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.npy import guess_skeleton, unflatten
+from posecodec.io.parsing.frame_rates import NO_RATE
 from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE, decode_array, encode_array
-from posecodec.io.parsing.rates import NO_RATE
 from posecodec.io.parsing.zip_archive import read_members
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Clue

@@ -23,7 +23,7 @@ from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic, write_folder
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.detections import Body, Naming
-from posecodec.io.parsing.facts import expand_runs, find_runs, read_facts, read_integer
+from posecodec.io.parsing.format_metadata import expand_runs, find_runs, read_facts, read_integer
 from posecodec.io.parsing.per_frame import KEYPOINTS_FREE, MAX_FRAME_JSON, POSES_PER_BODY, parse_json
 from posecodec.io.registry import Format
 from posecodec.io.sniffing import Certainty, Clue, Source

@@ -31,8 +31,7 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
-FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}
-"""Frames per second of the `fpsType`s that the Studio writes."""
+FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}  # Frames per second of the `fpsType`s that the Studio writes
 INNER_FOLDER = "hdPose3d_stage1_coco19"
 _FOLDER_MARK = "body3DScene_*.json"
 _NAME = re.compile(r"body3DScene_(\d{1,12})\.json")

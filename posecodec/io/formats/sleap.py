@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, report_change
 from posecodec.io.filesystem import guard_reader
 from posecodec.io.parsing import hdf5
+from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.missing import fill_confidence, mask_infinite
-from posecodec.io.parsing.rates import require_rate
 from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton

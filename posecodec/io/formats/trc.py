@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import markers
-from posecodec.io.parsing.facts import expand_runs, read_facts, read_integer
+from posecodec.io.parsing.format_metadata import expand_runs, read_facts, read_integer
+from posecodec.io.parsing.frame_rates import LAST_DIGIT, require_rate
 from posecodec.io.parsing.missing import is_mostly_missing, mask_infinite, report_zeros
-from posecodec.io.parsing.rates import LAST_DIGIT, require_rate
 from posecodec.io.parsing.text_tables import (
     count_decimals,
     decode_lines,

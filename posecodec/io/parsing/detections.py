@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.filesystem import read_bytes
-from posecodec.io.parsing.facts import NUMBERS
+from posecodec.io.parsing.format_metadata import NUMBERS
+from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.per_frame import Frames, parse_json, parse_numbers, stack_people
-from posecodec.io.parsing.rates import require_rate
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError
 from posecodec.typing import Floats
 
-MAX_FRAME_JSON = 1 << 24
-"""Bytes of JSON for one frame: a thousand people need less."""
+MAX_FRAME_JSON = 1 << 24  # Bytes of JSON for one frame: a thousand people need less
 POSES_PER_BODY = 100  # poses of the array for a body in the file: people may be away for 99 of 100 frames
 KEYPOINTS_FREE = 1_000_000  # keypoints that even a short recording may ask for
 

@@ -13,8 +13,7 @@ from posecodec.errors import InputError
 
 EMPTY = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "-nan"))
 """What an empty cell may hold, in small letters."""
-MAX_DIGITS = 17
-"""Decimals that tell any float64 from every other."""
+MAX_DIGITS = 17  # Decimals that tell any float64 from every other
 _MAX_WHOLE = 1 << 53  # integers below it are exact in float64
 _MAX_PLAIN = 10**15  # numbers from it on look like floats: they are measured, not counted
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-START_USES = 128
-"""Uses that the codes of a level have together at the start, from where the moving averages go on."""
+START_USES = 128  # Uses that the codes of a level have together at the start, from where the moving averages go on
 
 
 class ResidualQuantizer(nn.Module):

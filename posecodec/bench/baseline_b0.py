@@ -19,32 +19,19 @@ from posecodec.typing import Floats, Ints
 
 STEPS = (800.0, 500.0, 300.0, 200.0, 120.0, 80.0, 50.0, 30.0, 20.0, 12.0, 8.0, 5.0)
 """mm; the quantizer steps that B0's figures are given for."""
-KEYPOINTS = 19
-"""Of coco19."""
-WINDOW = 64
-"""Frames."""
-ROOT = 2
-"""Index of the mid-hip."""
-ROOT_WEIGHT = float(np.sqrt(KEYPOINTS))
-"""An error of the root moves all keypoints."""
-ORIGIN_BITS = 30
-"""What a window's origin is counted as, raw."""
-FIRST_ORIGIN_BITS = 72
-"""The same of the first window, which nothing comes before."""
-SHORTEST = 32
-"""Training sequences of fewer frames are left out."""
-STRIDE = 7
-"""Every so many poses are used for the KLT: neighbors are nearly the same."""
-ROUNDING = 0.4
-"""Added before rounding down, so that the dead zone is 1.2 steps wide."""
-LARGEST = 15
-"""Largest magnitude in a table."""
-HISTOGRAM = 0.7
-"""Weight of a table's histogram, beside its Laplace part."""
-FLOOR = 0.05
-"""Smallest scale of a Laplace part, in steps."""
-_OTHERS = [k for k in range(KEYPOINTS) if k != ROOT]
-"""Keypoints of the body beside its root."""
+KEYPOINTS = 19  # Of coco19
+WINDOW = 64  # Frames
+ROOT = 2  # Index of the mid-hip
+ROOT_WEIGHT = float(np.sqrt(KEYPOINTS))  # An error of the root moves all keypoints
+ORIGIN_BITS = 30  # What a window's origin is counted as, raw
+FIRST_ORIGIN_BITS = 72  # The same of the first window, which nothing comes before
+SHORTEST = 32  # Training sequences of fewer frames are left out
+STRIDE = 7  # Every so many poses are used for the KLT: neighbors are nearly the same
+ROUNDING = 0.4  # Added before rounding down, so that the dead zone is 1.2 steps wide
+LARGEST = 15  # Largest magnitude in a table
+HISTOGRAM = 0.7  # Weight of a table's histogram, beside its Laplace part
+FLOOR = 0.05  # Smallest scale of a Laplace part, in steps
+_OTHERS = [k for k in range(KEYPOINTS) if k != ROOT]  # Keypoints of the body beside its root
 
 
 @dataclass(frozen=True, eq=False)

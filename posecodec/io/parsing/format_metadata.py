@@ -7,8 +7,7 @@ from typing import Any
 
 from posecodec.pose.sequence import PoseSequence
 
-NUMBERS = range(10**15)
-"""Frame numbers and such: exact as JSON's floats, and file names hold their 15 digits."""
+NUMBERS = range(10**15)  # Frame numbers and such: exact as JSON's floats, and file names hold their 15 digits
 
 
 def read_facts(sequence: PoseSequence, name: str) -> Mapping[str, Any]:
