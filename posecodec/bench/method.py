@@ -1,6 +1,6 @@
 """What the benchmark asks of a method, and which there are: the codec's own and the general-purpose baselines.
 
-To add one: a class with these members, and an entry in `list_methods`. B0 is apart (`baseline_b0`): a code length, not a file.
+To add one: a class with these members, and an entry in `list_methods`. B0 is apart (`baseline_b0`): a code length.
 """
 
 from __future__ import annotations
