@@ -18,6 +18,7 @@ EXIT_CODES = """
 Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights missing or wrong,
 130 interrupted.
 """
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FILES = {
     "cli.encode": ("encode", "tokens"),
     "cli.decode": ("decode", "cut"),
@@ -50,11 +51,7 @@ class _LazyGroup(click.Group):
             self.add_command(getattr(module, name.replace("-", "_")))
 
 
-@click.group(
-    cls=_LazyGroup,
-    epilog=EXIT_CODES,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
+@click.group(cls=_LazyGroup, epilog=EXIT_CODES, context_settings=_SETTINGS)
 @click.version_option(__version__)
 def cli() -> None:
     """Keypoint sequences to a tiny bitstream and to tokens, and back.

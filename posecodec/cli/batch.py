@@ -35,17 +35,16 @@ class Task:
     target: Path
 
 
-Results = Generator[tuple[Task, dict[str, Any], PosecodecError | None], None, None]
-"""Of each task its facts, or what went wrong."""
+Results = Generator[tuple[Task, dict[str, Any], PosecodecError | None], None, None]  # facts, or what went wrong
 
 
 @dataclass
 class Outcome:
-    """What came of all files: facts of the done ones, (source, message) of the failed, names of those skipped."""
+    """What came of all files: facts of the done ones, messages of the failed, how many were skipped."""
 
     done: list[dict[str, Any]] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    skipped: int = 0
 
 
 def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
@@ -150,11 +149,12 @@ def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, 
     for folder in {task.target.parent for task in tasks}:
         _make_folder(folder)
     outcome = Outcome()
-    results = _run_in_processes(tasks, work, settings, jobs) if jobs > 1 else _run_here(tasks, work, settings)
-    with contextlib.closing(results):
+    here: Results = ((task, *_try_work(work, task, settings)) for task in tasks)
+    with contextlib.closing(_run_in_processes(tasks, work, settings, jobs) if jobs > 1 else here) as results:
         for number, (task, facts, error) in enumerate(results, 1):
             _report(outcome, task, facts, error, as_json)
-            _show_progress(number, len(tasks))
+            if sys.stderr.isatty():
+                click.echo(f"\r[{number}/{len(tasks)}]{'' if number < len(tasks) else chr(10)}", nl=False, err=True)
     facts = sum_up(outcome)
     if summary is not None:
         from posecodec.io.filesystem import write_atomic
@@ -172,26 +172,17 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another output") from error
 
 
-def _run_here(tasks: list[Task], work: Work, settings: Any) -> Results:
-    for task in tasks:
-        yield (task, *_try_work(work, task, settings))
-
-
 def _run_in_processes(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
-    """In processes of one thread each. An interrupt waits for the files that are being done."""
+    """In processes of one thread each. An interrupt, of which only the parent hears, waits for files that are being done."""
     os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), initializer=_ignore_interrupts)
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), signal.signal, deaf)
     try:
         waiting = {pool.submit(_try_work, work, task, settings): task for task in tasks}
         for future in as_completed(waiting):
             yield (waiting[future], *future.result())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """The parent decides: a file that is being written is finished."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _try_work(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:
@@ -204,7 +195,7 @@ def _try_work(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], Po
 def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecError | None, as_json: bool) -> None:
     if error is not None:
         text = str(error) if str(task.source) in str(error) else f"{task.source}: {error}"
-        outcome.failed.append((str(task.source), text))
+        outcome.failed.append(text)
         click.echo(f"error: {text}", err=True)
         return
     line = facts.pop("line")
@@ -212,32 +203,19 @@ def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: Posecode
         click.echo(f"note: {task.source}: {text}", err=True)
     click.echo(json.dumps(facts, default=str) if as_json else line)
     if facts.get("skipped"):
-        outcome.skipped.append(str(task.source))
+        outcome.skipped += 1
     else:
         outcome.done.append(facts)
 
 
-def _show_progress(number: int, count: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r[{number}/{count}]{'' if number < count else chr(10)}", nl=False, err=True)
-
-
 def sum_up(outcome: Outcome) -> dict[str, Any]:
     """Counts, bytes, and errors over all files that were done: the mean by frames and people, and the largest."""
-    facts: dict[str, Any] = {
-        "done": len(outcome.done), "skipped": len(outcome.skipped), "failed": len(outcome.failed),
-        "errors": [text for _, text in outcome.failed],
-    }  # fmt: skip
+    facts: dict[str, Any] = {"done": len(outcome.done), "skipped": outcome.skipped, "failed": len(outcome.failed)}
+    facts["errors"] = outcome.failed
     measured = [f for f in outcome.done if "bytes_out" in f]
     if measured:
-        poses = [f["frames"] * f["people"] for f in measured]
-        out = sum(f["bytes_out"] for f in measured)
-        facts |= {
-            "bytes_in": sum(f["bytes_in"] for f in measured),
-            "bytes_out": out,
-            "frames": sum(f["frames"] for f in measured),
-        }
-        facts["bits_per_frame"] = 8 * out / max(sum(poses), 1)
+        facts |= {name: sum(f[name] for f in measured) for name in ("bytes_in", "bytes_out", "frames")}
+        facts["bits_per_frame"] = 8 * facts["bytes_out"] / max(sum(f["frames"] * f["people"] for f in measured), 1)
         facts["error"] = [_average_errors(unit, measured) for unit in sorted({f["unit"] for f in measured})]
     return facts
 
@@ -256,11 +234,8 @@ def format_summary(facts: dict[str, Any]) -> list[str]:
         ratio = facts["bytes_in"] / max(facts["bytes_out"], 1)
         lines.append(f"bytes   {facts['bytes_in']:,} -> {facts['bytes_out']:,} ({ratio:.0f}x)")
         lines.append(f"frames  {facts['frames']:,}, {facts['bits_per_frame']:.2f} bits a frame and person")
-        lines += [
-            f"error   {e['mean']:.3g} mean / {e['max']:.3g} max {e['unit']}"
-            for e in facts["error"]
-            if e["max"] is not None
-        ]
+        known = [e for e in facts["error"] if e["max"] is not None]
+        lines += [f"error   {e['mean']:.3g} mean / {e['max']:.3g} max {e['unit']}" for e in known]
     if facts["errors"]:
         lines += ["failed:", *(f"  {text}" for text in facts["errors"])]
     return lines

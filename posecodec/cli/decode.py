@@ -44,12 +44,7 @@ class Settings:
     "-o", "--output", help="File, folder, or - for stdout.  [default: IN with the suffix of what was encoded]"
 )
 @click.option("--to", "format", help="Format to write, see `formats`.  [default: by suffix, or what was encoded]")
-@options.jobs
-@options.summary
-@options.model
-@options.device
-@options.force
-@options.json
+@options.many_files
 def decode(
     inputs: tuple[str, ...], output: str | None, format: str | None, jobs: int, summary: Path | None,
     model: str | None, device: str, force: bool, as_json: bool,

@@ -53,12 +53,7 @@ class Settings:
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
 @options.skeleton
 @options.reading_options
-@options.jobs
-@options.summary
-@options.model
-@options.device
-@options.force
-@options.json
+@options.many_files
 def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
     bitrate: float | None, levels: int | None, lossless: bool, skeleton: str | None, reading: Reading, jobs: int,
@@ -151,10 +146,8 @@ def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .npz or .safetensors."
-)
+@click.argument("source", type=options.PATH)
+@click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .npz or .safetensors.")
 @click.option("--levels", type=int, help="Levels of tokens, 1 to 12.  [default: the file's, or the weights']")
 @options.fps
 @options.model

@@ -11,6 +11,7 @@ import click
 
 from posecodec.cli.common import Reading
 
+PATH = click.Path(path_type=Path)
 fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 model = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
@@ -18,7 +19,7 @@ device = click.option("--device", default="cpu", show_default=True, help="cpu, c
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 jobs = click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-summary = click.option("--summary", type=click.Path(path_type=Path), help="Also write the summary there, as JSON.")
+summary = click.option("--summary", type=PATH, help="Also write the summary there, as JSON.")
 skeleton = click.option(
     "--skeleton",
     help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
@@ -36,6 +37,14 @@ _READING = (
 )
 
 
+def combine(*several: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Options as one, listed in this order."""
+    return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(several), command)
+
+
+many_files = combine(jobs, summary, model, device, force, json)
+
+
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a recording is to be read; the command gets them as one `reading`."""
 
@@ -46,6 +55,4 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         command(reading=Reading(format, fps, unit, up, item, track, zeros), **others)
 
-    for option in reversed(_READING):
-        wrapped = option(wrapped)
-    return wrapped
+    return combine(*_READING)(wrapped)

@@ -21,9 +21,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--compare", "other", type=click.Path(path_type=Path), help="A decoded recording, or a .posec file.")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write: .html, .gif or .png."
-)
+@click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .html, .gif or .png.")
 @options.reading_options
 @options.model
 @options.force
