@@ -100,27 +100,15 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     mpjpe, mpjpe_root = _average(found), _average(root_relative_errors(a, b, reference.skeleton.root))
     height = _average(heights, np.median)
     return Comparison(
-        unit=_name_unit(reference),
-        compared=found.size,
-        only_reference=int(reference.valid.sum()) - found.size,
-        only_other=int(other.valid.sum()) - found.size,
-        mpjpe=mpjpe,
-        mpjpe_root=mpjpe_root,
-        mpjpe_procrustes=_average(procrustes_errors(a, b)),
-        p50=p50,
-        p95=p95,
-        p99=p99,
-        max=top,
-        rmse=math.sqrt(_average(found**2)),
-        pck=_tabulate_pck(errors, heights, _name_unit(reference) == "mm"),
+        unit=_name_unit(reference), compared=found.size, only_reference=int(reference.valid.sum()) - found.size,
+        only_other=int(other.valid.sum()) - found.size, mpjpe=mpjpe, mpjpe_root=mpjpe_root,
+        mpjpe_procrustes=_average(procrustes_errors(a, b)), p50=p50, p95=p95, p99=p99, max=top,
+        rmse=math.sqrt(_average(found**2)), pck=_tabulate_pck(errors, heights, _name_unit(reference) == "mm"),
         velocity_error=_average(velocity_errors(a, b, reference.rate, other.rate)),
-        jerk_reference=_average(jerk(a, reference.rate)),
-        jerk_other=_average(jerk(b, other.rate)),
-        bone_length_error=_average(bone_length_errors(a, b, reference.skeleton.edges)),
-        height=height,
-        percent_of_height=_to_percent(mpjpe, height),
-        percent_of_height_root=_to_percent(mpjpe_root, height),
-    )
+        jerk_reference=_average(jerk(a, reference.rate)), jerk_other=_average(jerk(b, other.rate)),
+        bone_length_error=_average(bone_length_errors(a, b, reference.skeleton.edges)), height=height,
+        percent_of_height=_to_percent(mpjpe, height), percent_of_height_root=_to_percent(mpjpe_root, height),
+    )  # fmt: skip
 
 
 def error_per_keypoint(reference: PoseSequence, other: PoseSequence) -> Floats:
@@ -273,10 +261,9 @@ def _subtract_root(points: Floats, root: int | None) -> Floats:
 def _measure_extent(points: Floats) -> Floats:
     """(..., D) sides of the bounding box of poses (..., K, D); NaN where fewer than two keypoints are valid."""
     valid = ~np.isnan(points)
-    low = np.where(valid, points, np.inf).min(axis=-2)
-    high = np.where(valid, points, -np.inf).max(axis=-2)
     enough = valid.sum(axis=-2) >= 2
-    return np.where(enough, np.where(enough, high, 0.0) - np.where(enough, low, 0.0), np.nan)
+    low = np.where(enough, np.where(valid, points, np.inf).min(axis=-2), np.nan)
+    return np.where(enough, np.where(valid, points, -np.inf).max(axis=-2), np.nan) - low
 
 
 def _tabulate_pck(errors: Floats, heights: Floats, length: bool) -> Mapping[str, float]:

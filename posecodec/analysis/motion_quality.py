@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from posecodec.analysis.metrics import jerk
 from posecodec.errors import InputError
 from posecodec.pose.skeletons.builtin import COCO19
-from posecodec.typing import Bools, Floats
+from posecodec.typing import Floats
 
 Points = NDArray[np.floating]
-Seams = Sequence[int]
-"""Indices of the first frames of windows, but for the first window's."""
+Seams = Sequence[int]  # Indices of the first frames of windows, but for the first window's
 
 BANDS_HZ = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 """Edges of the bands of `spectrum_distance`; each holds its lower edge and not its upper."""
@@ -131,7 +130,8 @@ def seam_ratio(points: Points, seams: Seams) -> float:
     straddle it. NaN without seams, without other frames, or where nothing accelerates there. So is blockiness of pictures
     measured (Wang, Sheikh & Bovik 2002): differences across borders against those within blocks.
     """
-    across = _mark_straddling(len(points), seams)
+    center = np.arange(1, max(len(points) - 1, 1))
+    across = np.isin(center, seams) | np.isin(center + 1, seams)
     acceleration = np.linalg.norm(np.diff(_widen(points), n=2, axis=0), axis=-1)
     return _divide(_average(acceleration[across]), _average(acceleration[~across]))
 
@@ -149,13 +149,10 @@ def _measure_clip(original: Points, decoded: Points, fps: float, seams: Seams) -
         raise InputError(f"original {original.shape}, decoded {decoded.shape}; give both as (T, {len(COCO19)}, 3)")
     return MotionQuality(
         mpjpe=_average(np.linalg.norm(_widen(original) - _widen(decoded), axis=-1)),
-        jerk_ratio=jerk_ratio(original, decoded, fps),
-        spectrum_distance=spectrum_distance(original, decoded, fps),
-        bone_variation=bone_variation(decoded),
-        foot_skating=foot_skating(original, decoded, fps),
-        seam_ratio=seam_ratio(decoded, seams),
-        seam_excess=seam_excess(original, decoded, seams),
-    )
+        jerk_ratio=jerk_ratio(original, decoded, fps), spectrum_distance=spectrum_distance(original, decoded, fps),
+        bone_variation=bone_variation(decoded), foot_skating=foot_skating(original, decoded, fps),
+        seam_ratio=seam_ratio(decoded, seams), seam_excess=seam_excess(original, decoded, seams),
+    )  # fmt: skip
 
 
 def _measure_bands(points: Points, fps: float) -> Floats:
@@ -177,13 +174,6 @@ def _estimate_spectrum(values: Floats, longest: int) -> tuple[int, Floats]:
     transformed = np.fft.rfft((segments - segments.mean(axis=1, keepdims=True)) * window, axis=1)
     power = (np.abs(transformed) ** 2).sum(axis=2).mean(axis=0)
     return size, 2 * power / (size * (window**2).sum())
-
-
-def _mark_straddling(frames: int, seams: Seams) -> Bools:
-    """(max(frames - 2, 0),) whether the second difference centered at frame i + 1 has frames on both sides of a seam."""
-    center = np.arange(1, max(frames - 1, 1))
-    starts = np.array(seams, np.int64)
-    return np.isin(center, starts) | np.isin(center, starts - 1)
 
 
 def _measure_speed(points: Floats, fps: float) -> Floats:

@@ -74,9 +74,8 @@ def _find(old: str, name: str) -> Any:
         raise AttributeError(f"{_ROOT}{old}.{name} is gone since posecodec 0.5, see its CHANGELOG")
     home, _, last = new.rpartition(".")
     value = getattr(import_module(_ROOT + home), last)
-    warnings.warn(
-        f"{_ROOT}{old}.{name} is {_ROOT}{new} now; the old path goes with 0.6", DeprecationWarning, stacklevel=3
-    )
+    text = f"{_ROOT}{old}.{name} is {_ROOT}{new} now; the old path goes with 0.6"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
     return value
 
 

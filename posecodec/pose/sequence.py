@@ -72,18 +72,10 @@ class PoseSequence:
 
     @staticmethod
     def from_arrays(
-        positions: Any,
-        *,
-        fps: float | None = None,
-        timestamps: Any = None,
-        confidence: Any = None,
-        skeleton: Skeleton | None = None,
-        unit: str = "unknown",
-        up: str = "unknown",
-        ids: Any = None,
-        metadata: Mapping[str, Any] | None = None,
-        exact: bool = False,
-    ) -> PoseSequence:
+        positions: Any, *, fps: float | None = None, timestamps: Any = None, confidence: Any = None,
+        skeleton: Skeleton | None = None, unit: str = "unknown", up: str = "unknown", ids: Any = None,
+        metadata: Mapping[str, Any] | None = None, exact: bool = False,
+    ) -> PoseSequence:  # fmt: skip
         """A sequence from arrays, with defaults for what is not given; copies what it takes.
 
         positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32, with `exact` float64 as float64. NaN in any
@@ -92,7 +84,6 @@ class PoseSequence:
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
         points = _as_positions(positions, exact)
-        frames, people, count, _ = points.shape
         missing = np.isnan(points).any(axis=-1)
         points[missing & ~np.isnan(points).all(axis=-1)] = np.nan
         weights = np.ones(missing.shape, np.float32) if confidence is None else _as_float(confidence, "confidence")
@@ -101,18 +92,12 @@ class PoseSequence:
         if weights.shape != missing.shape:
             raise InputError(f"confidence has shape {given}; positions {points.shape} need {missing.shape}")
         if skeleton is None:
-            skeleton = COCO19 if count == len(COCO19) else build_skeleton(count)
-        return PoseSequence(
-            points,
-            np.where(missing, np.float32(0), weights).astype(np.float32),
-            skeleton,
-            None if fps is None else float(_as_float(fps, "fps", np.float64)),
-            None if timestamps is None else _as_float(timestamps, "timestamps", np.float64),
-            unit,
-            up,
-            tuple(str(i) for i in (range(people) if ids is None else ids)),
-            dict(metadata or {}),
-        )
+            skeleton = COCO19 if points.shape[2] == len(COCO19) else build_skeleton(points.shape[2])
+        rate = None if fps is None else float(_as_float(fps, "fps", np.float64))
+        times = None if timestamps is None else _as_float(timestamps, "timestamps", np.float64)
+        names = tuple(str(i) for i in (range(points.shape[1]) if ids is None else ids))
+        weights = np.where(missing, np.float32(0), weights).astype(np.float32)
+        return PoseSequence(points, weights, skeleton, rate, times, unit, up, names, dict(metadata or {}))
 
     @staticmethod
     def of(positions: Any, **options: Any) -> PoseSequence:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.typing import Floats
 from posecodec.view.scene import Errors, Scene
@@ -192,9 +191,7 @@ def _draw_figure(
             _draw_dot(pen, tuple(point), stroke * dot * dense * bare, shade)
 
 
-def _draw_limbs(
-    pen: Any, scene: Scene, points: Floats, color: Color, width: float, opacity: NDArray[Any] | None
-) -> None:
+def _draw_limbs(pen: Any, scene: Scene, points: Floats, color: Color, width: float, opacity: Floats | None) -> None:
     for a, b in scene.edges:
         if _is_drawable(points[a]) and _is_drawable(points[b]):
             shade = color if opacity is None else _mix_with_paper(color, min(opacity[a], opacity[b]))

@@ -70,9 +70,8 @@ def _pack_layer(layer: Layer, body: float) -> dict[str, Any]:
 
 
 def _pack_region(region: Region, body: float) -> dict[str, Any]:
-    return {
-        "half_width": region.half_width, "half_height": region.half_height, **pack_positions(region.centers, body)
-    }  # fmt: skip
+    sizes = {"half_width": region.half_width, "half_height": region.half_height}
+    return {**sizes, **pack_positions(region.centers, body)}
 
 
 def _pack_errors(errors: Errors) -> dict[str, Any]:

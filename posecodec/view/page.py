@@ -16,8 +16,7 @@ from importlib.resources import files
 from posecodec.view.pack import pack
 from posecodec.view.scene import Scene
 
-SCRIPTS = ("page_data.js", "page_drawing.js", "page_controls.js")
-"""In the order in which they are joined: each uses names of those before it."""
+SCRIPTS = ("page_data.js", "page_drawing.js", "page_controls.js")  # each uses names of those before it
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -26,13 +25,9 @@ def render_html(scene: Scene) -> bytes:
     template, style = _read_part("page.html"), _read_part("page.css")
     script = "\n".join(map(_read_part, SCRIPTS))
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:"
-    parts = {
-        "policy": f"{policy}; base-uri 'none'; form-action 'none'",
-        "title": escaping.escape(_replace_surrogates(scene.title)),
-        "style": style,
-        "script": script,
-        "scene": dump_json(pack(scene)),
-    }
+    title = escaping.escape(scene.title.encode(errors="replace").decode())  # no UTF-8 file holds half surrogate pairs
+    parts = {"title": title, "style": style, "script": script, "scene": dump_json(pack(scene))}
+    parts["policy"] = f"{policy}; base-uri 'none'; form-action 'none'"
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template).encode()
 
 
@@ -44,11 +39,6 @@ def dump_json(values: object) -> str:
 
 def _read_part(name: str) -> str:
     return files("posecodec.view").joinpath(name).read_text("utf-8")
-
-
-def _replace_surrogates(text: str) -> str:
-    """Without halves of surrogate pairs, which no UTF-8 file can hold."""
-    return text.encode(errors="replace").decode()
 
 
 def _hash(text: str) -> str:

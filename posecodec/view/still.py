@@ -152,9 +152,8 @@ def _draw_notice(scene: Scene) -> Any:
     from PIL import ImageDraw
 
     image = _make_blank(*GIF_SIZE)
-    pen = ImageDraw.Draw(image)
-    middle, text = (GIF_SIZE[0] / 2, GIF_SIZE[1] / 2), "Nothing to see: no frames or no people."
-    pen.text(middle, text, draw.MUTED, _load_font(14), anchor="mm")
+    pen, middle = ImageDraw.Draw(image), (GIF_SIZE[0] / 2, GIF_SIZE[1] / 2)
+    pen.text(middle, "Nothing to see: no frames or no people.", draw.MUTED, _load_font(14), anchor="mm")
     _draw_heading(pen, scene, GIF_SIZE[0])
     return image
 
