@@ -263,13 +263,11 @@ def _list_facts(sequence: PoseSequence) -> tuple[str, ...]:
     rate = f"{sequence.rate:.6g} fps" if sequence.fps is not None else f"timestamps, {sequence.rate:.4g} fps on average"
     unit = "" if sequence.unit == "unknown" else f", {sequence.unit}"
     return (
-        f"{frames:,} frame{'s' * (frames != 1)}",
-        f"{frames / sequence.rate:.4g} s",
-        rate,
+        f"{frames:,} frame{'s' * (frames != 1)}", f"{frames / sequence.rate:.4g} s", rate,
         f"{people} {'person' if people == 1 else 'people'}",
         f"{sequence.skeleton.name}, {len(sequence.skeleton)} keypoint{'s' * (len(sequence.skeleton) != 1)}",
         f"{sequence.dims}D{unit}",
-    )
+    )  # fmt: skip
 
 
 def _list_notes(sequence: PoseSequence, stride: int, guess: str | None) -> tuple[str, ...]:

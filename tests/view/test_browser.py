@@ -254,14 +254,9 @@ def test_its_positions_are_those_of_the_recording(opened: Any) -> None:
 
 @pytest.mark.parametrize(
     ("sequence", "words"),
-    [
-        (walk(1), None),
-        (empty(0, 1), "no frames"),
-        (empty(5, 0), "no people"),
-        (empty(5, 2), "every keypoint is missing"),
-    ],
+    [(walk(1), None), (empty(0, 1), "no frames"), (empty(5, 0), "no people"), (empty(5, 2), "every keypoint is missing")],
     ids=["one frame", "no frames", "no people", "all missing"],
-)
+)  # fmt: skip
 def test_it_shows_what_is_hardly_there(opened: Any, sequence: PoseSequence, words: str | None) -> None:
     page = opened(sequence, sequence)
     assert page.find("#notice").is_displayed() == (words is not None)

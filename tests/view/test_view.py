@@ -23,9 +23,11 @@ from posecodec.view import write
 from posecodec.view.scene import build
 
 
-def read_page(path: Path) -> dict[str, Any]:
-    """The page's data, from its text."""
-    found = re.findall(r'<script type="application/json" id="scene">(.*?)</script>', path.read_text("utf-8"), re.S)
+def page_of(folder: Path, sequence: PoseSequence, other: PoseSequence | None = None, **more: Any) -> dict[str, Any]:
+    """The data of a page, from its text."""
+    write(sequence, folder / "a.html", other, **more)
+    text = (folder / "a.html").read_text("utf-8")
+    found = re.findall(r'<script type="application/json" id="scene">(.*?)</script>', text, re.S)
     assert len(found) == 1
     return json.loads(found[0])
 
@@ -45,8 +47,7 @@ def unpack(packed: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize("sequence", [walk(40), coming_and_going(), flat()], ids=["walk", "three", "flat"])
 def test_the_page_holds_the_positions(sequence: PoseSequence, tmp_path: Path) -> None:
-    write(sequence, tmp_path / "a.html", noisy(sequence))
-    page = read_page(tmp_path / "a.html")
+    page = page_of(tmp_path, sequence, noisy(sequence))
     shown = unpack(page["layers"][0], sequence.positions.shape)
     np.testing.assert_array_equal(np.isnan(shown[..., 0]), ~sequence.valid)
     assert np.nanmax(np.abs(shown - sequence.positions)) <= 0.0005 * page["body"]
@@ -57,8 +58,7 @@ def test_the_page_holds_the_positions(sequence: PoseSequence, tmp_path: Path) ->
 
 def test_errors_are_those_of_metrics(tmp_path: Path) -> None:
     sequence, other = coming_and_going(), noisy(coming_and_going())
-    write(sequence, tmp_path / "a.html", other, size=1000)
-    page, errors = read_page(tmp_path / "a.html"), error_per_keypoint(sequence, other)
+    page, errors = page_of(tmp_path, sequence, other, size=1000), error_per_keypoint(sequence, other)
     np.testing.assert_allclose(inflate(page["errors"]["mean"], "<f4"), np.nanmean(errors, axis=(1, 2)), rtol=1e-6)
     np.testing.assert_allclose(inflate(page["errors"]["max"], "<f4"), np.nanmax(errors, axis=(1, 2)), rtol=1e-6)
     total = compare(sequence, other)
@@ -97,8 +97,7 @@ def test_sizes(tmp_path: Path) -> None:
 
 def test_long_recordings_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scenes, "MOST_FRAMES", 100)
-    write(walk(250), tmp_path / "a.html", noisy(walk(250)))
-    page = read_page(tmp_path / "a.html")
+    page = page_of(tmp_path, walk(250), noisy(walk(250)))
     assert (page["stride"], page["shape"][0], page["frames"], page["rate"]) == (3, 84, 250, 10)
     assert page["notes"] == ["A long recording: every 3rd frame is shown."]
     assert len(inflate(page["errors"]["mean"], "<f4")) == 84
@@ -106,29 +105,26 @@ def test_long_recordings_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch,
 
 def test_far_places_take_four_bytes(tmp_path: Path) -> None:
     points = walk(50).positions + np.arange(50, dtype=np.float32)[:, None, None, None] * 4000
-    write(PoseSequence.from_arrays(points, fps=30), tmp_path / "a.html")
-    page = read_page(tmp_path / "a.html")
+    page = page_of(tmp_path, PoseSequence.from_arrays(points, fps=30))
     assert page["layers"][0]["width"] == 4
     assert np.abs(unpack(page["layers"][0], points.shape) - points).max() <= 0.0005 * page["body"]
 
 
 def test_rates_and_times_are_not_rounded(tmp_path: Path) -> None:
-    write(flat(), tmp_path / "a.html")
-    assert read_page(tmp_path / "a.html")["rate"] == 29.97
-    assert read_page(tmp_path / "a.html")["times"] is None
+    page = page_of(tmp_path, flat())
+    assert page["rate"] == 29.97 and page["times"] is None
     stamps = 5 + np.cumsum(np.random.default_rng(1).uniform(0.01, 0.1, 60))
-    write(PoseSequence.from_arrays(walk(60).positions, timestamps=stamps), tmp_path / "b.html")
-    np.testing.assert_array_equal(inflate(read_page(tmp_path / "b.html")["times"], "<f8"), stamps - stamps[0])
+    page = page_of(tmp_path, PoseSequence.from_arrays(walk(60).positions, timestamps=stamps), force=True)
+    np.testing.assert_array_equal(inflate(page["times"], "<f8"), stamps - stamps[0])
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     title = "</title><script>alert(3)</script>\ud800"
-    write(coming_and_going(), tmp_path / "a.html", title=title)
+    page = page_of(tmp_path, coming_and_going(), title=title)
     text = (tmp_path / "a.html").read_text("utf-8")
     assert text.count("<script") == 2 and text.count("</title>") == 1 and "alert(1)</script>" not in text
     assert "<img" not in text and "\u2028" not in text
-    assert read_page(tmp_path / "a.html")["ids"] == list(HOSTILE)
-    assert read_page(tmp_path / "a.html")["title"] == title
+    assert page["ids"] == list(HOSTILE) and page["title"] == title
 
 
 def test_the_page_may_not_use_the_network(tmp_path: Path) -> None:
