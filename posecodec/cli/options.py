@@ -37,7 +37,7 @@ _READING = (
 )
 
 
-def combine(*several: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def combine(*several: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Options as one, listed in this order."""
     return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(several), command)
 
