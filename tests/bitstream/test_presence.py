@@ -119,6 +119,7 @@ def harmless(data, frames, keypoints):
     return True
 
 
+@pytest.mark.compiled
 def test_damaged_presence_gives_presence_or_a_corrupt_error():
     frames, keypoints = 60, 5
     data = written(ChunkKind.TOKENS, presence_of(3, frames, keypoints, 0.2, False))
