@@ -55,4 +55,5 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         command(reading=Reading(format, fps, unit, up, item, track, zeros), **others)
 
-    return combine(*_READING)(wrapped)
+    command_with_options: Callable[..., None] = combine(*_READING)(wrapped)
+    return command_with_options
