@@ -22,8 +22,7 @@ from posecodec.typing import Floats
 Points = NDArray[np.floating]
 Seams = Sequence[int]  # Indices of the first frames of windows, but for the first window's
 
-BANDS_HZ = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
-"""Edges of the bands of `spectrum_distance`; each holds its lower edge and not its upper."""
+BANDS_HZ = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)  # Edges of bands; each holds its lower edge, not its upper
 SEGMENT_SECONDS = 2.0  # Of a spectrum: it resolves half a hertz, the lowest band
 POWER_FLOOR = 1.0  # (mm/s)^2, added to each band so that stillness has a logarithm: 0.2 mm/s in each of 19 keypoints
 CONTACT_PERCENTILE = 5.0  # Of the ankles' heights in a clip: where the floor is, but for outliers

@@ -20,17 +20,13 @@ from posecodec.typing import Floats
 Indices = NDArray[np.intp]
 
 _MEMORY = 1.0  # Seconds out of sight after which somebody is new: who stands there by then may be another person
-_REACH = 0.3
-"""Heights that a person may be from where they are expected, in the next instant: limbs swing, detectors err."""
+_REACH = 0.3  # Heights that a person may be from where they are expected, an instant later: limbs swing, detectors err
 _REACH_PER_SECOND = 2.0  # Heights more with each second: a person at a run
-_VELOCITY_KEPT = 0.5
-"""Share of the velocity that is the one before: enough to smooth noise, little enough to follow a turn."""
+_VELOCITY_KEPT = 0.5  # Share of the velocity that is the one before: enough to smooth noise, but turns are followed
 _GLIDE = 0.3  # Seconds for which somebody out of sight is expected to move on as before
-_TIMES_LARGER = 20
-"""Times as many poses as there were that people may make of them, before memory runs out over bodies that jump about."""
+_TIMES_LARGER = 20  # Times as many poses as there were that people may become: bodies that jump about would fill memory
 _POSES_FREE = 200_000  # Poses beyond that which are always granted: less than 100 MB of 19 keypoints
-_BARRED = 1e6
-"""Cost of what is out of reach, whose cost would be above 1: more than all other costs of a frame together."""
+_BARRED = 1e6  # Cost of what is out of reach (a cost above 1): more than all other costs of a frame together
 
 
 def follow(sequence: PoseSequence) -> PoseSequence:

@@ -20,8 +20,7 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.typing import Bools, Floats
 
-UNITS = ("unknown", "mm", "cm", "m", "px", "in")
-"""Units of length a sequence may state. The order is part of the bitstream."""
+UNITS = ("unknown", "mm", "cm", "m", "px", "in")  # What a sequence may state; the order is part of the bitstream
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # Coordinates beyond it would be infinite once coded; in `unit`
 UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}  # Millimeters in a unit of length
 DEFAULT_RATE = 30.0  # Frames per second where nothing tells: the rate of most cameras

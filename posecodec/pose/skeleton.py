@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from posecodec.errors import InputError
 
-Mapping19 = Mapping[str, tuple[str, ...]]
-"""coco19 keypoint -> the keypoints whose mean stands for it."""
+Mapping19 = Mapping[str, tuple[str, ...]]  # coco19 keypoint -> the keypoints whose mean stands for it
 
 
 @dataclass(frozen=True)

@@ -174,9 +174,7 @@ def _draw_shadow(pen: Any, scene: Scene, frame: int, camera: Camera, stroke: flo
         _draw_limbs(pen, scene, camera.project(flat), SHADOW, stroke * SHADOW_WIDTH, None)
 
 
-def _draw_figure(
-    pen: Any, scene: Scene, index: int, frame: int, person: int, camera: Camera, stroke: float
-) -> None:  # fmt: skip
+def _draw_figure(pen: Any, scene: Scene, index: int, frame: int, person: int, camera: Camera, stroke: float) -> None:
     layer = scene.layers[index]
     points = camera.project(layer.positions[frame, person])
     opacity = None if layer.opacity is None else FAINTEST + (1 - FAINTEST) * layer.opacity[frame, person]

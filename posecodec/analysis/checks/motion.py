@@ -16,9 +16,7 @@ from posecodec.typing import Bools, Floats
 
 Indices = NDArray[np.intp]
 
-_EXCHANGE_MOVED = 0.1
-"""Heights that a body must leave the place where it was or was heading, to have changed places: more than it does
-between two frames."""
+_EXCHANGE_MOVED = 0.1  # Heights off where a body was or was heading, to have changed places: no step takes it so far
 _EXCHANGE_NEAR = 0.2  # Heights within which it must be of another body's place
 _SIDE_MOVED = 0.02  # Heights that a keypoint must leave its place, to have changed sides: more than detectors err
 _SIDE_TIMES_USUAL = 4  # The same in multiples of how far it is off in the quietest quarter of the frames
@@ -111,9 +109,7 @@ def find_side_swaps(planes: Floats, stay: Floats, size: float, pairs: tuple[tupl
 
 def subtract_previous(planes: Floats) -> Floats:
     """(D, T, P, K) minus the frame before; NaN in the first."""
-    result = np.full_like(planes, np.nan)
-    np.subtract(planes[:, 1:], planes[:, :-1], out=result[:, 1:])
-    return result
+    return np.diff(planes, axis=1, prepend=np.nan)
 
 
 def measure_lengths(vectors: Floats) -> Floats:

@@ -12,24 +12,21 @@ from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs,
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Floats
 
-_PADDED_SHARES = (0.2, 0.9)
-"""Shares of frames in which everybody stands still that tell of a lower true rate: fewer are dropouts, more a picture."""
+_PADDED_SHARES = (0.2, 0.9)  # Of frames in which all stand still, if padded: fewer are dropouts, more a picture
 _JUMP = 0.02  # Heights off the middle of its neighbors from which a keypoint may jump: less is a detector's noise
 _JUMP_TIMES_USUAL = 10  # The same in multiples of that keypoint's median
 _JUMP_TIMES_BEND = 4.0  # The same in multiples of what the frames around it bend there, which is large in fast turns
 _JUMP_TIMES_ACROSS = 1.5  # The same in multiples of the way between the neighbors, which is long in fast swings
 _REST_SHARE = 0.2  # Share of the keypoints, those that move least within 4 frames, that count as at rest
 _JITTER = 0.01  # Heights that second differences at rest may reach: noise of about 0.25 % in each axis
-_NOISE_GROWTH = 2.0
-"""Times that fourth differences must exceed second ones: those of white noise do 3.4 times, those of motion hardly."""
+_NOISE_GROWTH = 2.0  # Times that fourth differences must exceed second ones: 3.4 in white noise, hardly in motion
 
 
 def check_repeated(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
     missing = ~sequence.valid
-    same = np.zeros((sequence.frames, sequence.people), np.bool_)
     still = (sequence.positions[1:] == sequence.positions[:-1]).all(axis=-1) | (missing[1:] & missing[:-1])
     still &= sequence.confidence[1:] == sequence.confidence[:-1]
-    same[1:] = still.all(axis=2) & ~missing[1:].all(axis=2)
+    same = np.pad(still.all(axis=2) & ~missing[1:].all(axis=2), ((1, 0), (0, 0)))
     if not same.any():
         return None
     runs = find_runs(same)

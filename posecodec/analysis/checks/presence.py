@@ -29,12 +29,10 @@ def check_come_and_go(sequence: PoseSequence, motion: MeasuredMotion) -> Finding
 
 
 def check_gaps(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
-    valid = sequence.valid
-    there = np.asarray(valid.any(axis=2))
+    valid, frame = sequence.valid, np.arange(sequence.frames)[:, None]
+    there, seen = np.asarray(valid.any(axis=2)), np.asarray(valid.any(axis=0))
     first, last = _find_first_last(there)
-    frame = np.arange(sequence.frames)[:, None]
     away = ~there & (frame > first) & (frame < last) & there.any(axis=0)
-    seen = np.asarray(valid.any(axis=0))
     lost = there[..., None] & ~valid & seen
     if not (away.any() or lost.any()):
         return None

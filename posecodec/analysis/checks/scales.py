@@ -11,16 +11,14 @@ from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Bools, Floats
 
 _IRREGULAR = 0.1  # Share of the usual step between frames that another may differ by
-_ROUNDING_S = 1.001e-3
-"""Seconds that it may differ by however short it is, up to half of it: times written in whole milliseconds."""
+_ROUNDING_S = 1.001e-3  # Seconds that it may differ by anyway, up to half of it: times in whole milliseconds
 _TALL_MM = (300.0, 3000.0)  # What people, babies and jumpers included, are tall
 _USUAL_MM = 1600.0  # What people are tall most often: the unit that comes nearest is proposed
 _UNIT_WORDS = {"mm": "millimeters", "cm": "centimeters", "m": "meters", "in": "inches"}
 _IMAGE_SHARES = 2  # Coordinates in an image up to which they are shares of it: pixels would be more
 _FACTORS = np.log10([10.0, 25.4, 100.0, 1000.0])  # What lies between two units of length
 _FACTOR_LOG = 0.07  # log10 that a ratio may be off a factor: 17 %, as far as sizes of people differ
-_MIXED_RATIO = 4.0
-"""Times that a body must exceed the median, or fall short of it, for units to be looked at: none bends so far."""
+_MIXED_RATIO = 4.0  # Times that a body must differ from the median for units to be looked at: none bends so far
 _FAR_HEIGHTS = 1e4  # Heights from the origin beyond which float32 rounds persons' coordinates to about a millimeter
 _FAR = 1e9  # The same in any unit, and where no height is known
 _TINY = 1e-4  # Height in the recording's unit that hardly a body falls short of: a mite's in meters
