@@ -30,8 +30,7 @@ SPARE, TIMES = 200 << 20, 10
 NUMBERS = (
     b"-1", b"0", b"1e308", b"1e999", b"nan", b"99999999999999999999", b"4294967295", b"65536", b"", b"null", b'"x"', b"[]",
 )  # fmt: skip
-FAULTS = (1, 1, 1, 2, 3, 5)
-"""How many faults a file gets, one drawn at random."""
+FAULTS = (1, 1, 1, 2, 3, 5)  # How many faults a file gets, one drawn at random
 
 
 def damage(data: bytes, rng: random.Random) -> bytes:

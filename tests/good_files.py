@@ -168,8 +168,7 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "freemocap": [write_npy(np.ones((5, 33, 3)))],
     "h36m": [make_h36m],
 }
-ITEM = "S1/Walking"
-"""The recording in files that hold several."""
+ITEM = "S1/Walking"  # The recording in files that hold several
 NAMES = {"openpose": "take.json", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
 """What their users call such files, where that is not take.SUFFIX."""
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PASSAGE = 8
-"""Lines that make a passage."""
+PASSAGE = 8  # Lines that make a passage
 VERBS = frozenset(
     """
     abort accept accumulate adapt add advance align allow analyze append apply approximate ask assemble assert assign

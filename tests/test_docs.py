@@ -25,8 +25,7 @@ JOINTS = (
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-NOT_RUN = "not run by the tests: "
-"""In the comment of a command, with a reason."""
+NOT_RUN = "not run by the tests: "  # In the comment of a command, with a reason
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-KIND_BITS = 2
-"""Of a chunk's first byte, from the top."""
-TOKEN_BODY_BIT = 7 - KIND_BITS
-"""Of the first byte: whether the body of a chunk in parts is coded as tokens."""
+KIND_BITS = 2  # Of a chunk's first byte, from the top
+TOKEN_BODY_BIT = 7 - KIND_BITS  # Of the first byte: whether the body of a chunk in parts is coded as tokens
 
 
 class ChunkKind(IntEnum):

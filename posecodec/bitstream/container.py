@@ -26,12 +26,10 @@ from posecodec.bitstream.header import (
 )
 from posecodec.errors import CorruptError, InputError, PosecodecError
 
-LAYER_BYTES = 12
-"""What a refinement adds to a chunk beside itself: a second checksum, and sizes in the index."""
+LAYER_BYTES = 12  # What a refinement adds to a chunk beside itself: a second checksum, and sizes in the index
 CRC_BYTES, HEADER_CRC_BYTES = 4, 2
 """Of a part (CRC-32) and of the header (CRC-16)."""
-HEADER_CRC_START = 0xFFFF
-"""CRC-16/CCITT-FALSE."""
+HEADER_CRC_START = 0xFFFF  # CRC-16/CCITT-FALSE
 
 
 @dataclass(frozen=True)

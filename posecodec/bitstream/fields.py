@@ -15,12 +15,9 @@ import zstandard
 from posecodec.errors import InputError
 from posecodec.typing import Floats
 
-MAX_PACKED = 64 << 20
-"""Bytes of a packed field when unpacked: what a header may ask a reader to hold."""
-VARINT_BITS = 35
-"""Five groups of seven: the largest number that a header holds."""
-MAX_DENOMINATOR = 2**32
-"""Of a frame rate as a fraction."""
+MAX_PACKED = 64 << 20  # Bytes of a packed field when unpacked: what a header may ask a reader to hold
+VARINT_BITS = 35  # Five groups of seven: the largest number that a header holds
+MAX_DENOMINATOR = 2**32  # Of a frame rate as a fraction
 RATES = tuple(
     Fraction(n, d)
     for n, d in (

@@ -29,27 +29,20 @@ from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
 MAGIC, VERSION = b"PSC", 2
-CHUNK_FRAMES = 1024
-"""Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more."""
-ID_BYTES = 4
-"""Of the SHA-256 that weights are named by."""
+CHUNK_FRAMES = 1024  # Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more
+ID_BYTES = 4  # Of the SHA-256 that weights are named by
 MAX_POSES = 2**24
 """Frames times people that a file may have: 6 days of one person at 30 fps, and 5 GB of positions and confidence."""
-MAX_PEOPLE = 1 << 20
-"""That a file may name: far more than one has, and little enough to make room for."""
-MAX_KEYPOINTS = 2048
-"""Of a skeleton: four times those of a body with hands and a face mesh."""
-SPELLED_OUT = 31
-"""Number of a skeleton that is not built in and stands in the header."""
-REACHED_STEPS = 255
-"""Steps in which the used share of a guarantee is kept."""
+MAX_PEOPLE = 1 << 20  # That a file may name: far more than one has, and little enough to make room for
+MAX_KEYPOINTS = 2048  # Of a skeleton: four times those of a body with hands and a face mesh
+SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
+REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
 FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")
 """What the flag byte says, lowest bit first."""
 LAYOUT = ("tokens", "transform", "layered", "single")
 """What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
 there is one chunk and so neither index nor header CRC."""
-GUARANTEES = ("max-error", "mean-error", "bitrate", "lossless")
-"""Kinds of guarantees, by their number in the file."""
+GUARANTEES = ("max-error", "mean-error", "bitrate", "lossless")  # Kinds of guarantees, by their number in the file
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.typing import Bools
 
-CONFIDENCE_STEPS = 255
-"""In which confidences are kept: a byte's, as many detectors give them."""
+CONFIDENCE_STEPS = 255  # In which confidences are kept: a byte's, as many detectors give them
 
 
 @dataclass(frozen=True, eq=False, repr=False)

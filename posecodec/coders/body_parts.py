@@ -31,10 +31,8 @@ from posecodec.signal.dct import dct
 from posecodec.signal.quantization import MAX_QP, qp_of_step, step_of_qp
 from posecodec.typing import Floats
 
-GUESSED_POWER = 1.44
-"""Times its power, in squared steps, that a coefficient's bits are guessed by."""
-CODED_ERROR = 1 / 12
-"""Squared steps that a coefficient is off by when it is coded: its rounding error is even."""
+GUESSED_POWER = 1.44  # Times its power, in squared steps, that a coefficient's bits are guessed by
+CODED_ERROR = 1 / 12  # Squared steps that a coefficient is off by when it is coded: its rounding error is even
 
 
 @dataclass(frozen=True, eq=False)

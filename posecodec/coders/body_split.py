@@ -17,8 +17,7 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 
-MIN_BODY = 2
-"""Keypoints that make a body."""
+MIN_BODY = 2  # Keypoints that make a body
 MIDDLES = {"neck": ("left_shoulder", "right_shoulder"), "mid_hip": ("left_hip", "right_hip")}
 """Keypoints of coco19 that two others stand for where nobody recorded them."""
 SAME_ANCHOR = 1.25

@@ -22,8 +22,7 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.tracks import find_tracks
 from posecodec.typing import Floats
 
-DEFAULT_ERROR = 0.01
-"""Mean error of the default quality, as a share of a person's height: about 17 mm of an adult."""
+DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
 HEIGHT_IN_SPREADS = 3.2
 """A standing body's height in root mean square distances of its keypoints from their center (`analysis.metrics`)."""
 

@@ -12,8 +12,7 @@ from posecodec.errors import CorruptError
 
 WIDE, UNSURE = 1, 2
 """Bits of the first byte: positions are float64; confidences are not just 1 where a keypoint is there, and follow."""
-LENGTH_BYTES = 4
-"""Of the size of the packed positions."""
+LENGTH_BYTES = 4  # Of the size of the packed positions
 
 
 class LosslessCoder:

@@ -17,18 +17,12 @@ import numpy as np
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats, Ints
 
-HEADING_UNIT = 1000.0
-"""Heading is in thousandths of a radian beside the millimeters of the bones."""
-SCALE_STEPS_PER_OCTAVE = 32
-"""A body's size is coded in steps of 2 %, which its tables do not notice."""
-MAX_SCALE = 1 << 11
-"""Magnitude that no scale reaches, in steps: 64 octaves either way."""
-SHORTEST = 1e-9
-"""Lengths below this many mm count as this, so that none divides by 0."""
-STRAIGHT = 1e-12
-"""Sines of an angle below this count as 0: the logarithm is linear there."""
-NO_DIRECTION = 1e-6
-"""Bones shorter than this many mm give a frame no direction."""
+HEADING_UNIT = 1000.0  # Heading is in thousandths of a radian beside the millimeters of the bones
+SCALE_STEPS_PER_OCTAVE = 32  # A body's size is coded in steps of 2 %, which its tables do not notice
+MAX_SCALE = 1 << 11  # Magnitude that no scale reaches, in steps: 64 octaves either way
+SHORTEST = 1e-9  # Lengths below this many mm count as this, so that none divides by 0
+STRAIGHT = 1e-12  # Sines of an angle below this count as 0: the logarithm is linear there
+NO_DIRECTION = 1e-6  # Bones shorter than this many mm give a frame no direction
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,8 +7,7 @@ from functools import lru_cache
 
 Measure = Callable[[int], float]
 """What a QP gives: bytes, an error, a rate."""
-STRIDES = (16, 4, 1)
-"""QPs from one trial to the next: an octave of the step, then finer."""
+STRIDES = (16, 4, 1)  # QPs from one trial to the next: an octave of the step, then finer
 
 
 def minimize(size: Measure, start: int, candidates: range) -> int:

@@ -14,8 +14,7 @@ from posecodec.pose.sequence import UNIT_MM
 
 KINDS = ("quality", "levels", "max-error", "mean-error", "bitrate", "lossless")
 """quality: a mean error of about 1 % of a body's height."""
-ROUNDING = 1e-6
-"""Share of a value by which a guarantee, a float32, may differ from what was asked."""
+ROUNDING = 1e-6  # Share of a value by which a guarantee, a float32, may differ from what was asked
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from posecodec.signal.dct import dct, dst
 from posecodec.typing import Floats
 
-MAX_VALUE = 1e15
-"""Largest value in steps that lengths are chosen by: squares of its sums fit float32."""
-ESTIMATE_GAIN = 1.2
-"""Times its size in steps that a coefficient's bits are estimated by, as 0.5 log2(1 + square)."""
+MAX_VALUE = 1e15  # Largest value in steps that lengths are chosen by: squares of its sums fit float32
+ESTIMATE_GAIN = 1.2  # Times its size in steps that a coefficient's bits are estimated by, as 0.5 log2(1 + square)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError
 from posecodec.signal.segmentation import Segmentation
 
-CODES = 3
-"""Values of a token where tokens are digits, see `coders.windows.bitplanes`."""
-SIZES = (16, 32, 64, 96, 128)
-"""Frames that a latent step may have, beside the last of a chunk."""
-LONGEST = 159
-"""Most frames of the last latent step of a chunk, which takes what is left."""
+CODES = 3  # Values of a token where tokens are digits, see `coders.windows.bitplanes`
+SIZES = (16, 32, 64, 96, 128)  # Frames that a latent step may have, beside the last of a chunk
+LONGEST = 159  # Most frames of the last latent step of a chunk, which takes what is left
 LATENT_STEPS = Segmentation(SIZES, LONGEST)
 """Shorter ones lose a fifth at low rates (log of 2026-11-24), longer ones delay a stream."""
 

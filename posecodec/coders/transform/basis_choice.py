@@ -41,26 +41,16 @@ from posecodec.typing import Bools, Floats, Ints
 
 NO_CHANNELS: Floats = np.zeros(1)
 """In place of channels that nobody codes: also what a guide that is not there adds to them."""
-PRICED_FRAMES = 256
-"""Frames at the start of a stretch that bits are estimated by."""
-SCALE_BITS = 12
-"""Of a body's size, signed: MAX_SCALE either way."""
-HEADING_BITS = 8
-"""Of its first heading, in HEADING_STEPS of a turn."""
-BONE_ORIGIN_BITS = 10
-"""Low bits of where it starts, in mm: a meter without an escape."""
-EXPONENT_BITS = 10
-"""Of a graph's unit, signed: octaves of a recording's own."""
-GRAPH_ORIGIN_BITS = 6
-"""Low bits of where its keypoints start, in that unit: four times their spread without an escape."""
-FARTHEST = 2**24
-"""Units from 0 that a stretch may start: what float32 tells apart."""
-SPREAD_OCTAVES = 4
-"""Octaves from a graph's unit to how far its keypoints spread."""
-FINE_STEPS = 42
-"""Steps in the spread at which trees are compared: an error of about a fiftieth of it."""
-STIFF_STEPS = 2.5
-"""Steps in the error at which bases are compared."""
+PRICED_FRAMES = 256  # Frames at the start of a stretch that bits are estimated by
+SCALE_BITS = 12  # Of a body's size, signed: MAX_SCALE either way
+HEADING_BITS = 8  # Of its first heading, in HEADING_STEPS of a turn
+BONE_ORIGIN_BITS = 10  # Low bits of where it starts, in mm: a meter without an escape
+EXPONENT_BITS = 10  # Of a graph's unit, signed: octaves of a recording's own
+GRAPH_ORIGIN_BITS = 6  # Low bits of where its keypoints start, in that unit: four times their spread without an escape
+FARTHEST = 2**24  # Units from 0 that a stretch may start: what float32 tells apart
+SPREAD_OCTAVES = 4  # Octaves from a graph's unit to how far its keypoints spread
+FINE_STEPS = 42  # Steps in the spread at which trees are compared: an error of about a fiftieth of it
+STIFF_STEPS = 2.5  # Steps in the error at which bases are compared
 TRAINED_GAIN = 1.1
 """What the basis of bones gains by what it has learned, which estimates do not see (noise on coco19, log of 2026-11-23)."""
 

@@ -33,10 +33,8 @@ FIRST, LATER, RESIDUAL = 0, 1, 2
 """Kinds of blocks: of a stretch the first, and others; of what another coder left all."""
 RD_LAMBDA = 0.14
 """Squared steps that a bit is worth to the encoder: 0.08 costs 0.6 to 1.4 %, 0.19 about 0.3 % (log of 2026-11-23)."""
-ROUNDED_TO_ZERO = 0.62
-"""Steps that the encoder rounds to 0 at any price, for choosing how many frequencies are coded."""
-GENERIC_KIND = 4
-"""What the context model sees added to a block's kind where nothing was trained for the basis."""
+ROUNDED_TO_ZERO = 0.62  # Steps that the encoder rounds to 0 at any price, for choosing how many frequencies are coded
+GENERIC_KIND = 4  # What the context model sees added to a block's kind where nothing was trained for the basis
 
 
 class TooFineError(InputError):

@@ -19,8 +19,7 @@ from posecodec.typing import Bools, Floats, Ints
 
 HEADING_STEPS = 256
 """Steps of a whole turn that the first heading is rounded to: 1.4 degrees, of which the channels tell the rest."""
-TRAINED_RATE = 30.0
-"""Frames per second that the prior of the channels was counted at."""
+TRAINED_RATE = 30.0  # Frames per second that the prior of the channels was counted at
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,12 +14,9 @@ from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEnco
 from posecodec.errors import InputError
 from posecodec.typing import Floats
 
-SAFETY = 0.999
-"""The share of the bound that is aimed at: decoders differ by less than the rest."""
-MAX_STEPS = 2**31 - 1
-"""Whole steps that int32 holds."""
-CONTEXTS = 8
-"""Of whether a keypoint is moved: whether it was in the two frames before, and the keypoint before it."""
+SAFETY = 0.999  # The share of the bound that is aimed at: decoders differ by less than the rest
+MAX_STEPS = 2**31 - 1  # Whole steps that int32 holds
+CONTEXTS = 8  # Of whether a keypoint is moved: whether it was in the two frames before, and the keypoint before it
 
 
 def bound_step(bound: float, dims: int) -> float:

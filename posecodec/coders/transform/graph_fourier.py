@@ -21,26 +21,17 @@ from posecodec.signal.dct import dst
 from posecodec.typing import Bools, Floats, Ints
 
 Edge = tuple[int, int, int]
-WEIGHT_STEPS = 15
-"""Edge weights are powers of two, from 1 down to 2 to the minus this."""
+WEIGHT_STEPS = 15  # Edge weights are powers of two, from 1 down to 2 to the minus this
 WEIGHT_SPREAD = 0.3
 """Share by which the last edge is heavier than its weight says, others by less: no two eigenvalues are then equal."""
-SEEN_FRAMES = 128
-"""Frames that a tree is learned from, evenly spread."""
-STILL = 1e-9
-"""Share of the largest movement that the difference of two keypoints is taken to vary by at least."""
-WEIGHT_BITS = 4
-"""Bits of an edge's weight."""
-PEAK_BITS = 14
-"""Of a signed number: 512 octaves either way, as much as the unit's own exponent."""
-SLOPE_BITS = 6
-"""Up to 4 octaves a bin of half an octave."""
-DROP_BITS = 6
-"""Up to 4 octaves an octave of modes."""
-FITTED_FRAMES = 64
-"""Frames of the blocks that a prior is fitted to."""
-FITTED_BLOCKS = 16
-"""Blocks that a prior is fitted to, about, evenly spread."""
+SEEN_FRAMES = 128  # Frames that a tree is learned from, evenly spread
+STILL = 1e-9  # Share of the largest movement that the difference of two keypoints is taken to vary by at least
+WEIGHT_BITS = 4  # Bits of an edge's weight
+PEAK_BITS = 14  # Of a signed number: 512 octaves either way, as much as the unit's own exponent
+SLOPE_BITS = 6  # Up to 4 octaves a bin of half an octave
+DROP_BITS = 6  # Up to 4 octaves an octave of modes
+FITTED_FRAMES = 64  # Frames of the blocks that a prior is fitted to
+FITTED_BLOCKS = 16  # Blocks that a prior is fitted to, about, evenly spread
 FITTED_RANGE = 400
 """Sixteenths of an octave below the largest magnitude where a plane still has to fit: less is rounding."""
 

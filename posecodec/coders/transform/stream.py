@@ -15,12 +15,9 @@ from posecodec.errors import CorruptError
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
 
-QP_BITS = 11
-"""Steps from 2**-64 to almost 2**64 of a channel's unit."""
-FIRST_QP = -(1 << QP_BITS - 1)
-"""Of the finest step that can be told."""
-LAST_QP = FIRST_QP + (1 << QP_BITS) - 1
-"""Of the coarsest."""
+QP_BITS = 11  # Steps from 2**-64 to almost 2**64 of a channel's unit
+FIRST_QP = -(1 << QP_BITS - 1)  # Of the finest step that can be told
+LAST_QP = FIRST_QP + (1 << QP_BITS) - 1  # Of the coarsest
 
 
 def write_motion(

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 
-TOP_QP = 256
-"""Of the coarsest step, 2**16: level 1."""
-LAST_QP = 511
-"""What 9 bits hold; a step of 2**32 is larger than any body."""
+TOP_QP = 256  # Of the coarsest step, 2**16: level 1
+LAST_QP = 511  # What 9 bits hold; a step of 2**32 is larger than any body
 
 
 def qp_of_levels(levels: int) -> int:

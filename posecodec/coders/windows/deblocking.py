@@ -15,20 +15,13 @@ from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.signal.segmentation import list_spans
 from posecodec.typing import Floats
 
-REACH = 9
-"""Frames on either side of a seam that change."""
-WIDTH = 2.22
-"""Standard deviation of the mean at a seam, in frames, at the step 2**WIDTH_OCTAVE (log of 2026-11-24)."""
-WIDTH_OCTAVE = 9
-"""Octave of the step that WIDTH is of: errors of 57 mm or so."""
-WIDTH_PER_OCTAVE = 0.26
-"""Frames that a step twice as large adds to it."""
-WIDEST = 2.5
-"""Frames of standard deviation at most: wider ones move more than they smooth."""
-NARROWEST = 0.5
-"""Frames at least, at a seam: narrower ones change nothing."""
-NARROWEST_ASIDE = 0.05
-"""Frames at least, aside of a seam, so that no weight divides by 0."""
+REACH = 9  # Frames on either side of a seam that change
+WIDTH = 2.22  # Standard deviation of the mean at a seam, in frames, at the step 2**WIDTH_OCTAVE (log of 2026-11-24)
+WIDTH_OCTAVE = 9  # Octave of the step that WIDTH is of: errors of 57 mm or so
+WIDTH_PER_OCTAVE = 0.26  # Frames that a step twice as large adds to it
+WIDEST = 2.5  # Frames of standard deviation at most: wider ones move more than they smooth
+NARROWEST = 0.5  # Frames at least, at a seam: narrower ones change nothing
+NARROWEST_ASIDE = 0.05  # Frames at least, aside of a seam, so that no weight divides by 0
 
 
 def deblock(motion: Motion, lengths: Sequence[int], qp: int) -> Motion:

@@ -15,10 +15,8 @@ from posecodec.signal.dct import dct, dst
 from posecodec.signal.segmentation import BlockPrice
 from posecodec.typing import Bools, Floats, Ints
 
-WINDOW = 64
-"""Frames of the windows that tables are given for."""
-ROWS = 32
-"""Frequencies of a window."""
+WINDOW = 64  # Frames of the windows that tables are given for
+ROWS = 32  # Frequencies of a window
 WINDOW_PRICE = BlockPrice(bits=50.0, rows=ROWS, residue_bits=1.0)
 """What windows cost, for choosing their lengths; what no row stands for is lost, which counts a bit a squared step."""
 OWN_ROWS = 9

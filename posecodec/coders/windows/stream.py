@@ -28,22 +28,15 @@ from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import choose_lengths, list_spans
 from posecodec.typing import Floats, Ints
 
-SCALE_LOW = 3
-"""Low bits of the scale, which differs from what its unit lets expect."""
-HEADING_BITS = 6
-"""Of the first heading: 64ths of a turn, 5.6 degrees; the windows tell the rest."""
-ORIGIN_LOW = 6
-"""Low bits of a place: up to 64 steps of ORIGIN_STEP, 2 m, without an escape."""
-QP_BITS = 9
-"""0 .. LAST_QP: steps of whole units of a channel, and coarser."""
-ORIGIN_STEP = 32.0
-"""A place is coded to this many mm of a usual body; the windows tell the rest."""
-FARTHEST = 2**28
-"""Steps of ORIGIN_STEP from 0 that a body may be: what the code of a place can tell."""
+SCALE_LOW = 3  # Low bits of the scale, which differs from what its unit lets expect
+HEADING_BITS = 6  # Of the first heading: 64ths of a turn, 5.6 degrees; the windows tell the rest
+ORIGIN_LOW = 6  # Low bits of a place: up to 64 steps of ORIGIN_STEP, 2 m, without an escape
+QP_BITS = 9  # 0 .. LAST_QP: steps of whole units of a channel, and coarser.
+ORIGIN_STEP = 32.0  # A place is coded to this many mm of a usual body; the windows tell the rest
+FARTHEST = 2**28  # Steps of ORIGIN_STEP from 0 that a body may be: what the code of a place can tell
 USUAL_SPREAD = 530.0
 """Root mean square distance of a body's keypoints from their center in 2D, when it has the usual size."""
-SPREADS = (1e-15, 1e15)
-"""Between these a body in 2D has a size that a scale can tell, in the recording's unit."""
+SPREADS = (1e-15, 1e15)  # Between these a body in 2D has a size that a scale can tell, in the recording's unit
 UNIT_SCALES = {"mm": 0, "cm": 106, "m": 319, "in": 149, "px": 60, "unknown": 0}
 """Scale that is expected in a unit: the side information says what differs."""
 RD_LAMBDA = 0.12

@@ -32,10 +32,8 @@ from posecodec.zoo import Weights
 if TYPE_CHECKING:
     from posecodec.networks.refiner import Refiner
 
-MAX_LEVELS = 12
-"""Of tokens: the finest step is about a millimetre of an adult."""
-DEFAULT_SIZE_PX = 250.0
-"""Of bodies that tokens in 2D give: about half of a full-HD image's height."""
+MAX_LEVELS = 12  # Of tokens: the finest step is about a millimetre of an adult
+DEFAULT_SIZE_PX = 250.0  # Of bodies that tokens in 2D give: about half of a full-HD image's height
 
 
 class Tokenizer:
