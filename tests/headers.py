@@ -7,11 +7,7 @@ import zlib
 import numpy as np
 
 from posecodec.bitstream.container import Chunk, read, read_header, write
-from posecodec.bitstream.header import (
-    Guarantee,
-    Header,
-    Track,
-)
+from posecodec.bitstream.header import Guarantee, Header, Track
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 

@@ -12,14 +12,7 @@ from hypothesis import strategies as st
 
 from posecodec.bitstream.container import Chunk, drop_refinements, read, read_header, write
 from posecodec.bitstream.fields import RATES, encode_packed, encode_varint, rate_fraction
-from posecodec.bitstream.header import (
-    CHUNK_FRAMES,
-    GUARANTEES,
-    MAX_KEYPOINTS,
-    Guarantee,
-    Track,
-    _encode_skeleton,
-)
+from posecodec.bitstream.header import CHUNK_FRAMES, GUARANTEES, MAX_KEYPOINTS, Guarantee, Track, _encode_skeleton
 from posecodec.errors import CorruptError, InputError
 from posecodec.pose.sequence import AXES, UNITS
 from posecodec.pose.skeleton import Skeleton

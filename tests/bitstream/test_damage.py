@@ -13,11 +13,7 @@ from hypothesis import strategies as st
 
 from posecodec.bitstream.container import Chunk, read, write
 from posecodec.bitstream.fields import encode_varint
-from posecodec.bitstream.header import (
-    CHUNK_FRAMES,
-    MAX_POSES,
-    Track,
-)
+from posecodec.bitstream.header import CHUNK_FRAMES, MAX_POSES, Track
 from posecodec.errors import CorruptError, InputError
 from posecodec.pose.skeletons.builtin import BUILT_IN
 
@@ -88,10 +84,7 @@ def test_random_headers_with_a_right_checksum_raise_only_corrupt_errors(flags, l
 
 def test_swapped_parts_are_noticed():
     long = variant(frames=2048, tracks=(Track(0, 0, 2048),))
-    for header, chunks in (
-        (long, [Chunk(b"abcd"), Chunk(b"efgh")]),
-        (PLAIN, [Chunk(b"abcd", b"efgh")]),
-    ):
+    for header, chunks in ((long, [Chunk(b"abcd"), Chunk(b"efgh")]), (PLAIN, [Chunk(b"abcd", b"efgh")])):
         data = write(header, chunks)
         first, second = data[-16:-8], data[-8:]
         with pytest.raises(CorruptError, match="part 0"):

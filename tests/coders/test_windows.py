@@ -21,9 +21,7 @@ from posecodec import zoo
 from posecodec.coders.tokens.grid import LATENT_STEPS
 from posecodec.coders.windows import stream
 from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, to_digits
-from posecodec.coders.windows.frequency_bands import (
-    ROWS,
-)
+from posecodec.coders.windows.frequency_bands import ROWS
 from posecodec.coders.windows.prior import FEATURES, LEAST, ROW_COUNT_BITS, TABLE, PriorCoder, read_features
 from posecodec.coders.windows.weights import pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder

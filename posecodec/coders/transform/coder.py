@@ -15,12 +15,7 @@ from posecodec.bitstream.presence import read_presence, write_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk, to_float32
 from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
-from posecodec.coders.transform.stream import (
-    FIRST_QP,
-    LAST_QP,
-    read_motion,
-    write_motion,
-)
+from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, read_motion, write_motion
 from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
