@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from posecodec import zoo
-from posecodec.codec import PoseCodec
+from posecodec import PoseCodec, PoseSequence, zoo
 from posecodec.coders.windows.tokenizer import MAX_LEVELS
 from posecodec.coders.windows.weights import WindowTables, pack_tables
 from posecodec.networks.refiner import Refiner, RefinerConfig
-from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train.window_tables import build_empty_prior, fit_bands, fit_body, measure_expected

@@ -1,14 +1,11 @@
 """What tests of targets share: recordings, and what a file with a target must keep."""
 
-from __future__ import annotations
-
 import numpy as np
 from conftest import SHARED
 
-from posecodec import compare
+from posecodec import PoseCodec, compare
 from posecodec.analysis.verification import verify
 from posecodec.bitstream import container
-from posecodec.codec import PoseCodec
 from posecodec.errors import InputError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO17, COCO19

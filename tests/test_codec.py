@@ -5,12 +5,10 @@ import pytest
 from coding import GOALS, TOKENS, any_goal, as_given, assert_kept, coded, hidden, through_files
 from conftest import LEVELS, flat_walk
 
-from posecodec.analysis.metrics import compare
+from posecodec import PoseCodec, PoseSequence, compare
 from posecodec.analysis.verification import verify
 from posecodec.bitstream import container
-from posecodec.codec import PoseCodec
 from posecodec.errors import InputError
-from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.pose.tracks import LONGEST_GAP, find_tracks

@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from targets import CODEC, IN_17, POINTS, WALK, coded, of, rng, with_gaps
 
-from posecodec import compare
+from posecodec import PoseCodec, compare
 from posecodec.bench import untrained_skeletons
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.presence import Presence, write_presence
-from posecodec.codec import PoseCodec
 from posecodec.coders.windows import stream
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError

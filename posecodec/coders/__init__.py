@@ -36,18 +36,15 @@ class ChunkCoder(Protocol):
 
     def supports(self, chunk: ChunkInput) -> bool:
         """Whether the chunk can be coded so at all."""
-        ...
 
     def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
         """The chunk at a step, corrected so that no keypoint is farther off than `max_error`, in the recording's unit.
 
         Raises InputError where the step is too fine for coordinates that reach so far.
         """
-        ...
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """What the bytes of a chunk say. Raises CorruptError."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +64,8 @@ class Coders:
 
     def check_weights(self, header: Header, chunks: list[Chunk]) -> None:
         """Whether the chunks of a file can be decoded with these weights. Raises WeightsError or CorruptError."""
-        for named, ours in ((header.weights, self.windows.weights), (header.transform, self.transform.weights)):
-            check_named(named, ours)
+        check_named(header.weights, self.windows.weights)
+        check_named(header.transform, self.transform.weights)
         for chunk in chunks:
             lost = chunk.needs_token_weights and not header.weights
             if lost or chunk.needs_transform_weights and not header.transform:

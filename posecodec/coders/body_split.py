@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -20,8 +21,7 @@ from posecodec.typing import Floats
 MIN_BODY = 2  # Keypoints that make a body
 MIDDLES = {"neck": ("left_shoulder", "right_shoulder"), "mid_hip": ("left_hip", "right_hip")}
 """Keypoints of coco19 that two others stand for where nobody recorded them."""
-SAME_ANCHOR = 1.25
-"""Times the least spread up to which a loose keypoint hangs where the one before it does: runs of one anchor are cheap."""
+SAME_ANCHOR = 1.25  # Times the least spread up to which a loose keypoint hangs where the one before it does: cheap runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +73,15 @@ class BodySplit:
         whole = np.full((len(points), len(COCO19), points.shape[2]), np.nan)
         for name, k in zip(self.body_skeleton.keypoints, self.body, strict=True):
             whole[:, COCO19.keypoints.index(name)] = points[:, k]
-        known = set(self.body_skeleton.keypoints)
+        known, names = self.body_skeleton.keypoints, skeleton.keypoints
         for name, sources in (*skeleton.to_coco19.items(), *MIDDLES.items()):
-            if name in known:
+            if name not in known and all(source in names for source in sources):
+                middle = points[:, [names.index(source) for source in sources]].mean(axis=1)
+            elif name not in known and all(source in known for source in sources):
+                middle = whole[:, [COCO19.keypoints.index(source) for source in sources]].mean(axis=1)
+            else:
                 continue
-            if all(source in skeleton.keypoints for source in sources):
-                places = [skeleton.keypoints.index(source) for source in sources]
-                whole[:, COCO19.keypoints.index(name)] = points[:, places].mean(axis=1)
-            elif all(source in known for source in sources):
-                places = [COCO19.keypoints.index(source) for source in sources]
-                whole[:, COCO19.keypoints.index(name)] = whole[:, places].mean(axis=1)
+            whole[:, COCO19.keypoints.index(name)] = middle
         return whole
 
 
@@ -119,21 +118,15 @@ def _edges_among(skeleton: Skeleton, kept: tuple[int, ...]) -> tuple[tuple[int, 
 
 def anchor_fields(split: BodySplit, anchors: tuple[int, ...]) -> tuple[Field, ...]:
     """The anchors of what is loose, in runs, as (value, bits)."""
-    loose = split.loose
-    bits, fields, start = _count_bits(len(split.body)), [], 0
-    while start < len(loose):
-        anchor, end = anchors[loose[start]], start
-        while end < len(loose) and anchors[loose[end]] == anchor:
-            end += 1
-        fields += [(anchor, bits), (end - start - 1, _count_bits(len(loose)))]
-        start = end
+    fields: list[Field] = []
+    for anchor, run in itertools.groupby(anchors[i] for i in split.loose):
+        fields += [(anchor, _count_bits(len(split.body))), (len(list(run)) - 1, _count_bits(len(split.loose)))]
     return tuple(fields)
 
 
 def read_anchors(decoder: RangeDecoder, split: BodySplit) -> list[int]:
     """The mirror of `anchor_fields`, with the anchors that edges lead to. Raises CorruptError."""
-    anchors, loose = list(split.anchors), split.loose
-    start = 0
+    anchors, loose, start = list(split.anchors), split.loose, 0
     while start < len(loose):
         anchor = get_raw(decoder, _count_bits(len(split.body)))
         end = start + get_raw(decoder, _count_bits(len(loose))) + 1
@@ -150,8 +143,7 @@ def choose_anchors(split: BodySplit, points: Floats) -> tuple[int, ...]:
 
     Loose keypoints that edges join hang together, and rather where the ones before them do.
     """
-    anchors = list(split.anchors)
-    last = 0
+    anchors, last = list(split.anchors), 0
     for group in _group_loose(split):
         spread = _measure_spread(points[:, [split.rest[i] for i in group]], points[:, split.body])
         best = int(np.argmin(spread))

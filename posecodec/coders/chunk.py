@@ -23,23 +23,19 @@ from posecodec.pose.tracks import find_tracks
 from posecodec.typing import Floats
 
 DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
-HEIGHT_IN_SPREADS = 3.2
-"""A standing body's height in root mean square distances of its keypoints from their center (`analysis.metrics`)."""
+HEIGHT_IN_SPREADS = 3.2  # A standing body's height in root mean square distances of its keypoints from their center
 
 Result = TypeVar("Result")
 
 
-class Memo:
+class Memo(dict[Hashable, Any]):
     """What has been worked out about one chunk, kept while an encoder tries one step after the other."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, Any] = {}
 
     def recall(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         """What is known under a key; computed the first time. Nothing is kept of what raises."""
-        if key not in self._known:
-            self._known[key] = compute()
-        known: Result = self._known[key]
+        if key not in self:
+            self[key] = compute()
+        known: Result = self[key]
         return known
 
 
@@ -93,19 +89,15 @@ def split_sequence(sequence: PoseSequence, whole: bool = False) -> list[ChunkInp
         tracks = [Track(person, 0, sequence.frames) for person in range(sequence.people) if sequence.frames]
     else:
         tracks = [Track(*track) for track in find_tracks(sequence.valid)]
-    return [_cut_chunk(sequence, body, up, track, *span) for track in tracks for span in track.chunks]
-
-
-def _cut_chunk(
-    sequence: PoseSequence, body: PoseSequence | None, up: str, track: Track, start: int, length: int
-) -> ChunkInput:
-    frames, person = slice(start, start + length), track.person
-    confidence = sequence.confidence[frames, person]
-    return ChunkInput(
-        track, sequence.positions[frames, person], None if body is None else body.positions[frames, person],
-        Presence.quantize(sequence.valid[frames, person], confidence), confidence, up, sequence.skeleton, sequence.rate,
-        sequence.unit,
-    )  # fmt: skip
+    chunks = []
+    for track, (start, length) in [(each, span) for each in tracks for span in each.chunks]:
+        at = slice(start, start + length), track.person
+        presence = Presence.quantize(sequence.valid[at], sequence.confidence[at])
+        chunks.append(ChunkInput(
+            track, sequence.positions[at], None if body is None else body.positions[at], presence,
+            sequence.confidence[at], up, sequence.skeleton, sequence.rate, sequence.unit,
+        ))  # fmt: skip
+    return chunks
 
 
 def assemble_sequence(header: Header, decoded: Iterable[DecodedChunk]) -> PoseSequence:

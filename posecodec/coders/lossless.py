@@ -10,8 +10,8 @@ from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedC
 from posecodec.entropy.floats import pack_floats, unpack_floats
 from posecodec.errors import CorruptError
 
-WIDE, UNSURE = 1, 2
-"""Bits of the first byte: positions are float64; confidences are not just 1 where a keypoint is there, and follow."""
+WIDE = 1  # Bit of the first byte: positions are float64
+UNSURE = 2  # Another: confidences are not just 1 where a keypoint is there, and follow
 LENGTH_BYTES = 4  # Of the size of the packed positions
 
 

@@ -1,7 +1,5 @@
 """The two bases of the transform coder undo themselves: bones with heading and centroid, and the modes of a tree."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

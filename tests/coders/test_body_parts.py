@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from conftest import GOLDEN, flat_walk
 
+from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.bench.untrained_skeletons import make_hand_pose
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.presence import write_presence
-from posecodec.codec import PoseCodec
 from posecodec.coders.body_parts import BodyPartsCoder
 from posecodec.coders.body_split import BodySplit, anchor_fields, choose_anchors, normalize_name
 from posecodec.coders.chunk import split_sequence
@@ -21,8 +21,6 @@ from posecodec.coders.transform import block_coder
 from posecodec.coders.transform.stream import write_motion
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.header import Track
-from posecodec.coders.chunk import ChunkContext, _cut_chunk
+from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.lossless import LosslessCoder
 from posecodec.coders.transform import basis_choice, stream
 from posecodec.coders.transform.bone_basis import BoneBasis
@@ -17,8 +17,6 @@ from posecodec.coders.transform.weights import load_built_in
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.kinematics.gap_filling import interpolate_gaps
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
@@ -38,10 +36,9 @@ def wander(frames, count, size=30.0):
 
 def cut(sequence):
     """All frames of a sequence's only person as one chunk, and what a decoder knows of it."""
-    body = sequence.mapped_to(COCO19) if set(sequence.skeleton.keypoints) <= set(COCO19.keypoints) else None
-    track, whole = Track(0, 0, sequence.frames), (0, sequence.frames)
+    (chunk,) = split_sequence(sequence, whole=True)
     context = ChunkContext(sequence.frames, sequence.skeleton, sequence.dims, sequence.up, sequence.rate, sequence.unit)
-    return _cut_chunk(sequence, body, sequence.up, track, *whole), context
+    return chunk, context
 
 
 def sequence_of(points, skeleton=COCO19, up="y"):

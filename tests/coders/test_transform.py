@@ -1,7 +1,5 @@
 """The transform codec's parts undo each other, stay deterministic, and refuse damaged streams with CorruptError."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 
 import numpy as np

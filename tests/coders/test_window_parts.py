@@ -1,7 +1,5 @@
 """What windows are made of: frequencies of a window, smoothed seams, values as nested digits."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Between keypoints and token bytes: every step has a mirror, the prior is the same everywhere, damage is noticed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -10,10 +10,8 @@ import pytest
 from coding import GOALS, TOKENS, as_given, layered, read_integers
 from conftest import LEVELS, flat_walk
 
-from posecodec import zoo
-from posecodec.analysis.metrics import compare
+from posecodec import PoseCodec, compare, zoo
 from posecodec.bitstream import container
-from posecodec.codec import PoseCodec
 from posecodec.coders.tokens.grid import LATENT_STEPS, TokenGrid
 from posecodec.coders.windows.bitplanes import levels_of_qp, qp_of_levels
 from posecodec.coders.windows.tokenizer import Tokenizer

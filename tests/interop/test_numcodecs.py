@@ -17,11 +17,10 @@ pytest.importorskip("numcodecs")
 
 import numcodecs  # noqa: E402
 
+from posecodec import PoseCodec, PoseSequence  # noqa: E402
 from posecodec.analysis.verification import verify  # noqa: E402
-from posecodec.codec import PoseCodec  # noqa: E402
 from posecodec.errors import CorruptError, InputError, PosecodecError, UsageError  # noqa: E402
 from posecodec.interop.numcodecs import PoseArray  # noqa: E402
-from posecodec.pose.sequence import PoseSequence  # noqa: E402
 from posecodec.pose.skeletons.builtin import COCO19  # noqa: E402
 from posecodec.pose.synthetic import walk  # noqa: E402
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.interop.xarray import from_dataset, to_dataset
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 

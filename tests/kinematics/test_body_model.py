@@ -1,7 +1,5 @@
 """Bodies as channels seen from a state, and back; the body's own frame."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

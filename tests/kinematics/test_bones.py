@@ -1,7 +1,5 @@
 """Bones of a body: tree, logarithms, what follows what, heading and size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

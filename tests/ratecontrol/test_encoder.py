@@ -5,14 +5,11 @@ import pytest
 from coding import GOALS, TOKENS, any_goal, as_given, assert_kept, coded, hidden, through_files
 from conftest import LEVELS, flat_walk
 
-from posecodec import zoo
-from posecodec.analysis.metrics import compare
+from posecodec import PoseCodec, PoseSequence, compare, zoo
 from posecodec.analysis.verification import verify
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
-from posecodec.codec import PoseCodec
 from posecodec.errors import InputError, UsageError
-from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 

@@ -1,16 +1,13 @@
 """Lossless files give back every bit of positions and confidences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from targets import CODEC, POINTS, WALK, exact, of, rng
 
-from posecodec import compare
+from posecodec import PoseSequence, compare
 from posecodec.analysis.verification import verify
 from posecodec.bench import untrained_skeletons
 from posecodec.bitstream import container
-from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 

@@ -1,7 +1,5 @@
 """Whatever is asked of an encode is kept, as measured on the decoded bytes, or refused with a reason."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -30,11 +28,10 @@ from targets import (
     with_gaps,
 )
 
+from posecodec import PoseCodec, Skeleton
 from posecodec.bench import untrained_skeletons
-from posecodec.codec import PoseCodec
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol.target import Target, parse_length

@@ -1,7 +1,5 @@
 """Transforms are orthonormal, and each is the one that its name says."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import fft

@@ -1,7 +1,5 @@
 """Steps and their QPs."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from posecodec.signal.quantization import MAX_QP, STEPS_PER_OCTAVE, qp_of_step, step_of_qp

@@ -1,7 +1,5 @@
 """Lengths of blocks cover all frames, are the ones allowed, and are the cheapest that there are."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from posecodec.coders.tokens.grid import CODES, LONGEST, TokenGrid
 from posecodec.errors import InputError
 
-PAD, START, END, PERSON = range(4)
-"""The special tokens."""
-SPECIAL = 4 + LONGEST
-"""How many special tokens and lengths there are: 4 .. SPECIAL - 1 are steps of 1 .. LONGEST frames."""
+PAD, START, END, PERSON = range(4)  # The special tokens
+SPECIAL = (
+    4 + LONGEST
+)  # How many special tokens and lengths there are: 4 .. SPECIAL - 1 are steps of 1 .. LONGEST frames
 
 
 @dataclass
@@ -89,10 +89,10 @@ class Vocabulary:
         for place, token in enumerate(np.asarray(stream).tolist()):
             if token == END:
                 break
-            if token in (PAD, START):
-                continue
             if token == PERSON:
                 chunks.append(_Chunk())
+            elif token in (PAD, START):
+                continue
             elif not chunks or not PERSON < token < self.size:
                 raise InputError(f"token {token} at place {place}: no chunk is open, or it is none of the {self.size}")
             else:
@@ -128,8 +128,7 @@ class Vocabulary:
 
 def pad_batch(streams: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     """(B, n) streams filled up with PAD to the longest."""
-    longest = max((len(stream) for stream in streams), default=0)
-    batch = np.full((len(streams), longest), PAD, np.int32)
+    batch = np.full((len(streams), max(map(len, streams), default=0)), PAD, np.int32)
     for row, stream in zip(batch, streams, strict=True):
         row[: len(stream)] = stream
     return batch

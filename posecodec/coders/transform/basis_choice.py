@@ -12,26 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from posecodec.bitstream.exp_golomb import Field, build_exp_golomb, get_exp_golomb, get_raw, put_raw, sign_extend
+from posecodec.coders.transform import graph_fourier as graph
 from posecodec.coders.transform.bone_basis import BoneBasis, measure_heading_steps, rescale_prior
-from posecodec.coders.transform.graph_fourier import (
-    WEIGHT_BITS,
-    Edge,
-    GraphBasis,
-    GraphPrior,
-    build_tree,
-    compute_modes,
-    learn_tree,
-)
+from posecodec.coders.transform.graph_fourier import Edge, GraphBasis, GraphPrior
 from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
+from posecodec.kinematics import gap_filling as gaps
 from posecodec.kinematics.bones import BoneTree, measure_scale, scale_of_steps
-from posecodec.kinematics.gap_filling import (
-    fill_from_centroid,
-    fill_from_rest_pose,
-    interpolate_bones,
-    interpolate_gaps,
-)
 from posecodec.pose.orientation import upright
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.builtin import COCO19
@@ -39,8 +27,7 @@ from posecodec.signal.dct import dct
 from posecodec.signal.segmentation import ESTIMATE_GAIN
 from posecodec.typing import Bools, Floats, Ints
 
-NO_CHANNELS: Floats = np.zeros(1)
-"""In place of channels that nobody codes: also what a guide that is not there adds to them."""
+NO_CHANNELS: Floats = np.zeros(1)  # In place of channels that nobody codes, and of those of a guide that is not there
 PRICED_FRAMES = 256  # Frames at the start of a stretch that bits are estimated by
 SCALE_BITS = 12  # Of a body's size, signed: MAX_SCALE either way
 HEADING_BITS = 8  # Of its first heading, in HEADING_STEPS of a turn
@@ -51,8 +38,7 @@ FARTHEST = 2**24  # Units from 0 that a stretch may start: what float32 tells ap
 SPREAD_OCTAVES = 4  # Octaves from a graph's unit to how far its keypoints spread
 FINE_STEPS = 42  # Steps in the spread at which trees are compared: an error of about a fiftieth of it
 STIFF_STEPS = 2.5  # Steps in the error at which bases are compared
-TRAINED_GAIN = 1.1
-"""What the basis of bones gains by what it has learned, which estimates do not see (noise on coco19, log of 2026-11-23)."""
+TRAINED_GAIN = 1.1  # Of bones by what they learned, which estimates do not see (noise on coco19, log of 2026-11-23)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,10 +82,6 @@ class BasisChoice:
         pose = (self.basis.inverse(channels) / self.scale) @ self.rotation
         return pose if self.is_generic else pose[:, self.in_coco19]
 
-    def estimate_bits(self, step: float) -> float:
-        """Bits that the channels need at a step, about, by their first frames."""
-        return _estimate_bits(self.channels, step)
-
 
 def choose_basis(
     points: Floats, body: Floats | None, skeleton: Skeleton, up: str, rate: float, tables: TransformTables, error: float
@@ -109,11 +91,8 @@ def choose_basis(
     body: (T, 19, D) of coco19, or None where the recorded keypoints are not all of it. error: about what will be asked
     for. Raises InputError where coordinates are too far from 0.
     """
-    if body is not None and body.shape[2] == 3:
-        choice = choose_bones(body, skeleton, up, rate, tables)
-        if choice is not None and _is_stiff(choice, points, skeleton, error):
-            return choice
-    return choose_graph(points, skeleton)
+    choice = None if body is None or body.shape[2] != 3 else choose_bones(body, skeleton, up, rate, tables)
+    return choice if choice and _is_stiff(choice, points, skeleton, error) else choose_graph(points, skeleton)
 
 
 def read_basis(
@@ -139,7 +118,7 @@ def choose_bones(
     if steps is None:
         return None
     rotation, scale = upright(3, up), scale_of_steps(steps)
-    world = fill_from_rest_pose(interpolate_bones(points @ rotation.T * scale, tree), rest, tree)
+    world = gaps.fill_from_rest_pose(gaps.interpolate_bones(points @ rotation.T * scale, tree), rest, tree)
     heading, origin = measure_heading_steps(world[0], tree), np.rint(world[0].mean(axis=0))
     if np.abs(origin).max() > FARTHEST:
         return None
@@ -172,13 +151,13 @@ def choose_graph(points: Floats, skeleton: Skeleton) -> BasisChoice:
     step = 2**SPREAD_OCTAVES / FINE_STEPS
     return min(
         offer_graphs(points, skeleton),
-        key=lambda choice: choice.estimate_bits(step) + sum(bits for _, bits in choice.fields),
+        key=lambda choice: _estimate_bits(choice.channels, step) + sum(bits for _, bits in choice.fields),
     )
 
 
 def offer_graphs(points: Floats, skeleton: Skeleton) -> list[BasisChoice]:
     """The modes of each tree that comes into question; otherwise as `choose_graph`."""
-    whole = interpolate_gaps(points)
+    whole = gaps.interpolate_gaps(points)
     center = np.nanmean(whole, axis=1, keepdims=True)
     whole = np.where(np.isnan(whole), center, whole)
     spread = float(np.sqrt(np.square(whole - center).mean()) + np.abs(whole - whole[:1]).mean()) or 1.0
@@ -186,17 +165,12 @@ def offer_graphs(points: Floats, skeleton: Skeleton) -> list[BasisChoice]:
     whole = whole * 2.0**-exponent
     if not np.abs(np.rint(whole[0].mean(axis=0))).max() <= FARTHEST or abs(exponent) >= 1 << EXPONENT_BITS - 1:
         raise InputError("coordinates are too far from 0, relative to how they spread; use --lossless")
-    return [_in_modes(whole, skeleton, edges, fields, exponent) for edges, fields in _grow_trees(whole, skeleton)]
-
-
-def _grow_trees(points: Floats, skeleton: Skeleton) -> list[tuple[tuple[Edge, ...], tuple[Field, ...]]]:
-    """The trees that come into question, and what is written of each."""
-    trees: list[tuple[tuple[Edge, ...], tuple[Field, ...]]] = [(build_tree(skeleton), ((0, 1),))]
+    choices = [_in_modes(whole, skeleton, graph.build_tree(skeleton), ((0, 1),), exponent)]
     if len(skeleton) > 2:
-        edges, bits = learn_tree(points), _count_bits(len(skeleton))
-        learned = [field for start, _, weight in edges for field in ((start, bits), (weight, WEIGHT_BITS))]
-        trees.append((edges, ((1, 1), *learned)))
-    return trees
+        edges, bits = graph.learn_tree(whole), _count_bits(len(skeleton))
+        learned = [field for start, _, weight in edges for field in ((start, bits), (weight, graph.WEIGHT_BITS))]
+        choices.append(_in_modes(whole, skeleton, edges, ((1, 1), *learned), exponent))
+    return choices
 
 
 def _in_modes(
@@ -204,7 +178,7 @@ def _in_modes(
 ) -> BasisChoice:
     """The choice of a tree. tree: what is written of it. points: in units of 2 ** exponent."""
     count, dims = points.shape[1:]
-    basis = GraphBasis(compute_modes(count, edges), np.rint(points[0].mean(axis=0)))
+    basis = GraphBasis(graph.compute_modes(count, edges), np.rint(points[0].mean(axis=0)))
     channels = basis.forward(points)
     prior = GraphPrior.fit(channels, dims)
     unit = exponent % (1 << EXPONENT_BITS), EXPONENT_BITS
@@ -217,16 +191,16 @@ def _in_modes(
 
 def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> BasisChoice:
     """The mirror of `_in_modes`. Raises CorruptError."""
-    count, edges = len(skeleton), build_tree(skeleton)
+    count, edges = len(skeleton), graph.build_tree(skeleton)
     if decoder.get_bits(1):
         bits = _count_bits(count)
-        edges = tuple((get_raw(decoder, bits), end, get_raw(decoder, WEIGHT_BITS)) for end in range(1, count))
+        edges = tuple((get_raw(decoder, bits), end, get_raw(decoder, graph.WEIGHT_BITS)) for end in range(1, count))
         if any(start >= count for start, _, _ in edges):
             raise CorruptError("a tree over keypoints that do not exist; get the file again")
     exponent = sign_extend(get_raw(decoder, EXPONENT_BITS), EXPONENT_BITS)
     origin = np.array([get_exp_golomb(decoder, GRAPH_ORIGIN_BITS) for _ in range(dims)], np.float64)
     prior = GraphPrior.read(decoder).expand(count, dims)
-    basis = GraphBasis(compute_modes(count, edges), origin)
+    basis = GraphBasis(graph.compute_modes(count, edges), origin)
     return BasisChoice(
         basis, 2.0**-exponent, np.eye(dims), NO_CHANNELS, prior, basis.pinned, (), find_in_coco19(skeleton)
     )
@@ -234,13 +208,15 @@ def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> BasisCh
 
 def _is_stiff(choice: BasisChoice, points: Floats, skeleton: Skeleton, error: float) -> bool:
     """Whether bones that keep their length make it cheaper than a graph for (T, K, D) as recorded."""
-    whole = fill_from_centroid(points)
-    modes = GraphBasis(compute_modes(len(skeleton), build_tree(skeleton)), whole[0].mean(axis=0)).forward(whole)
-    bits = choice.estimate_bits(error * choice.scale * STIFF_STEPS)
-    return bits < TRAINED_GAIN * _estimate_bits(modes, error * STIFF_STEPS)
+    whole = gaps.fill_from_centroid(points)
+    modes = graph.compute_modes(len(skeleton), graph.build_tree(skeleton))
+    channels = GraphBasis(modes, whole[0].mean(axis=0)).forward(whole)
+    bits = _estimate_bits(choice.channels, error * choice.scale * STIFF_STEPS)
+    return bits < TRAINED_GAIN * _estimate_bits(channels, error * STIFF_STEPS)
 
 
 def _estimate_bits(channels: Floats, step: float) -> float:
+    """Bits that channels need at a step, about, by their first frames."""
     first = channels[:PRICED_FRAMES]
     return 0.5 * float(np.log2(1 + np.square(dct(len(first)) @ first * (ESTIMATE_GAIN / step))).sum())
 

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.coders.transform.coefficient_model import (
-    LARGEST,
-    MAX_COEFFICIENT_BYTES,
-    BlockContext,
-    CoefficientModel,
-    code_block,
-    frequency_bins,
-    frequency_logs,
-    update_expected,
-)
+from posecodec.coders.transform import coefficient_model
+from posecodec.coders.transform.coefficient_model import BlockContext, CoefficientModel, frequency_bins, frequency_logs
 from posecodec.entropy.fixed_point import exp16_of, measure_logs
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
@@ -27,12 +19,9 @@ from posecodec.typing import Bools, Floats, Ints
 
 BLOCKS = Segmentation((16, 32, 64, 128, 256), longest=271)
 """Frames of a block; the last takes what is too short for one of its own. 512 gain under 0.3 % (log of 2026-11-23)."""
-BLOCK_PRICE = BlockPrice(bits=40.0)
-"""What blocks cost, for choosing their lengths: 10 bits lose 3 %, 50 gain 0.5 % (log of 2026-11-23)."""
-FIRST, LATER, RESIDUAL = 0, 1, 2
-"""Kinds of blocks: of a stretch the first, and others; of what another coder left all."""
-RD_LAMBDA = 0.14
-"""Squared steps that a bit is worth to the encoder: 0.08 costs 0.6 to 1.4 %, 0.19 about 0.3 % (log of 2026-11-23)."""
+BLOCK_PRICE = BlockPrice(bits=40.0)  # For choosing lengths: 10 bits lose 3 %, 50 gain 0.5 % (log of 2026-11-23)
+FIRST, LATER, RESIDUAL = 0, 1, 2  # Kinds of blocks: of a stretch the first, and others; of what another coder left all
+RD_LAMBDA = 0.14  # Squared steps that a bit is worth: 0.08 costs 0.6 to 1.4 %, 0.19 about 0.3 % (log of 2026-11-23)
 ROUNDED_TO_ZERO = 0.62  # Steps that the encoder rounds to 0 at any price, for choosing how many frequencies are coded
 GENERIC_KIND = 4  # What the context model sees added to a block's kind where nothing was trained for the basis
 
@@ -89,37 +78,35 @@ class BlockCoder:
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
         """Code a block, frequencies up to the last significant: integers (N, C) and their places among the model's rows."""
         frames, count = values.shape
-        quantized, places = np.zeros((frames, count), np.int32), np.zeros((frames, count), np.int16)
+        quantized, places = np.zeros(values.shape, np.int32), np.zeros(values.shape, np.int16)
         context = self._build_context(frames, count, kind)
         args = (
             values, RD_LAMBDA, quantized, places, context, self.model.b1, self.model.network, self.rows, last_significant,
         )  # fmt: skip
         if isinstance(stream, RangeEncoder):
-            stream.run(code_block, last_significant * count * MAX_COEFFICIENT_BYTES, True, *args)
+            most = last_significant * count * coefficient_model.MAX_COEFFICIENT_BYTES
+            stream.run(coefficient_model.code_block, most, True, *args)
         else:
-            stream.run(code_block, False, *args)
-        update_expected(self.expected[1], context.bins, quantized, self.seen)
+            stream.run(coefficient_model.code_block, False, *args)
+        coefficient_model.update_expected(self.expected[1], context.bins, quantized, self.seen)
         self.last = quantized
         self.seen += 1
         return quantized, places
 
     def _build_context(self, frames: int, count: int, kind: int) -> BlockContext:
         """What is known before a block."""
-        expected = self.expected[0 if kind == FIRST else 1]
-        kind += GENERIC_KIND if self.is_generic else 0
         return BlockContext(
-            self._align_last(frames, count), expected, frequency_bins(frames), frequency_logs(frames), kind
-        )
+            self._align_last(frames, count), self.expected[int(kind != FIRST)], frequency_bins(frames),
+            frequency_logs(frames), kind + GENERIC_KIND * self.is_generic,
+        )  # fmt: skip
 
     def _align_last(self, frames: int, count: int) -> NDArray[np.int32]:
         """(N + 2, C) log magnitudes of the block before, laid on the frequencies of this one."""
-        laid = np.zeros((frames + 2, count), np.int32)
-        if self.last is not None:
-            old = len(self.last)
-            at = np.minimum((2 * np.arange(-1, frames + 1) + 1) * old // (2 * frames), old - 1)
-            logs = measure_logs(self.last)
-            laid[:] = np.where(at[:, None] >= 0, logs[np.maximum(at, 0)], 0)
-        return laid
+        if self.last is None:
+            return np.zeros((frames + 2, count), np.int32)
+        old = len(self.last)
+        at = np.minimum((2 * np.arange(-1, frames + 1) + 1) * old // (2 * frames), old - 1)
+        return np.where(at[:, None] >= 0, measure_logs(self.last)[np.maximum(at, 0)], 0).astype(np.int32)
 
 
 def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets: NDArray[np.int32]) -> Floats:
@@ -131,16 +118,14 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets:
 
 def encode_channels(encoder: RangeEncoder, channels: Floats, coder: BlockCoder) -> Floats:
     """Code channels (T, C); returns what the decoder will have. Raises TooFineError."""
-    step = step_of_qp(coder.qp)
-    decoded = np.zeros_like(channels)
-    start = 0
+    step, decoded, start = step_of_qp(coder.qp), np.zeros_like(channels), 0
     for size in choose_lengths(channels, step, BLOCKS, BLOCK_PRICE, is_residual=coder.is_residual):
         choice = BLOCKS.list_options(len(channels) - start)
         encoder.put_uniform(choice.index(size), len(choice))
         kind = coder.choose_kind(start)
         before = decoded[start - 1]
         values = coder.forward(channels[start : start + size], before, kind) / step
-        if not np.abs(values).max(initial=0.0) < LARGEST - 1:
+        if not np.abs(values).max(initial=0.0) < coefficient_model.LARGEST - 1:
             raise TooFineError("too fine an error for coordinates that reach so far; allow more, or use --lossless")
         last_significant = _find_last_significant(values)
         encoder.put_uniform(last_significant, size + 1)
@@ -153,9 +138,7 @@ def encode_channels(encoder: RangeEncoder, channels: Floats, coder: BlockCoder) 
 
 def decode_channels(decoder: RangeDecoder, frames: int, count: int, coder: BlockCoder) -> Floats:
     """The mirror of `encode_channels`: channels (T, C). Raises CorruptError."""
-    step = step_of_qp(coder.qp)
-    decoded = np.zeros((frames, count))
-    start = 0
+    step, decoded, start = step_of_qp(coder.qp), np.zeros((frames, count)), 0
     while start < frames:
         choice = BLOCKS.list_options(frames - start)
         size = choice[decoder.get_uniform(len(choice))]

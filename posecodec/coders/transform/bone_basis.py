@@ -17,8 +17,7 @@ from posecodec.kinematics.bones import HEADING_UNIT, BoneTree, RestBones, follow
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.typing import Bools, Floats, Ints
 
-HEADING_STEPS = 256
-"""Steps of a whole turn that the first heading is rounded to: 1.4 degrees, of which the channels tell the rest."""
+HEADING_STEPS = 256  # Of a turn, that the first heading is rounded to: 1.4 degrees, of which channels tell the rest
 TRAINED_RATE = 30.0  # Frames per second that the prior of the channels was counted at
 
 

@@ -23,10 +23,9 @@ from posecodec.signal.quantization import qp_of_step
 from posecodec.typing import Floats
 from posecodec.zoo import Weights
 
-BODY_QP = 100
-"""QP in the bone basis that gives the default quality on coco19 in 3D, about (`python benchmarks/speed.py`, val)."""
-STEPS_IN_BONE_ERROR, STEPS_IN_GRAPH_ERROR = 6.0, 2.5
-"""Steps in a mean error, about, in the bone basis and in the graph's: where searches begin."""
+BODY_QP = 100  # In the bone basis, of the default quality on coco19 in 3D, about (`python benchmarks/speed.py`, val)
+STEPS_IN_BONE_ERROR = 6.0  # Steps in a mean error, about, in the bone basis: where searches begin
+STEPS_IN_GRAPH_ERROR = 2.5  # The same in the graph's
 
 
 class TransformCoder:
@@ -56,8 +55,7 @@ class TransformCoder:
         """The mirror of `encode`. Raises CorruptError."""
         decoder = RangeDecoder(chunk.base)
         presence = read_presence(decoder, context.frames, len(context.skeleton))
-        pose = self.read(decoder, context)
-        return DecodedChunk.from_pose(read_end(decoder, pose), presence)
+        return DecodedChunk.from_pose(read_end(decoder, self.read(decoder, context)), presence)
 
     def read(self, decoder: RangeDecoder, context: ChunkContext, guide: Floats | None = None) -> Floats:
         """The motion alone, (T, K, D), of a stream that holds other things too. guide: see `stream.write_motion`."""
@@ -90,14 +88,12 @@ class TransformCoder:
 
     def qp_for_error(self, chunk: ChunkInput, error: float) -> int:
         """The QP that gives about that mean error, in the recording's unit."""
-        steps = STEPS_IN_BONE_ERROR if not self.basis(chunk).is_generic else STEPS_IN_GRAPH_ERROR
+        steps = STEPS_IN_GRAPH_ERROR if self.basis(chunk).is_generic else STEPS_IN_BONE_ERROR
         return self.qp_in_basis(chunk, qp_of_step(error * steps))
 
     def default_qp(self, chunk: ChunkInput) -> int:
         """The QP that is expected to give the default quality."""
-        if not self.basis(chunk).is_generic:
-            return BODY_QP
-        return self.qp_for_error(chunk, chunk.default_error)
+        return self.qp_for_error(chunk, chunk.default_error) if self.basis(chunk).is_generic else BODY_QP
 
     def qp_in_basis(self, chunk: ChunkInput, absolute_qp: int) -> int:
         """The QP of a step in the recording's unit, which is the same for chunks of all scales."""

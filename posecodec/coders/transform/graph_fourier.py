@@ -22,8 +22,7 @@ from posecodec.typing import Bools, Floats, Ints
 
 Edge = tuple[int, int, int]
 WEIGHT_STEPS = 15  # Edge weights are powers of two, from 1 down to 2 to the minus this
-WEIGHT_SPREAD = 0.3
-"""Share by which the last edge is heavier than its weight says, others by less: no two eigenvalues are then equal."""
+WEIGHT_SPREAD = 0.3  # Share that the last edge is heavier than its weight says, others less: no eigenvalues are equal
 SEEN_FRAMES = 128  # Frames that a tree is learned from, evenly spread
 STILL = 1e-9  # Share of the largest movement that the difference of two keypoints is taken to vary by at least
 WEIGHT_BITS = 4  # Bits of an edge's weight
@@ -32,8 +31,7 @@ SLOPE_BITS = 6  # Up to 4 octaves a bin of half an octave
 DROP_BITS = 6  # Up to 4 octaves an octave of modes
 FITTED_FRAMES = 64  # Frames of the blocks that a prior is fitted to
 FITTED_BLOCKS = 16  # Blocks that a prior is fitted to, about, evenly spread
-FITTED_RANGE = 400
-"""Sixteenths of an octave below the largest magnitude where a plane still has to fit: less is rounding."""
+FITTED_RANGE = 400  # Sixteenths of an octave below the largest magnitude where a plane has to fit: less is rounding
 
 
 def build_tree(skeleton: Skeleton) -> tuple[Edge, ...]:
@@ -87,8 +85,7 @@ def compute_modes(count: int, edges: tuple[Edge, ...]) -> Floats:
         laplacian[[a, b], [b, a]] -= value
     vectors: Floats = np.linalg.eigh(laplacian)[1]
     probe = np.cos(np.arange(1, count + 1) ** 2.0)
-    signs = np.where(probe @ vectors < 0, -1.0, 1.0)
-    return vectors * signs
+    return vectors * np.where(probe @ vectors < 0, -1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -42,14 +42,11 @@ def load_built_in() -> tuple[Weights, TransformTables]:
 def unpack_tables(found: Weights) -> TransformTables:
     """The tables in a weights file. Raises WeightsError if it holds others."""
     try:
-        usual, lengths, mean, matrix = (
-            found.tensors[f"polar.{name}"].astype(np.float64) for name in ("usual", "lengths", "mean", "matrix")
-        )
-        model = CoefficientModel(
-            **{name: found.tensors[f"model.{tensor}"].astype(np.int32) for name, tensor in TENSOR_NAMES.items()}
-        )
+        parts = (f"polar.{name}" for name in ("usual", "lengths", "mean", "matrix"))
+        usual, lengths, mean, matrix = (found.tensors[part].astype(np.float64) for part in parts)
+        model = {name: found.tensors[f"model.{tensor}"].astype(np.int32) for name, tensor in TENSOR_NAMES.items()}
         bones = BoneTables(RestBones(usual, lengths), mean, matrix)
-        return TransformTables(bones, found.tensors["prior"].astype(np.int64), model)
+        return TransformTables(bones, found.tensors["prior"].astype(np.int64), CoefficientModel(**model))
     except KeyError as error:
         raise WeightsError(f"{found.name!r} holds no tables of the transform codec ({error}); get it again") from error
 
