@@ -10,21 +10,12 @@ import binascii
 import zlib
 from dataclasses import dataclass, replace
 
-import zstandard
+from zstandard import ZstdError
 
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights, needs_transform_weights
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
-from posecodec.bitstream.header import (
-    MAGIC,
-    MAX_KEYPOINTS,
-    MAX_POSES,
-    VERSION,
-    Header,
-    ParsedHeader,
-    header_bytes,
-    parse_header,
-)
-from posecodec.errors import CorruptError, InputError, PosecodecError
+from posecodec.bitstream.header import MAGIC, VERSION, Header, ParsedHeader, header_bytes, parse_header
+from posecodec.errors import CorruptError, PosecodecError
 
 LAYER_BYTES = 12  # What a refinement adds to a chunk beside itself: a second checksum, and sizes in the index
 CRC_BYTES, HEADER_CRC_BYTES = 4, 2
@@ -63,13 +54,6 @@ class Chunk:
 def write(header: Header, chunks: list[Chunk]) -> bytes:
     """The whole file. Raises InputError if a rate, id or metadata cannot be written, or it has too many frames."""
     assert len(chunks) == header.chunk_count
-    if header.frames * max(len(header.ids), 1) > MAX_POSES:
-        raise InputError(
-            f"{header.frames} frames of {len(header.ids)} people; at most {MAX_POSES} frames times people fit: "
-            "cut the recording"
-        )
-    if len(header.skeleton) > MAX_KEYPOINTS:
-        raise InputError(f"{len(header.skeleton)} keypoints; at most {MAX_KEYPOINTS} fit: split the skeleton")
     layered = any(chunk.refinement for chunk in chunks)
     single = len(chunks) == 1 and not layered
     head = header_bytes(header, layered, single)
@@ -98,9 +82,8 @@ def read(data: bytes) -> tuple[Header, list[Chunk]]:
     for number, size in enumerate(found.sizes):
         part, crc = data[start : start + size], data[start + size : start + size + CRC_BYTES]
         if crc != _part_crc(part, found.check, number):
-            raise CorruptError(
-                f"part {number} of {len(found.sizes)} (byte {start}) fails its checksum; get the file again"
-            )
+            which = f"part {number} of {len(found.sizes)} (byte {start})"
+            raise CorruptError(f"{which} fails its checksum; get the file again")
         parts.append(part)
         start += size + CRC_BYTES
     if found.layered:
@@ -132,12 +115,9 @@ def _read_checked_header(data: bytes) -> ParsedHeader:
     try:
         found = parse_header(source)
     except HeaderError as error:
-        raise CorruptError(
-            f"the header is damaged or cut short at byte {source.place}: {error}; get it again"
-        ) from error
-    except (
-        PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zstandard.ZstdError
-    ) as error:  # fmt: skip
+        what = f"the header is damaged or cut short at byte {source.place}: {error}; get it again"
+        raise CorruptError(what) from error
+    except (PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, ZstdError) as error:
         raise CorruptError(f"the header is damaged near byte {source.place} ({error}); get the file again") from error
     if found.single:
         return found

@@ -18,13 +18,7 @@ from posecodec.typing import Floats
 MAX_PACKED = 64 << 20  # Bytes of a packed field when unpacked: what a header may ask a reader to hold
 VARINT_BITS = 35  # Five groups of seven: the largest number that a header holds
 MAX_DENOMINATOR = 2**32  # Of a frame rate as a fraction
-RATES = tuple(
-    Fraction(n, d)
-    for n, d in (
-        (24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1), (90, 1),
-        (100, 1), (120, 1), (200, 1), (240, 1),
-    )
-)  # fmt: skip
+RATES = tuple(map(Fraction, "24000/1001 24 25 30000/1001 30 48 50 60000/1001 60 90 100 120 200 240".split()))
 """Frame rates with a code of their own, which is their place here plus 1."""
 
 
@@ -104,9 +98,8 @@ def encode_json(value: Any) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects"
-        ) from error
+        what = f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists and objects"
+        raise InputError(what) from error
 
 
 def rate_fraction(fps: float) -> Fraction:

@@ -11,18 +11,9 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from posecodec.bitstream.fields import (
-    FieldReader,
-    HeaderError,
-    decode_rate,
-    decode_times,
-    encode_json,
-    encode_packed,
-    encode_rate,
-    encode_text,
-    encode_times,
-    encode_varint,
-)
+from posecodec.bitstream import fields
+from posecodec.bitstream.fields import FieldReader, HeaderError, encode_packed, encode_varint
+from posecodec.errors import InputError
 from posecodec.pose.sequence import AXES, UNITS, mean_rate
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -31,14 +22,12 @@ from posecodec.typing import Floats
 MAGIC, VERSION = b"PSC", 2
 CHUNK_FRAMES = 1024  # Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more
 ID_BYTES = 4  # Of the SHA-256 that weights are named by
-MAX_POSES = 2**24
-"""Frames times people that a file may have: 6 days of one person at 30 fps, and 5 GB of positions and confidence."""
+MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
 MAX_PEOPLE = 1 << 20  # That a file may name: far more than one has, and little enough to make room for
 MAX_KEYPOINTS = 2048  # Of a skeleton: four times those of a body with hands and a face mesh
 SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
 REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
-FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")
-"""What the flag byte says, lowest bit first."""
+FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")  # Of the flag byte, lowest bit first
 LAYOUT = ("tokens", "transform", "layered", "single")
 """What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
 there is one chunk and so neither index nor header CRC."""
@@ -130,34 +119,36 @@ class ParsedHeader:
 
 
 def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
-    """A header up to the sizes of parts. Raises InputError if a rate, id or metadata cannot be written."""
+    """A header up to the sizes of parts. Raises InputError if it has too many frames or what cannot be written."""
+    if header.frames * max(len(header.ids), 1) > MAX_POSES:
+        raise InputError(
+            f"{header.frames} frames of {len(header.ids)} people; at most {MAX_POSES} frames times people fit: "
+            "cut the recording"
+        )
+    if len(header.skeleton) > MAX_KEYPOINTS:
+        raise InputError(f"{len(header.skeleton)} keypoints; at most {MAX_KEYPOINTS} fit: split the skeleton")
     skeleton = next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), SPELLED_OUT)
     named = header.ids != tuple(str(i) for i in range(len(header.ids)))
-    states = {
-        "flat": header.dims == 2,
-        "simple": header.simple,
-        "named": named,
-        "timed": header.timestamps is not None,
-        "spelled": skeleton == SPELLED_OUT,
-        "noted": bool(header.metadata),
-        "promised": header.guarantee is not None,
-    }
+    flags = (
+        header.dims == 2, header.simple, named, header.timestamps is not None, skeleton == SPELLED_OUT,
+        bool(header.metadata), header.guarantee is not None,
+    )  # fmt: skip
     layout = (bool(header.weights), bool(header.transform), layered, single)
     version = VERSION | sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
     out = bytearray(MAGIC + bytes([version]) + header.weights + header.transform)
-    out.append(sum(1 << bit for bit, name in enumerate(FLAGS) if states[name]))
+    out.append(sum(1 << bit for bit, is_set in enumerate(flags) if is_set))
     out.append(UNITS.index(header.unit) | AXES.index(header.up) << 3)
     out.append(skeleton | AXES.index(header.coded_up) << 5)
-    out += encode_rate(header.fps) if header.fps is not None else b""
+    out += fields.encode_rate(header.fps) if header.fps is not None else b""
     out += encode_varint(header.frames)
     out += b"" if header.simple else encode_varint(len(header.ids))
-    out += b"".join(encode_text(name) for name in header.ids) if named else b""
+    out += b"".join(fields.encode_text(name) for name in header.ids) if named else b""
     if not header.simple:
-        fields = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
-        out += b"".join(encode_varint(n) for n in fields)
+        numbers = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
+        out += b"".join(encode_varint(n) for n in numbers)
     out += encode_packed(_encode_skeleton(header.skeleton)) if skeleton == SPELLED_OUT else b""
-    out += encode_times(header.timestamps) if header.timestamps is not None else b""
-    out += encode_packed(encode_json(header.metadata)) if header.metadata else b""
+    out += fields.encode_times(header.timestamps) if header.timestamps is not None else b""
+    out += encode_packed(fields.encode_json(header.metadata)) if header.metadata else b""
     out += _encode_guarantee(header.guarantee) if header.guarantee else b""
     return bytes(out)
 
@@ -171,7 +162,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     if flags >> len(FLAGS) or labels >> 6:
         raise HeaderError("reserved bits are set")
     state = {name: bool(flags >> bit & 1) for bit, name in enumerate(FLAGS)}
-    fps = None if state["timed"] else decode_rate(source)
+    fps = None if state["timed"] else fields.decode_rate(source)
     frames = source.read_varint()
     people = 1 if state["simple"] else source.read_varint()
     source.require(people if state["named"] else 0)
@@ -180,7 +171,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     ids = tuple(source.read_text() if state["named"] else str(i) for i in range(people))
     tracks = (Track(0, 0, frames),) if state["simple"] else _decode_tracks(source, frames, people)
     skeleton = _decode_skeleton(source, state["spelled"], shape & 31)
-    times = decode_times(source, frames) if state["timed"] else None
+    times = fields.decode_times(source, frames) if state["timed"] else None
     metadata = json.loads(source.read_packed()) if state["noted"] else {}
     guarantee = _decode_guarantee(source) if state["promised"] else None
     header = Header(
@@ -189,14 +180,12 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     )  # fmt: skip
     if header.coded_up == "unknown" or not isinstance(metadata, dict):
         raise HeaderError("impossible axis or metadata")
-    if layout["single"]:
-        if header.chunk_count != 1 or layout["layered"]:
-            raise HeaderError("an index is missing")
-        return ParsedHeader(header, [], 0, source.place, False, True)
-    parts = header.chunk_count * (1 + layout["layered"])
+    if layout["single"] and (header.chunk_count != 1 or layout["layered"]):
+        raise HeaderError("an index is missing")
+    parts = 0 if layout["single"] else header.chunk_count * (1 + layout["layered"])
     source.require(parts)
     sizes = [source.read_varint() for _ in range(parts)]
-    return ParsedHeader(header, sizes, 0, source.place, layout["layered"], False)
+    return ParsedHeader(header, sizes, 0, source.place, layout["layered"], layout["single"])
 
 
 def _encode_guarantee(guarantee: Guarantee) -> bytes:
@@ -217,8 +206,8 @@ def _decode_guarantee(source: FieldReader) -> Guarantee:
 
 
 def _encode_skeleton(skeleton: Skeleton) -> bytes:
-    fields = ("name", "keypoints", "edges", "pairs", "root")
-    return encode_json({name: getattr(skeleton, name) for name in fields})
+    names = ("name", "keypoints", "edges", "pairs", "root")
+    return fields.encode_json({name: getattr(skeleton, name) for name in names})
 
 
 def _decode_skeleton(source: FieldReader, spelled: bool, number: int) -> Skeleton:

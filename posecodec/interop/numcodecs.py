@@ -39,15 +39,13 @@ try:
     from numcodecs.compat import ensure_bytes, ndarray_copy
     from numcodecs.registry import register_codec
 except ImportError as error:
-    raise UsageError(
-        f"numcodecs cannot be imported ({error}); install it with pip install 'posecodec[zarr]'"
-    ) from error
+    what = f"numcodecs cannot be imported ({error}); install it with pip install 'posecodec[zarr]'"
+    raise UsageError(what) from error
 
 if TYPE_CHECKING:
     from posecodec.codec import PoseCodec
 
-METADATA_KEY = "array"
-"""Where the metadata of a `.posec` file keeps how the array differs from what the file gives by itself."""
+METADATA_KEY = "array"  # Where a file's metadata keep how the array differs from what the file gives by itself
 DTYPES = ("<f4", "<f8", ">f4", ">f8")
 MOST_AXES = 32  # of an array in NumPy 1; NumPy 2 takes 64
 MOST_NUMBERS = 2**48  # of an array, empty axes left out: more than memory, less than overflows strides

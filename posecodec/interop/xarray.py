@@ -32,11 +32,9 @@ if TYPE_CHECKING:
 
 PLURAL = ("time", "space", "keypoints", "individuals")
 SINGULAR = ("time", "space", "keypoint", "individual")
-OUR_KEY = "posecodec"
-"""The attribute that holds what movement has no place for, as JSON text; also our name as source_software."""
+OUR_KEY = "posecodec"  # Attribute of what movement has no place for, as JSON text; also our name as source_software
 RESERVED = ("ds_type", "fps", "time_unit", OUR_KEY)
-MOVEMENT_KEY = "movement"
-"""Where metadata keep what a dataset said besides: its attributes, and the number of the first frame."""
+MOVEMENT_KEY = "movement"  # Where metadata keep a dataset's attributes, and the number of its first frame
 NO_RATE = "the dataset does not say its frame rate; pass fps=N"
 MOST_FRAMES = 1e15  # float64 tells frame numbers up to this apart, with room for a fraction
 NTSC = 1.001  # what a whole rate is divided by: 30000 / 1001 is 29.97
@@ -199,12 +197,8 @@ def _read_confidence(ds: Any, points: NDArray[Any]) -> NDArray[np.float32] | Non
     lost = missing & ~unknown & (found != 0)
     if lost.any():
         report_change(f"{int(lost.sum())} confidences of keypoints without a position are 0 now")
-    return _convert_to_float32(np.where(unknown | missing, 0, found))
-
-
-def _convert_to_float32(confidence: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
-        kept = confidence.astype(np.float32)
+        kept = np.asarray(np.where(unknown | missing, 0, found), np.float32)
     if not np.isfinite(kept).all():
         raise InputError("a confidence is beyond float32; scale them")
     return kept
@@ -245,20 +239,17 @@ def _time_by_number(values: NDArray[Any], rate: float | None) -> tuple[float | N
 
 def _time_by_seconds(values: NDArray[Any], rate: float | None) -> tuple[float | None, int, Floats | None]:
     """Seconds, as a frame rate where that gives every one of them but for rounding."""
+    tolerance = ROUNDINGS * float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
     for candidate in ([] if rate is None else [rate]) + _guess_rates(values):
         with np.errstate(all="ignore"):
             numbers = np.rint(values.astype(np.float64) * candidate)
         if not (np.abs(numbers) < MOST_FRAMES).all() or (np.diff(numbers) != 1).any():
             continue
-        if np.allclose(numbers / candidate, values, rtol=_get_tolerance(values), atol=0):
+        if np.allclose(numbers / candidate, values, rtol=tolerance, atol=0):
             _report_rate(rate, candidate)
             return candidate, int(numbers[0]), None
     _report_rate(rate, None)
     return None, 0, np.asarray(values, np.float64)
-
-
-def _get_tolerance(values: NDArray[Any]) -> float:
-    return ROUNDINGS * float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
 
 
 def _report_rate(stated: float | None, found: float | None) -> None:

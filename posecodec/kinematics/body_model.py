@@ -88,8 +88,7 @@ class Body:
 
     def analyze(self, points: Floats) -> Motion:
         """Keypoints (..., T, K, D) without gaps, y up in 3D, at the usual size."""
-        center = points.mean(axis=-2)
-        lead = points.shape[:-2]
+        center, lead = points.mean(axis=-2), points.shape[:-2]
         if self.dims == 2:
             shape = (points - center[..., None, :]).reshape(*lead, -1)
             return Motion(shape, np.zeros(lead), center)
@@ -104,8 +103,7 @@ class Body:
         lead = motion.angle.shape
         if self.dims == 2:
             return motion.shape.reshape(*lead, -1, 2) + motion.center[..., None, :]
-        local = self.bones.exp_map(motion.shape.reshape(-1, motion.shape.shape[-1]))
-        bones = self.tree.to_world(local)
+        bones = self.tree.to_world(self.bones.exp_map(motion.shape.reshape(-1, motion.shape.shape[-1])))
         body = self.tree.centered @ rotate_about_y(bones, -motion.angle.ravel())
         return body.reshape(*lead, len(self.skeleton), 3) + motion.center[..., None, :]
 

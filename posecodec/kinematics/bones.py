@@ -129,16 +129,14 @@ class BoneTree:
         """Bones (T, B, 3), turned by the heading, as seen from those that they follow."""
         local: Floats = bones.copy()
         for along, left, right, after in self._followers:
-            frames = _frames_along(bones, along, left, right)
-            local[:, after] = bones[:, after] @ frames.swapaxes(1, 2)
+            local[:, after] = bones[:, after] @ _frames_along(bones, along, left, right).swapaxes(1, 2)
         return local
 
     def to_world(self, local: Floats) -> Floats:
         """The mirror of `to_local`: whom others follow comes first."""
         bones: Floats = local.copy()
         for along, left, right, after in self._followers:
-            frames = _frames_along(bones, along, left, right)
-            bones[:, after] = local[:, after] @ frames
+            bones[:, after] = local[:, after] @ _frames_along(bones, along, left, right)
         return bones
 
 

@@ -79,15 +79,13 @@ class RateControl:
                 f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
                 "use --lossless"
             )
-        guarantee = Guarantee("max-error", bound, min(worst / bound, 1.0))
-        return [candidate.chunk for candidate in chosen], guarantee
+        return [candidate.chunk for candidate in chosen], Guarantee("max-error", bound, min(worst / bound, 1.0))
 
     def _smallest_within(self, chunk: ChunkInput, bound: float) -> Candidate:
         """The smallest candidate that keeps a bound as far as float32 can."""
         transform, parts = self.coders.transform, self.coders.body_parts
-        qp = self._cheapest_qp(
-            transform, chunk, bound, transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
-        )
+        start = transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
+        qp = self._cheapest_qp(transform, chunk, bound, start)
         candidates = [transform.encode(chunk, qp, max_error=bound)]
         if parts.supports(chunk):
             qp = self._cheapest_qp(parts, chunk, bound, transform.to_absolute_qp(chunk, qp))
@@ -136,10 +134,8 @@ class RateControl:
         """The transform's QP of the default quality: the expected one, unless it misses by far."""
         transform = self.coders.transform
         qp = transform.default_qp(chunk)
-        if (
-            transform.encode(chunk, qp).total_error / max(chunk.count, 1)
-            <= constants.MAX_DEFAULT_MISS * chunk.default_error
-        ):
+        error = transform.encode(chunk, qp).total_error / max(chunk.count, 1)
+        if error <= constants.MAX_DEFAULT_MISS * chunk.default_error:
             return qp
         absolute_qp = self._coarsest_qp([chunk], chunk.default_error)
         if absolute_qp is None:
@@ -189,9 +185,8 @@ class RateControl:
                 near = int(np.clip(near + np.rint(np.log(allowed / error) / constants.LOG_ERROR_PER_QP), first, last))
         if windows.encode_tokens(chunk, near).size > constants.MAX_TOKENS_RATIO * size:
             return None
-        for tried in range(
-            min(near + constants.SEARCH_RADIUS, last), max(near - constants.SEARCH_RADIUS, first) - 1, -1
-        ):
+        coarsest, finest = min(near + constants.SEARCH_RADIUS, last), max(near - constants.SEARCH_RADIUS, first)
+        for tried in range(coarsest, finest - 1, -1):
             if (
                 windows.encode_tokens(chunk, tried).size < size
                 and windows.total_error(chunk, tried, network=False) <= constants.MAX_NETWORK_GAIN * allowed

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 STEPS_PER_OCTAVE = 16  # QPs from a step to one twice as large
-MAX_QP = 6000
-"""QPs in a recording's own unit are searched from minus this to this: 375 octaves, three times what float32 can hold."""
+MAX_QP = 6000  # QPs of a recording's unit are searched from minus this to this: three times what float32 can hold
 
 
 def step_of_qp(qp: int) -> float:

@@ -31,8 +31,7 @@ from posecodec.zoo import Weights
 if TYPE_CHECKING:
     from posecodec.coders.windows.tokenizer import Tokenizer
 
-FINEST_LEVELS, COARSEST_LEVELS = 12, 3
-"""Levels of tokens whose steps are tried."""
+FINEST_LEVELS, COARSEST_LEVELS = 12, 3  # Levels of tokens whose steps are tried
 
 
 class WindowsCoder:
@@ -73,8 +72,7 @@ class WindowsCoder:
     def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
         """The chunk at the step of a QP, with errors after the network. It keeps no bound."""
         assert max_error is None
-        errors = chunk.points - self.reconstruct(chunk, qp)
-        return Candidate.measure(self.encode_tokens(chunk, qp), chunk, errors)
+        return Candidate.measure(self.encode_tokens(chunk, qp), chunk, chunk.points - self.reconstruct(chunk, qp))
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """The mirror of `encode`. Raises CorruptError."""

@@ -19,8 +19,7 @@ WINDOW = 64  # Frames of the windows that tables are given for
 ROWS = 32  # Frequencies of a window
 WINDOW_PRICE = BlockPrice(bits=50.0, rows=ROWS, residue_bits=1.0)
 """What windows cost, for choosing their lengths; what no row stands for is lost, which counts a bit a squared step."""
-OWN_ROWS = 9
-"""Rows with a matrix of their own, the last for all higher ones: 8 save 6 % against one for all (log of 2026-11-24)."""
+OWN_ROWS = 9  # With a matrix of their own, the last for all higher ones: 8 save 6 % against one (log of 2026-11-24)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -34,13 +34,11 @@ ORIGIN_LOW = 6  # Low bits of a place: up to 64 steps of ORIGIN_STEP, 2 m, witho
 QP_BITS = 9  # 0 .. LAST_QP: steps of whole units of a channel, and coarser.
 ORIGIN_STEP = 32.0  # A place is coded to this many mm of a usual body; the windows tell the rest
 FARTHEST = 2**28  # Steps of ORIGIN_STEP from 0 that a body may be: what the code of a place can tell
-USUAL_SPREAD = 530.0
-"""Root mean square distance of a body's keypoints from their center in 2D, when it has the usual size."""
+USUAL_SPREAD = 530.0  # Root mean square distance of keypoints from their center in 2D, of a body of the usual size
 SPREADS = (1e-15, 1e15)  # Between these a body in 2D has a size that a scale can tell, in the recording's unit
 UNIT_SCALES = {"mm": 0, "cm": 106, "m": 319, "in": 149, "px": 60, "unknown": 0}
 """Scale that is expected in a unit: the side information says what differs."""
-RD_LAMBDA = 0.12
-"""Squared steps that a bit is worth to the encoder: 0.10 to 0.14 lie on one curve, 0.19 loses (log of 2026-11-24)."""
+RD_LAMBDA = 0.12  # Squared steps that a bit is worth: 0.10 to 0.14 lie on one curve, 0.19 loses (log of 2026-11-24)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +100,8 @@ def _measure_scale(world: Floats, tables: WindowTables) -> int:
     center = np.nansum(world, axis=1) / count
     square = np.nansum(np.square(world - center[:, None]), axis=(1, 2)) / count[:, 0]
     spread = float(np.sqrt(np.median(square[seen.any(axis=(1, 2))]))) if seen.any() else 0.0
-    if not SPREADS[0] < spread < SPREADS[1]:
-        return 0
-    return int(np.rint(SCALE_STEPS_PER_OCTAVE * np.log2(USUAL_SPREAD / spread)))
+    usable = SPREADS[0] < spread < SPREADS[1]
+    return int(np.rint(SCALE_STEPS_PER_OCTAVE * np.log2(USUAL_SPREAD / spread))) if usable else 0
 
 
 def _fill_gaps(world: Floats, tables: WindowTables) -> Floats:
@@ -114,8 +111,7 @@ def _fill_gaps(world: Floats, tables: WindowTables) -> Floats:
         return world
     if body.dims == 3:
         return fill_from_rest_pose(interpolate_bones(world, body.tree), body.bones, body.tree)
-    whole = interpolate_gaps(world)
-    shape = body.rest_shape.reshape(-1, 2)
+    whole, shape = interpolate_gaps(world), body.rest_shape.reshape(-1, 2)
     seen = ~np.isnan(whole[0, :, 0])
     if not seen.any():
         return np.asarray(np.broadcast_to(shape, world.shape).copy())
@@ -125,14 +121,11 @@ def _fill_gaps(world: Floats, tables: WindowTables) -> Floats:
 
 def write_side_info(encoder: RangeEncoder, side_info: SideInfo, qp: int, unit: str, dims: int) -> None:
     """Size, heading, place and step."""
-    numbers = np.array([side_info.scale - UNIT_SCALES.get(unit, 0)], np.float64)
-    for value, bits in build_exp_golomb(numbers, SCALE_LOW):
+    scale = build_exp_golomb(np.array([side_info.scale - UNIT_SCALES.get(unit, 0)], np.float64), SCALE_LOW)
+    heading = [(side_info.heading, HEADING_BITS)] if dims == 3 else []
+    origin = build_exp_golomb(side_info.origin[[0, dims - 1]].astype(np.float64), ORIGIN_LOW)
+    for value, bits in (*scale, *heading, *origin, (qp, QP_BITS)):
         put_raw(encoder, value, bits)
-    if dims == 3:
-        put_raw(encoder, side_info.heading, HEADING_BITS)
-    for value, bits in build_exp_golomb(_pick_coded(side_info.origin).astype(np.float64), ORIGIN_LOW):
-        put_raw(encoder, value, bits)
-    put_raw(encoder, qp, QP_BITS)
 
 
 def read_side_info(decoder: RangeDecoder, unit: str, dims: int) -> tuple[SideInfo, int]:
@@ -142,13 +135,9 @@ def read_side_info(decoder: RangeDecoder, unit: str, dims: int) -> tuple[SideInf
         raise CorruptError("a body of a size that none can have; get the file again")
     heading = get_raw(decoder, HEADING_BITS) if dims == 3 else 0
     origin = np.zeros(dims, np.int64)
-    for axis in (0, 2) if dims == 3 else (0, 1):
+    for axis in (0, dims - 1):
         origin[axis] = get_exp_golomb(decoder, ORIGIN_LOW)
     return SideInfo(scale, heading, origin), get_raw(decoder, QP_BITS)
-
-
-def _pick_coded(origin: Ints) -> Ints:
-    return origin[[0, 2]] if len(origin) == 3 else origin
 
 
 def quantize(
@@ -186,28 +175,22 @@ def write(encoder: RangeEncoder, quantized: QuantizedMotion, tables: WindowTable
 def read(decoder: RangeDecoder, frames: int, tables: WindowTables, unit: str) -> QuantizedMotion:
     """The mirror of `write`. Raises CorruptError."""
     side_info, qp = read_side_info(decoder, unit, tables.body.dims)
-    coder, start = PriorCoder.start(tables.prior, qp), 0
-    lengths, values, centroids = [], [], []
+    coder, start, windows = PriorCoder.start(tables.prior, qp), 0, []
     while start < frames:
         choice = LATENT_STEPS.list_options(frames - start)
         length = choice[decoder.get_uniform(len(choice))]
-        picked, meant = coder.decode(decoder, length, start > 0)
-        lengths.append(length)
-        values.append(picked)
-        centroids.append(meant)
+        windows.append((length, *coder.decode(decoder, length, start > 0)))
         start += length
-    return QuantizedMotion(side_info, qp, tuple(lengths), np.stack(values), np.stack(centroids))
+    lengths, values, centroids = zip(*windows, strict=True)
+    return QuantizedMotion(side_info, qp, lengths, np.stack(values), np.stack(centroids))
 
 
 def dequantize(
     values: NDArray[np.int32], lengths: tuple[int, ...], side_info: SideInfo, qp: int, tables: WindowTables
 ) -> QuantizedMotion:
     """A motion of values alone (t, ROWS, C), such as tokens tell."""
-    coder = PriorCoder.start(tables.prior, qp)
-    centroids = [
-        coder.reconstruct(window, length, start > 0)
-        for window, (start, length) in zip(values, list_spans(lengths), strict=True)
-    ]
+    coder, windows = PriorCoder.start(tables.prior, qp), zip(values, list_spans(lengths), strict=True)
+    centroids = [coder.reconstruct(window, length, start > 0) for window, (start, length) in windows]
     return QuantizedMotion(side_info, qp, lengths, values, np.stack(centroids))
 
 
@@ -229,6 +212,5 @@ def to_world(points: Floats, side_info: SideInfo, dims: int, up: str) -> Floats:
 
 
 def _start_state(side_info: SideInfo, body: Body) -> State:
-    return body.start_at(
-        side_info.heading * 2 * np.pi / (1 << HEADING_BITS), np.asarray(side_info.origin * ORIGIN_STEP, np.float64)
-    )
+    angle = side_info.heading * 2 * np.pi / (1 << HEADING_BITS)
+    return body.start_at(angle, np.asarray(side_info.origin * ORIGIN_STEP, np.float64))

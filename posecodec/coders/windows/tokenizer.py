@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.coders.chunk import to_float32
 from posecodec.coders.tokens.grid import CODES, TokenGrid
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.windows import stream
@@ -47,9 +48,8 @@ class Tokenizer:
             self.default_levels = int(weights.settings["default_levels"])
             self.tables = unpack_tables(weights.tensors, self.skeleton, self.dims)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise WeightsError(
-                f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
-            ) from error
+            what = f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
+            raise WeightsError(what) from error
 
     @cached_property
     def refiner(self) -> Refiner:
@@ -64,16 +64,13 @@ class Tokenizer:
             state = {n[8:]: t for n, t in self.weights.tensors.items() if n.startswith("refiner.")}
             model.load_state_dict({name: torch.from_numpy(t.astype(np.float32)) for name, t in state.items()})
         except (KeyError, RuntimeError, InputError) as error:
-            raise WeightsError(
-                f"weights {self.weights.name!r} hold no such network: {error}; get them again"
-            ) from error
+            what = f"weights {self.weights.name!r} hold no such network: {error}; get them again"
+            raise WeightsError(what) from error
         return model.to(self.device).eval()
 
     def decode(self, quantized: QuantizedMotion, up: str, network: bool = True) -> NDArray[np.float32]:
         """Keypoints (T, K, D) of the skeleton, in the recording's unit and axes. network: False for a quick estimate."""
-        points = stream.to_world(self.refine(quantized, network), quantized.side_info, self.dims, up)
-        with np.errstate(over="ignore"):
-            return points.astype(np.float32)
+        return to_float32(stream.to_world(self.refine(quantized, network), quantized.side_info, self.dims, up))
 
     def refine(self, quantized: QuantizedMotion, network: bool = True) -> Floats:
         """Keypoints (T, K, D) of usual size, upright: what the integers say, corrected by the network."""
@@ -105,8 +102,8 @@ class Tokenizer:
             )
         scale = round(SCALE_STEPS_PER_OCTAVE * float(np.log2(self.typical_size / size)))
         side = SideInfo(scale, 0, np.zeros(self.dims, np.int64))
-        values, index = from_digits(grid.indices), qp_of_levels(grid.levels)
-        return stream.dequantize(values, grid.lengths, side, index, self.tables)
+        values, qp = from_digits(grid.indices), qp_of_levels(grid.levels)
+        return stream.dequantize(values, grid.lengths, side, qp, self.tables)
 
     def keep_levels(self, quantized: QuantizedMotion, levels: int) -> QuantizedMotion:
         """What the first levels of a chunk's tokens say. Raises InputError if there are not so many."""
