@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = legacy.find_renamed(__name__)
 
-Source = bytes | str | Path
-"""A `.posec` file: its bytes, or where it is."""
+Source = bytes | str | Path  # A `.posec` file: its bytes, or where it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +119,9 @@ class PoseCodec:
         Raises CorruptError if the file is damaged, WeightsError if it was encoded with other weights.
         """
         header, coded = self._open(source.data if isinstance(source, Encoded) else source)
-        contexts = (ChunkContext.from_header(header, span.length) for span in header.spans)
-        pairs = zip(coded, contexts, strict=True)
-        return assemble_sequence(
-            header, (self.coders.by_kind[chunk.kind].decode(chunk, context) for chunk, context in pairs)
-        )
+        coders, pairs = self.coders.by_kind, zip(coded, header.spans, strict=True)
+        contexts = ((chunk, ChunkContext.from_header(header, span.length)) for chunk, span in pairs)
+        return assemble_sequence(header, (coders[chunk.kind].decode(chunk, context) for chunk, context in contexts))
 
     def tokenize(self, sequence: PoseSequence, levels: int | None = None) -> tuple[TokenGrid, ...]:
         """The token grids of a sequence, one per chunk; the weights' default levels if not told. Raises as `encode` does.

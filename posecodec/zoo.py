@@ -53,9 +53,8 @@ def find_weights(name: str | Path) -> Path:
     for folder in FOLDERS:
         if (folder / f"{name}.safetensors").is_file():
             return folder / f"{name}.safetensors"
-    raise WeightsError(
-        f"no weights named {name!r}; there are {', '.join(list_weights()) or 'none'} (see `posecodec models`)"
-    )
+    known = ", ".join(list_weights()) or "none"
+    raise WeightsError(f"no weights named {name!r}; there are {known} (see `posecodec models`)")
 
 
 def list_weights() -> list[str]:
@@ -85,10 +84,8 @@ def check_named(named: bytes, weights: Weights | None) -> None:
     if named and weights is None:
         raise WeightsError(f"the file was encoded with weights {named.hex()}; pass them with -m")
     if named and weights is not None and named != weights.id:
-        raise WeightsError(
-            f"the file was encoded with weights {named.hex()}, these are {weights.sha256[:8]} ({weights.name}); pass the "
-            "right ones with -m"
-        )
+        ours = f"these are {weights.sha256[:8]} ({weights.name})"
+        raise WeightsError(f"the file was encoded with weights {named.hex()}, {ours}; pass the right ones with -m")
 
 
 def find_named(named: bytes) -> str | None:
@@ -122,9 +119,8 @@ def write_weights(
 
     Floating-point tensors are stored, and from then on used, as float16.
     """
-    packed = {
-        name: np.ascontiguousarray(t.astype(np.float16) if t.dtype.kind == "f" else t) for name, t in tensors.items()
-    }
+    halves = {name: t.astype(np.float16) if t.dtype.kind == "f" else t for name, t in tensors.items()}
+    packed = {name: np.ascontiguousarray(t) for name, t in halves.items()}
     data = save(packed, metadata={"posecodec": json.dumps(settings, sort_keys=True)})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".safetensors").write_bytes(data)

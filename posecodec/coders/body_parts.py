@@ -54,8 +54,7 @@ class BodyPartsCoder:
     """A body by the transform or as tokens, the rest by the transform; both in one stream."""
 
     kind = ChunkKind.PARTS
-    qp_range = range(-MAX_QP, MAX_QP + 1)
-    """In the recording's unit, for both parts."""
+    qp_range = range(-MAX_QP, MAX_QP + 1)  # in the recording's unit, for both parts
 
     def __init__(self, transform: TransformCoder, windows: WindowsCoder) -> None:
         self.transform, self.windows = transform, windows
@@ -67,9 +66,8 @@ class BodyPartsCoder:
     def covers(self, skeleton: Skeleton, dims: int) -> bool:
         """Whether token weights can code such keypoints, or a body among them. Raises WeightsError without weights."""
         known = self.windows.tokenizer
-        return dims == known.dims and (
-            not missing_for(skeleton, known.skeleton) or BodySplit.from_skeleton(skeleton) is not None
-        )
+        fits = not missing_for(skeleton, known.skeleton) or BodySplit.from_skeleton(skeleton) is not None
+        return fits and dims == known.dims
 
     def encode(
         self, chunk: ChunkInput, qp: int, *, max_error: float | None = None, token_qp: int | None = None
@@ -129,10 +127,9 @@ class BodyPartsCoder:
         if split is None or any(np.isnan(points[:, part]).all() for part in (split.body, split.rest)):
             return None
         seen, body = points[:, split.body], split.to_coco19(points, chunk.skeleton)
+        known = chunk.up, chunk.rate, self.transform.tables, chunk.default_error
         try:
-            first = choose_basis(
-                seen, body, split.body_skeleton, chunk.up, chunk.rate, self.transform.tables, chunk.default_error
-            )
+            first = choose_basis(seen, body, split.body_skeleton, *known)
             bodies = (first,) if isinstance(first.basis, BoneBasis) else offer_graphs(seen, split.body_skeleton)
             anchors = choose_anchors(split, points)
             around = points[:, split.rest] - first.reconstruct(first.channels)[:, anchors]
