@@ -1,6 +1,8 @@
 """What tests of the whole codec share: recordings as given, what must come back, goals."""
 
 import dataclasses
+import json
+import zlib
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import posecodec
 from posecodec.bitstream import container
 from posecodec.coders.chunk import ChunkContext, split_sequence
+from posecodec.coders.transform import block_coder
 
 
 def as_given(sequence, **fields):
@@ -37,6 +40,7 @@ def assert_kept(sequence, back):
 
 TOKENS = {"levels": 8}
 GOALS = [TOKENS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
+both_ways = pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
 any_goal = pytest.mark.parametrize("goal", GOALS, ids=lambda goal: next(iter(goal), "quality"))
 
 
@@ -60,6 +64,36 @@ def through_files(codec, sequence, folder, goal=TOKENS):
     for a, b in zip(codec.tokens(folder / "coded.posec"), encoded.tokens, strict=True):
         assert (a.indices == b.indices).all() and (a.codes, a.frames, a.levels) == (b.codes, b.frames, b.levels)
     return back
+
+
+def decode_with_checksum(codec, data):
+    """Positions that a file decodes to, and a checksum of every coefficient of the transform on the way."""
+    found, original = [], block_coder.dequantize
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_coder, "dequantize", lambda q, *rest: (found.append(q.copy()), original(q, *rest))[1])
+        positions = codec.decode(data).positions
+    return positions, zlib.crc32(b"".join(q.astype("<i4").tobytes() for q in found))
+
+
+def assert_golden(codec, folder, name):
+    """That a golden file decodes to the same integers, and to the same poses within 0.01 mm."""
+    known = json.loads((folder / "golden.json").read_text())[name]
+    positions, checksum = decode_with_checksum(codec, (folder / f"{name}.posec").read_bytes())
+    assert checksum == known["coefficients"]
+    np.testing.assert_allclose(positions, np.load(folder / f"{name}.npy") / 100.0, rtol=0, atol=0.0151)
+
+
+def write_golden(codec, folder, made):
+    """Golden files of the transform anew. made: by name what makes a recording, and a goal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {}
+    for name, (make, goal) in made.items():
+        data = codec.encode(make(), **goal).data
+        (folder / f"{name}.posec").write_bytes(data)
+        positions, checksum = decode_with_checksum(codec, data)
+        np.save(folder / f"{name}.npy", np.rint(positions * 100.0).astype(np.int32))
+        known[name] = {"bytes": len(data), "coefficients": checksum}
+    (folder / "golden.json").write_text(json.dumps(known, indent=1) + "\n")
 
 
 def read_integers(codec, header, chunk, frames=None):

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from posecodec import PoseCodec, PoseSequence, zoo
-from posecodec.coders.windows.tokenizer import MAX_LEVELS
+from posecodec.coders.transform.weights import load_built_in
+from posecodec.coders.windows.tokenizer import MAX_LEVELS, Tokenizer
 from posecodec.coders.windows.weights import WindowTables, pack_tables
+from posecodec.kinematics.bones import BoneTree
 from posecodec.networks.refiner import Refiner, RefinerConfig
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
@@ -18,6 +20,23 @@ from posecodec.train.window_tables import build_empty_prior, fit_bands, fit_body
 ROOT = Path(__file__).resolve().parents[1]
 SHARED, GOLDEN = ROOT.parent / "shared", ROOT / "tests" / "golden"
 LEVELS = MAX_LEVELS
+TREE, REST = BoneTree.from_skeleton(COCO19), load_built_in()[1].bones.rest
+BODY = walk(60).positions[:, 0].astype(np.float64)
+any_dims = pytest.mark.parametrize("dims", (2, 3))
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def sample(dims, frames):
+    """Keypoints (T, 19, D) of a walk as recorded: mm or pixels."""
+    return (walk(frames) if dims == 3 else flat_walk(frames)).positions[:, 0].astype(np.float64)
+
+
+def assert_close(motion, other, atol=1e-6):
+    for name in ("shape", "angle", "center"):
+        np.testing.assert_allclose(getattr(motion, name), getattr(other, name), rtol=0, atol=atol, err_msg=name)
 
 
 def flat_walk(frames, people=1, **options):
@@ -53,6 +72,13 @@ def write_weights(path, dims, seed):
     return path.with_suffix(".safetensors")
 
 
+def load_shipped(name):
+    """The codec of weights that come with posecodec; skips the test where they are not in this checkout."""
+    if name not in zoo.list_weights():
+        pytest.skip(f"the weights {name} are not in this checkout")
+    return PoseCodec.from_pretrained(name)
+
+
 @pytest.fixture(scope="session")
 def weights_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("weights")
@@ -68,6 +94,16 @@ def tiny_codec(weights_folder):
 def tiny_codec_2d(weights_folder):
     """The same in 2D."""
     return PoseCodec.from_pretrained(write_weights(weights_folder / "tiny2d", 2, 0))
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """The network may not even be loaded."""
+
+    def refuse(tokenizer):
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(Tokenizer, "refiner", property(refuse))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """What tests of targets share: recordings, and what a file with a target must keep."""
 
 import numpy as np
-from conftest import SHARED
+from conftest import rng
 
 from posecodec import PoseCodec, compare
 from posecodec.analysis.verification import verify
@@ -15,17 +15,12 @@ CODEC = PoseCodec(None)
 WALK = walk(80)
 POINTS = WALK.positions.astype(np.float64)
 IN_17 = [COCO19.keypoints.index(name) for name in COCO17.keypoints]
-DATA = SHARED / "data"
 SLACK = 1 + 1e-6
 
 
 def of(points, **options):
     options = {"fps": 30, "unit": "mm", "up": "y", **options}
     return PoseSequence.from_arrays(points, **{k: v for k, v in options.items() if v is not None})
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def coded(sequence, codec=CODEC, **goal):
@@ -56,13 +51,13 @@ def held_or_refused(sequence, bound):
     return True
 
 
-def with_gaps(points, share=0.3):
+def gappy(points, share=0.3):
     points = np.array(points, np.float64)
     points[rng().random(points.shape[:3]) < share] = np.nan
     return points
 
 
-def people_who_come_and_go():
+def come_and_go():
     points = walk(200, people=4).positions.copy()
     points[:50, 0] = points[60:120, 1] = np.nan
     points[:, 2] = np.nan

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from coding import GOALS, TOKENS, any_goal, as_given, assert_kept, coded, hidden, through_files
+from coding import GOALS, TOKENS, any_goal, as_given, assert_kept, both_ways, coded, hidden, through_files
 from conftest import LEVELS, flat_walk
 
 from posecodec import PoseCodec, PoseSequence, compare
@@ -13,10 +13,13 @@ from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, build_skele
 from posecodec.pose.synthetic import walk
 from posecodec.pose.tracks import LONGEST_GAP, find_tracks
 
+REFUSALS = [(TOKENS, "from the origin"), ({}, "use --lossless")]
+both_refusals = pytest.mark.parametrize("goal, refusal", REFUSALS, ids=["tokens", "quality"])
+
 
 @pytest.mark.parametrize("frames", [1, 2, 63, 64, 65, 1000, 1025])
 @pytest.mark.parametrize("people", [0, 1, 3])
-@pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
+@both_ways
 def test_everything_but_positions_comes_back_exactly(tiny_codec, tmp_path, frames, people, goal):
     rng = np.random.default_rng(frames)
     sequence = walk(frames, people=max(people, 1))
@@ -73,7 +76,7 @@ def test_units_do_not_matter_to_the_tokens(tiny_codec):
 
 
 @pytest.mark.parametrize("up", ["x", "-x", "-y", "z", "-z"])
-@pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
+@both_ways
 def test_another_axis_may_point_up(tiny_codec, up, goal):
     axis, sign = "xyz".index(up[-1]), -1 if up[0] == "-" else 1
     sequence, turned = walk(64), np.empty((64, 1, 19, 3), np.float32)
@@ -193,9 +196,7 @@ def test_a_single_keypoint(tiny_codec, tmp_path, keypoint, goal):
     assert_kept(sequence, through)
 
 
-@pytest.mark.parametrize(
-    "goal, refusal", [(TOKENS, "from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
-)
+@both_refusals
 @pytest.mark.parametrize("offset", [1e4, 1e6, -1e6, 3e7, 1e30])
 def test_far_away(tiny_codec, offset, goal, refusal):
     sequence = walk(64)
@@ -220,9 +221,7 @@ def test_high_up(tiny_codec, offset):
     assert np.isfinite(tiny_codec.detokenize(tiny_codec.tokenize(sequence)).positions).all()
 
 
-@pytest.mark.parametrize(
-    "goal, refusal", [(TOKENS, "from the origin"), ({}, "use --lossless")], ids=["tokens", "quality"]
-)
+@both_refusals
 @pytest.mark.parametrize("value", [0.0, 1e-30, -5.0, 3e38])
 @pytest.mark.parametrize("dims", [2, 3])
 def test_all_keypoints_in_one_place(tiny_codec, tiny_codec_2d, dims, value, goal, refusal):

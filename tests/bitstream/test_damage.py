@@ -112,49 +112,29 @@ SIMPLE, NAMED, TIMED, SPELLED, NOTED, PROMISED = 2, 4, 8, 16, 32, 64
 @pytest.mark.parametrize(
     ("flags", "numbers"),
     [
-        (SIMPLE, (5, BIG)),
-        (SIMPLE, (5, 2**35 - 1)),
-        (0, (5, BIG, 1, 0)),
-        (0, (5, BIG, 0, 0)),
-        (0, (5, BIG, 1, 1, 0, 0, BIG)),
-        (0, (5, 300, BIG, 0)),
-        (0, (5, BIG, 1 << 20, 0)),
-        (0, (5, 2**16, 2**16, 0)),
-        (NAMED, (5, 300, BIG)),
-        (0, (5, 300, 1, BIG)),
-        (0, (5, 300, 1, 1, 0, 299, 2)),
-        (0, (5, 300, 1, 1, 1, 0, 300)),
-        (0, (5, 300, 1, 1, 0, 0, 0)),
-        (SIMPLE, (99, 300, 0)),
-        (SIMPLE, (0, 30, 0, 300, 0)),
-        (SIMPLE, (0, 0, 1, 300, 0)),
-        (SIMPLE | TIMED, (BIG, 10, BIG)),
-        (SIMPLE | SPELLED, (5, 300, BIG, BIG)),
+        (SIMPLE, (5, BIG)), (SIMPLE, (5, 2**35 - 1)), (0, (5, BIG, 1, 0)), (0, (5, BIG, 0, 0)),
+        (0, (5, BIG, 1, 1, 0, 0, BIG)), (0, (5, 300, BIG, 0)), (0, (5, BIG, 1 << 20, 0)), (0, (5, 2**16, 2**16, 0)),
+        (NAMED, (5, 300, BIG)), (0, (5, 300, 1, BIG)), (0, (5, 300, 1, 1, 0, 299, 2)), (0, (5, 300, 1, 1, 1, 0, 300)),
+        (0, (5, 300, 1, 1, 0, 0, 0)), (SIMPLE, (99, 300, 0)), (SIMPLE, (0, 30, 0, 300, 0)), (SIMPLE, (0, 0, 1, 300, 0)),
+        (SIMPLE | TIMED, (BIG, 10, BIG)), (SIMPLE | SPELLED, (5, 300, BIG, BIG)),
         (SIMPLE | NOTED, (5, 300, 4, 2**26 + 1)),
     ],
-)
+)  # fmt: skip
 def test_hostile_numbers_are_refused_quickly(flags, numbers):
     shape = 0x5F if flags & SPELLED else 0x40
     refused(forged(flags, b"".join(map(encode_varint, numbers)), shape))
 
 
 def noted(frame, raw):
-    return forged(
-        SIMPLE | NOTED, encode_varint(5) + encode_varint(0) + encode_varint(len(frame)) + encode_varint(raw) + frame
-    )
+    return forged(SIMPLE | NOTED, b"".join(map(encode_varint, (5, 0, len(frame), raw))) + frame)
 
 
 def test_packed_fields_that_lie_are_refused_quickly():
     bomb = zstandard.ZstdCompressor(level=19, write_content_size=False).compress(bytes(256 << 20))
     sized = zstandard.ZstdCompressor(level=19).compress(bytes(256 << 20))
     small = zstandard.ZstdCompressor().compress(b"{}")
-    refused(noted(bomb, 100))
-    refused(noted(sized, 100))
-    refused(noted(sized, 256 << 20))
-    refused(noted(small, 3))
-    refused(noted(small, 1))
-    refused(noted(b"", 0))
-    refused(noted(b"", 2))
+    for frame, raw in ((bomb, 100), (sized, 100), (sized, 256 << 20), (small, 3), (small, 1), (b"", 0), (b"", 2)):
+        refused(noted(frame, raw))
     # A frame that states 2**40 bytes: descriptor with an 8-byte content size, then an empty last raw block.
     refused(noted(b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00", 2))
 

@@ -4,25 +4,18 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import BODY, TREE, rng
 
 from posecodec.coders.transform.bone_basis import BoneBasis
 from posecodec.coders.transform.graph_fourier import WEIGHT_STEPS, GraphBasis, build_tree, compute_modes, learn_tree
 from posecodec.coders.transform.weights import load_built_in
-from posecodec.kinematics.bones import BoneTree
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
-from posecodec.pose.synthetic import walk
 
 BONES = load_built_in()[1].bones
-TREE = BoneTree.from_skeleton(COCO19)
-BODY = walk(60).positions[:, 0].astype(np.float64)
 CIRCLE = Skeleton("circle", tuple("abcdef"), ((0, 1), (1, 2), (2, 0), (2, 3), (3, 1), (4, 5), (5, 4)))
 LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def rest_pose(flipped):

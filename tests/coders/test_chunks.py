@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import BODY, rng
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,16 +19,10 @@ from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.kinematics.gap_filling import interpolate_gaps
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, build_skeleton
-from posecodec.pose.synthetic import walk
 
 CODER = TransformCoder(*load_built_in())
-BODY = walk(60).positions[:, 0].astype(np.float64)
 PERMUTED = Skeleton("mine", tuple(reversed(COCO19.keypoints)))
 LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def wander(frames, count, size=30.0):

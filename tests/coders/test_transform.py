@@ -4,40 +4,23 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from conftest import rng
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from posecodec.bitstream import exp_golomb as raw
-from posecodec.coders.transform import basis_choice, coefficient_model
+from posecodec.coders.transform import basis_choice
+from posecodec.coders.transform import coefficient_model as coefficients
 from posecodec.coders.transform.block_coder import BlockCoder, decode_channels, encode_channels
-from posecodec.coders.transform.coefficient_model import (
-    BINS,
-    FINE,
-    MAX_COEFFICIENT_BYTES,
-    ROWS,
-    frequency_bins,
-    get_coefficient,
-    put_coefficient,
-)
+from posecodec.coders.transform.coefficient_model import BINS, FINE, ROWS
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
 from posecodec.coders.transform.weights import load_built_in, pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.kinematics.gap_filling import interpolate_gaps
-from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import COCO19
-from posecodec.pose.synthetic import walk
 from posecodec.signal.quantization import step_of_qp
 
 FOUND, TABLES = load_built_in()
-BODY = walk(60).positions[:, 0].astype(np.float64)
-PERMUTED = Skeleton("mine", tuple(reversed(COCO19.keypoints)))
-LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 # --- Coefficients ---
@@ -45,7 +28,7 @@ def rng(seed=0):
 
 @pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 128, 271])
 def test_frequency_bins_rise_within_their_number(frames):
-    found = frequency_bins(frames)
+    found = coefficients.frequency_bins(frames)
     assert len(found) == frames and found.min() >= 0 and found.max() < BINS and (np.diff(found) >= 0).all()
 
 
@@ -56,11 +39,17 @@ def test_coefficients_round_trip_at_every_place():
     encoder, rows = RangeEncoder(), TABLES.model.rows.copy()
     for place in places:
         for value in values:
-            encoder.run(put_coefficient, MAX_COEFFICIENT_BYTES, rows, np.int64(place), np.int64(value))
+            encoder.run(
+                coefficients.put_coefficient,
+                coefficients.MAX_COEFFICIENT_BYTES,
+                rows,
+                np.int64(place),
+                np.int64(value),
+            )
     decoder, again = RangeDecoder(encoder.finish()), TABLES.model.rows.copy()
     for place in places:
         for value in values:
-            assert decoder.run(get_coefficient, again, np.int64(place)) == value, (place, value)
+            assert decoder.run(coefficients.get_coefficient, again, np.int64(place)) == value, (place, value)
     decoder.finish()
     assert np.array_equal(rows, again)
 
@@ -70,7 +59,10 @@ def test_coefficients_round_trip_at_every_place():
 def test_any_bytes_give_coefficients_in_range(data, place):
     decoder, rows = RangeDecoder(data), TABLES.model.rows.copy()
     for _ in range(50):  # past the end too
-        assert abs(get_coefficient(decoder._state, decoder._data, rows, np.int64(place))) < coefficient_model.LARGEST
+        assert (
+            abs(coefficients.get_coefficient(decoder._state, decoder._data, rows, np.int64(place)))
+            < coefficients.LARGEST
+        )
 
 
 # --- Channels ---
@@ -176,15 +168,6 @@ def test_places_round_trip(bits):
         raw.put_raw(encoder, value, size)
     decoder = RangeDecoder(encoder.finish())
     assert [raw.get_exp_golomb(decoder, bits) for _ in values] == values
-
-
-def test_gaps_are_bridged_and_ends_held():
-    points = np.arange(10.0)[:, None, None] * np.ones((10, 2, 3))
-    points[[0, 4, 5, 9], 0] = np.nan
-    points[:, 1] = np.nan
-    found = interpolate_gaps(points)
-    assert found[:, 0, 0].tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 8]
-    assert np.isnan(found[:, 1]).all() and np.isnan(points[0, 0]).all()
 
 
 # --- Corrections ---

@@ -17,7 +17,7 @@ from posecodec.cli import cli
 from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST, SIZES, TokenGrid
 from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary, pad_batch
 from posecodec.coders.windows.bitplanes import from_digits
-from posecodec.coders.windows.tokenizer import MAX_LEVELS, Tokenizer
+from posecodec.coders.windows.tokenizer import MAX_LEVELS
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.pose.synthetic import walk
 from posecodec.train.tokens import TokenFolder, collate
@@ -75,22 +75,8 @@ def test_a_stream_is_as_long_as_digits_are_not_zero():
 def test_what_a_model_left_unfinished_is_as_its_levels_say():
     vocabulary = Vocabulary(3, (1, 1))
     cell, length = vocabulary.first_cell, vocabulary.token_of_length(16)
-    stream = [
-        START,
-        PERSON,
-        length,
-        SPECIAL,
-        cell + 1,
-        SPECIAL + 1,
-        length,
-        SPECIAL,
-        PERSON,
-        PERSON,
-        length,
-        PAD,
-        END,
-        4,
-    ]
+    steps = [length, SPECIAL, cell + 1, SPECIAL + 1, length, SPECIAL]
+    stream = [START, PERSON, *steps, PERSON, PERSON, length, PAD, END, 4]
     found = vocabulary.unflatten(np.array(stream))
     assert [g.indices.tolist() for g in found] == [[[[[2, 0, 0]]], [[[0, 0, 0]]]], [[[[0, 0, 0]]]]]
     assert [g.lengths for g in found] == [(16, 16), (16,)]
@@ -148,16 +134,6 @@ def test_batches_are_padded():
     assert pad_batch([]).shape == (0, 0)
 
 
-@pytest.fixture
-def no_network(monkeypatch):
-    """The network may not even be loaded."""
-
-    def refuse(tokenizer):
-        raise AssertionError("the network was asked for")
-
-    monkeypatch.setattr(Tokenizer, "refiner", property(refuse))
-
-
 def test_tokenize_and_detokenize(tiny_codec):
     sequence = walk(100, people=2)
     grids = tiny_codec.tokenize(sequence)
@@ -176,10 +152,8 @@ def test_tokenize_and_detokenize(tiny_codec):
 
 def test_detokenized_bodies_walk_ahead_from_the_origin_and_have_a_size(tiny_codec):
     grids = tiny_codec.tokenize(walk(100), MAX_LEVELS)
-    usual, small = (
-        tiny_codec.detokenize(grids),
-        tiny_codec.detokenize(grids, size=tiny_codec.tokenizer.typical_size / 2),
-    )
+    usual = tiny_codec.detokenize(grids)
+    small = tiny_codec.detokenize(grids, size=tiny_codec.tokenizer.typical_size / 2)
     hip = usual.positions[:, 0, 2]
     assert hip[-1, 2] > 1500 and np.abs(hip[0, [0, 2]]).max() < 100  # walks towards +z
     np.testing.assert_allclose(small.positions, usual.positions / 2, atol=5)
@@ -232,9 +206,8 @@ def test_a_folder_is_a_dataset_and_runs_no_network(tiny_codec, tmp_path, no_netw
     assert len(data) == 2 and data[0].dtype == torch.int64
     assert [file.name for file in data.files] == ["0.posec", "1.posec"]
     back = data.vocabulary.unflatten(data[1].numpy())[0]
-    assert (
-        back.frames == 70 and (back.indices == tiny_codec.tokenize(walk(70), MAX_LEVELS)[0].truncate(9).indices).all()
-    )
+    wanted = tiny_codec.tokenize(walk(70), MAX_LEVELS)[0].truncate(9)
+    assert back.frames == 70 and (back.indices == wanted.indices).all()
     batch, there = collate([data[0], data[1]])
     assert batch.shape == (2, max(map(len, data.streams))) and there.sum() == len(data[0]) + len(data[1])
     with pytest.raises(InputError, match="fewer"):

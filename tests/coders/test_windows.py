@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, flat_walk
+from conftest import ROOT, any_dims, flat_walk, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,19 +28,10 @@ from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.signal.segmentation import list_spans
-from posecodec.train.window_tables import (
-    LENGTH,
-    PriorNetwork,
-    WindowSample,
-    build_batch,
-    collect,
-    compute_nats,
-    fit,
-    train_net,
-)
+from posecodec.train import window_tables
+from posecodec.train.window_tables import LENGTH, PriorNetwork, WindowSample
 
 DIMS = (2, 3)
-any_dims = pytest.mark.parametrize("dims", DIMS)
 UP = {2: "-y", 3: "y"}
 UNIT = {2: "px", 3: "mm"}
 
@@ -74,7 +65,7 @@ def trained(tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("trained"), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        made = {d: fit(walks(d), COCO19, d, windows=64, steps=30, say=lambda text: None) for d in DIMS}
+        made = {d: window_tables.fit(walks(d), COCO19, d, windows=64, steps=30, say=lambda text: None) for d in DIMS}
     finally:
         torch.set_num_threads(before)
     return {d: as_weights(tables, folder / f"{d}") for d, tables in made.items()}
@@ -89,11 +80,6 @@ def tiny(tiny_codec, tiny_codec_2d):
 def wild(dims, frames, seed=0, spread=500.0):
     """Keypoints (T, 19, D) that are no body."""
     return np.random.default_rng(seed).normal(0, spread, (frames, 19, dims))
-
-
-def sample(dims, frames):
-    """Keypoints (T, 19, D) of a walk as recorded: mm or pixels."""
-    return (walk(frames) if dims == 3 else flat_walk(frames)).positions[:, 0].astype(np.float64)
 
 
 # --- Chunks ---
@@ -274,9 +260,9 @@ def in_float(net, latents, prior):
         features = np.zeros((limit, values.shape[1], FEATURES), np.int32)
         read_features(features, values, coder.context(length, later, limit))
         seen = WindowSample(features.astype(np.int16), values[:limit], values[:limit] * 1.0, later, latents.qp, limit)
-        given, places, found = build_batch([seen])
+        given, places, found = window_tables.build_batch([seen])
         with torch.no_grad():
-            bits += float(compute_nats(net(given, places), found).sum()) / math.log(2)
+            bits += float(window_tables.compute_nats(net(given, places), found).sum()) / math.log(2)
         rest = np.abs(values)[np.abs(values) > 2] - 2
         row = prior.last_significant[int(later), min(latents.qp // 16, prior.last_significant.shape[1] - 1)]
         bits += float(np.floor(np.log2(rest)).sum()) - math.log2(row[limit] / 2**ROW_COUNT_BITS)
@@ -296,8 +282,8 @@ def test_bytes_are_as_many_as_training_counts(trained, dims):
     """The float network that is trained and the integers that code give the same lengths."""
     tables, net = trained[dims], PriorNetwork(trained[dims].body.channels)
     torch.manual_seed(0)
-    pool = collect(walks(dims)(32), tables, np.random.default_rng(5), True)
-    train_net(net, pool, 30, 4e-3, np.random.default_rng(0))
+    pool = window_tables.collect(walks(dims)(32), tables, np.random.default_rng(5), True)
+    window_tables.train_net(net, pool, 30, 4e-3, np.random.default_rng(0))
     prior = net.to_integers(tables.prior)
     for index in (90, 120, 150):
         found = [stream.analyze(points, tables, UP[dims]) for points in walks(dims)(4)]
@@ -377,12 +363,10 @@ def files_of(folder, trained, cases):
 def test_integers_are_the_same_in_another_process_with_other_threads(trained, tmp_path):
     cases = [(100, 144), (300, 100), (20, 60)]
     digests = files_of(tmp_path, trained, cases)
-    threads = {
-        name: "2" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    }
+    threads = {f"{name}_NUM_THREADS": "2" for name in ("OMP", "NUMBA", "OPENBLAS", "MKL")}
     fresh = {"NUMBA_DISABLE_JIT": "0", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], **threads, **fresh) == digests
-    assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], OMP_NUM_THREADS="1") == digests
+    for environment in ({**threads, **fresh}, {"OMP_NUM_THREADS": "1"}):
+        assert decoded_elsewhere(tmp_path, [frames for frames, _ in cases], **environment) == digests
 
 
 def test_integers_are_the_same_without_a_compiler(trained, tmp_path):

@@ -1,6 +1,5 @@
 """Chunks of tokens, alone and refined: levels, weights, damage."""
 
-import dataclasses
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from coding import GOALS, TOKENS, as_given, layered, read_integers
-from conftest import LEVELS, flat_walk
+from conftest import LEVELS, flat_walk, load_shipped
 
-from posecodec import PoseCodec, compare, zoo
+from posecodec import PoseCodec, compare
 from posecodec.bitstream import container
 from posecodec.coders.tokens.grid import LATENT_STEPS, TokenGrid
 from posecodec.coders.windows.bitplanes import levels_of_qp, qp_of_levels
-from posecodec.coders.windows.tokenizer import Tokenizer
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.pose.synthetic import walk
 
@@ -36,11 +34,7 @@ def test_damage_is_reported_before_wrong_weights(tiny_codec, other_codec):
             codec.decode(bytes(data))
 
 
-def test_tokens_need_no_network(tiny_codec, monkeypatch):
-    def refuse(tokenizer):
-        raise AssertionError("the network was asked for")
-
-    monkeypatch.setattr(Tokenizer, "refiner", property(refuse))
+def test_tokens_need_no_network(tiny_codec, no_network):
     encoded = tiny_codec.encode(walk(1100, people=2), levels=2)
     grids = tiny_codec.tokens(encoded.data)
     assert [(g.frames, g.levels, g.codes) for g in grids] == [(1024, 2, 3), (76, 2, 3)] * 2
@@ -164,7 +158,7 @@ def test_damage_anywhere_is_noticed(tiny_codec, name):
 def test_weights_that_do_not_fit_are_refused(tiny_codec):
     settings = {**tiny_codec.weights.settings, "skeleton": "nobody"}
     with pytest.raises(WeightsError, match="tiny3d"):
-        PoseCodec(dataclasses.replace(tiny_codec.weights, settings=settings)).tokenizer  # noqa: B018
+        PoseCodec(replace(tiny_codec.weights, settings=settings)).tokenizer  # noqa: B018
     for name in ("body.metric", "bands.turns", "prior.w1"):
         tensors = {n: t for n, t in tiny_codec.weights.tensors.items() if n != name}
         with pytest.raises(WeightsError, match=name):
@@ -183,34 +177,17 @@ def test_weights_without_a_network_decode_what_tokens_say(tiny_codec):
     assert compare(walk(100), codec.decode(encoded)).mpjpe < 20
 
 
-needs_body3d = pytest.mark.skipif(
-    "body3d" not in zoo.list_weights(), reason="the weights body3d are not in this checkout"
-)
-needs_body2d = pytest.mark.skipif(
-    "body2d" not in zoo.list_weights(), reason="the weights body2d are not in this checkout"
-)
-
-
-@needs_body3d
-def test_the_built_in_weights_code_a_walk():
-    codec, sequence = PoseCodec.from_pretrained("body3d"), walk(300)
+@pytest.mark.parametrize("name, make, least", [("body3d", walk, 80), ("body2d", flat_walk, 0.05 * 425)])
+def test_the_built_in_weights_code_a_walk(name, make, least):
+    codec, sequence = load_shipped(name), make(300)
     assert codec.tokenizer.default_levels == 8
     encoded = codec.encode(sequence, codec.tokenizer.default_levels)
     assert len(encoded.data) < 500
-    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 80
+    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < least
 
 
-@needs_body2d
-def test_the_built_in_weights_code_a_walk_in_2d():
-    codec, sequence = PoseCodec.from_pretrained("body2d"), flat_walk(300)
-    encoded = codec.encode(sequence, codec.tokenizer.default_levels)
-    assert len(encoded.data) < 500
-    assert compare(sequence, codec.decode(encoded.data)).mpjpe_root < 0.05 * 425
-
-
-@needs_body3d
 def test_more_levels_of_the_built_in_weights_are_nearer():
-    codec, sequence = PoseCodec.from_pretrained("body3d"), walk(200)
+    codec, sequence = load_shipped("body3d"), walk(200)
     made = [codec.encode(sequence, levels) for levels in (4, 6, 8, 10, 12)]
     errors, sizes = [compare(sequence, codec.decode(m)).mpjpe_root for m in made], [len(m.data) for m in made]
     assert errors == sorted(errors, reverse=True) and sizes == sorted(sizes) and errors[-1] < 10

@@ -4,34 +4,22 @@ import math
 
 import numpy as np
 import pytest
-from conftest import flat_walk, small_tables
+from conftest import any_dims, assert_close, sample, small_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec.kinematics.body_frame import from_body_frame, to_body_frame
 from posecodec.kinematics.body_model import Motion, State
 from posecodec.pose.orientation import rotate_about_y
-from posecodec.pose.synthetic import walk
 
 DIMS = (2, 3)
 BODIES = {dims: small_tables(dims).body for dims in DIMS}
-any_dims = pytest.mark.parametrize("dims", DIMS)
 TURN = 2 * np.pi
 
 
 def wild(dims, frames, seed=0):
     """Keypoints (T, 19, D) that are no body."""
     return np.random.default_rng(seed).normal(0, 500.0, (frames, 19, dims))
-
-
-def sample(dims, frames):
-    """Keypoints (T, 19, D) of a walk as recorded: mm or pixels."""
-    return (walk(frames) if dims == 3 else flat_walk(frames)).positions[:, 0].astype(np.float64)
-
-
-def close(motion, other, atol=1e-6):
-    for name in ("shape", "angle", "center"):
-        np.testing.assert_allclose(getattr(motion, name), getattr(other, name), rtol=0, atol=atol, err_msg=name)
 
 
 @any_dims
@@ -45,7 +33,7 @@ def test_a_body_is_its_motion(dims, lead):
         assert motion.angle.shape == lead
         np.testing.assert_allclose(body.synthesize(motion), points, rtol=0, atol=1e-6)
         parts = [motion.cut(i, 1) for i in range(lead[-1])]
-        close(
+        assert_close(
             motion, Motion(*(np.concatenate([getattr(p, n) for p in parts], axis=len(lead) - 1) for n in vars(motion)))
         )
 

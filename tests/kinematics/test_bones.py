@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from conftest import BODY, REST, TREE, rng
 
-from posecodec.coders.transform.weights import load_built_in
 from posecodec.kinematics.bones import (
-    BoneTree,
     RestBones,
     build_frames,
     follow_heading,
@@ -15,15 +14,6 @@ from posecodec.kinematics.bones import (
 )
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeletons.builtin import COCO19
-from posecodec.pose.synthetic import walk
-
-REST = load_built_in()[1].bones.rest
-TREE = BoneTree.from_skeleton(COCO19)
-BODY = walk(60).positions[:, 0].astype(np.float64)
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def test_the_tree_of_coco19_reaches_every_keypoint_once():

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from conftest import BODY, REST, TREE
 
-from posecodec.coders.transform.weights import load_built_in
-from posecodec.kinematics.bones import BoneTree, RestBones
 from posecodec.kinematics.gap_filling import (
     fill_from_centroid,
     fill_from_rest_pose,
@@ -13,11 +12,6 @@ from posecodec.kinematics.gap_filling import (
     interpolate_gaps,
 )
 from posecodec.pose.skeletons.builtin import COCO19
-from posecodec.pose.synthetic import walk
-
-REST: RestBones = load_built_in()[1].bones.rest
-TREE = BoneTree.from_skeleton(COCO19)
-BODY = walk(60).positions[:, 0].astype(np.float64)
 
 
 def test_gaps_are_bridged_and_ends_held():

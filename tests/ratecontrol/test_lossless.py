@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from targets import CODEC, POINTS, WALK, exact, of, rng
+from conftest import rng
+from targets import CODEC, POINTS, WALK, exact, of
 
 from posecodec import PoseSequence, compare
 from posecodec.analysis.verification import verify

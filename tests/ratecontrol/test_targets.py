@@ -10,23 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from conftest import ROOT
-from targets import (
-    CODEC,
-    DATA,
-    IN_17,
-    POINTS,
-    SLACK,
-    WALK,
-    coded,
-    exact,
-    held,
-    held_or_refused,
-    of,
-    people_who_come_and_go,
-    rng,
-    with_gaps,
-)
+from conftest import ROOT, SHARED, rng
+from targets import CODEC, IN_17, POINTS, SLACK, WALK, coded, come_and_go, exact, gappy, held, held_or_refused, of
 
 from posecodec import PoseCodec, Skeleton
 from posecodec.bench import untrained_skeletons
@@ -60,9 +45,9 @@ def test_max_error_is_held_in_every_unit(unit, bound):
 
 BACKWARDS = of(POINTS[:, :, ::-1], skeleton=Skeleton("mine", COCO19.keypoints[::-1]))
 SHAPES = {
-    "gaps": of(with_gaps(POINTS)),
+    "gaps": of(gappy(POINTS)),
     "away for long": of(np.where((np.arange(80) // 35 == 1)[:, None, None, None], np.nan, POINTS)),
-    "come and go": of(people_who_come_and_go()),
+    "come and go": of(come_and_go()),
     "limbs never seen": of(np.where(np.isin(np.arange(19), (2, 5, 13))[:, None], np.nan, POINTS)),
     "hips and shoulders never seen": of(np.where(np.isin(np.arange(19), (3, 6, 9, 12))[:, None], np.nan, POINTS)),
     "one limb": of(np.where(np.isin(np.arange(19), (7, 8))[:, None], POINTS, np.nan)),
@@ -77,7 +62,7 @@ SHAPES = {
     "2D": of(POINTS[..., :2]),
     "2D of coco17": of(POINTS[:, :, IN_17, :2], skeleton=COCO17),
     "coco17": of(POINTS[:, :, IN_17], skeleton=COCO17),
-    "coco17 with gaps": of(with_gaps(POINTS[:, :, IN_17]), skeleton=COCO17),
+    "coco17 with gaps": of(gappy(POINTS[:, :, IN_17]), skeleton=COCO17),
     "in one place": of(POINTS * 0 + 1234),
     "at the origin": of(POINTS[:3] * 0),
     "moving as one": of(POINTS * 0 + 20 * np.arange(80)[:, None, None, None]),
@@ -252,12 +237,8 @@ def test_mean_error_is_kept_and_used_up(name, wanted):
 
 @pytest.mark.parametrize("wanted", [0.5, 2, 10])
 def test_bitrate_is_kept_and_used_up(wanted):
-    for sequence in (
-        WALK,
-        untrained_skeletons.make_hand(80),
-        walk(80, people=2),
-        PoseSequence.from_arrays(POINTS, timestamps=np.arange(80) / 29),
-    ):
+    timed = PoseSequence.from_arrays(POINTS, timestamps=np.arange(80) / 29)
+    for sequence in (WALK, untrained_skeletons.make_hand(80), walk(80, people=2), timed):
         try:
             _, data, _ = coded(sequence, bitrate=wanted)
         except InputError as error:
@@ -294,7 +275,7 @@ def test_confidences_are_kept_within_half_a_step(goal, kind):
         "negative": -7 * rng().random((80, 1, 19)), "tiny": 1e-30 * rng().random((80, 1, 19)),
         "ones": np.ones((80, 1, 19)), "zeros": np.zeros((80, 1, 19)),
     }[kind]  # fmt: skip
-    sequence = of(with_gaps(POINTS), confidence=surely)
+    sequence = of(gappy(POINTS), confidence=surely)
     decoded, _, _ = coded(sequence, **goal)
     scale = max(1.0, np.abs(sequence.confidence).max())
     off = np.abs(decoded.confidence.astype(float) - sequence.confidence).max()
@@ -352,18 +333,17 @@ def test_files_are_the_same_with_more_threads_and_fresh_kernels(tmp_path):
 
 
 def test_the_same_codec_gives_the_same_file_again():
-    assert CODEC.encode(WALK, max_error=2).data == CODEC.encode(WALK, max_error=2).data == PoseCodec().encode(
-        WALK, max_error=2
-    ).data  # fmt: skip
+    first, again, fresh = (codec.encode(WALK, max_error=2).data for codec in (CODEC, CODEC, PoseCodec()))
+    assert first == again == fresh
 
 
 # --- Real recordings ---
 
 
 def real(name, count):
-    if not DATA.exists():
-        pytest.skip(f"no recordings at {DATA}")
-    found = np.load(DATA / f"{name}.npz")
+    if not (SHARED / "data").exists():
+        pytest.skip(f"no recordings at {SHARED / 'data'}")
+    found = np.load(SHARED / "data" / f"{name}.npz")
     points = found["root_mm"][:, None] + found["rel_dmm"].astype(np.float32) * np.float32(0.1)
     spans = list(zip(found["start"], found["length"], strict=True))[:count]
     return [of(points[start : start + size]) for start, size in spans]
