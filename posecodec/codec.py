@@ -24,7 +24,7 @@ from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, 
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.io.filesystem import read_file, write_atomic
 from posecodec.pose.sequence import PoseSequence
-from posecodec.ratecontrol.encoder import RateControl
+from posecodec.ratecontrol.encoder import Choice, RateControl
 from posecodec.ratecontrol.target import Target
 from posecodec.zoo import Weights
 
@@ -85,16 +85,10 @@ class PoseCodec:
         return self.coders.windows.tokenizer
 
     def encode(
-        self,
-        sequence: PoseSequence,
-        target: Target | int | None = None,
-        *,
-        levels: int | None = None,
-        max_error: float | str | None = None,
-        mean_error: float | str | None = None,
-        bitrate: float | None = None,
+        self, sequence: PoseSequence, target: Target | int | None = None, *, levels: int | None = None,
+        max_error: float | str | None = None, mean_error: float | str | None = None, bitrate: float | None = None,
         lossless: bool = False,
-    ) -> Encoded:
+    ) -> Encoded:  # fmt: skip
         """A sequence as a file. At most one of the options; without any, a mean error of about 1 % of a body's height.
 
         levels: of tokens, 1..Q, and nothing but tokens. max_error: no keypoint farther off, in the recording's unit or as
@@ -108,10 +102,10 @@ class PoseCodec:
         chunks = split_sequence(sequence, whole=target.kind == "lossless")
 
         def file_size(coded: list[Chunk], guarantee: Guarantee | None) -> int:
-            return len(container.write(self._header_of(sequence, chunks, coded, guarantee), coded))
+            return len(container.write(self._build_header(sequence, chunks, (coded, guarantee)), coded))
 
-        coded, guarantee = self.rate_control.choose(sequence, chunks, target.in_unit(sequence.unit), file_size)
-        return self._pack(sequence, chunks, coded, guarantee)
+        choice = self.rate_control.choose(sequence, chunks, target.in_unit(sequence.unit), file_size)
+        return self._pack(sequence, chunks, choice)
 
     def decode(self, source: Encoded | Source) -> PoseSequence:
         """The sequence in a file, with positions as near as it tells.
@@ -159,7 +153,7 @@ class PoseCodec:
         """A sequence with one quantizer step for all of it, 2 ** (qp / 16) of a channel: for benchmarks."""
         chunks = split_sequence(sequence)
         coded = [self.rate_control.choose_smallest(chunk, qp).chunk for chunk in chunks]
-        return self._pack(sequence, chunks, coded, None)
+        return self._pack(sequence, chunks, (coded, None))
 
     def encode_tokens(self, sequence: PoseSequence, qp: int, longest: int = LONGEST) -> Encoded:
         """Tokens alone with the step 2 ** (qp / 16), as fine as some levels' or between.
@@ -169,18 +163,15 @@ class PoseCodec:
         self.coders.windows.check_sequence(sequence)
         chunks = split_sequence(sequence)
         coded = [self.coders.windows.encode_tokens(chunk, qp, longest) for chunk in chunks]
-        return self._pack(sequence, chunks, coded, None)
+        return self._pack(sequence, chunks, (coded, None))
 
-    def _pack(
-        self, sequence: PoseSequence, chunks: list[ChunkInput], coded: list[Chunk], guarantee: Guarantee | None
-    ) -> Encoded:
-        header = self._header_of(sequence, chunks, coded, guarantee)
+    def _pack(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Encoded:
+        header, coded = self._build_header(sequence, chunks, choice), choice[0]
         return Encoded(container.write(header, coded), header, self._read_tokens(header, coded))
 
-    def _header_of(
-        self, sequence: PoseSequence, chunks: list[ChunkInput], coded: list[Chunk], guarantee: Guarantee | None
-    ) -> Header:
+    def _build_header(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Header:
         """The header of a file with these chunks; it names only the weights that they need."""
+        coded, guarantee = choice
         up = chunks[0].up if chunks else sequence.up if sequence.up != "unknown" else "y"
         return Header(
             self.weights.id if self.weights and any(chunk.needs_token_weights for chunk in coded) else b"",

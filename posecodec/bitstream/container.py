@@ -18,8 +18,7 @@ from posecodec.bitstream.header import MAGIC, VERSION, Header, ParsedHeader, hea
 from posecodec.errors import CorruptError, PosecodecError
 
 LAYER_BYTES = 12  # What a refinement adds to a chunk beside itself: a second checksum, and sizes in the index
-CRC_BYTES, HEADER_CRC_BYTES = 4, 2
-"""Of a part (CRC-32) and of the header (CRC-16)."""
+CRC_BYTES, HEADER_CRC_BYTES = 4, 2  # Of a part (CRC-32) and of the header (CRC-16)
 HEADER_CRC_START = 0xFFFF  # CRC-16/CCITT-FALSE
 
 
@@ -132,5 +131,5 @@ def _crc32(data: bytes, start: int = 0) -> bytes:
 
 
 def _part_crc(part: bytes, check: int, number: int) -> bytes:
-    """Of a part, begun with the header\'s checksum and its own number, so that parts cannot change places."""
+    """Of a part, begun with the header's checksum and its own number, so that parts cannot change places."""
     return _crc32(part, (check + 65536 * number) & 0xFFFFFFFF)

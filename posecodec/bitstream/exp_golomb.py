@@ -12,8 +12,7 @@ from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEnco
 from posecodec.errors import CorruptError
 from posecodec.typing import Floats
 
-Field = tuple[int, int]
-"""A value and its number of bits."""
+Field = tuple[int, int]  # A value and its number of bits
 
 
 def build_exp_golomb(values: Floats, bits: int) -> tuple[Field, ...]:

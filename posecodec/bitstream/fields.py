@@ -17,7 +17,7 @@ from posecodec.typing import Floats
 
 MAX_PACKED = 64 << 20  # Bytes of a packed field when unpacked: what a header may ask a reader to hold
 VARINT_BITS = 35  # Five groups of seven: the largest number that a header holds
-MAX_DENOMINATOR = 2**32  # Of a frame rate as a fraction
+DENOMINATOR_BITS = 32  # Of a frame rate as a fraction
 RATES = tuple(map(Fraction, "24000/1001 24 25 30000/1001 30 48 50 60000/1001 60 90 100 120 200 240".split()))
 """Frame rates with a code of their own, which is their place here plus 1."""
 
@@ -108,15 +108,11 @@ def rate_fraction(fps: float) -> Fraction:
     >>> rate_fraction(30000 / 1001), rate_fraction(12.5)
     (Fraction(30000, 1001), Fraction(25, 2))
     """
-    limit = 1
-    while limit < MAX_DENOMINATOR:
-        ratio = Fraction(fps).limit_denominator(limit)
-        if ratio > 0 and float(ratio) == fps:
-            if ratio.numerator < 2**VARINT_BITS:
-                return ratio
-            break
-        limit *= 2
-    raise InputError(f"a frame rate of {fps} cannot be written as a fraction of 32-bit numbers; pass --fps")
+    ratios = (Fraction(fps).limit_denominator(2**bits) for bits in range(DENOMINATOR_BITS))
+    ratio = next((ratio for ratio in ratios if ratio > 0 and float(ratio) == fps), None)
+    if ratio is None or ratio.numerator >= 2**VARINT_BITS:
+        raise InputError(f"a frame rate of {fps} cannot be written as a fraction of 32-bit numbers; pass --fps")
+    return ratio
 
 
 def encode_rate(fps: float) -> bytes:

@@ -56,10 +56,9 @@ def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, t
         encoder.put_bits(int(tokens), 1)
     encode_mask(encoder, presence.mask)
     encoder.put_bits(int(presence.confidence is not None), 1)
-    if presence.confidence is None:
-        return
-    put_float32(encoder, presence.scale)
-    encode_confidences(encoder, presence.confidence, presence.mask)
+    if presence.confidence is not None:
+        put_float32(encoder, presence.scale)
+        encode_confidences(encoder, presence.confidence, presence.mask)
 
 
 def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:

@@ -32,8 +32,8 @@ class LosslessCoder:
         head = self.kind << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if sure else UNSURE)
         positions = pack_floats(np.ascontiguousarray(chunk.points))
         confidence = b"" if sure else pack_floats(np.ascontiguousarray(chunk.confidence))
-        data = bytes([head]) + len(positions).to_bytes(LENGTH_BYTES, "little") + positions + confidence
-        return Candidate(Chunk(data), 0.0, 0.0)
+        size = len(positions).to_bytes(LENGTH_BYTES, "little")
+        return Candidate(Chunk(bytes([head]) + size + positions + confidence), 0.0, 0.0)
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """The mirror of `encode`. Raises CorruptError."""

@@ -67,15 +67,10 @@ class PoseArray(Codec):  # type: ignore[misc]
     codec_id = "posecodec"
 
     def __init__(
-        self,
-        max_error: float | None = None,
-        lossless: bool = False,
-        fps: float = 30.0,
-        skeleton: str | Sequence[str] | None = None,
-        unit: str = "unknown",
-        up: str = "unknown",
+        self, max_error: float | None = None, lossless: bool = False, fps: float = 30.0,
+        skeleton: str | Sequence[str] | None = None, unit: str = "unknown", up: str = "unknown",
         shape: Sequence[int] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if (max_error is None) != bool(lossless):
             raise UsageError("pass either max_error=NUMBER or lossless=True to PoseArray")
         self.max_error = None if max_error is None else float(max_error)
@@ -133,13 +128,11 @@ class PoseArray(Codec):  # type: ignore[misc]
 
     def _shape_points(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array as (T, K, D) or (T, P, K, D). Raises InputError where it is neither."""
-        points = array
-        if self.shape is not None:
-            try:
-                points = array.reshape(self.shape)
-            except ValueError as error:
-                text = f"a chunk {array.shape} does not fit shape {self.shape}; change one of them"
-                raise InputError(text) from error
+        try:
+            points = array if self.shape is None else array.reshape(self.shape)
+        except ValueError as error:
+            text = f"a chunk {array.shape} does not fit shape {self.shape}; change one of them"
+            raise InputError(text) from error
         if points.ndim not in (3, 4) or points.shape[-1] not in (2, 3):
             raise InputError(
                 f"a chunk of shape {array.shape}; (T, K, D) or (T, P, K, D) with D 2 or 3 is needed: cut chunks along "
@@ -173,8 +166,7 @@ def _describe_array(array: NDArray[Any], points: NDArray[Any]) -> dict[str, Any]
     if array.dtype.str != "<f4":
         facts["dtype"] = array.dtype.str
     alone = points.ndim == 3 or points.shape[1] == 1
-    usual = (points.shape[0], *points.shape[-2:]) if alone else points.shape
-    if array.shape != usual:
+    if array.shape != ((points.shape[0], *points.shape[-2:]) if alone else points.shape):
         facts["shape"] = list(array.shape)
     if array.flags.f_contiguous and not array.flags.c_contiguous:
         facts["order"] = "F"
@@ -185,8 +177,8 @@ def _restore_array(positions: NDArray[Any], facts: Any) -> NDArray[Any]:
     """Positions (T, P, K, D) as the array that the facts, which are any JSON, describe. Raises CorruptError."""
     facts = facts if isinstance(facts, Mapping) else {}
     dtype, shape = facts.get("dtype", "<f4" if positions.dtype == np.float32 else "<f8"), facts.get("shape")
-    usual = positions[:, 0].shape if positions.shape[1] == 1 else positions.shape
-    shape = list(usual) if shape is None else shape
+    if shape is None:
+        shape = list(positions[:, 0].shape if positions.shape[1] == 1 else positions.shape)
     if dtype not in DTYPES or not _is_shape_of(shape, positions.size):
         raise CorruptError(f"{positions.shape} positions as {dtype!r} {shape!r}; get the bytes again")
     array = positions.reshape(shape).astype(dtype)

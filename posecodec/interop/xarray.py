@@ -52,13 +52,15 @@ def from_dataset(ds: Any, *, fps: float | None = None) -> PoseSequence:
     Warns with DataWarning of what is left out or changed.
     """
     position = _get_variable(ds, "position")
-    points = _order_positions(ds, position, "position")
+    points = _order_positions(ds, position)
     attrs = dict(getattr(ds, "attrs", {}))
     ours = _read_ours(attrs)
     names, ids = _read_labels(position, 2, points.shape[2]), _read_labels(position, 3, points.shape[1])
     points = _clear_partial(points)
     confidence = _read_confidence(ds, points)
-    _report_others(ds)
+    others = sorted(str(name) for name in getattr(ds, "data_vars", ()) if name not in ("position", "confidence"))
+    if others:
+        report_change(f"{len(others)} variables are left behind: {', '.join(others[:4])}")
     facts = _keep_attributes(attrs)
     rate, first, times = _read_time(position, attrs, fps, len(points), ours.get("timed") is True)
     facts |= {"first": first} if first else {}
@@ -114,21 +116,20 @@ def _find_axes(variable: Any, what: str) -> list[int | None]:
     """Where a variable has time, space, keypoints and individuals; None where it has no such dimension."""
     dims = [str(name) for name in variable.dims]
     axes = [next((dims.index(n) for n in pair if n in dims), None) for pair in zip(PLURAL, SINGULAR, strict=True)]
-    others = [name for i, name in enumerate(dims) if i not in axes]
-    if others:
+    if others := [name for i, name in enumerate(dims) if i not in axes]:
         raise InputError(
             f"{what} has the dimension {others[0]!r} besides {', '.join(PLURAL)}; choose one with ds.isel({others[0]}=0)"
         )
     return axes
 
 
-def _order_positions(ds: Any, position: Any, what: str) -> NDArray[Any]:
+def _order_positions(ds: Any, position: Any) -> NDArray[Any]:
     """Positions (T, P, K, D) of x, y and maybe z. Raises InputError where a dimension is missing."""
-    axes = _find_axes(position, what)
+    axes = _find_axes(position, "position")
     for axis, name in list(zip(axes, PLURAL, strict=True))[:3]:
         if axis is None:
             boxes = "; boxes have no keypoints" if getattr(ds, "attrs", {}).get("ds_type") == "bboxes" else ""
-            raise InputError(f"{what} has dimensions {tuple(position.dims)} but no {name!r}{boxes}; pass poses")
+            raise InputError(f"position has dimensions {tuple(position.dims)} but no {name!r}{boxes}; pass poses")
     return _arrange_axes(position, [axes[0], axes[3], axes[2], axes[1]])[..., _find_space(position)]
 
 
@@ -160,11 +161,10 @@ def _find_space(position: Any) -> list[int]:
     """Where x, y and maybe z are along space."""
     found = _get_coordinate(position, 1)
     size = position.shape[[str(n) for n in position.dims].index("space")]
-    labels = "xyz"[:size] if found is None else [str(label) for label in found.reshape(-1)]
-    wanted = "xyz"[:size]
-    if size not in (2, 3) or sorted(labels) != list(wanted):
-        raise InputError(f"space is {list(labels)}, {size} long; x, y or x, y, z is needed")
-    return [list(labels).index(axis) for axis in wanted]
+    labels = list("xyz"[:size]) if found is None else [str(label) for label in found.reshape(-1)]
+    if size not in (2, 3) or sorted(labels) != list("xyz"[:size]):
+        raise InputError(f"space is {labels}, {size} long; x, y or x, y, z is needed")
+    return [labels.index(axis) for axis in "xyz"[:size]]
 
 
 def _clear_partial(points: NDArray[Any]) -> NDArray[Any]:
@@ -227,10 +227,8 @@ def _read_time(
 
 
 def _time_by_number(values: NDArray[Any], rate: float | None) -> tuple[float | None, int, Floats | None]:
-    """Frame numbers at a rate."""
     first = float(values[0])
-    usable = first.is_integer() and abs(first) < MOST_FRAMES
-    if usable and np.array_equal(values, first + np.arange(len(values))):
+    if first.is_integer() and abs(first) < MOST_FRAMES and np.array_equal(values, first + np.arange(len(values))):
         return rate, int(first), None
     if rate is None:
         raise NoRateError(NO_RATE)
@@ -300,8 +298,8 @@ def _build_attributes(sequence: PoseSequence, kept: Mapping[str, Any]) -> dict[s
     try:
         return attrs | ({OUR_KEY: json.dumps(ours, ensure_ascii=False)} if ours else {})
     except (TypeError, ValueError, RecursionError) as error:
-        remedy = "keep to text, numbers, lists, objects"
-        raise InputError(f"metadata cannot be written as JSON: {error}; {remedy}") from error
+        what = f"metadata cannot be written as JSON: {error}; keep to text, numbers, lists, objects"
+        raise InputError(what) from error
 
 
 def _read_ours(attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -330,19 +328,11 @@ def _keep_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
     return {"attrs": kept} if kept else {}
 
 
-def _report_others(ds: Any) -> None:
-    """Tells of variables that a PoseSequence has no room for."""
-    others = sorted(str(name) for name in getattr(ds, "data_vars", ()) if name not in ("position", "confidence"))
-    if others:
-        report_change(f"{len(others)} variables are left behind: {', '.join(others[:4])}")
-
-
 def _restore_skeleton(names: list[str] | None, count: int, told: Any) -> Skeleton:
     """The skeleton of the names, with what the attributes tell of it where that fits."""
     if names is None:
         return build_skeleton(count)
-    plain = build_skeleton(names)
-    told = _take_mapping(told)
+    plain, told = build_skeleton(names), _take_mapping(told)
     if not told:
         return plain
     try:

@@ -71,11 +71,8 @@ class Body:
     @property
     def is_translation(self) -> Bools:
         """(C,) channels that are 0 where a recording begins: the center's, but for its height."""
-        found = np.zeros(self.channels, np.bool_)
-        found[-self.dims :] = True
-        if self.dims == 3:
-            found[-2] = False
-        return found
+        number = np.arange(self.channels) - self.channels
+        return (number >= -self.dims) & ((number != -2) | (self.dims == 2))
 
     @cached_property
     def tree(self) -> BoneTree:

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from posecodec.pose.skeleton import Skeleton
-from posecodec.typing import Floats, Ints
+from posecodec.typing import Floats
 
 HEADING_UNIT = 1000.0  # Heading is in thousandths of a radian beside the millimeters of the bones
 SCALE_STEPS_PER_OCTAVE = 32  # A body's size is coded in steps of 2 %, which its tables do not notice
@@ -107,11 +107,6 @@ class BoneTree:
         return np.asarray(self.paths - self.paths.mean(axis=0))
 
     @cached_property
-    def ends(self) -> Ints:
-        """(K-1, 2) start and end of each bone."""
-        return np.array(self.bones)
-
-    @cached_property
     def _followers(self) -> list[tuple[int, int, int, list[int]]]:
         """By place among the bones: along, from, to, and what follows them."""
         names = [self.skeleton.keypoints[end] for _, end in self.bones]
@@ -123,7 +118,8 @@ class BoneTree:
 
     def measure_bones(self, points: Floats) -> Floats:
         """(..., B, 3) of keypoints (..., K, 3)."""
-        return np.asarray(points[..., self.ends[:, 1], :] - points[..., self.ends[:, 0], :])
+        starts, ends = np.array(self.bones).T
+        return np.asarray(points[..., ends, :] - points[..., starts, :])
 
     def to_local(self, bones: Floats) -> Floats:
         """Bones (T, B, 3), turned by the heading, as seen from those that they follow."""

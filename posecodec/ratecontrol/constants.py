@@ -3,8 +3,6 @@
 Units: QP is 16 per octave of the quantizer step. Found on val, benchmarks/LOG.md of 2026-11-23 and 2026-11-24.
 """
 
-from __future__ import annotations
-
 TOKENS_FROM_QP = 84  # QP of the transform from which on tokens are tried: with finer steps they never take fewer bytes
 REFINED_FROM_QP = 140  # QP of the transform from which on tokens with a refinement are tried
 REFINED_LEVELS = (6, 7)  # Levels of tokens that are tried below a refinement

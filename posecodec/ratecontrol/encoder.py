@@ -26,10 +26,8 @@ from posecodec.ratecontrol.search import largest_satisfying, minimize
 from posecodec.ratecontrol.target import Target
 from posecodec.signal.quantization import MAX_QP, qp_of_step
 
-Choice = tuple[list[Chunk], Guarantee | None]
-"""The chunks of a file in order, and what they keep."""
-FileSize = Callable[[list[Chunk], Guarantee | None], int]
-"""Bytes of the whole file with such chunks."""
+Choice = tuple[list[Chunk], Guarantee | None]  # The chunks of a file in order, and what they keep
+FileSize = Callable[[list[Chunk], Guarantee | None], int]  # Bytes of the whole file with such chunks
 
 
 class RateControl:
@@ -71,7 +69,6 @@ class RateControl:
         return min((plain, *self._alternatives(chunk, qp, plain, allowed)), key=lambda candidate: candidate.size)
 
     def _choose_bounded(self, chunks: list[ChunkInput], bound: float) -> Choice:
-        """The smallest chunks that keep every keypoint within the bound."""
         chosen = [self._smallest_within(chunk, bound) for chunk in chunks]
         worst = max((candidate.max_error for candidate in chosen), default=0.0)
         if not worst <= bound:
@@ -99,8 +96,7 @@ class RateControl:
 
     def _choose_mean(self, chunks: list[ChunkInput], error: float) -> Choice:
         """One step for all chunks, the coarsest that keeps a mean error."""
-        absolute_qp = self._coarsest_qp(chunks, error)
-        if absolute_qp is None:
+        if (absolute_qp := self._coarsest_qp(chunks, error)) is None:
             raise InputError(f"a mean error of {error:g} cannot be reached; use --lossless")
         gain = error / max(self._mean_error(chunks, absolute_qp), 1e-300)
         in_basis = self.coders.transform.qp_in_basis
@@ -137,8 +133,7 @@ class RateControl:
         error = transform.encode(chunk, qp).total_error / max(chunk.count, 1)
         if error <= constants.MAX_DEFAULT_MISS * chunk.default_error:
             return qp
-        absolute_qp = self._coarsest_qp([chunk], chunk.default_error)
-        if absolute_qp is None:
+        if (absolute_qp := self._coarsest_qp([chunk], chunk.default_error)) is None:
             raise InputError("the default quality cannot be reached; use --lossless")
         return transform.qp_in_basis(chunk, absolute_qp)
 
@@ -164,8 +159,7 @@ class RateControl:
             return
         if qp < constants.TOKENS_FROM_QP or not windows.supports(chunk):
             return
-        token_qp = self._near_tokens(chunk, qp, allowed, plain.size)
-        if token_qp is not None:
+        if (token_qp := self._near_tokens(chunk, qp, allowed, plain.size)) is not None:
             yield windows.encode(chunk, token_qp)
         if qp >= constants.REFINED_FROM_QP:
             refined = (windows.encode_refined(chunk, levels, qp) for levels in constants.REFINED_LEVELS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-Measure = Callable[[int], float]
-"""What a QP gives: bytes, an error, a rate."""
+Measure = Callable[[int], float]  # What a QP gives: bytes, an error, a rate
 STRIDES = (16, 4, 1)  # QPs from one trial to the next: an octave of the step, then finer
 
 
@@ -42,8 +41,7 @@ def largest_satisfying(value: Measure, limit: float, start: int, candidates: ran
         if good == candidates.start:
             return None
         good, stride = max(good - stride, candidates.start), 2 * stride
-    bad = good + 1
-    stride = STRIDES[0]
+    bad, stride = good + 1, STRIDES[0]
     while bad in candidates and value(bad) <= limit:
         good, bad, stride = bad, min(bad + stride, candidates.stop), 2 * stride
     while bad - good > 1:

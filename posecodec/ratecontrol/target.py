@@ -44,12 +44,9 @@ class Target:
 
     @staticmethod
     def from_options(
-        levels: int | None = None,
-        max_error: float | str | None = None,
-        mean_error: float | str | None = None,
-        bitrate: float | None = None,
-        lossless: bool = False,
-    ) -> Target:
+        levels: int | None = None, max_error: float | str | None = None, mean_error: float | str | None = None,
+        bitrate: float | None = None, lossless: bool = False,
+    ) -> Target:  # fmt: skip
         """The one that is given; the default quality if none is. Errors may be lengths such as "5mm".
 
         Raises UsageError if several are given, or a text is no length.
@@ -86,12 +83,7 @@ def parse_length(text: float | str) -> tuple[float, str]:
     """
     if not isinstance(text, str):
         return float(text), ""
-    found = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*", text)
-    try:
-        value = float(found.group(1)) if found else math.nan
-    except ValueError:
-        value = math.nan
-    unit = found.group(2) if found else ""
-    if math.isnan(value) or (unit and unit != "px" and unit not in UNIT_MM):
+    found = re.fullmatch(r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*", text)
+    if not found or found[2] not in ("", "px", *UNIT_MM):
         raise UsageError(f"{text!r} is no length; give a number and mm, cm, m, in or px, such as 5mm")
-    return value, unit
+    return float(found[1]), found[2]

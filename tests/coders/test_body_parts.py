@@ -188,7 +188,7 @@ def by_tokens(codec, sequence, qp=120):
     """A file in parts whose body is tokens, whatever it costs; and what its encoder says of it."""
     (chunk,) = split_sequence(sequence)
     made = codec.coders.body_parts.encode(chunk, qp, token_qp=150)
-    return codec._pack(sequence, [chunk], [made.chunk], None), made
+    return codec._pack(sequence, [chunk], ([made.chunk], None)), made
 
 
 @pytest.mark.parametrize("dims", [2, 3])

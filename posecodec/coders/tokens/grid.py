@@ -41,9 +41,8 @@ class TokenGrid:
         if array.size and not (0 <= int(array.min()) and int(array.max()) < self.codes):
             raise InputError(f"tokens reach from {array.min()} to {array.max()}; 0 to {self.codes - 1} is allowed")
         if len(array) != len(self.lengths) or not LATENT_STEPS.is_valid(self.lengths):
-            raise InputError(
-                f"{len(array)} latent steps of {self.lengths} frames; {SIZES} are allowed, and what is left"
-            )
+            what = f"{len(array)} latent steps of {self.lengths} frames"
+            raise InputError(f"{what}; {SIZES} are allowed, and what is left")
 
     def __repr__(self) -> str:
         steps, height, width, levels = self.indices.shape

@@ -70,7 +70,11 @@ class Vocabulary:
         """(n,) the stream of chunks; of their levels the first Q. Raises InputError if they have fewer or other cells."""
         parts: list[list[int] | NDArray[np.integer]] = [[START]]
         for grid in grids:
-            self._check(grid)
+            if grid.codes != CODES or grid.levels < self.levels or grid.indices.shape[1:3] != self.cells:
+                had = f"{grid.levels} levels of {grid.codes} codes and {grid.indices.shape[1:3]} cells"
+                ours = f"{self.levels} of {CODES} and {self.cells}"
+                remedy = "encode with more levels, or ask for fewer"
+                raise InputError(f"a grid of {had}, where the vocabulary has {ours}; {remedy}")
             parts.append([PERSON])
             digits = grid.indices[..., : self.levels].reshape(len(grid.indices), -1, self.levels)
             for step, frames in zip(digits, grid.lengths, strict=True):
@@ -97,7 +101,8 @@ class Vocabulary:
                 raise InputError(f"token {token} at place {place}: no chunk is open, or it is none of the {self.size}")
             else:
                 self._take(chunks[-1], token, place)
-        return tuple(self._build_grid(chunk) for chunk in chunks if chunk.steps)
+        shape = (-1, *self.cells, self.levels)
+        return tuple(TokenGrid(np.stack(c.steps).reshape(shape), CODES, tuple(c.lengths)) for c in chunks if c.steps)
 
     def _take(self, chunk: _Chunk, token: int, place: int) -> None:
         """One token of a chunk: a length opens a step, a marker a level, the others say what a cell does."""
@@ -114,16 +119,6 @@ class Vocabulary:
         else:
             cell, digit = divmod(token - self.first_cell, 2)
             chunk.steps[-1][cell, chunk.level - 1] = digit + 1
-
-    def _build_grid(self, chunk: _Chunk) -> TokenGrid:
-        return TokenGrid(np.stack(chunk.steps).reshape(-1, *self.cells, self.levels), CODES, tuple(chunk.lengths))
-
-    def _check(self, grid: TokenGrid) -> None:
-        if grid.codes != CODES or grid.levels < self.levels or grid.indices.shape[1:3] != self.cells:
-            raise InputError(
-                f"a grid of {grid.levels} levels of {grid.codes} codes and {grid.indices.shape[1:3]} cells, where the "
-                f"vocabulary has {self.levels} of {CODES} and {self.cells}; encode with more levels, or ask for fewer"
-            )
 
 
 def pad_batch(streams: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:

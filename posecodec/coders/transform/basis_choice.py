@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posecodec.bitstream.exp_golomb import Field, build_exp_golomb, get_exp_golomb, get_raw, put_raw, sign_extend
+from posecodec.coders.chunk import ChunkContext
 from posecodec.coders.transform import graph_fourier as graph
 from posecodec.coders.transform.bone_basis import BoneBasis, measure_heading_steps, rescale_prior
 from posecodec.coders.transform.graph_fourier import Edge, GraphBasis, GraphPrior
@@ -95,15 +96,14 @@ def choose_basis(
     return choice if choice and _is_stiff(choice, points, skeleton, error) else choose_graph(points, skeleton)
 
 
-def read_basis(
-    decoder: RangeDecoder, skeleton: Skeleton, dims: int, up: str, rate: float, tables: TransformTables
-) -> BasisChoice:
+def read_basis(decoder: RangeDecoder, context: ChunkContext, tables: TransformTables) -> BasisChoice:
     """Everything of a choice but its channels. Raises CorruptError."""
     if decoder.get_bits(1):
-        return _read_graph(decoder, skeleton, dims)
-    if dims == 3 and find_in_coco19(skeleton) is not None:
-        return _read_bones(decoder, skeleton, up, rate, tables)
-    raise CorruptError(f"a chunk of bodies in a file of {skeleton.name!r} in {dims}D; get the file again")
+        return _read_graph(decoder, context.skeleton, context.dims)
+    if context.dims == 3 and find_in_coco19(context.skeleton) is not None:
+        return _read_bones(decoder, context, tables)
+    where = f"a file of {context.skeleton.name!r} in {context.dims}D"
+    raise CorruptError(f"a chunk of bodies in {where}; get the file again")
 
 
 def choose_bones(
@@ -130,16 +130,14 @@ def choose_bones(
     )  # fmt: skip
 
 
-def _read_bones(
-    decoder: RangeDecoder, skeleton: Skeleton, up: str, rate: float, tables: TransformTables
-) -> BasisChoice:
+def _read_bones(decoder: RangeDecoder, context: ChunkContext, tables: TransformTables) -> BasisChoice:
     scale = scale_of_steps(sign_extend(get_raw(decoder, SCALE_BITS), SCALE_BITS))
     heading = get_raw(decoder, HEADING_BITS)
     origin = np.array([get_exp_golomb(decoder, BONE_ORIGIN_BITS) for _ in range(3)], np.float64)
     basis = BoneBasis(tables.bones, BoneTree.from_skeleton(COCO19), heading, origin)
     return BasisChoice(
-        basis, scale, upright(3, up), NO_CHANNELS, rescale_prior(tables.prior, rate), tables.bones.pinned, (),
-        find_in_coco19(skeleton),
+        basis, scale, upright(3, context.up), NO_CHANNELS, rescale_prior(tables.prior, context.rate),
+        tables.bones.pinned, (), find_in_coco19(context.skeleton),
     )  # fmt: skip
 
 

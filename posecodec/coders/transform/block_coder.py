@@ -94,7 +94,6 @@ class BlockCoder:
         return quantized, places
 
     def _build_context(self, frames: int, count: int, kind: int) -> BlockContext:
-        """What is known before a block."""
         return BlockContext(
             self._align_last(frames, count), self.expected[int(kind != FIRST)], frequency_bins(frames),
             frequency_logs(frames), kind + GENERIC_KIND * self.is_generic,

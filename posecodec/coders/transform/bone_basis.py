@@ -40,9 +40,7 @@ class BoneTables:
     @property
     def pinned(self) -> Bools:
         """(C,) channels that begin at zero: the centroid's x and z."""
-        pinned = np.zeros(len(self.mean), np.bool_)
-        pinned[-2:] = True
-        return pinned
+        return np.arange(len(self.mean)) >= len(self.mean) - 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)

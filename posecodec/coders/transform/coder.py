@@ -59,9 +59,7 @@ class TransformCoder:
 
     def read(self, decoder: RangeDecoder, context: ChunkContext, guide: Floats | None = None) -> Floats:
         """The motion alone, (T, K, D), of a stream that holds other things too. guide: see `stream.write_motion`."""
-        return read_motion(
-            decoder, context.frames, context.skeleton, context.dims, context.up, context.rate, self.tables, guide
-        )
+        return read_motion(decoder, context, self.tables, guide)
 
     def encode_refinement(
         self, chunk: ChunkInput, qp: int, guide: Floats, base: bytes, max_error: float | None = None

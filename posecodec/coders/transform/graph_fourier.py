@@ -41,8 +41,7 @@ def build_tree(skeleton: Skeleton) -> tuple[Edge, ...]:
     for a, b in (*skeleton.edges, *((0, k) for k in range(1, len(skeleton)))):
         if group[a] != group[b]:
             edges.append((a, b, 0))
-            old, new = group[b], group[a]
-            group = [new if g == old else g for g in group]
+            group = [group[a] if g == group[b] else g for g in group]
     return tuple(edges)
 
 
@@ -52,8 +51,7 @@ def learn_tree(points: Floats) -> tuple[Edge, ...]:
     points: (T, K, D) without gaps. Each edge is (start, end, weight): how many octaves its weight is below the largest.
     """
     few = points[np.linspace(0, len(points) - 1, min(len(points), SEEN_FRAMES)).astype(int)]
-    few = few - few.mean(axis=0)
-    count = few.shape[1]
+    few, count = few - few.mean(axis=0), few.shape[1]
     moved = np.square(few).sum(axis=(0, 2))
     spread = moved[:, None] + moved[None] - 2 * np.einsum("tkd,tjd->kj", few, few)
     spread = np.maximum(spread, 0) + STILL * (moved.max(initial=0.0) + 1e-30)
@@ -98,9 +96,7 @@ class GraphBasis:
     @property
     def pinned(self) -> Bools:
         """(K * D,) channels that begin at zero: the centroid's."""
-        pinned = np.zeros(len(self.vectors) * len(self.origin), np.bool_)
-        pinned[: len(self.origin)] = True
-        return pinned
+        return np.arange(len(self.vectors) * len(self.origin)) < len(self.origin)
 
     def forward(self, points: Floats) -> Floats:
         """(T, K, D) without gaps to channels (T, K * D), by mode and then axis."""
@@ -108,8 +104,7 @@ class GraphBasis:
 
     def inverse(self, channels: Floats) -> Floats:
         """The mirror of `forward`."""
-        values = channels.reshape(len(channels), len(self.vectors), -1)
-        return _multiply(values, self.vectors.T) + self.origin
+        return _multiply(channels.reshape(len(channels), len(self.vectors), -1), self.vectors.T) + self.origin
 
 
 def _multiply(values: Floats, matrix: Floats) -> Floats:
@@ -135,10 +130,8 @@ class GraphPrior:
         """The plane nearest to channels (T, K * D), least squares."""
         size = min(len(channels), FITTED_FRAMES)
         starts = range(0, len(channels) - size + 1, max(size, len(channels) // FITTED_BLOCKS))
-        moved = np.mean(
-            [np.abs(dst(size) @ (channels[s : s + size] - channels[max(s - 1, 0)])) for s in starts], axis=0
-        )
-        logs = 16 * np.log2(np.maximum(moved, 1e-300)).ravel()
+        moved = [np.abs(dst(size) @ (channels[s : s + size] - channels[max(s - 1, 0)])) for s in starts]
+        logs = 16 * np.log2(np.maximum(np.mean(moved, axis=0), 1e-300)).ravel()
         octave = _measure_octaves(channels.shape[1], dims) / 16
         slope, drop = np.repeat(frequency_bins(size), len(octave)), np.tile(octave, size)
         known = logs > logs.max() - FITTED_RANGE

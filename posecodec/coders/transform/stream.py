@@ -6,13 +6,13 @@ The mirrored pair is `write_motion` and `read_motion`; docs/bitstream.md specifi
 from __future__ import annotations
 
 from posecodec.bitstream.exp_golomb import get_raw, put_raw
+from posecodec.coders.chunk import ChunkContext
 from posecodec.coders.transform.basis_choice import BasisChoice, read_basis
 from posecodec.coders.transform.block_coder import BlockCoder, decode_channels, encode_channels
 from posecodec.coders.transform.coefficient_model import CoefficientModel
 from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
-from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
 
 QP_BITS = 11  # Steps from 2**-64 to almost 2**64 of a channel's unit
@@ -35,13 +35,13 @@ def write_motion(
 
 
 def read_motion(
-    decoder: RangeDecoder, frames: int, skeleton: Skeleton, dims: int, up: str, rate: float, tables: TransformTables,
-    guide: Floats | None = None,
-) -> Floats:  # fmt: skip
+    decoder: RangeDecoder, context: ChunkContext, tables: TransformTables, guide: Floats | None = None
+) -> Floats:
     """The mirror of `write_motion`: (T, K, D) as recorded. Raises CorruptError."""
-    choice = read_basis(decoder, skeleton, dims, up, rate, tables)
+    choice = read_basis(decoder, context, tables)
     if guide is not None and choice.in_coco19 is None:
         raise CorruptError("a refinement of keypoints that no tokens stand for; get the file again")
     qp = get_raw(decoder, QP_BITS) + FIRST_QP
     coder = BlockCoder(tables.model, choice.prior, choice.pinned, qp, guide is not None, choice.is_generic)
-    return choice.reconstruct(decode_channels(decoder, frames, len(choice.pinned), coder) + choice.project(guide))
+    channels = decode_channels(decoder, context.frames, len(choice.pinned), coder)
+    return choice.reconstruct(channels + choice.project(guide))

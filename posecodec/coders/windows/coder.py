@@ -61,8 +61,7 @@ class WindowsCoder:
         dims, skeleton, name = self.tokenizer.dims, self.tokenizer.skeleton, self.tokenizer.weights.name
         if sequence.dims != dims:
             raise InputError(f"{name} codes {dims}D, this is {sequence.dims}D; choose with -m")
-        lost = missing_for(sequence.skeleton, skeleton)
-        if lost:
+        if lost := missing_for(sequence.skeleton, skeleton):
             raise InputError(
                 f"{name} cannot code {len(lost)} of the keypoints of {sequence.skeleton.name!r} "
                 f"({', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}); leave --levels out, or pass --skeleton "

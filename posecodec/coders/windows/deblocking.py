@@ -34,7 +34,6 @@ def deblock(motion: Motion, lengths: Sequence[int], qp: int) -> Motion:
 
 
 def _smooth_seams(values: Floats, seams: Sequence[int], width: float) -> Floats:
-    """(T, ...) smoothed around seams."""
     smooth: Floats = values.copy()
     flat = values.reshape(len(values), -1)
     for seam in seams:

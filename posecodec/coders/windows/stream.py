@@ -149,16 +149,15 @@ def quantize(
     step = step_of_qp(qp)
     coder, state = PriorCoder.start(tables.prior, qp), _start_state(side_info, tables.body)
     lengths = choose_lengths(tables.body.to_local(motion, state), step, LATENT_STEPS, WINDOW_PRICE, longest)
-    values, centroids = [], []
+    windows = []
     for start, length in list_spans(lengths):
         later = start > 0
         channels = tables.body.to_local(motion.cut(start, length), state)
         targets = np.clip(tables.bands.forward(channels, later) / step, -LARGEST, LARGEST)
-        picked, meant = coder.quantize(targets, length, later, rd_lambda)
-        values.append(picked)
-        centroids.append(meant)
+        windows.append(coder.quantize(targets, length, later, rd_lambda))
+        meant = windows[-1][1]
         state = tables.body.to_world(tables.bands.inverse(meant * step, length, later), state).state_at(-1)
-    return QuantizedMotion(side_info, qp, lengths, np.stack(values), np.stack(centroids))
+    return QuantizedMotion(side_info, qp, lengths, *map(np.stack, zip(*windows, strict=True)))
 
 
 def write(encoder: RangeEncoder, quantized: QuantizedMotion, tables: WindowTables, unit: str) -> None:
