@@ -72,7 +72,7 @@ class Body:
     def is_translation(self) -> Bools:
         """(C,) channels that are 0 where a recording begins: the center's, but for its height."""
         number = np.arange(self.channels) - self.channels
-        return (number >= -self.dims) & ((number != -2) | (self.dims == 2))
+        return np.asarray((number >= -self.dims) & ((number != -2) | (self.dims == 2)))
 
     @cached_property
     def tree(self) -> BoneTree:
