@@ -39,20 +39,14 @@ from posecodec.typing import Bools, Ints
 FAST, SLOW, SEEN = 0, 1, 2
 BIT_FIELDS = 3
 HALF = MAX_TOTAL // 2
-FAST_WINDOW = 16
-"""Bits that the faster estimate is the mean of, about."""
-SLOW_WINDOW = 128
-"""Bits that the slower estimate is the mean of, about."""
-MAX_SEEN = SLOW_WINDOW - 2
-"""Bits seen are counted up to here: the windows no longer grow."""
-MIN_FREQ = 16
-"""No bit is ever thought rarer than so many 65536ths, 2**-12."""
+FAST_WINDOW = 16  # Bits that the faster estimate is the mean of, about
+SLOW_WINDOW = 128  # Bits that the slower estimate is the mean of, about
+MAX_SEEN = SLOW_WINDOW - 2  # Bits seen are counted up to here: the windows no longer grow
+MIN_FREQ = 16  # No bit is ever thought rarer than so many 65536ths, 2**-12
 
 MAX_SYMBOLS = 4096
-RUN_LENGTH = 1024
-"""Numbers coded by one run of a kernel, so that the room it needs stays small."""
-ALL_TRUE = 15
-"""Sixteenths of the probability that nothing is missing."""
+RUN_LENGTH = 1024  # Numbers coded by one run of a kernel, so that the room it needs stays small
+ALL_TRUE = 15  # Sixteenths of the probability that nothing is missing
 
 
 def bit_model(n: int) -> NDArray[np.int32]:

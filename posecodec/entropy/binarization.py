@@ -36,11 +36,9 @@ from posecodec.typing import Ints
 # The slots of an integer's bits: is it zero, is it negative, is |v| > 1 .. 14, and the length of the escape.
 # They and the bits are int64 because numba compiles a kernel anew for every literal that it is called with.
 ZERO, NEGATIVE, UNARY = np.int64(0), np.int64(1), np.int64(2)
-UNARY_MAX = 14
-"""Magnitudes up to here are said in unary."""
+UNARY_MAX = 14  # Magnitudes up to here are said in unary
 ESCAPE = UNARY + UNARY_MAX
-ESCAPE_MAX = 30
-"""|v| - 14 of an int32 is below 2**31."""
+ESCAPE_MAX = 30  # |v| - 14 of an int32 is below 2**31
 INT_SLOTS = int(ESCAPE) + ESCAPE_MAX
 INT_MAX = 2**31 - 1
 MAX_INT_BYTES = MAX_PUT_BYTES * (INT_SLOTS + 2)

@@ -30,15 +30,12 @@ from posecodec.entropy.range_coder import (
 )
 from posecodec.typing import Bools, Ints
 
-START = 255
-"""What the first confidence is compared with: certainty."""
+START = 255  # What the first confidence is compared with: certainty
 
 # The questions: zero, negative, longer than 1 .. 32 bits, and the two bits after the leading one of short sizes.
 ZERO, NEGATIVE, LONGER = np.int64(0), np.int64(1), np.int64(2)
-MOST_LENGTH = 33
-"""Bits of the difference of two int32."""
-MODELED_LENGTH = 9
-"""Of longer sizes the bits after the leading one are raw: confidences of 0 .. 255 change by no more."""
+MOST_LENGTH = 33  # Bits of the difference of two int32
+MODELED_LENGTH = 9  # Of longer sizes the bits after the leading one are raw: confidences of 0 .. 255 change by no more.
 BELOW = LONGER + MOST_LENGTH
 QUESTIONS = int(BELOW) + 3 * (MODELED_LENGTH + 1)
 MOST_BYTES = MAX_PUT_BYTES * (MOST_LENGTH + 8)
@@ -46,31 +43,23 @@ MOST_BYTES = MAX_PUT_BYTES * (MOST_LENGTH + 8)
 # What is known of a keypoint. SIZE: recent changes, in 128ths. Then each filter's forecast, slope, bend and misses.
 LAST, CHANGE, BEFORE, RUN, SIGN, SIZE, SEEN, FILTERS = range(8)
 FORECAST, SLOPE, BEND, MISS = range(4)
-HALF_MEMORIES = (4, 6, 9, 16)
-"""Twice the number of values after which a filter forgets."""
+HALF_MEMORIES = (4, 6, 9, 16)  # Twice the number of values after which a filter forgets
 KNOWN = FILTERS + 4 * len(HALF_MEMORIES)
-TABLES = 5
-"""Models that are tables; the others are filters."""
+TABLES = 5  # Models that are tables; the others are filters
 MODELS = TABLES + len(HALF_MEMORIES)
-ROWS = 488
-"""Of a table: no class that `_fill_contexts` finds is as high."""
+ROWS = 488  # Of a table: no class that `_fill_contexts` finds is as high
 FORECAST_LENGTHS = 4
 """Questions about length that filters answer, the first ones: a forecast tells nothing of rare, large changes."""
 # The scale of a filter's logistic distribution, in 1024ths: so many 256ths of its mean miss, less what rounding adds.
 LEAST_SCALE = 90
 SCALE_GAIN = 150
 SCALE_LOSS = 60
-UNIT = 10
-"""Bits after the point in forecasts."""
-MOST_SEEN = 31
-"""Values are counted up to here: all filters have forgotten as many."""
-GAIN_BITS = 16
-"""Bits after the point in gains."""
-FAR = 1 << 32
-"""A forecast that misses by so much starts again: products stay below 2**63."""
+UNIT = 10  # Bits after the point in forecasts
+MOST_SEEN = 31  # Values are counted up to here: all filters have forgotten as many
+GAIN_BITS = 16  # Bits after the point in gains
+FAR = 1 << 32  # A forecast that misses by so much starts again: products stay below 2**63
 
-ONE = 4096
-"""Probabilities have 12 bits; their logits have 8 after the point."""
+ONE = 4096  # Probabilities have 12 bits; their logits have 8 after the point
 MOST_LOGIT = 2047
 SQUASH = np.array(
     [1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994, 3348, 3607, 3785, 3901,
@@ -78,12 +67,9 @@ SQUASH = np.array(
     dtype=np.int64,
 )  # fmt: skip
 """ONE / (1 + exp(-logit)) at every half; written out, since a machine's own exponential might round otherwise."""
-FIRST_WEIGHT = 9000
-"""Of 65536: nine models that agree count a little more than one."""
-RATE = 28
-"""Of 65536: how fast weights learn."""
-WINDOW = 100
-"""Answers that a table's probability is the mean of, at most."""
+FIRST_WEIGHT = 9000  # Of 65536: nine models that agree count a little more than one
+RATE = 28  # Of 65536: how fast weights learn
+WINDOW = 100  # Answers that a table's probability is the mean of, at most
 
 
 class Mixer(NamedTuple):

@@ -18,8 +18,7 @@ EXP16 = np.array([
     65536, 68438, 71468, 74632, 77936, 81386, 84990, 88752, 92682, 96785, 101070, 105545, 110218, 115098, 120194, 125515,
 ], np.int64)  # fmt: skip
 """2**(16 + i / 16), rounded; written out as well."""
-MAX_OCTAVE = 40
-"""Larger powers of two count as this one, so that products of what `exp16` returns stay in 64 bits."""
+MAX_OCTAVE = 40  # Larger powers of two count as this one, so that products of what `exp16` returns stay in 64 bits
 
 
 @kernel

@@ -19,8 +19,7 @@ from posecodec.entropy.float_prediction import Predictors, extrapolate, predict
 from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound, kernel
 from posecodec.typing import Ints
 
-MOST_RESIDUAL = 2 * LARGEST_STEP
-"""Weighted sums of so much stay below 2**63."""
+MOST_RESIDUAL = 2 * LARGEST_STEP  # Weighted sums of so much stay below 2**63
 
 # Slots of a number's bits: its sign, the length of its magnitude in unary, and the two bits after the leading one.
 MOST_LENGTH = 56
@@ -28,23 +27,15 @@ SIGN = np.int64(0)
 LENGTH = np.int64(1)
 MANTISSA = LENGTH + MOST_LENGTH
 SLOTS = int(MANTISSA) + 3 * (MOST_LENGTH + 1)
-MOST_BYTES = MAX_PUT_BYTES * 2 * (MOST_LENGTH + 12)
-"""Of one value."""
-RUN_LENGTH = 4096
-"""Values coded by one run of a kernel, so that the room it needs stays small."""
+MOST_BYTES = MAX_PUT_BYTES * 2 * (MOST_LENGTH + 12)  # Of one value
+RUN_LENGTH = 4096  # Values coded by one run of a kernel, so that the room it needs stays small
 
-SCALES = 20
-"""Classes of the magnitude to expect."""
-CONTEXT_CLASSES = 3
-"""Classes of how a frame went so far: numbers smaller than expected, as expected, larger."""
-CLASS_EDGE = 8
-"""Running surplus, in quarters of a bit, from which numbers count as smaller or larger."""
-REST_ROWS = 55 * 3
-"""Classes of a rest: the length of its step, and of the rest before up to 2."""
-SIXTEENTHS = 4
-"""Bits after the point of magnitudes to expect."""
-MOST_SCALE = 2**44
-"""Magnitudes to expect end here, so that their sums stay in 64 bits."""
+SCALES = 20  # Classes of the magnitude to expect
+CONTEXT_CLASSES = 3  # Classes of how a frame went so far: numbers smaller than expected, as expected, larger
+CLASS_EDGE = 8  # Running surplus, in quarters of a bit, from which numbers count as smaller or larger
+REST_ROWS = 55 * 3  # Classes of a rest: the length of its step, and of the rest before up to 2
+SIXTEENTHS = 4  # Bits after the point of magnitudes to expect
+MOST_SCALE = 2**44  # Magnitudes to expect end here, so that their sums stay in 64 bits
 MEAN, SURPLUS = 0, 1
 """The state within a frame: mean magnitude, and how much larger numbers are than expected."""
 

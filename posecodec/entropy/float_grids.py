@@ -19,14 +19,11 @@ from numpy.typing import NDArray
 AnyFloats = NDArray[Any]
 """float32 or float64 of either byte order."""
 
-LARGEST_STEP = 2**53
-"""Largest step, and distance: beyond, a value's own bits are kept."""
+LARGEST_STEP = 2**53  # Largest step, and distance: beyond, a value's own bits are kept
 LOWEST_RATE, HIGHEST_RATE = 2.0**-60, 2.0**100
 """No k / rate is too large or denormal in float32 between these."""
-MOST_DECIMALS = 9
-"""Decimals that values may be written with: float32 has no more."""
-SAMPLE = 1 << 16
-"""Values that the grid is chosen by."""
+MOST_DECIMALS = 9  # Decimals that values may be written with: float32 has no more
+SAMPLE = 1 << 16  # Values that the grid is chosen by
 
 
 @dataclass(frozen=True, eq=False, repr=False)

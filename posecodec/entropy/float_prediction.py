@@ -25,16 +25,11 @@ TAPS = np.array(
     dtype=np.int64,
 )  # fmt: skip
 """A value from the four before it, in quarters: hold, half of the way to the straight line, line, parabola, ..."""
-HOLD = 0
-"""The row of TAPS that repeats the last value."""
-MOST_SOURCES = 3
-"""Earlier channels that tell of a channel, at most."""
-WEIGHT_BITS = 6
-"""A source's weight is -32 .. 31 sixteenths."""
-MOST_CHANNELS = 1024
-"""Arrays of more have no sources: choosing them takes memory for the square of this."""
-SOURCE_THRESHOLD = 24.0
-"""Bits that a source must save: about twice what naming it takes."""
+HOLD = 0  # The row of TAPS that repeats the last value
+MOST_SOURCES = 3  # Earlier channels that tell of a channel, at most
+WEIGHT_BITS = 6  # A source's weight is -32 .. 31 sixteenths.
+MOST_CHANNELS = 1024  # Arrays of more have no sources: choosing them takes memory for the square of this
+SOURCE_THRESHOLD = 24.0  # Bits that a source must save: about twice what naming it takes
 
 
 class Predictors(NamedTuple):

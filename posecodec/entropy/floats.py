@@ -42,10 +42,8 @@ __all__ = ["pack_floats", "unpack_floats"]
 # The first byte: how the rest is written, and whether float64 values are all float32 ones and written as such.
 RAW, PLANES, MODEL = 0, 1, 2
 NARROW = 4
-ZSTD_LEVEL = 19
-"""The highest short of zstd's "ultra" levels, which need far more memory."""
-RATE_BITS = 64
-"""A rate is written as the bits of a float64."""
+ZSTD_LEVEL = 19  # The highest short of zstd's "ultra" levels, which need far more memory
+RATE_BITS = 64  # A rate is written as the bits of a float64
 
 
 def pack_floats(array: AnyFloats) -> bytes:

@@ -14,14 +14,10 @@ from numpy.typing import NDArray
 
 from posecodec.entropy.range_coder import inlined_kernel
 
-WEIGHT_BITS = 8
-"""Bits after the point of weights."""
-UNCAPPED = np.int64(1 << 31)
-"""More than any activation: they are int32."""
-PAD = 4
-"""Rows before the first, and columns around, that a table of logs has so that every neighbor exists."""
-NEIGHBORS = 10
-"""Features that `fill_neighbors` fills."""
+WEIGHT_BITS = 8  # Bits after the point of weights
+UNCAPPED = np.int64(1 << 31)  # More than any activation: they are int32
+PAD = 4  # Rows before the first, and columns around, that a table of logs has so that every neighbor exists
+NEIGHBORS = 10  # Features that `fill_neighbors` fills
 
 
 class Network(NamedTuple):

@@ -42,27 +42,17 @@ from posecodec.entropy.range_coder import (
 )
 from posecodec.typing import Ints
 
-FEATURES = NEIGHBORS + 12
-"""What the network reads of a coefficient's surroundings."""
-ROWS = 32
-"""Rows of probabilities, half an octave of magnitude apart: up to 2**16 steps."""
-FINE = 16
-"""Places from one row to the next, of which the network picks one."""
-LAST_MIXED = 13
-"""Up to this row probabilities are interpolated; from the next on magnitudes have raw low bits."""
-UNARY = 14
-"""Magnitudes, less their raw low bits, that are said in unary."""
-ESCAPE = 24
-"""Slots for the length of what is left of larger ones."""
+FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
+ROWS = 32  # Rows of probabilities, half an octave of magnitude apart: up to 2**16 steps
+FINE = 16  # Places from one row to the next, of which the network picks one
+LAST_MIXED = 13  # Up to this row probabilities are interpolated; from the next on magnitudes have raw low bits
+UNARY = 14  # Magnitudes, less their raw low bits, that are said in unary
+ESCAPE = 24  # Slots for the length of what is left of larger ones
 SLOTS = UNARY + ESCAPE
-RATE = 7
-"""Rows move by 2**-RATE of what they were wrong by: they are trained, and a chunk changes little."""
-LEAST = 24
-"""No probability is below this many 65536ths."""
-BINS = 16
-"""Half octaves of frequency that channels have expectations for."""
-LARGEST = 2**29
-"""Magnitude that no coefficient reaches, so that what is computed of it stays in 32 bits."""
+RATE = 7  # Rows move by 2**-RATE of what they were wrong by: they are trained, and a chunk changes little
+LEAST = 24  # No probability is below this many 65536ths
+BINS = 16  # Half octaves of frequency that channels have expectations for
+LARGEST = 2**29  # Magnitude that no coefficient reaches, so that what is computed of it stays in 32 bits
 MAX_COEFFICIENT_BYTES = MAX_PUT_BYTES * (SLOTS + 8)
 
 

@@ -38,28 +38,18 @@ from posecodec.entropy.range_coder import (
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Bools, Floats, Ints
 
-FEATURES = NEIGHBORS + 19
-"""What the network reads of a value's surroundings."""
-LOGITS = 5
-"""What it answers: is a value 0, is its magnitude more than 1, more than 2, its length more, is it positive."""
-TABLE_REACH = 12
-"""Logits beyond this many nats count as this many."""
-TABLE = 2 * TABLE_REACH * 64 + 1
-"""Entries of the logistic function, 64 a nat."""
-LEAST = 8
-"""No probability is below this many 65536ths."""
-MOST_HIDDEN = np.int64(4095)
-"""The network's activations are capped here, so that their sums stay in 32 bits."""
-LARGEST = 2**20
-"""No value is larger in magnitude."""
-BINS = 8
-"""Classes of how surely a value was thought to be 0, a nat each."""
-ROW_COUNT_BITS = 12
-"""Frequencies of how many rows are coded sum to 2**ROW_COUNT_BITS."""
+FEATURES = NEIGHBORS + 19  # What the network reads of a value's surroundings
+LOGITS = 5  # What it answers: is a value 0, is its magnitude more than 1, more than 2, its length more, is it positive
+TABLE_REACH = 12  # Logits beyond this many nats count as this many
+TABLE = 2 * TABLE_REACH * 64 + 1  # Entries of the logistic function, 64 a nat
+LEAST = 8  # No probability is below this many 65536ths
+MOST_HIDDEN = np.int64(4095)  # The network's activations are capped here, so that their sums stay in 32 bits
+LARGEST = 2**20  # No value is larger in magnitude
+BINS = 8  # Classes of how surely a value was thought to be 0, a nat each
+ROW_COUNT_BITS = 12  # Frequencies of how many rows are coded sum to 2**ROW_COUNT_BITS
 DECODE, ENCODE, QUANTIZE, RECONSTRUCT = 0, 1, 2, 3
 MAX_VALUE_BYTES = MAX_PUT_BYTES * 28
-SIGNIFICANT = 0.6
-"""Targets below this many steps are taken for zeros when the rows to code are first counted."""
+SIGNIFICANT = 0.6  # Targets below this many steps are taken for zeros when the rows to code are first counted
 
 
 @dataclass(frozen=True, eq=False)
