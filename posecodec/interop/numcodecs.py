@@ -74,8 +74,7 @@ class PoseArray(Codec):  # type: ignore[misc]
         if (max_error is None) != bool(lossless):
             raise UsageError("pass either max_error=NUMBER or lossless=True to PoseArray")
         self.max_error = None if max_error is None else float(max_error)
-        self.lossless = bool(lossless)
-        self.fps = float(fps)
+        self.lossless, self.fps = bool(lossless), float(fps)
         self.skeleton = skeleton if isinstance(skeleton, str) or skeleton is None else [str(name) for name in skeleton]
         self.unit, self.up = unit, up
         self.shape = None if shape is None else [int(n) for n in shape]

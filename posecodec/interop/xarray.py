@@ -169,8 +169,7 @@ def _find_space(position: Any) -> list[int]:
 
 def _clear_partial(points: NDArray[Any]) -> NDArray[Any]:
     """Positions whose missing keypoints are NaN in all coordinates; tells of those that are not yet."""
-    bad = ~np.isfinite(points)
-    odd = bad.any(axis=-1) & ~np.isnan(points).all(axis=-1)
+    odd = ~np.isfinite(points).all(axis=-1) & ~np.isnan(points).all(axis=-1)
     if not odd.any():
         return points
     report_change(f"{int(odd.sum())} keypoints with only some coordinates, or infinite ones, are missing now")

@@ -20,8 +20,7 @@ def minimize(size: Measure, start: int, candidates: range) -> int:
     for stride in STRIDES:
         moved = True
         while moved:
-            near = [qp for qp in (best - stride, best + stride) if qp in candidates]
-            better = min(near, key=size, default=best)
+            better = min((qp for qp in (best - stride, best + stride) if qp in candidates), key=size, default=best)
             moved = size(better) < size(best)
             best = better if moved else best
     return best

@@ -155,8 +155,7 @@ class GraphPrior:
     def expand(self, count: int, dims: int) -> Ints:
         """(2, K * D, BINS) as `BlockCoder` takes it."""
         octave = _measure_octaves(count * dims, dims)
-        later = self.peak - self.slope * np.arange(BINS)[None] - ((self.drop * octave) >> 4)[:, None]
-        return np.stack([later, later])
+        return np.stack([self.peak - self.slope * np.arange(BINS)[None] - ((self.drop * octave) >> 4)[:, None]] * 2)
 
 
 def _measure_octaves(channels: int, dims: int) -> Ints:

@@ -111,8 +111,8 @@ class Tokenizer:
         if not 1 <= levels <= most:
             raise InputError(f"{levels} levels of {most} asked for")
         digits = to_digits(quantized.values, most)[..., :levels]
-        index = quantized.qp + STEPS_PER_OCTAVE * (most - levels)
-        return stream.dequantize(from_digits(digits), quantized.lengths, quantized.side_info, index, self.tables)
+        qp = quantized.qp + STEPS_PER_OCTAVE * (most - levels)
+        return stream.dequantize(from_digits(digits), quantized.lengths, quantized.side_info, qp, self.tables)
 
     def detokenize(self, grids: Sequence[TokenGrid], size: float | None) -> tuple[NDArray[np.float32], str, str]:
         """Positions (T, P, K, D) of one person per grid, NaN after its end, their unit and the axis that is up.
