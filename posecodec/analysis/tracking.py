@@ -41,7 +41,11 @@ def follow(sequence: PoseSequence) -> PoseSequence:
     """
     owner = _find_owners(sequence)
     count = int(owner.max(initial=-1)) + 1
-    _check_size(sequence, count)
+    if sequence.frames * count > _TIMES_LARGER * sequence.frames * sequence.people + _POSES_FREE:
+        raise InputError(
+            f"followed by where they are, the people of {sequence.people:,} slots fall apart into {count:,}; the "
+            "bodies jump about too much, so keep them as given (no --track), or state the true rate with --fps"
+        )
     ids = tuple(str(i) for i in range(count))
     t, p = np.nonzero(owner >= 0)
     moved = int((owner[t, p] != p).sum())
@@ -59,15 +63,6 @@ def _summarize(sequence: PoseSequence, bodies: int, moved: int, count: int) -> s
     text = f"{moved:,} of {bodies:,} bodies changed their slot: followed by where they are, there are {count:,} people"
     others = sum(name != str(i) for i, name in enumerate(sequence.ids))
     return text + (f'; their ids are "0", "1", ... instead of the {len(sequence.ids):,} given' if others else "")
-
-
-def _check_size(sequence: PoseSequence, count: int) -> None:
-    poses = sequence.frames * count
-    if poses > _TIMES_LARGER * sequence.frames * sequence.people + _POSES_FREE:
-        raise InputError(
-            f"followed by where they are, the people of {sequence.people:,} slots fall apart into {count:,}; the "
-            "bodies jump about too much, so keep them as given (no --track), or state the true rate with --fps"
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -147,7 +147,10 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
 def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, summary: Path | None) -> None:
     """Do all tasks, print each and the whole. Raises PosecodecError if some failed."""
     for folder in {task.target.parent for task in tasks}:
-        _make_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise UsageError(f"{folder}: cannot be made ({cause.strerror}); choose another output") from cause
     outcome = Outcome()
     here: Results = ((task, *_try_work(work, task, settings)) for task in tasks)
     with contextlib.closing(_run_in_processes(tasks, work, settings, jobs) if jobs > 1 else here) as results:
@@ -163,13 +166,6 @@ def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, 
     click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(format_summary(facts)))
     if outcome.failed:
         raise PosecodecError(f"{len(outcome.failed)} of {len(tasks)} files failed")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another output") from error
 
 
 def _run_in_processes(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:

@@ -131,18 +131,14 @@ def formats(as_json: bool) -> None:
 @click.argument("name", required=False)
 def skeletons(name: str | None) -> None:
     """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""
+    from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
     from posecodec.pose.skeletons.files import resolve_skeleton
 
-    click.echo("\n".join(_list_skeletons() if name is None else _describe_skeleton(resolve_skeleton(name))))
-
-
-def _list_skeletons() -> list[str]:
-    from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
-
-    return [
+    rows = [
         f"{table.name:12} {len(skeleton):3} keypoints, {len(skeleton.edges):3} edges  {table.title}"
         for table, skeleton in zip(TABLES, BUILT_IN.values(), strict=True)
     ]
+    click.echo("\n".join(rows if name is None else _describe_skeleton(resolve_skeleton(name))))
 
 
 def _describe_skeleton(skeleton: Skeleton) -> list[str]:

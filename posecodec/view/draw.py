@@ -105,11 +105,13 @@ def draw_errors(pen: Any, errors: Errors, box: Box, frame: int | None) -> list[t
     left, top, right, bottom = box
     highest = float(np.nanmax(errors.max, initial=0.0)) or 1.0
     at = np.linspace(left, right, len(errors.mean)) if len(errors.mean) > 1 else np.array([(left + right) / 2])
-    ticks = [(bottom - value / highest * (bottom - top), value) for value in _choose_ticks(highest)]
+    tick = round_down(highest)
+    values = (value for value in (0.0, tick / 2, tick, 2 * tick) if value <= highest)
+    ticks = [(bottom - value / highest * (bottom - top), value) for value in values]
     for y, _ in ticks:
         pen.line([(left, y), (right, y)], LINE, OVERSAMPLING)
-    for values, color, width in ((errors.max, SOFT, 1.25), (errors.mean, ACCENT, 1.75)):
-        _draw_curve(pen, at, bottom - values / highest * (bottom - top), color, round(width * OVERSAMPLING))
+    for curve, color, width in ((errors.max, SOFT, 1.25), (errors.mean, ACCENT, 1.75)):
+        _draw_curve(pen, at, bottom - curve / highest * (bottom - top), color, round(width * OVERSAMPLING))
     if frame is not None:
         pen.line([(at[frame], top - 2 * OVERSAMPLING), (at[frame], bottom)], INK, OVERSAMPLING)
         now = errors.mean[frame]
@@ -123,11 +125,6 @@ def round_down(length: float) -> float:
     power = float(10.0 ** math.floor(math.log10(length)))
     part = length / power
     return power * (5 if part >= 5 else 2 if part >= 2 else 1)
-
-
-def _choose_ticks(highest: float) -> list[float]:
-    tick = round_down(highest)
-    return [v for v in (0.0, tick / 2, tick, 2 * tick) if v <= highest]
 
 
 def _draw_curve(pen: Any, x: Floats, y: Floats, color: Color, width: int) -> None:

@@ -92,14 +92,11 @@ def test_out_of_sight_for_less_than_a_second():
     assert same_people(followed(shuffled(x)), x)
 
 
-def test_back_after_more_than_a_second_is_somebody_new():
+def test_back_after_more_than_a_second_by_the_timestamps_or_teleported_is_somebody_new():
     x = walk(200).positions.copy()
     x[50:100] = np.nan
     found = followed(PoseSequence.from_arrays(x, fps=30))
     assert found.people == 2 and found.valid.any(axis=2).sum(axis=0).tolist() == [50, 100]
-
-
-def test_memory_is_in_seconds_of_the_timestamps_and_a_teleport_is_somebody_new():
     x = walk(60).positions.copy()
     times = np.arange(60) / 30 + 5 * (np.arange(60) >= 30)
     assert followed(PoseSequence.from_arrays(x, timestamps=times)).people == 2
