@@ -19,12 +19,12 @@ from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Guarantee, Header
-from posecodec.coders import build_coders
 from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, split_sequence
+from posecodec.coders.registry import build_coders
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
 from posecodec.io.filesystem import read_file, write_atomic
 from posecodec.pose.sequence import PoseSequence
-from posecodec.ratecontrol.encoder import Choice, RateControl
+from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.target import Target
 from posecodec.zoo import Weights
 

@@ -1,1 +1,1 @@
-"""Only the encoder's: what was asked (`target`), which coder and step keep it (`encoder`), and how to look (`search`)."""
+"""Only the encoder's: what was asked (`target`), which coder and step keep it (`coder_choice`), how to look (`search`)."""

@@ -15,8 +15,8 @@ import numpy as np
 from posecodec.analysis.verification import checksum
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import ID_BYTES, Guarantee
-from posecodec.coders import ChunkCoder, Coders
 from posecodec.coders.chunk import Candidate, ChunkInput
+from posecodec.coders.registry import ChunkCoder, Coders
 from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.errors import InputError

@@ -1,0 +1,87 @@
+"""One chunk of one person's motion as bytes, and back: one coder for each kind of chunk, all with the same interface.
+
+To add a coder: a file here with a class that fits `ChunkCoder`, a kind in `bitstream.chunk_kind`, a line in `build_coders`;
+and in `ratecontrol.coder_choice`, when it is to be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.errors import CorruptError
+from posecodec.zoo import check_named
+
+if TYPE_CHECKING:
+    from posecodec.bitstream.container import Chunk
+    from posecodec.bitstream.header import Header
+    from posecodec.coders.body_parts import BodyPartsCoder
+    from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
+    from posecodec.coders.lossless import LosslessCoder
+    from posecodec.coders.transform.coder import TransformCoder
+    from posecodec.coders.windows.coder import WindowsCoder
+    from posecodec.zoo import Weights
+
+
+class ChunkCoder(Protocol):
+    """A kind in, bytes out, and back. `decode` of what `encode` gave is what the candidate's errors were measured on.
+
+    qp_range: quantizer steps that `encode` takes, as QPs (`signal.quantization`) in the coder's own channels.
+    """
+
+    kind: ChunkKind
+    qp_range: range
+
+    def supports(self, chunk: ChunkInput) -> bool:
+        """Whether the chunk can be coded so at all."""
+
+    def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
+        """The chunk at a step, corrected so that no keypoint is farther off than `max_error`, in the recording's unit.
+
+        Raises InputError where the step is too fine for coordinates that reach so far.
+        """
+
+    def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
+        """What the bytes of a chunk say. Raises CorruptError."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coders:
+    """The coders of one codec. by_kind: the same ones, as a decoder looks for them."""
+
+    transform: TransformCoder
+    windows: WindowsCoder
+    body_parts: BodyPartsCoder
+    lossless: LosslessCoder
+
+    @property
+    def by_kind(self) -> Mapping[ChunkKind, ChunkCoder]:
+        """Coders by the kind of chunk that they make."""
+        coders: tuple[ChunkCoder, ...] = (self.transform, self.windows, self.body_parts, self.lossless)
+        return {coder.kind: coder for coder in coders}
+
+    def check_weights(self, header: Header, chunks: list[Chunk]) -> None:
+        """Whether the chunks of a file can be decoded with these weights. Raises WeightsError or CorruptError."""
+        check_named(header.weights, self.windows.weights)
+        check_named(header.transform, self.transform.weights)
+        for chunk in chunks:
+            lost = chunk.needs_token_weights and not header.weights
+            if lost or chunk.needs_transform_weights and not header.transform:
+                raise CorruptError("a chunk that needs weights which the file does not name; get the file again")
+        if header.weights and not self.body_parts.covers(header.skeleton, header.dims):
+            raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
+
+
+def build_coders(weights: Weights | None = None, device: str = "cpu") -> Coders:
+    """All coders; those of tokens with these weights, or without any. Raises WeightsError."""
+    from posecodec.coders.body_parts import BodyPartsCoder
+    from posecodec.coders.lossless import LosslessCoder
+    from posecodec.coders.transform.coder import TransformCoder
+    from posecodec.coders.transform.weights import load_built_in
+    from posecodec.coders.windows.coder import WindowsCoder
+
+    transform = TransformCoder(*load_built_in())
+    windows = WindowsCoder(weights, device, transform)
+    return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder())
