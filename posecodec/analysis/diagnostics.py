@@ -12,7 +12,7 @@ import numpy as np
 
 from posecodec.analysis.checks import movement, presence, scales
 from posecodec.analysis.checks.finding import Finding
-from posecodec.analysis.checks.motion import measure_motion
+from posecodec.analysis.checks.measures import measure_motion
 from posecodec.pose.sequence import PoseSequence
 
 __all__ = ["CHECKS", "Finding", "diagnose"]

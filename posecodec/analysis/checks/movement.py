@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from posecodec.analysis.checks.finding import Finding, list_names, name_place, say_amount, say_count
-from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs, measure_lengths, take_quantile
+from posecodec.analysis.checks.measures import Indices, MeasuredMotion, find_runs, measure_lengths, take_quantile
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Floats
 

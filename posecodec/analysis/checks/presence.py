@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from posecodec.analysis.checks.finding import Finding, list_names, name_first, name_person, name_place, say_count
-from posecodec.analysis.checks.motion import Indices, MeasuredMotion, find_runs
+from posecodec.analysis.checks.measures import Indices, MeasuredMotion, find_runs
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools
 

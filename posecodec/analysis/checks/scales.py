@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from posecodec.analysis.checks.finding import Finding, name_first, name_person, name_place, say_count
-from posecodec.analysis.checks.motion import MeasuredMotion, measure_lengths, take_quantile
+from posecodec.analysis.checks.measures import MeasuredMotion, measure_lengths, take_quantile
 from posecodec.pose.orientation import find_trunks, guess_up
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Bools, Floats
