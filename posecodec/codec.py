@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from posecodec import legacy, zoo
 from posecodec.bitstream import container
-from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Guarantee, Header
 from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, split_sequence
@@ -135,7 +134,7 @@ class PoseCodec:
 
     def tokens(self, source: Source) -> tuple[TokenGrid, ...]:
         """The token grids of a file's chunks of tokens, without running the network. Raises as `decode` does."""
-        return self._read_tokens(*self._open(source))
+        return self.coders.windows.read_grids(*self._open(source))
 
     def tokenize_batch(
         self, sequences: Sequence[PoseSequence], levels: int | None = None
@@ -167,7 +166,7 @@ class PoseCodec:
 
     def _pack(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Encoded:
         header, coded = self._build_header(sequence, chunks, choice), choice[0]
-        return Encoded(container.write(header, coded), header, self._read_tokens(header, coded))
+        return Encoded(container.write(header, coded), header, self.coders.windows.read_grids(header, coded))
 
     def _build_header(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Header:
         """The header of a file with these chunks; it names only the weights that they need."""
@@ -186,10 +185,3 @@ class PoseCodec:
         header, coded = container.read(source if isinstance(source, bytes) else read_file(source))
         self.coders.check_weights(header, coded)
         return header, coded
-
-    def _read_tokens(self, header: Header, coded: list[Chunk]) -> tuple[TokenGrid, ...]:
-        return tuple(
-            self.coders.windows.decode_tokens(chunk, ChunkContext.from_header(header, span.length))
-            for chunk, span in zip(coded, header.spans, strict=True)
-            if chunk.kind == ChunkKind.TOKENS
-        )

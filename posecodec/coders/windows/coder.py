@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.header import Header
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.tokens.grid import LONGEST, TokenGrid
@@ -87,9 +88,13 @@ class WindowsCoder:
         """The bytes alone: no network runs. longest: frames of a window at most, for less delay."""
         return self._quantize(chunk, qp, longest)[0]
 
-    def decode_tokens(self, chunk: Chunk, context: ChunkContext) -> TokenGrid:
-        """The tokens of a chunk: no network runs. Raises CorruptError."""
-        return self.tokenizer.to_grid(self.read_integers(chunk, context)[1])
+    def read_grids(self, header: Header, chunks: list[Chunk]) -> tuple[TokenGrid, ...]:
+        """The tokens of a file, a grid for each chunk of them: no network runs. Raises CorruptError."""
+        return tuple(
+            self.tokenizer.to_grid(self.read_integers(chunk, ChunkContext.from_header(header, span.length))[1])
+            for chunk, span in zip(chunks, header.spans, strict=True)
+            if chunk.kind == self.kind
+        )
 
     def write(self, encoder: RangeEncoder, chunk: ChunkInput, qp: int) -> Floats:
         """The motion alone, into a stream that holds other things too; returns what it decodes to, (T, K, D)."""
