@@ -21,8 +21,8 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.files import resolve_skeleton
 
 __all__ = [
-    "FORMATS", "Certainty", "Clue", "Format", "Guess", "Source", "detect", "find_format", "find_origin", "guard_reader",
-    "load", "read_bytes", "register_format", "save", "write_atomic",
+    "FORMATS", "AnyPath", "Certainty", "Clue", "Format", "Guess", "Source", "detect", "find_format", "find_origin",
+    "guard_reader", "load", "read_bytes", "register_format", "save", "write_atomic",
 ]  # fmt: skip
 if not TYPE_CHECKING:
     __getattr__ = legacy.find_renamed(__name__)

@@ -12,16 +12,12 @@ import re
 from pathlib import Path
 
 from posecodec.errors import InputError
-from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
+from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, write_atomic
 from posecodec.io.formats import coco
-from posecodec.io.parsing import detections
-from posecodec.io.parsing.detections import Body, Naming
-from posecodec.io.parsing.format_metadata import read_facts, read_integer
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue, Source
+from posecodec.io.parsing import detections, format_metadata
 from posecodec.pose.sequence import PoseSequence
 
-_USUAL = Naming("", 1, ".jpg")
+_USUAL = detections.Naming("", 1, ".jpg")
 
 
 @guard_reader
@@ -46,7 +42,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     images = list(dict.fromkeys(entry.image for entry in entries))
     naming, numbers = detections.parse_names(images)
     frame = dict(zip(images, numbers, strict=True))
-    listed: dict[int, list[tuple[str | None, Body]]] = {}
+    listed: dict[int, list[tuple[str | None, detections.Body]]] = {}
     for entry in entries:
         listed.setdefault(frame[entry.image], []).append((entry.key, entry.body))
     facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | coco.find_category(entries)
@@ -63,8 +59,8 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """
     detections.check_flat(sequence, "AlphaPose")
     coco.check_list(sequence, "an AlphaPose results list")
-    facts = read_facts(sequence, "alphapose")
-    naming, first = Naming.from_facts(facts, _USUAL), read_integer(facts, "first", 0)
+    facts = format_metadata.read_facts(sequence, "alphapose")
+    naming, first = detections.Naming.from_facts(facts, _USUAL), format_metadata.read_integer(facts, "first", 0)
     content = [
         {"image_id": naming.name(first + t)} | entry | {"score": score, "box": box}
         for t, entry, score, box in coco.list_detections(sequence, facts, "idx")

@@ -14,10 +14,9 @@ from typing import Literal
 import numpy as np
 
 from posecodec.errors import report_change
-from posecodec.io.filesystem import guard_reader, read_bytes
+from posecodec.io import Format, guard_reader, read_bytes
 from posecodec.io.formats import bvh_rigs
 from posecodec.io.formats.bvh_parser import Motion, parse
-from posecodec.io.registry import Format
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19

@@ -74,8 +74,7 @@ def parse(text: str) -> Motion:
     for t, (number, line) in enumerate(filled[2:]):
         words, count = line.split(), tree.columns
         if len(words) != count:
-            what = f"{len(words)} values, but the joints have {count} channels"
-            raise InputError(f"line {number}: {what}; it is damaged")
+            raise InputError(f"line {number}: {len(words)} values, but the joints have {count} channels; it is damaged")
         rows[t] = _parse_floats(number, words)
     offsets = np.array(tree.offsets, np.float64).reshape(-1, 3)
     channels = tuple(tuple(of_joint) for of_joint in tree.channels)
@@ -148,8 +147,7 @@ def _add_channels(tree: _Tree, joint: int, number: int, words: list[str]) -> Non
     names = words[2:]
     if words[1] != str(len(names)) or tree.channels[joint]:
         _reject(number, words, "CHANNELS once for a joint, its count and as many names")
-    first = tree.columns
-    for column, name in enumerate(names, first):
+    for column, name in enumerate(names, tree.columns):
         found = _CHANNEL.fullmatch(name)
         if not found:
             _reject(number, [name], "Xposition ... Zrotation")

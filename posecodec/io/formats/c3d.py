@@ -18,15 +18,11 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content, Parameters
+from posecodec.io.parsing import frame_rates, markers, missing
 from posecodec.io.parsing.format_metadata import read_facts, read_integer
-from posecodec.io.parsing.frame_rates import USUAL_RATES, require_rate
-from posecodec.io.parsing.markers import UNITS, check_one_person
-from posecodec.io.parsing.missing import mask_infinite, report_zeros
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
@@ -48,8 +44,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     content = c3d_parser.parse(read_bytes(path))
     names = _read_names(content)
     gone = content.points[..., 3] < 0
-    points = mask_infinite(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
-    report_zeros(points)
+    points = missing.mask_infinite(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
+    missing.report_zeros(points)
     _report_left_out(content)
     unit, up, facts = _read_unit_and_axes(content)
     rate, skeleton = _round_rate(content.rate) if fps is None else fps, build_skeleton(names)
@@ -118,7 +114,7 @@ def _make_unique(names: Sequence[str]) -> list[str]:
 def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
     """Unit, up axis, and what is needed to write the file again."""
     text, up, across = (_read_text(content.parameters, f"POINT:{key}") for key in ("UNITS", "Y_SCREEN", "X_SCREEN"))
-    unit = UNITS.get(text.lower(), "unknown")
+    unit = markers.UNITS.get(text.lower(), "unknown")
     axis = next((axis for axis in AXES if axis == up.lower().removeprefix("+")), "unknown")
     facts: dict[str, Any] = {}
     if content.first != 1:
@@ -141,8 +137,8 @@ def _pick_x_screen(up: str) -> str:
 
 def _round_rate(rate: float) -> float:
     """The usual rate that is this float32, or else its shortest decimal: 29.97, not 29.969999313354492."""
-    rate = require_rate(rate if math.isfinite(rate) and rate > 0 else None)
-    usual = next((r for r in USUAL_RATES if np.float32(r) == np.float32(rate)), None)
+    rate = frame_rates.require_rate(rate if math.isfinite(rate) and rate > 0 else None)
+    usual = next((r for r in frame_rates.USUAL_RATES if np.float32(r) == np.float32(rate)), None)
     return float(usual or str(np.float32(rate)))
 
 
@@ -164,7 +160,7 @@ def _report_left_out(content: Content) -> None:
 
 
 def _check_fits(sequence: PoseSequence) -> None:
-    check_one_person(sequence, ".c3d")
+    markers.check_one_person(sequence, ".c3d")
     with np.errstate(over="ignore"):
         stored = float(np.float32(sequence.rate))
     if not (math.isfinite(stored) and stored > 0):
@@ -189,8 +185,7 @@ def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
     if blocks > _MAX_LIST:
         raise UsageError(f"{count} labels need {size} bytes, more than the {_MAX_LIST * BLOCK} of .c3d; save as .npz")
     section = _encode_parameters(sequence, first, scale, 2 + blocks)
-    last = min(first + frames - 1, COUNT_FULL)
-    words = struct.pack("<4H", count, 0, min(first, COUNT_FULL), last)
+    words = struct.pack("<4H", count, 0, min(first, COUNT_FULL), min(first + frames - 1, COUNT_FULL))
     head = bytes((2, KEY)) + words + struct.pack("<HfHHf", 0, scale, 2 + blocks, 0, rate)
     head = head.ljust(2 * EVENTS_WORD, b"\0") + struct.pack("<H", EVENTS_KEY)
     section = section[:2] + bytes((blocks,)) + section[3:]

@@ -101,8 +101,7 @@ def parse(data: bytes) -> Content:
     parameters = _read_parameters(data, section, processor, header.start)
     first, frames = _count_frames(header, parameters)
     points = _read_points(data, header, parameters, processor, frames)
-    rate = _read_number(parameters, "POINT:RATE", header.rate)
-    return Content(points, parameters, rate, first, header.events)
+    return Content(points, parameters, _read_number(parameters, "POINT:RATE", header.rate), first, header.events)
 
 
 def choose_word_type(processor: int) -> str:

@@ -18,12 +18,8 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, guard_reader, write_atomic
-from posecodec.io.parsing import detections
-from posecodec.io.parsing.detections import Body, Naming
-from posecodec.io.parsing.format_metadata import read_facts, read_integer
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Certainty, Clue, Source
+from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, write_atomic
+from posecodec.io.parsing import detections, format_metadata
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
@@ -31,7 +27,7 @@ from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_side
 ID_KEYS = ("track_id", "instance_id", "idx")
 BUILT_INS = ("coco17", "halpe26", "coco133")  # Skeletons that a count of keypoints stands for where nothing names them
 _KNOWN = {"image_id", "category_id", "keypoints", "id", "num_keypoints", *ID_KEYS}
-_USUAL = Naming("", 12, ".jpg")
+_USUAL = detections.Naming("", 12, ".jpg")
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -43,7 +39,7 @@ class Entry:
     image: Any
     key: str | None
     category: Any
-    body: Body
+    body: detections.Body
 
     @property
     def where(self) -> str:
@@ -76,7 +72,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     3D, has timestamps, or a position with confidence 0, which annotations read as missing.
     """
     detections.check_flat(sequence, "COCO")
-    facts = read_facts(sequence, "coco")
+    facts = format_metadata.read_facts(sequence, "coco")
     content = _build_results(sequence, facts) if facts.get("results") is True else _build_annotations(sequence, facts)
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
 
@@ -121,7 +117,7 @@ def list_detections(
     sequence: PoseSequence, facts: Mapping[str, Any], id_key: str
 ) -> Iterator[tuple[int, dict[str, Any], float, list[float]]]:
     """(frame, entry without its image, score, box) of everybody seen in every frame. Box: left, top, width, height."""
-    category, ids = read_integer(facts, "category_id", 1), detections.has_ids(sequence, facts)
+    category, ids = format_metadata.read_integer(facts, "category_id", 1), detections.has_ids(sequence, facts)
     for t in range(sequence.frames):
         for p, row in detections.encode_rows(sequence, t):
             entry: dict[str, Any] = {"category_id": category, "keypoints": row}
@@ -167,7 +163,7 @@ def _read_results(content: list[Any], fps: float | None, size: int) -> PoseSeque
     entries = read_entries(content, "result")
     if not entries:
         raise InputError("the list holds no keypoints; check that these are results of keypoint detection")
-    listed: dict[int, list[tuple[str | None, Body]]] = {}
+    listed: dict[int, list[tuple[str | None, detections.Body]]] = {}
     for entry in entries:
         listed.setdefault(_read_image_number(entry), []).append((entry.key, entry.body))
     facts = {"results": True} | ({"first": min(listed)} if min(listed) else {}) | find_category(entries)
@@ -186,7 +182,7 @@ def _read_image_number(entry: Entry) -> int:
 def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> PoseSequence:
     entries = _drop_unlabeled(read_entries(content["annotations"], "annotation"))
     frames, facts = _read_images(content, entries)
-    listed: dict[int, list[tuple[str | None, Body]]] = {frame: [] for frame in frames.values()}
+    listed: dict[int, list[tuple[str | None, detections.Body]]] = {frame: [] for frame in frames.values()}
     for entry in entries:
         number = _read_image_number(entry)
         if number not in frames:
@@ -290,7 +286,7 @@ def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
 
 def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     check_list(sequence, "a COCO results list")
-    first = read_integer(facts, "first", 0)
+    first = format_metadata.read_integer(facts, "first", 0)
     found = list_detections(sequence, facts, "track_id")
     return [{"image_id": first + t} | entry | {"score": score} for t, entry, score, _ in found]
 
@@ -301,7 +297,7 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
         raise UsageError(f"{what}, which COCO annotations read as missing; save as .npz")
     if not np.isin(sequence.confidence, (0, 1, 2)).all():
         report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
-    first = read_integer(facts, "first", 0)
+    first = format_metadata.read_integer(facts, "first", 0)
     annotations: list[dict[str, Any]] = []
     for t, entry, _, box in list_detections(sequence, facts, "track_id"):
         visible = entry["keypoints"][2::3]
@@ -310,7 +306,7 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
         made["area"] = float(str(np.float32(box[2] * box[3])))
         annotations.append({"id": len(annotations) + 1, "image_id": first + t} | entry | made)
     name = facts.get("category")
-    category: dict[str, Any] = {"id": read_integer(facts, "category_id", 1)}
+    category: dict[str, Any] = {"id": format_metadata.read_integer(facts, "category_id", 1)}
     category["name"] = name if isinstance(name, str) else "person"
     category["keypoints"] = list(sequence.skeleton.keypoints)
     category["skeleton"] = [[a + 1, b + 1] for a, b in sequence.skeleton.edges]
@@ -324,8 +320,8 @@ def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterat
     known: dict[str, Any] = {}
     if isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         known = {"width": size[0], "height": size[1]}
-    naming = Naming.from_facts(names, _USUAL) if isinstance(names, dict) else None
-    start = read_integer(names, "first", 0)
+    naming = detections.Naming.from_facts(names, _USUAL) if isinstance(names, dict) else None
+    start = format_metadata.read_integer(names, "first", 0)
     for t in range(sequence.frames):
         yield ({"file_name": naming.name(start + t)} if naming else {}) | known
 

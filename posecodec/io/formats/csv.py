@@ -22,23 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import csv_comments
 from posecodec.io.formats.csv_cells import Table, fit_cells, is_numbers, parse_cell, read_table
 from posecodec.io.formats.csv_columns import Columns, read_columns
 from posecodec.io.formats.npy import unflatten
+from posecodec.io.parsing import missing, text_tables
 from posecodec.io.parsing.frame_rates import NO_RATE, find_regular_rate, require_rate
-from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
-from posecodec.io.parsing.text_tables import (
-    EMPTY,
-    count_decimals,
-    format_floats,
-    format_plain,
-    parse_number,
-    parse_whole,
-)
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -115,8 +105,8 @@ def _make_safe_names(names: Sequence[str]) -> Sequence[str]:
     """The names, or all of them numbered where one would need quotes or could be taken for something else."""
     special = set(',;\t"#\r\n')
     unsafe = any(
-        not name or name != name.strip() or special & set(name) or len(name.splitlines()) != 1 or name.lower() in EMPTY
-        or any("\ud800" <= c <= "\udfff" for c in name)
+        not name or name != name.strip() or special & set(name) or len(name.splitlines()) != 1
+        or name.lower() in text_tables.EMPTY or any("\ud800" <= c <= "\udfff" for c in name)
         for name in names
     )  # fmt: skip
     return [str(i) for i in range(len(names))] if unsafe else names
@@ -132,10 +122,10 @@ def _encode_row(sequence: PoseSequence, t: int, p: int | None, weights: NDArray[
     """The cells of all keypoints; weights: (T, P, K), NaN where missing, if they are to be written."""
     if p is None:
         return [""] * (len(sequence.skeleton) * (sequence.dims + (weights is not None)))
-    cells = format_floats(sequence.positions[t, p])
+    cells = text_tables.format_floats(sequence.positions[t, p])
     if weights is None:
         return cells
-    dims, scores = sequence.dims, format_floats(weights[t, p])
+    dims, scores = sequence.dims, text_tables.format_floats(weights[t, p])
     return [cell for k, score in enumerate(scores) for cell in (*cells[k * dims : (k + 1) * dims], score)]
 
 
@@ -157,7 +147,7 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -
     report_change(f"no header; the {width} columns are taken as the coordinates of each keypoint in turn")
     skeleton = skeleton or csv_comments.read_skeleton(table.comments, None)
     points = unflatten(np.frombuffer(values, np.float32).reshape(count, width), skeleton)
-    points, stated = mask_infinite(points), table.comments.get("fps")
+    points, stated = missing.mask_infinite(points), table.comments.get("fps")
     rate = require_rate(stated if fps is None and csv_comments.is_rate(stated) else fps)
     unit, up = (csv_comments.read_text(table.comments, key) for key in ("unit", "up"))
     metadata = {"source_format": "csv"}
@@ -196,10 +186,10 @@ def _add_time(found: _Rows, columns: Columns, cells: Sequence[str], line: int, c
     """The row's frame number and time."""
     if columns.time is not None:
         cell = cells[columns.time].replace(",", ".") if comma else cells[columns.time]
-        found.times.append(parse_number(cell, line, "a time in numbers") * columns.second)
-        found.decimals = max(found.decimals, count_decimals(cell) + round(-math.log10(columns.second)))
+        found.times.append(text_tables.parse_number(cell, line, "a time in numbers") * columns.second)
+        found.decimals = max(found.decimals, text_tables.count_decimals(cell) + round(-math.log10(columns.second)))
     if columns.frame is not None:
-        found.frames.append(parse_whole(cells[columns.frame], line, "a frame number"))
+        found.frames.append(text_tables.parse_whole(cells[columns.frame], line, "a frame number"))
     elif columns.time is None:
         found.frames.append(len(found.frames))
 
@@ -213,19 +203,18 @@ def _build_sequence(
     frames, times = _read_frames(found, columns)
     first = int(frames.min())
     values = _place_values(found, columns, frames - first, people, keypoints, (len(ids), len(names)))
-    points, weights = mask_infinite(values[..., :-1]), values[..., -1]
+    points, weights = missing.mask_infinite(values[..., :-1]), values[..., -1]
     given = any(column is not None for column in columns.confidence)
-    confidence = fill_confidence(points, weights, "confidence") if given else None
+    confidence = missing.fill_confidence(points, weights, "confidence") if given else None
     made = csv_comments.read_skeleton(comments, names) or build_skeleton(names)
     if skeleton is not None and skeleton.keypoints != made.keypoints and set(skeleton.keypoints) == set(made.keypoints):
         order = [made.keypoints.index(name) for name in skeleton.keypoints]
         points, confidence = points[:, :, order], confidence[:, :, order] if confidence is not None else None
     rate, stamps = _read_timing(found, comments, frames - first, times, len(values), fps)
     unit, up = (csv_comments.read_text(comments, key) for key in ("unit", "up"))
-    metadata = csv_comments.read_metadata(comments, first if columns.frame is not None else 0)
     return PoseSequence.from_arrays(
         points, fps=rate, timestamps=stamps, confidence=confidence, skeleton=skeleton or made, unit=unit, up=up, ids=ids,
-        metadata=metadata,
+        metadata=csv_comments.read_metadata(comments, first if columns.frame is not None else 0),
     )  # fmt: skip
 
 
@@ -296,9 +285,8 @@ def _place_values(
 ) -> NDArray[np.float32]:
     """(T, P, K, D + 1): coordinates and confidence, NaN where there is no row."""
     values = _read_values(found)
-    dims = len(columns.axes[0])
-    shape = (int(frames.max()) + 1, *size, dims + 1)
-    if is_mostly_missing(math.prod(shape), values.size):
+    shape = (int(frames.max()) + 1, *size, len(columns.axes[0]) + 1)
+    if missing.is_mostly_missing(math.prod(shape), values.size):
         what = f"{shape[0]} frames of {size[0]} people and {size[1]} keypoints"
         raise InputError(f"{what}, but only {len(values)} rows; correct the frame numbers or split the table")
     numbers = len(np.unique(frames))
@@ -352,7 +340,7 @@ def _read_timing(
     rate = find_regular_rate(stamps, present, found.decimals) if "fps" not in comments and len(present) > 1 else None
     if rate is not None:
         start = f"; that they begin at {stamps[0]:g} s is not kept" if stamps[0] else ""
-        report_change(f"the times are those of {format_plain(rate)} frames per second{start}")
+        report_change(f"the times are those of {text_tables.format_plain(rate)} frames per second{start}")
         return rate, None
     if count > len(present):
         report_change(f"{count - len(present)} frames without a row get times in between")

@@ -24,13 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import check_file, guard_reader, read_bytes
-from posecodec.io.parsing import hdf5
-from posecodec.io.parsing.frame_rates import require_rate
-from posecodec.io.parsing.missing import fill_confidence, is_mostly_missing, mask_infinite
-from posecodec.io.parsing.safe_pickle import unpickle
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue, Source
+from posecodec.io import Clue, Format, Source, guard_reader, read_bytes
+from posecodec.io.filesystem import check_file
+from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
@@ -75,10 +71,10 @@ def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequen
     scorer, ids, keypoints, dims = _read_names(table.columns)
     numbers = _parse_frame_numbers(table.rows)
     values = _place_values(table, numbers, ids, keypoints)
-    positions = mask_infinite(values[..., :dims])
+    positions = missing.mask_infinite(values[..., :dims])
     given = any(column[-1] == "likelihood" for column in table.columns)
-    confidence = fill_confidence(positions, values[..., 3], "likelihood") if given else None
-    rate = require_rate(fps)
+    confidence = missing.fill_confidence(positions, values[..., 3], "likelihood") if given else None
+    rate = frame_rates.require_rate(fps)
     facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
     unit, up = ("px", "-y") if dims == 2 else ("unknown", "unknown")
     return PoseSequence.from_arrays(
@@ -131,7 +127,7 @@ def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], key
     """(T, P, K, 4): x, y, z, likelihood, NaN where the file has nothing."""
     first, count = min(numbers), max(numbers) - min(numbers) + 1
     shape = (count, max(len(ids), 1), len(keypoints), len(COORDS))
-    if is_mostly_missing(math.prod(shape), table.values.size):
+    if missing.is_mostly_missing(math.prod(shape), table.values.size):
         what = f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts"
         raise InputError(f"{what}, but only {len(numbers)} rows of {len(table.columns)} columns; split the file")
     gaps = count - len(numbers)
@@ -230,8 +226,7 @@ def _read_table(frame: Any) -> _Table:
         found.update(zip(_check_width(columns, block, name), block.T, strict=True))
     if found.keys() != set(order):
         raise InputError(f"values for {len(found)} columns, but {len(order)} are named; the file is damaged")
-    values = np.stack([found[column] for column in order], axis=1)
-    return _Table(order, _name_rows(table["index"]), values)
+    return _Table(order, _name_rows(table["index"]), np.stack([found[column] for column in order], axis=1))
 
 
 def _read_fixed(frame: Any) -> _Table:
@@ -288,8 +283,7 @@ def _check_columns(names: Any) -> list[Column]:
     names = names if isinstance(names, list) else []
     levels = [name for name in names if isinstance(name, tuple)]
     columns = [tuple(hdf5.decode_text(part, "a column's name") for part in parts) for parts in levels]
-    depth = {len(column) for column in columns}
-    if len(columns) != len(names) or depth not in ({3}, {4}):
+    if len(columns) != len(names) or {len(column) for column in columns} not in ({3}, {4}):
         raise InputError(f"the columns are not named in the levels {LEVELS} or {LEVELS_MULTI}; is it DeepLabCut's?")
     return columns
 
@@ -310,7 +304,7 @@ def _check_block(block: NDArray[Any], name: str) -> NDArray[Any]:
 def _unpickle_attribute(owner: Any, name: str) -> Any:
     """A list in a pickled attribute, by the unpickler that runs nothing."""
     data = hdf5.read_attribute(owner, name)
-    value = unpickle(bytes(data), f"attribute {name!r}") if isinstance(data, bytes) else None
+    value = safe_pickle.unpickle(bytes(data), f"attribute {name!r}") if isinstance(data, bytes) else None
     if not isinstance(value, list):
         raise InputError(f"attribute {name!r} is missing or no list; was the file written by pandas?")
     return value

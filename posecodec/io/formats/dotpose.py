@@ -19,9 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue, Source
+from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -201,8 +199,7 @@ def _describe_header(header: _Header, skeleton: Skeleton) -> dict[str, Any]:
     components = []
     for c in header.components:
         points = {"points": list(c.points), "limbs": [list(p) for p in c.limbs]} if known else {"points": len(c.points)}
-        entry = {"name": c.name, "format": c.format, **points, "colors": [list(color) for color in c.colors]}
-        components.append(entry)
+        components.append({"name": c.name, "format": c.format, **points, "colors": [list(color) for color in c.colors]})
     return {"size": list(header.size), "components": components}
 
 
@@ -241,8 +238,7 @@ def _make_header(sequence: PoseSequence) -> _Header:
     """A header for a sequence from elsewhere: a component for each run of names with one prefix before "/"."""
     skeleton, components, first = sequence.skeleton, [], 0
     layout = "XYC" if sequence.dims == 2 else "XYZC"
-    split = [name.rpartition("/") for name in skeleton.keypoints]
-    for prefix, group in groupby(split, key=lambda parts: parts[0]):
+    for prefix, group in groupby([name.rpartition("/") for name in skeleton.keypoints], key=lambda parts: parts[0]):
         names = tuple(parts[2] for parts in group)
         limbs = _cut_edges(skeleton, first, first + len(names))
         components.append(_Component(prefix or skeleton.name, layout, names, limbs, ((255, 0, 0),)))

@@ -16,12 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import guard_reader, read_bytes
+from posecodec.io import Clue, Format, Source, guard_reader, read_bytes
+from posecodec.io.parsing import missing, numpy_arrays
 from posecodec.io.parsing.frame_rates import require_rate
-from posecodec.io.parsing.missing import mask_infinite
-from posecodec.io.parsing.numpy_arrays import decode_array
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton
@@ -44,7 +41,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     parts = {part: _read_part(file, part) for part, file in _find_files(path).items()}
     _check_frames(parts)
-    points = mask_infinite(np.concatenate(list(parts.values()), axis=1))
+    points = missing.mask_infinite(np.concatenate(list(parts.values()), axis=1))
     skeleton = _build_skeleton({part: array.shape[1] for part, array in parts.items()})
     report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
     return PoseSequence.from_arrays(
@@ -70,7 +67,7 @@ def _find_files(path: Path) -> dict[str, Path]:
 def _read_part(file: Path, part: str) -> NDArray[Any]:
     """(T, K, 3) of one file."""
     try:
-        points = decode_array(read_bytes(file), "the array")
+        points = numpy_arrays.decode_array(read_bytes(file), "the array")
     except InputError as error:
         raise InputError(f"{file.name}: {error}") from error
     counts = PARTS[part]

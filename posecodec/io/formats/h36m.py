@@ -17,11 +17,9 @@ from numpy.lib import format as layout
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
-from posecodec.io.filesystem import check_file, guard_reader
-from posecodec.io.parsing.missing import mask_infinite
-from posecodec.io.parsing.safe_pickle import unpickle
-from posecodec.io.parsing.zip_archive import read_members
-from posecodec.io.registry import Format
+from posecodec.io import Format, guard_reader
+from posecodec.io.filesystem import check_file
+from posecodec.io.parsing import missing, safe_pickle, zip_archive
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 
@@ -63,7 +61,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
         listed = ", ".join(list(recordings)[:5])
         what = f"{wrong}the file holds {len(recordings)} recordings"
         raise InputError(f"{what}: {listed} ...; pass item= (--item) with one")
-    points = mask_infinite(_check_points(recordings[item], item))
+    points = missing.mask_infinite(_check_points(recordings[item], item))
     return PoseSequence.from_arrays(
         points, fps=FPS if fps is None else fps, skeleton=SKELETON, unit="m", up="z", exact=True,
         metadata={"source_format": "h36m", "h36m": {"item": item}},
@@ -73,7 +71,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
 def _read_recordings(path: Path) -> dict[str, Any]:
     """SUBJECT/ACTION -> what the file holds under it."""
     check_file(path)
-    value = unpickle(_read_pickle(path), MEMBER)
+    value = safe_pickle.unpickle(_read_pickle(path), MEMBER)
     subjects = value[0] if isinstance(value, list) and len(value) == 1 else None
     if not isinstance(subjects, dict) or not all(isinstance(actions, dict) for actions in subjects.values()):
         raise InputError(f"{MEMBER} is no dict of subjects and actions; is it VideoPose3D's data_3d_h36m.npz?")
@@ -87,8 +85,7 @@ def _read_pickle(path: Path) -> bytes:
     """The bytes after the `.npy` header of the file's one member."""
     data = _read_member(path)
     stream = io.BytesIO(data)
-    version = layout.read_magic(stream)
-    header = layout.read_array_header_1_0 if version == (1, 0) else layout.read_array_header_2_0
+    header = layout.read_array_header_1_0 if layout.read_magic(stream) == (1, 0) else layout.read_array_header_2_0
     shape, _, dtype = header(stream)
     if shape != () or dtype != np.dtype(object):
         raise InputError(f"{MEMBER} is {dtype} {shape}, a pickled dict was expected; is it data_3d_h36m.npz?")
@@ -97,7 +94,7 @@ def _read_pickle(path: Path) -> bytes:
 
 def _read_member(path: Path) -> bytes:
     size = path.stat().st_size
-    members, names = read_members(path, [MEMBER], size, _BYTES_PER_BYTE * size + _BYTES_FREE)
+    members, names = zip_archive.read_members(path, [MEMBER], size, _BYTES_PER_BYTE * size + _BYTES_FREE)
     if MEMBER not in members:
         raise InputError(f"no {MEMBER} in it, only {names[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
     return members[MEMBER]

@@ -20,11 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import guard_reader
-from posecodec.io.parsing.detections import Body, build_sequence, check_unicode, load_json
-from posecodec.io.parsing.per_frame import parse_numbers
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Certainty, Clue, Source
+from posecodec.io import Certainty, Clue, Format, Source, guard_reader
+from posecodec.io.parsing import detections, per_frame
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, pair_sides
@@ -67,7 +64,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, instead of the file's, or where it has none. Raises InputError if the file is of another form
     or the number of landmarks changes, NoRateError if no rate is known.
     """
-    content, size = load_json(path)
+    content, size = detections.load_json(path)
     values, rate = _split_content(content)
     left: Counter[str] = Counter()
     frames: list[_Frame] = []
@@ -80,7 +77,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     solid = all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
     listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
     _report(frames, parts, seen, left, solid)
-    return build_sequence(
+    return detections.build_sequence(
         listed, _build_skeleton(samples), 3 if solid else 2, fps=rate if fps is None else fps, size=size,
         source="mediapipe", facts={}, unit="m" if _WORLD in parts else "unknown",
     )  # fmt: skip
@@ -148,10 +145,10 @@ def _read_landmarks(value: Any, where: str, left: Counter[str]) -> _Landmarks:
         left.update(() if one is None else one.keys() - _KNOWN)
     flat = [None if one is None else one.get(name) for one in value for name in _NUMBERS]
     with np.errstate(over="ignore", under="ignore"):
-        values = parse_numbers(flat, where).reshape(-1, len(_NUMBERS)).astype(np.float32)
+        values = per_frame.parse_numbers(flat, where).reshape(-1, len(_NUMBERS)).astype(np.float32)
     names = tuple(one.get("name") for one in value if one is not None)
     named = len(names) == len(value) and all(isinstance(name, str) and name for name in names)
-    return _Landmarks(where, values, tuple(check_unicode(str(name)) for name in names) if named else ())
+    return _Landmarks(where, values, tuple(detections.check_unicode(str(name)) for name in names) if named else ())
 
 
 def _choose_parts(frames: Sequence[_Frame]) -> list[str]:
@@ -174,7 +171,7 @@ def _find_sample(frames: Sequence[_Frame], part: str) -> _Landmarks | None:
     return first
 
 
-def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool) -> list[Body]:
+def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid: bool) -> list[detections.Body]:
     people = max((len(frame.get(part, [])) for part in samples), default=0)
     found = []
     for p in range(people):
@@ -188,7 +185,7 @@ def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid
     return found
 
 
-def _build_body(values: NDArray[np.float32], solid: bool) -> Body:
+def _build_body(values: NDArray[np.float32], solid: bool) -> detections.Body:
     weights = np.where(np.isnan(values[:, 3]), values[:, 4], values[:, 3])
     weights = np.where(np.isnan(weights), np.float32(1), weights)
     return np.concatenate([values[:, : 3 if solid else 2], weights[:, None]], axis=1)

@@ -16,12 +16,9 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import guard_reader
+from posecodec.io import Format, guard_reader
 from posecodec.io.formats.coco import BUILT_INS
-from posecodec.io.parsing import detections
-from posecodec.io.parsing.detections import Body
-from posecodec.io.parsing.per_frame import parse_numbers
-from posecodec.io.registry import Format
+from posecodec.io.parsing import detections, per_frame
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, pair_sides
@@ -35,7 +32,7 @@ _KNOWN = {"keypoints", "keypoint_scores", *_ID_KEYS}
 class _Instance:
     where: str
     key: str | None
-    body: Body
+    body: detections.Body
 
 
 @guard_reader
@@ -78,8 +75,7 @@ def _list_frames(content: Any) -> list[Any]:
         raise InputError(f"{what}; export it with MMPose again")
     if not found:
         raise InputError("no frames in it; check that the export is whole")
-    bare = all(isinstance(one, dict) and "keypoints" in one for one in found)
-    return [{"instances": found}] if bare else found
+    return [{"instances": found}] if all(isinstance(one, dict) and "keypoints" in one for one in found) else found
 
 
 def _read_number(frame: Any, i: int) -> int:
@@ -103,7 +99,7 @@ def _read_instances(found: list[Any], frame: str, left: Counter[str]) -> list[_I
     return instances
 
 
-def _read_body(rows: Any, scores: Any, where: str) -> Body:
+def _read_body(rows: Any, scores: Any, where: str) -> detections.Body:
     """(K, D + 1) of a list of points and one of scores, each perhaps in a list of one."""
     rows = _unwrap_points(rows)
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
@@ -111,9 +107,9 @@ def _read_body(rows: Any, scores: Any, where: str) -> Body:
     dims = len(rows[0]) if rows else 0
     if dims not in (2, 3) or any(len(row) != dims for row in rows):
         raise InputError(f"{where}: keypoints do not have 2 or 3 coordinates each; export it again")
-    points = parse_numbers([value for row in rows for value in row], f"{where}: keypoints").reshape(-1, dims)
+    points = per_frame.parse_numbers([value for row in rows for value in row], f"{where}: keypoints").reshape(-1, dims)
     scores = [1] * len(points) if scores is None else _unwrap_scores(scores)
-    weights = parse_numbers(scores, f"{where}: keypoint_scores")
+    weights = per_frame.parse_numbers(scores, f"{where}: keypoint_scores")
     if len(weights) != len(points):
         raise InputError(f"{where}: {len(weights)} scores for {len(points)} keypoints; export it again")
     with np.errstate(over="ignore", under="ignore"):
@@ -136,8 +132,7 @@ def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> 
     odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
     if odd is not None:
         shape, usual = odd.body[:, 1:].shape, instances[0].body[:, 1:].shape
-        other = f"{instances[0].where} of {usual}"
-        raise InputError(f"{odd.where} has keypoints of shape {shape}, {other}; split the file")
+        raise InputError(f"{odd.where} has keypoints of shape {shape}, {instances[0].where} of {usual}; split the file")
     names = _read_names(meta)
     count = len(instances[0].body) if instances else len(names) or 17
     dims = instances[0].body.shape[1] - 1 if instances else 2

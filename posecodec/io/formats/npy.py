@@ -12,12 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.parsing.format_metadata import read_facts
-from posecodec.io.parsing.frame_rates import require_rate
-from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue
+from posecodec.io import AnyPath, Clue, Format, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing import format_metadata, frame_rates, numpy_arrays
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -31,12 +27,12 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     fps: frames per second, needed. skeleton: needed for flattened arrays other than coco19's 57 or 38 columns.
     Raises InputError if the rate is missing or the array has another shape or type.
     """
-    array = decode_array(read_bytes(path), "the array")
+    array = numpy_arrays.decode_array(read_bytes(path), "the array")
     points = unflatten(array, skeleton)
     skeleton = skeleton or guess_skeleton(points)
     rate, metadata = 1 if fps is None else fps, _describe_shape(array)
     sequence = PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, exact=True, metadata=metadata)
-    require_rate(fps)
+    frame_rates.require_rate(fps)
     return sequence
 
 
@@ -45,13 +41,13 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
     (T, P, K, D), or the shape of the file they were read from: (T, K, D) or (T, K*D).
     """
-    shape = read_facts(sequence, "npy").get("shape") if sequence.people == 1 else None
+    shape = format_metadata.read_facts(sequence, "npy").get("shape") if sequence.people == 1 else None
     points = sequence.positions
     if shape == "TKD":
         points = points[:, 0]
     elif shape == "flat":
         points = points.reshape(sequence.frames, -1)
-    write_atomic(path, encode_array(points), force)
+    write_atomic(path, numpy_arrays.encode_array(points), force)
 
 
 def _describe_shape(array: NDArray[Any]) -> dict[str, Any]:

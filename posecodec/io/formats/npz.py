@@ -18,13 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io import AnyPath, Clue, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.npy import guess_skeleton, unflatten
-from posecodec.io.parsing.frame_rates import NO_RATE
-from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE, decode_array, encode_array
-from posecodec.io.parsing.zip_archive import read_members
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue
+from posecodec.io.parsing import frame_rates, numpy_arrays, zip_archive
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
@@ -45,7 +41,7 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     if "positions" not in arrays:
         raise InputError(f"no array 'positions', only {sorted(arrays)}; rename the one that holds them")
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
-        raise NoRateError(NO_RATE)
+        raise NoRateError(frame_rates.NO_RATE)
     skeleton = skeleton or _read_skeleton(arrays)
     points = unflatten(arrays["positions"], skeleton)
     stated = float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays and fps is None else None
@@ -83,18 +79,18 @@ def _encode_archive(arrays: Mapping[str, Any]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for key, array in arrays.items():
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), encode_array(np.asarray(array)))
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), numpy_arrays.encode_array(np.asarray(array)))
     return stream.getvalue()
 
 
 def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that we know, by key; others are not read."""
     wanted = {f"{key}{ending}" for key in KEYS for ending in ("", ".npy")}
-    members, names = read_members(io.BytesIO(data), wanted, len(data), MAX_DEFLATE * len(data))
+    members, names = zip_archive.read_members(io.BytesIO(data), wanted, len(data), numpy_arrays.MAX_DEFLATE * len(data))
     if not members:
         raise InputError(f"no array 'positions', only {names[:20]}; rename the one that holds them")
     keys = {name.removesuffix(".npy"): content for name, content in members.items()}
-    return {key: decode_array(content, f"array {key!r}") for key, content in keys.items()}
+    return {key: numpy_arrays.decode_array(content, f"array {key!r}") for key, content in keys.items()}
 
 
 def _read_skeleton(arrays: Arrays) -> Skeleton | None:

@@ -20,13 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic, write_folder
-from posecodec.io.parsing import detections
-from posecodec.io.parsing.detections import Body, Naming
-from posecodec.io.parsing.format_metadata import expand_runs, find_runs, read_facts, read_integer
+from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
+from posecodec.io.filesystem import write_folder
+from posecodec.io.parsing import detections, format_metadata
 from posecodec.io.parsing.per_frame import KEYPOINTS_FREE, MAX_FRAME_JSON, POSES_PER_BODY, parse_json
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
@@ -41,12 +38,12 @@ _ALL_KEYS = (*_KEYS, *_OLD_KEYS)
 _VERSION = 1.3  # of the files that are written where metadata know no other
 _MAX_VERSION = 1000  # what is larger is no version
 _MAX_FILE_NAME = 250  # bytes: most file systems allow 255
-_USUAL = Naming("", 12, "_keypoints.json")
+_USUAL = detections.Naming("", 12, "_keypoints.json")
 _NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
 _MOST_RUNS = 64  # runs of frames without a file that metadata keep; more are not worth their bytes
 
-_Bodies = list[tuple[str | None, Body]]
+_Bodies = list[tuple[str | None, detections.Body]]
 Writer = Callable[[int], bytes]
 _Person = dict[str, Any]
 """Key of a section in `_KEYS` -> its flat numbers, of those that are not empty; "person_id" -> its id or None."""
@@ -96,14 +93,14 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """
     sizes = _count_sections(sequence)
     detections.check_flat(sequence, "OpenPose", (2, 3))
-    facts = read_facts(sequence, "openpose")
-    naming, first = _choose_naming(facts), read_integer(facts, "first", 0)
+    facts = format_metadata.read_facts(sequence, "openpose")
+    naming, first = _choose_naming(facts), format_metadata.read_integer(facts, "first", 0)
     encode_frame = _make_frame_writer(sequence, facts, sizes)
     if Path(path).suffix.lower() == ".json":
         if sequence.frames != 1:
             raise UsageError(f"{path}: {sequence.frames} frames, and OpenPose has one to a file; name a folder")
         return write_atomic(path, encode_frame(0), force)
-    absent = expand_runs(facts.get("missing"), range(1, sequence.frames - 1))
+    absent = format_metadata.expand_runs(facts.get("missing"), range(1, sequence.frames - 1))
     kept = [t for t in range(sequence.frames) if t not in absent or sequence.valid[t].any()]
     files = {naming.name(first + t): encode_frame(t) for t in kept}
     write_folder(path, files, force, lambda name: name.endswith(_ENDING))
@@ -148,7 +145,7 @@ def _name_pairs(skeleton: Skeleton, pairs: Sequence[tuple[int, int]]) -> list[tu
     return [(skeleton.keypoints[a], skeleton.keypoints[b]) for a, b in pairs]
 
 
-def _find_files(path: Path) -> tuple[dict[int, Path], Naming]:
+def _find_files(path: Path) -> tuple[dict[int, Path], detections.Naming]:
     """The files of a folder, or the one, by the number of their frame, and how they are named."""
     if not path.is_dir() and not _NAME.fullmatch(path.name):
         return {0: path}, _USUAL
@@ -220,8 +217,7 @@ def _build_bodies(recording: _Recording, number: int, sizes: Mapping[str, int], 
             key = _spell_key(section, dims)
             part = person.get(key)
             if part is not None and len(part) != size:
-                what = f"{key} has {len(part)} keypoints where most have {size}"
-                recording.malformed[number] = f"{what}; export it again"
+                recording.malformed[number] = f"{key} has {len(part)} keypoints where most have {size}; export it again"
                 return []
             parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
         found.append((person["person_id"], detections.mask_zeros(np.concatenate(parts))))
@@ -244,14 +240,14 @@ def _report(recording: _Recording, files: Mapping[int, Path], dims: int) -> None
         report_change(f"not kept: {', '.join(left[:9])}")
 
 
-def _collect_facts(naming: Naming, frames: Sequence[int], style: Mapping[str, Any]) -> dict[str, Any]:
+def _collect_facts(naming: detections.Naming, frames: Sequence[int], style: Mapping[str, Any]) -> dict[str, Any]:
     facts = naming.to_facts(_USUAL)
     if frames[0]:
         facts["first"] = frames[0]
     present = set(frames)
     size = frames[-1] - frames[0] + 1
     if size != len(present) and size < POSES_PER_BODY * len(present) + KEYPOINTS_FREE:  # larger ones are refused
-        missing = find_runs(t for t in range(size) if frames[0] + t not in present)
+        missing = format_metadata.find_runs(t for t in range(size) if frames[0] + t not in present)
         if len(missing) <= _MOST_RUNS:
             facts["missing"] = missing
         else:
@@ -278,9 +274,9 @@ def _count_sections(sequence: PoseSequence) -> dict[str, int]:
     return sizes
 
 
-def _choose_naming(facts: Mapping[str, Any]) -> Naming:
+def _choose_naming(facts: Mapping[str, Any]) -> detections.Naming:
     """As the files were named, if that makes file names that number frames."""
-    naming = Naming.from_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
+    naming = detections.Naming.from_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
     name = naming.name(12)
     match = _NAME.fullmatch(name)
     try:

@@ -22,11 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, check_file, guard_reader, write_atomic, write_folder
-from posecodec.io.parsing.detections import encode_id, shorten_floats
-from posecodec.io.parsing.per_frame import MAX_FRAME_JSON, stack_people
-from posecodec.io.registry import Format
-from posecodec.io.sniffing import Clue, Source
+from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, write_atomic
+from posecodec.io.filesystem import check_file, write_folder
+from posecodec.io.parsing import detections, per_frame
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
@@ -95,8 +93,7 @@ def is_scene(folder: Path, deep: bool = True) -> bool:
 
 
 def _find_scene(folder: Path) -> Path | None:
-    inner = sorted(p for p in folder.iterdir() if p.is_dir())
-    first = [folder, folder / INNER_FOLDER, *inner]
+    first = [folder, folder / INNER_FOLDER, *sorted(p for p in folder.iterdir() if p.is_dir())]
     return next((f for f in first if f.is_dir() and any(_NAME.fullmatch(p.name) for p in f.iterdir())), None)
 
 
@@ -107,7 +104,7 @@ def _read_folder(path: Path) -> Iterator[tuple[int, bytes]]:
     for file in sorted(folder.iterdir()):
         match = _NAME.fullmatch(file.name)
         if match:
-            yield int(match[1]), file.read_bytes() if file.stat().st_size <= MAX_FRAME_JSON else b""
+            yield int(match[1]), file.read_bytes() if file.stat().st_size <= per_frame.MAX_FRAME_JSON else b""
 
 
 def _read_tar(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -116,7 +113,7 @@ def _read_tar(path: Path) -> Iterator[tuple[int, bytes]]:
         for member in archive:
             match = _NAME.fullmatch(member.name.rpartition("/")[2])
             if match and member.isfile():
-                content = archive.extractfile(member) if member.size <= MAX_FRAME_JSON else None
+                content = archive.extractfile(member) if member.size <= per_frame.MAX_FRAME_JSON else None
                 yield int(match[1]), content.read() if content else b""
 
 
@@ -160,7 +157,7 @@ def _find_rate(fps_types: set[str]) -> float:
 
 
 def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
-    people = stack_people(scene.bodies, (19, 4))
+    people = per_frame.stack_people(scene.bodies, (19, 4))
     values = people.values
     values[~(values[..., 3] > 0)] = np.nan
     metadata: dict[str, Any] = {"source_format": "panoptic", "first_frame": people.first}
@@ -196,7 +193,7 @@ def _encode_frame(sequence: PoseSequence, points: NDArray[np.float32], t: int, f
     rate = sequence.rate
     kind = next((k for k, fps in FPS.items() if math.isclose(rate, fps, rel_tol=1e-9)), None)
     bodies = [
-        {"id": encode_id(key, _ID_DIGITS), "joints19": _encode_joints(points[t, p], weights)}
+        {"id": detections.encode_id(key, _ID_DIGITS), "joints19": _encode_joints(points[t, p], weights)}
         for p, (key, weights) in enumerate(zip(sequence.ids, sequence.confidence[t], strict=True))
         if sequence.valid[t, p].any()
     ]
@@ -212,7 +209,7 @@ def _encode_joints(points: NDArray[np.float32], confidence: NDArray[np.float32])
         raise UsageError("a keypoint has a position but confidence <= 0, which means missing here; save as .npz")
     rows = np.concatenate([points, confidence[:, None]], axis=1)
     rows[np.isnan(points[:, 0])] = (0, 0, 0, -1)
-    return shorten_floats(rows)
+    return detections.shorten_floats(rows)
 
 
 def _encode_tar(files: dict[str, bytes]) -> bytes:

@@ -15,11 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io.filesystem import guard_reader
-from posecodec.io.parsing import hdf5
-from posecodec.io.parsing.frame_rates import require_rate
-from posecodec.io.parsing.missing import fill_confidence, mask_infinite
-from posecodec.io.registry import Format
+from posecodec.io import Format, guard_reader
+from posecodec.io.parsing import frame_rates, hdf5, missing
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -49,7 +46,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         report_change(f"not kept: {', '.join(left[:10])}")
     ids = _choose_ids(names, positions.shape[1])
     return PoseSequence.from_arrays(
-        positions, fps=require_rate(fps), confidence=confidence, skeleton=skeleton, unit="px", up="-y", ids=ids,
+        positions, fps=frame_rates.require_rate(fps), confidence=confidence, skeleton=skeleton, unit="px", up="-y", ids=ids,
         metadata={"source_format": "sleap"}, exact=True,
     )  # fmt: skip
 
@@ -61,7 +58,7 @@ def _read_tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple
     positions = stored.transpose([order.index(axis) for axis in AXES])
     if not len(positions):
         raise InputError("data set /tracks has no frames; export it again")
-    return mask_infinite(positions), order
+    return missing.mask_infinite(positions), order
 
 
 def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
@@ -100,7 +97,7 @@ def _read_scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> 
     scores = stored.transpose([axes.index(axis) for axis in AXES[:3]])
     if scores.shape != positions.shape[:3]:
         raise InputError(f"data set /point_scores is {stored.shape}, which does not fit tracks; export it again")
-    return fill_confidence(positions, scores, "score")
+    return missing.fill_confidence(positions, scores, "score")
 
 
 def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:

@@ -20,20 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
-from posecodec.io.parsing import markers
+from posecodec.io import AnyPath, Format, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing import frame_rates, markers, missing, text_tables
 from posecodec.io.parsing.format_metadata import expand_runs, read_facts, read_integer
-from posecodec.io.parsing.frame_rates import LAST_DIGIT, require_rate
-from posecodec.io.parsing.missing import is_mostly_missing, mask_infinite, report_zeros
-from posecodec.io.parsing.text_tables import (
-    count_decimals,
-    decode_lines,
-    format_floats,
-    format_plain,
-    parse_number,
-    parse_whole,
-)
-from posecodec.io.registry import Format
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Bools, Floats, Ints
@@ -80,8 +69,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """
     table = _parse(read_bytes(path))
     step, gaps = _find_steps(table.numbers)
-    points = mask_infinite(_place_points(table, step))
-    report_zeros(points)
+    points = missing.mask_infinite(_place_points(table, step))
+    missing.report_zeros(points)
     rate = _read_rate(table.header) if fps is None else fps
     facts = _collect_facts(table, path.name, rate, step, gaps)
     _report_times(table, rate, step)
@@ -111,21 +100,20 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)) + "\n")
     decimals = max(6, 3 + math.ceil(math.log10(rate)))
     for t in kept:
-        cells = format_floats(sequence.positions[t, 0])
+        cells = text_tables.format_floats(sequence.positions[t, 0])
         time = f"{start + t / rate:.{decimals}f}".rstrip("0").rstrip(".")
         lines.append("\t".join([str(first + step * t), time, *cells]))
     write_atomic(path, ("\n".join(lines) + "\n").encode(), force)
 
 
 def _parse(data: bytes) -> _Table:
-    lines = enumerate(decode_lines(data), 1)
+    lines = enumerate(text_tables.decode_lines(data), 1)
     _, head = next(lines, (1, ""))
     cells = head.rstrip("\r\n").split("\t")
     if cells[0].strip() != "PathFileType":
         raise InputError(f"line 1 begins with {cells[0]!r:.40}, PathFileType was expected; the file is not TRC")
     header = _read_header(lines)
-    names = _read_names(lines, header)
-    return _read_rows(lines, header, "\t".join(cells[3:]).strip(), names)
+    return _read_rows(lines, header, "\t".join(cells[3:]).strip(), _read_names(lines, header))
 
 
 def _take_line(lines: Lines, what: str) -> tuple[int, str]:
@@ -165,7 +153,7 @@ def _read_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
 
 
 def _read_count(header: Mapping[str, str], key: str) -> int | None:
-    return parse_whole(header[key], 3, f"{key}, a whole number,") if key in header else None
+    return text_tables.parse_whole(header[key], 3, f"{key}, a whole number,") if key in header else None
 
 
 def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
@@ -178,10 +166,10 @@ def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str
             continue  # a blank line, or that of the axes
         full = _fit_cells(cells, width, at, line.endswith("\n"))
         short += len(cells) < width
-        numbers.append(parse_whole(full[0], at, "the frame's number"))
-        times.append(parse_number(full[1], at, "the time"))
-        decimals = max(decimals, count_decimals(full[1]))
-        values.extend([parse_number(cell, at) for cell in full[2:]])
+        numbers.append(text_tables.parse_whole(full[0], at, "the frame's number"))
+        times.append(text_tables.parse_number(full[1], at, "the time"))
+        decimals = max(decimals, text_tables.count_decimals(full[1]))
+        values.extend([text_tables.parse_number(cell, at) for cell in full[2:]])
     stated = _read_count(header, "NumFrames")
     if stated not in (None, len(numbers)) or not numbers:
         raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
@@ -215,7 +203,7 @@ def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
     """(T, 1, K, 3) from the first number to the last."""
     index = (table.numbers - table.numbers[0]) // step
     count, rows, width = int(index[-1]) + 1, len(index), table.points[0].size
-    if is_mostly_missing(count * width, rows * width):
+    if missing.is_mostly_missing(count * width, rows * width):
         raise InputError(f"frames {table.numbers[0]} to {table.numbers[-1]}, but only {rows} rows; split the recording")
     if count > rows:
         report_change(f"{count - rows} frames between the first and the last are not in it; all is missing there")
@@ -225,17 +213,17 @@ def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
 
 
 def _read_rate(header: Mapping[str, str]) -> float:
-    rate = parse_number(header["DataRate"], 3, "DataRate, a number,")
-    return require_rate(rate if math.isfinite(rate) and rate > 0 else None)
+    rate = text_tables.parse_number(header["DataRate"], 3, "DataRate, a number,")
+    return frame_rates.require_rate(rate if math.isfinite(rate) and rate > 0 else None)
 
 
 def _report_times(table: _Table, rate: float, step: int) -> None:
     """Report where the Time column is not what the rate says, by more than its digits leave open."""
     with np.errstate(all="ignore"):
         off: Floats = table.times - table.times[0] - (table.numbers - table.numbers[0]) / step / rate
-    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= LAST_DIGIT * 10.0**-table.decimals + _MAX_OFF))
+    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= frame_rates.LAST_DIGIT * 10.0**-table.decimals + _MAX_OFF))
     if len(wrong):
-        rule = f"those of {format_plain(rate)} frames per second"
+        rule = f"those of {text_tables.format_plain(rate)} frames per second"
         first = f"the first is {table.times[wrong[0]]:g} s, of frame {table.numbers[wrong[0]]}"
         report_change(f"{len(wrong)} times differ from {rule} ({first}); the rate is followed")
 
@@ -263,7 +251,7 @@ def _collect_facts(table: _Table, name: str, rate: float, step: int, gaps: list[
 
 def _describe_original(rate: float, first: int, frames: int) -> dict[str, str]:
     """What the header says of the original data where nothing else is known."""
-    same = format_plain(rate)
+    same = text_tables.format_plain(rate)
     return {"CameraRate": same, "OrigDataRate": same, "OrigDataStartFrame": str(first), "OrigNumFrames": str(frames)}
 
 
@@ -301,7 +289,7 @@ def _choose_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, s
 
 def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: int) -> list[str]:
     """The lines of keys and values."""
-    ours = (format_plain(sequence.rate), str(rows), str(len(sequence.skeleton)), sequence.unit)
+    ours = (text_tables.format_plain(sequence.rate), str(rows), str(len(sequence.skeleton)), sequence.unit)
     values = dict(zip(_OURS, ours, strict=True)) | _describe_original(sequence.rate, first, rows)
     extra = facts.get("header")
     for key, value in extra.items() if isinstance(extra, dict) else ():

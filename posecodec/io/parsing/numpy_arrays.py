@@ -48,8 +48,7 @@ def decode_array(data: bytes, what: str) -> NDArray[Any]:
         if max(shape) > _MAX_EMPTY:
             raise InputError(f"{what}: shape {shape} is empty yet {max(shape)} long; export it again")
         return np.zeros(shape, dtype)
-    flat = np.frombuffer(data, dtype, offset=stream.tell())
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 
 
 def encode_array(array: NDArray[Any]) -> bytes:
