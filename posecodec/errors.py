@@ -50,3 +50,9 @@ class DataWarning(UserWarning):
 def report_change(text: str) -> None:
     """Warn with a DataWarning; the command line prints it as a note."""
     warnings.warn(text, DataWarning, stacklevel=3)
+
+
+def report_count(count: int, what: str) -> None:
+    """`report_change` of so many of something, unless there are none."""
+    if count:
+        warnings.warn(f"{count} {what}", DataWarning, stacklevel=3)

@@ -28,7 +28,6 @@ FACE_MM = {
 }  # fmt: skip
 """Keypoints of the face from the head joint, which sits at the base of the skull: mm to the left, up, forward."""
 _FLAT = 1e-6  # hips that are closer than this part of the rest pose's size give no direction
-_AXES = ("x", "y", "z")
 
 
 @guard_reader
@@ -53,8 +52,8 @@ def read(path: Path, *, unit: str | None = None, skeleton: Skeleton | Literal["n
     else:
         usual = bvh_rigs.STATURE_MM * bvh_rigs.LEG_TO_STATURE / leg if leg > 0 else 1.0
         mm_per_unit = UNIT_MM[name] * scale if name in UNIT_MM else usual
-        face = _place_face(joints, rotations, known, _orient_rest_pose(rest, known) / mm_per_unit)
-        points, own = _map_to_coco19(joints, known, face), COCO19
+        frame = _orient_rest_pose(rest, known) / mm_per_unit
+        points, own = _map_to_coco19(joints, rotations, known, frame), COCO19
     if unit is None:
         report_change(f"BVH states no unit; {name} is guessed from the body's size: pass --unit if it is another")
     if own is COCO19:
@@ -116,18 +115,13 @@ def _build_native_skeleton(motion: Motion) -> Skeleton:
     return Skeleton("custom", tuple(names), edges, root=0)
 
 
-def _map_to_coco19(joints: Floats, rig: bvh_rigs.Rig, face: dict[str, Floats]) -> Floats:
-    """(T, 19, 3) from the rig's joints (T, J, 3)."""
-    points = {name: joints[:, j] for name, j in rig.joints.items()} | face
+def _map_to_coco19(joints: Floats, rotations: Floats, rig: bvh_rigs.Rig, frame: Floats) -> Floats:
+    """(T, 19, 3) with FACE_MM on the turning head. frame: columns left, up, forward of the rest pose, file units per mm."""
+    points, head = {name: joints[:, j] for name, j in rig.joints.items()}, rig.joints["head"]
+    points |= {name: joints[:, head] + rotations[:, head] @ (frame @ np.array(mm)) for name, mm in FACE_MM.items()}
     points["neck"] = (points["left_shoulder"] + points["right_shoulder"]) / 2
     points["mid_hip"] = (points["left_hip"] + points["right_hip"]) / 2
     return np.stack([points[name] for name in COCO19.keypoints], axis=1)
-
-
-def _place_face(joints: Floats, rotations: Floats, rig: bvh_rigs.Rig, frame: Floats) -> dict[str, Floats]:
-    """FACE_MM on the turning head. frame: (3, 3), columns left, up, forward of the rest pose, in file units per mm."""
-    head = rig.joints["head"]
-    return {name: joints[:, head] + rotations[:, head] @ (frame @ np.array(mm)) for name, mm in FACE_MM.items()}
 
 
 def _orient_rest_pose(rest: Floats, rig: bvh_rigs.Rig) -> Floats:
@@ -159,7 +153,7 @@ def _name_up_axis(rest: Floats, rig: bvh_rigs.Rig | None) -> str:
     axis, sign = _find_up_axis(rest, rig)
     if rig is None and (axis == 0 or not np.ptp(rest, axis=0)[axis] > 0):
         return "unknown"
-    return ("" if sign > 0 else "-") + _AXES[axis]
+    return ("" if sign > 0 else "-") + "xyz"[axis]
 
 
 def _measure_leg(rest: Floats, rig: bvh_rigs.Rig | None) -> float:

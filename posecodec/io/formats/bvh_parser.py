@@ -134,17 +134,12 @@ def _add_joint(tree: _Tree, open_joints: Sequence[int], number: int, words: list
 
 
 def _add_property(tree: _Tree, joint: int, number: int, words: list[str]) -> None:
-    key = words[0].upper()
+    key, names = words[0].upper(), words[2:]
     if key == "OFFSET" and len(words) == 4:
         tree.offsets[joint] = _parse_floats(number, words[1:])
-    elif key == "CHANNELS" and len(words) >= 2:
-        _add_channels(tree, joint, number, words)
-    else:
+        return
+    if key != "CHANNELS" or len(words) < 2:
         _reject(number, words, "OFFSET x y z, CHANNELS n names, JOINT, End Site or }")
-
-
-def _add_channels(tree: _Tree, joint: int, number: int, words: list[str]) -> None:
-    names = words[2:]
     if words[1] != str(len(names)) or tree.channels[joint]:
         _reject(number, words, "CHANNELS once for a joint, its count and as many names")
     for column, name in enumerate(names, tree.columns):

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import c3d_parser
-from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content, Parameters
+from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content
 from posecodec.io.parsing import frame_rates, markers, missing
 from posecodec.io.parsing.format_metadata import read_facts, read_integer
 from posecodec.pose.sequence import AXES, PoseSequence
@@ -76,22 +76,15 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 def _read_names(content: Content) -> list[str]:
     """A label for each point. Those without are called *N, as capture software does, N counting from 1."""
     known, count = content.parameters, content.points.shape[1]
-    found = [text for key in _list_numbered(known, "POINT:LABELS") for text in known[key].texts]
+    keys = ["POINT:LABELS"]  # then POINT:LABELS2 and so on: one list may have 255 entries
+    while f"POINT:LABELS{len(keys) + 1}" in known:
+        keys.append(f"POINT:LABELS{len(keys) + 1}")
+    found = [text for key in keys if key in known for text in known[key].texts]
     labels = (found + [""] * count)[:count]
     if all(label.startswith("*") or not label for label in labels):
         raise InputError(f"none of the {count} points has a label in POINT:LABELS; label them in the capture software")
-    nameless = labels.count("")
-    if nameless:
-        report_change(f"{nameless} points without a label are called *N, N counting from 1")
+    report_count(labels.count(""), "points without a label are called *N, N counting from 1")
     return _make_unique([label or f"*{i}" for i, label in enumerate(labels, 1)])
-
-
-def _list_numbered(parameters: Parameters, name: str) -> list[str]:
-    """NAME, NAME2, NAME3, ... as far as they are there: one list may have 255 entries."""
-    keys = [name]
-    while f"{name}{len(keys) + 1}" in parameters:
-        keys.append(f"{name}{len(keys) + 1}")
-    return [key for key in keys if key in parameters]
 
 
 def _make_unique(names: Sequence[str]) -> list[str]:
@@ -113,7 +106,8 @@ def _make_unique(names: Sequence[str]) -> list[str]:
 
 def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
     """Unit, up axis, and what is needed to write the file again."""
-    text, up, across = (_read_text(content.parameters, f"POINT:{key}") for key in ("UNITS", "Y_SCREEN", "X_SCREEN"))
+    known, keys = content.parameters, ("POINT:UNITS", "POINT:Y_SCREEN", "POINT:X_SCREEN")
+    text, up, across = ("".join(known[key].texts[:1]) if key in known else "" for key in keys)
     unit = markers.UNITS.get(text.lower(), "unknown")
     axis = next((axis for axis in AXES if axis == up.lower().removeprefix("+")), "unknown")
     facts: dict[str, Any] = {}
@@ -124,10 +118,6 @@ def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
     if across and axis != "unknown" and across != _pick_x_screen(axis):
         facts["x_screen"] = across
     return unit, axis, facts
-
-
-def _read_text(parameters: Parameters, name: str) -> str:
-    return "".join(parameters[name].texts[:1]) if name in parameters else ""
 
 
 def _pick_x_screen(up: str) -> str:
@@ -176,7 +166,6 @@ def _check_fits(sequence: PoseSequence) -> None:
 
 
 def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
-    """Header and parameter section, up to the data."""
     count, frames, rate = len(sequence.skeleton), sequence.frames, sequence.rate
     if count > COUNT_FULL:
         raise UsageError(f"{count} keypoints; .c3d holds {COUNT_FULL}, save as .npz")
@@ -216,7 +205,10 @@ def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: 
     if first + frames - 1 > COUNT_FULL:
         fields = (("ACTUAL_START_FIELD", first), ("ACTUAL_END_FIELD", first + frames - 1))
         groups.append(("TRIAL", [_encode_numbers(name, "H", n & 0xFFFF, n >> 16) for name, n in fields]))
-    return b"\x01\x50\x00\x54" + b"".join(_encode_group(i, *group) for i, group in enumerate(groups, 1)) + bytes(2)
+    section = b"\x01\x50\x00\x54"
+    for i, (name, parts) in enumerate(groups, 1):
+        section += _encode_record(-i, name, b"") + b"".join(_encode_record(i, *part) for part in parts)
+    return section + bytes(2)
 
 
 Part = tuple[str, bytes]
@@ -233,11 +225,6 @@ def _encode_numbers(name: str, layout: str, *values: float) -> Part:
 def _encode_texts(name: str, texts: Sequence[bytes]) -> Part:
     width = max(map(len, texts))
     return name, struct.pack("<bBBB", -1, 2, width, len(texts)) + b"".join(t.ljust(width) for t in texts)
-
-
-def _encode_group(number: int, name: str, parts: Sequence[Part]) -> bytes:
-    """A group's record and those of its parameters."""
-    return _encode_record(-number, name, b"") + b"".join(_encode_record(number, *part) for part in parts)
 
 
 def _encode_record(number: int, name: str, content: bytes) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +137,6 @@ def _read_header(data: bytes, processor: int) -> _Header:
 
 
 def _read_parameters(data: bytes, section: int, processor: int, start: int) -> Parameters:
-    """All parameters of the section by group and name."""
     blocks = data[section + 2]
     end = section + blocks * BLOCK if blocks else (start - 1) * BLOCK
     groups: dict[int, str] = {}
@@ -231,11 +229,16 @@ def _read_points(data: bytes, header: _Header, parameters: Parameters, processor
         raise InputError(f"no points in it, only {analog} analog values a frame; give a recording of markers")
     if not (math.isfinite(scale) and scale):
         raise InputError(f"POINT:SCALE is {scale}, a finite number other than 0 was expected; the file is damaged")
-    _report_other(header, used, analog, start)
+    stated, found = (header.points, header.analog, header.start), (used, analog, start)
+    for what, a, b in zip(("points", "analog values a frame", "start block"), stated, found, strict=True):
+        if a != b:
+            report_change(f"the header states {a} for {what}, the parameters {b}; the parameters are followed")
     size = 2 if scale > 0 else 4
     width, begin = (4 * used + analog) * size, (start - 1) * BLOCK
     left = len(data) - begin if begin > 0 else 0
-    frames = _correct_count(frames, left, width)
+    if frames == COUNT_FULL and left - frames * width >= max(BLOCK, width):
+        frames = left // width
+        report_change(f"the count of frames is at its limit of {COUNT_FULL}; by the file's size there are {frames}")
     if not frames or begin <= 0 or frames * width > left:
         what = f"{frames} frames of {used} points and {analog} analog values need {frames * width} bytes"
         raise InputError(f"{what} from block {start}, {max(left, 0)} are left; the file is cut short or damaged")
@@ -243,27 +246,8 @@ def _read_points(data: bytes, header: _Header, parameters: Parameters, processor
     raw = rows.tobytes()
     if size == 4:
         return decode_floats(raw, processor).reshape(frames, used, 4)
-    return _scale(np.frombuffer(raw, choose_word_type(processor).replace("u", "i")), scale).reshape(frames, used, 4)
-
-
-def _scale(values: NDArray[Any], scale: float) -> Points:
-    """Integers in units of length; the fourth of each point stays what it is."""
-    points = values.astype(np.float32).reshape(-1, 4)
+    values = np.frombuffer(raw, choose_word_type(processor).replace("u", "i"))
+    points = values.astype(np.float32).reshape(frames, used, 4)
     with np.errstate(over="ignore"):
-        points[:, :3] *= np.float32(scale)
+        points[..., :3] *= np.float32(scale)
     return points
-
-
-def _correct_count(frames: int, left: int, width: int) -> int:
-    """The frames as stated, or as the file's size says where the statement is as large as 16 bits can hold."""
-    if frames != COUNT_FULL or left - frames * width < max(BLOCK, width):
-        return frames
-    report_change(f"the count of frames is at its limit of {COUNT_FULL}; by the file's size there are {left // width}")
-    return left // width
-
-
-def _report_other(header: _Header, points: int, analog: int, start: int) -> None:
-    stated, found = (header.points, header.analog, header.start), (points, analog, start)
-    for what, a, b in zip(("points", "analog values a frame", "start block"), stated, found, strict=True):
-        if a != b:
-            report_change(f"the header states {a} for {what}, the parameters {b}; the parameters are followed")

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, write_atomic
+from posecodec.errors import InputError, UsageError, report_change, report_count
+from posecodec.io import AnyPath, Certainty, Format, guard_reader, write_atomic
 from posecodec.io.parsing import detections, format_metadata
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -100,8 +100,7 @@ def read_entries(content: list[Any], what: str) -> list[Entry]:
             raise InputError(f"{where} has {len(body)} keypoints, {first}; split the file")
         key = next((detections.read_id(value[name]) for name in ID_KEYS if name in value), None)
         found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), detections.mask_zeros(body)))
-    if bare:
-        report_change(f"{bare} of {len(content)} {what}s have no keypoints and are left out")
+    report_count(bare, f"of {len(content)} {what}s have no keypoints and are left out")
     report_left(left, f"{len(content)} {what}s")
     return found
 
@@ -203,8 +202,7 @@ def _drop_unlabeled(entries: list[Entry]) -> list[Entry]:
         hidden = (entry.body[:, 2] == 0) & ~np.isnan(entry.body[:, 0])
         entry.body[hidden, :2] = np.nan
         count += int(hidden.sum())
-    if count:
-        report_change(f"{count} keypoints with v = 0 have a position; v = 0 says missing, and they are")
+    report_count(count, "keypoints with v = 0 have a position; v = 0 says missing, and they are")
     return entries
 
 
@@ -326,11 +324,8 @@ def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterat
         yield ({"file_name": naming.name(start + t)} if naming else {}) | known
 
 
-def _sniff(file: Source) -> Clue | None:
-    """Others have image ids too."""
-    return file.find_in_json(b'"annotations"') or file.find_in_json(b'"image_id"', certainty=Certainty.LIKELY)
-
-
 FORMAT = Format(
-    name="coco", title="COCO keypoints", suffixes=(".json",), read=read, write=write, sniff=_sniff, priority=44,
+    name="coco", title="COCO keypoints", suffixes=(".json",), read=read, write=write, priority=44,
+    sniff=lambda file: file.find_in_json(b'"annotations"')
+    or file.find_in_json(b'"image_id"', certainty=Certainty.LIKELY),  # others have image ids too
 )  # fmt: skip

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.errors import InputError, NoRateError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats import csv_comments
 from posecodec.io.formats.csv_cells import Table, fit_cells, is_numbers, parse_cell, read_table
@@ -155,7 +155,6 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -
 
 
 def _read_rows(table: Table, columns: Columns) -> _Rows:
-    """All rows below the header."""
     found = _Rows()
     width = len(table.first[1])
     wanted = [i for axes, weight in zip(columns.axes, columns.confidence, strict=True) for i in (*axes, weight)]
@@ -183,7 +182,6 @@ def _take_cell(cells: Sequence[str], column: int | None) -> str:
 
 
 def _add_time(found: _Rows, columns: Columns, cells: Sequence[str], line: int, comma: bool) -> None:
-    """The row's frame number and time."""
     if columns.time is not None:
         cell = cells[columns.time].replace(",", ".") if comma else cells[columns.time]
         found.times.append(text_tables.parse_number(cell, line, "a time in numbers") * columns.second)
@@ -289,9 +287,8 @@ def _place_values(
     if missing.is_mostly_missing(math.prod(shape), values.size):
         what = f"{shape[0]} frames of {size[0]} people and {size[1]} keypoints"
         raise InputError(f"{what}, but only {len(values)} rows; correct the frame numbers or split the table")
-    numbers = len(np.unique(frames))
-    if shape[0] > numbers:
-        report_change(f"{shape[0] - numbers} frames between the first and the last have no row; all is missing there")
+    gaps = shape[0] - len(np.unique(frames))
+    report_count(gaps, "frames between the first and the last have no row; all is missing there")
     _check_once(found, frames, people, keypoints)
     placed = np.full(shape, np.nan, np.float32)
     there = people >= 0
@@ -316,12 +313,7 @@ def _check_once(found: _Rows, frames: Ints, people: NDArray[np.intc], keypoints:
 
 
 def _read_timing(
-    found: _Rows,
-    comments: Mapping[str, Any],
-    frames: Ints,
-    times: Floats | None,
-    count: int,
-    fps: float | None,
+    found: _Rows, comments: Mapping[str, Any], frames: Ints, times: Floats | None, count: int, fps: float | None
 ) -> tuple[float | None, Floats | None]:
     """Frame rate, or timestamps (T,)."""
     stated = comments.get("fps")
@@ -342,8 +334,7 @@ def _read_timing(
         start = f"; that they begin at {stamps[0]:g} s is not kept" if stamps[0] else ""
         report_change(f"the times are those of {text_tables.format_plain(rate)} frames per second{start}")
         return rate, None
-    if count > len(present):
-        report_change(f"{count - len(present)} frames without a row get times in between")
+    report_count(count - len(present), "frames without a row get times in between")
     return None, np.interp(np.arange(count), present, stamps)
 
 

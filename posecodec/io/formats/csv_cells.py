@@ -38,15 +38,12 @@ class _Lines:
         for line in self.lines:
             self.at += 1
             if line.startswith("#"):
-                self._note_comment(line)
+                key, colon, value = line[1:].partition(":")
+                if colon and self.before and key.strip() in KEYS:
+                    self.comments[key.strip()] = (self.at, value.strip())
             elif line.strip():
                 self.before = False
                 yield line
-
-    def _note_comment(self, line: str) -> None:
-        key, colon, value = line[1:].partition(":")
-        if colon and self.before and key.strip() in KEYS:
-            self.comments[key.strip()] = (self.at, value.strip())
 
 
 def read_table(data: bytes) -> Table:
@@ -59,19 +56,13 @@ def read_table(data: bytes) -> Table:
         delimiter, start = start[4], next(content, "")
     if not start.strip():
         raise InputError(f"no line but comments among {lines.at}; export the table again")
-    delimiter = delimiter or _choose_delimiter(start)
-
+    bare = "".join(start.split('"')[::2])  # what is outside quotes
+    delimiter = delimiter or next((mark for mark in "\t;," if mark in bare), " " if len(bare.split()) > 1 else ",")
     cells = csv.reader(chain([start], content), delimiter=delimiter, skipinitialspace=delimiter == " ")
     rows = _number_rows(cells, lines)
     first = next(rows, (lines.at, [""]))
     comments = {key: decode_comment(key, *found) for key, found in lines.comments.items()}
     return Table(comments, first, rows, delimiter != ",")
-
-
-def _choose_delimiter(line: str) -> str:
-    """What is between the cells of a line: the first of tab, semicolon and comma that is in it outside quotes."""
-    bare = "".join(line.split('"')[::2])
-    return next((mark for mark in "\t;," if mark in bare), " " if len(bare.split()) > 1 else ",")
 
 
 def _number_rows(cells: Iterator[list[str]], lines: _Lines) -> Iterator[Row]:

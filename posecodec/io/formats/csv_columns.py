@@ -137,14 +137,10 @@ def _list_readings(cell: str) -> list[tuple[Style, str, str]]:
     readings = []
     suffix, prefix = _SUFFIX.fullmatch(cell), _PREFIX.fullmatch(cell)
     if suffix and (suffix[2] or (suffix[3].isupper() and not suffix[1].isupper())):
-        readings.append((("suffix", suffix[2], _tell_case(suffix[3])), suffix[1], suffix[3].lower()))
+        readings.append((("suffix", suffix[2], "xX"[suffix[3].isupper()]), suffix[1], suffix[3].lower()))
     if prefix and (prefix[2] or prefix[3].isdecimal()):
-        readings.append((("prefix", prefix[2], _tell_case(prefix[1])), prefix[3], prefix[1].lower()))
+        readings.append((("prefix", prefix[2], "xX"[prefix[1].isupper()]), prefix[3], prefix[1].lower()))
     return readings
-
-
-def _tell_case(axis: str) -> str:
-    return "X" if axis.isupper() else "x"
 
 
 def _find_keypoints(cells: Sequence[str], style: Style) -> Wide:

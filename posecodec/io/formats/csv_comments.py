@@ -71,10 +71,9 @@ def read_skeleton(comments: Mapping[str, Any], names: Sequence[str] | None) -> S
         keypoints = tuple(str(name) for name in value.get("keypoints", names))
         edges, pairs = (tuple((int(a), int(b)) for a, b in value.get(key, ())) for key in ("edges", "pairs"))
         root = value.get("root")
-        made = Skeleton(str(value["name"]), keypoints, edges, pairs, None if root is None else int(root))
+        return Skeleton(str(value["name"]), keypoints, edges, pairs, None if root is None else int(root))
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise InputError(f"the comment skeleton is not name, edges, pairs, root ({error}); correct it") from error
-    return made
 
 
 def read_metadata(comments: Mapping[str, Any], first: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, report_change
+from posecodec.errors import InputError, report_count
 from posecodec.io import Clue, Format, Source, guard_reader, read_bytes
 from posecodec.io.filesystem import check_file
 from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle
@@ -130,9 +130,7 @@ def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], key
     if missing.is_mostly_missing(math.prod(shape), table.values.size):
         what = f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts"
         raise InputError(f"{what}, but only {len(numbers)} rows of {len(table.columns)} columns; split the file")
-    gaps = count - len(numbers)
-    if gaps:
-        report_change(f"{gaps} frames between the first and the last are not in it; all is missing there")
+    report_count(count - len(numbers), "frames between the first and the last are not in it; all is missing there")
     values = np.full(shape, np.nan, table.values.dtype)
     rows = np.array(numbers) - first
     person, point = ({name: i for i, name in enumerate(names)} for names in (ids, keypoints))
@@ -162,7 +160,6 @@ def _read_csv(data: bytes) -> _Table:
 
 
 def _read_csv_rows(data: bytes) -> Lines:
-    """Line numbers and cells of the lines that hold anything."""
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
     try:
         for cells in lines:
@@ -311,7 +308,6 @@ def _unpickle_attribute(owner: Any, name: str) -> Any:
 
 
 def _read_attribute(owner: Any, name: str) -> Any:
-    """An attribute, bytes as text."""
     value = hdf5.read_attribute(owner, name)
     return value.decode("latin1") if isinstance(value, bytes) else value
 

@@ -40,7 +40,11 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     NoRateError without fps.
     """
     parts = {part: _read_part(file, part) for part, file in _find_files(path).items()}
-    _check_frames(parts)
+    (first, sample), *others = parts.items()
+    for part, array in others:
+        if len(array) != len(sample):
+            counts = f"mediapipe_{first}_3d_xyz.npy has {len(sample)} frames, mediapipe_{part}_3d_xyz.npy {len(array)}"
+            raise InputError(f"{counts}; they are of different recordings, process it again")
     points = missing.mask_infinite(np.concatenate(list(parts.values()), axis=1))
     skeleton = _build_skeleton({part: array.shape[1] for part, array in parts.items()})
     report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
@@ -77,14 +81,6 @@ def _read_part(file: Path, part: str) -> NDArray[Any]:
     if not len(points):
         raise InputError(f"{file.name}: no frames in it; process the recording again")
     return points
-
-
-def _check_frames(parts: dict[str, NDArray[Any]]) -> None:
-    (first, points), *others = parts.items()
-    for part, array in others:
-        if len(array) != len(points):
-            counts = f"mediapipe_{first}_3d_xyz.npy has {len(points)} frames, mediapipe_{part}_3d_xyz.npy {len(array)}"
-            raise InputError(f"{counts}; they are of different recordings, process it again")
 
 
 def _build_skeleton(counts: dict[str, int]) -> Skeleton:

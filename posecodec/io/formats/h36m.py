@@ -83,21 +83,16 @@ def _read_recordings(path: Path) -> dict[str, Any]:
 
 def _read_pickle(path: Path) -> bytes:
     """The bytes after the `.npy` header of the file's one member."""
-    data = _read_member(path)
-    stream = io.BytesIO(data)
-    header = layout.read_array_header_1_0 if layout.read_magic(stream) == (1, 0) else layout.read_array_header_2_0
-    shape, _, dtype = header(stream)
-    if shape != () or dtype != np.dtype(object):
-        raise InputError(f"{MEMBER} is {dtype} {shape}, a pickled dict was expected; is it data_3d_h36m.npz?")
-    return data[stream.tell() :]
-
-
-def _read_member(path: Path) -> bytes:
     size = path.stat().st_size
     members, names = zip_archive.read_members(path, [MEMBER], size, _BYTES_PER_BYTE * size + _BYTES_FREE)
     if MEMBER not in members:
         raise InputError(f"no {MEMBER} in it, only {names[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
-    return members[MEMBER]
+    stream = io.BytesIO(members[MEMBER])
+    header = layout.read_array_header_1_0 if layout.read_magic(stream) == (1, 0) else layout.read_array_header_2_0
+    shape, _, dtype = header(stream)
+    if shape != () or dtype != np.dtype(object):
+        raise InputError(f"{MEMBER} is {dtype} {shape}, a pickled dict was expected; is it data_3d_h36m.npz?")
+    return stream.read()
 
 
 def _check_points(points: Any, item: str) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
@@ -81,8 +81,7 @@ def _check_fits(sequence: PoseSequence) -> None:
 
 def _report_left(sequence: PoseSequence) -> None:
     missing = int((~sequence.valid).sum())
-    if missing:
-        report_change(f"{missing} missing keypoints are written as NaN, which HumanML3D's own tools do not expect")
+    report_count(missing, "missing keypoints are written as NaN, which HumanML3D's own tools do not expect")
     if (sequence.confidence[sequence.valid] != 1).any():
         report_change("confidences are not kept; HumanML3D files have none")
     if sequence.ids != ("0",):
@@ -90,7 +89,6 @@ def _report_left(sequence: PoseSequence) -> None:
 
 
 def _sniff(file: Source) -> Clue | None:
-    """The shape that the header of a `.npy` tells."""
     shape = re.search(rb"'shape': \(([0-9, ]*)\)", file.head) if file.is_npy else None
     sizes = [int(n) for n in re.findall(rb"\d+", shape[1])] if shape else []
     if len(sizes) == 3 and sizes[1:] == [22, 3]:

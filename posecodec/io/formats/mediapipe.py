@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
-from posecodec.io import Certainty, Clue, Format, Source, guard_reader
+from posecodec.io import Certainty, Format, guard_reader
 from posecodec.io.parsing import detections, per_frame
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -36,8 +36,6 @@ _KEYS = {
 }  # fmt: skip
 _NUMBERS = ("x", "y", "z", "visibility", "presence")
 _KNOWN = {*_NUMBERS, "name"}
-
-
 _Values = NDArray[np.float32]
 
 
@@ -92,18 +90,14 @@ def _split_content(content: Any) -> tuple[list[Any], float | None]:
         if rate is not None and type(rate) not in (int, float):
             raise InputError(f"fps is {rate!r:.60}, a number was expected; correct it or pass --fps N")
     else:
-        single = isinstance(content, dict) or _is_landmarks(content)
-        frames, rate = [content] if single else content, None
+        listed = content if isinstance(content, list) else []
+        landmarks = any(isinstance(one, dict) and {"x", "y"} <= one.keys() for one in listed)  # not frames or people
+        frames, rate = [content] if isinstance(content, dict) or landmarks else content, None
     if not isinstance(frames, list):
         raise InputError(f'this is {type(frames).__name__}; a list of frames or {{"frames": [...]}} was expected')
     if not frames:
         raise InputError("no frames in it; check that the export is whole")
     return frames, rate
-
-
-def _is_landmarks(value: Any) -> bool:
-    """Whether a list is of landmarks themselves, not of frames or people."""
-    return isinstance(value, list) and any(isinstance(one, dict) and {"x", "y"} <= one.keys() for one in value)
 
 
 def _read_frame(value: Any, where: str, left: Counter[str]) -> _Frame:
@@ -181,14 +175,11 @@ def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid
             one = listed[p] if p < len(listed) else None
             count = len(sample.values) if sample is not None else len(MEDIAPIPE33)
             parts.append(np.full((count, len(_NUMBERS)), np.nan, np.float32) if one is None else one.values)
-        found.append(_build_body(np.concatenate(parts), solid))
+        values = np.concatenate(parts)
+        weights = np.where(np.isnan(values[:, 3]), values[:, 4], values[:, 3])
+        weights = np.where(np.isnan(weights), np.float32(1), weights)
+        found.append(np.concatenate([values[:, : 3 if solid else 2], weights[:, None]], axis=1))
     return found
-
-
-def _build_body(values: NDArray[np.float32], solid: bool) -> detections.Body:
-    weights = np.where(np.isnan(values[:, 3]), values[:, 4], values[:, 3])
-    weights = np.where(np.isnan(weights), np.float32(1), weights)
-    return np.concatenate([values[:, : 3 if solid else 2], weights[:, None]], axis=1)
 
 
 def _build_skeleton(samples: Mapping[str, _Landmarks | None]) -> Skeleton:
@@ -246,12 +237,9 @@ def _report(
         report_change(f"not kept: {', '.join(names)}")
 
 
-def _sniff(file: Source) -> Clue | None:
-    """Coordinates alone say little."""
-    return file.find_in_json(b'"visibility"', b'andmarks"') or file.find_in_json(b'"x"', certainty=Certainty.HINT)
-
-
 FORMAT = Format(
     name="mediapipe", title="MediaPipe landmarks", suffixes=(".json",), read=read,
-    read_only="MediaPipe files are only read", sniff=_sniff, priority=45,
+    read_only="MediaPipe files are only read", priority=45,
+    sniff=lambda file: file.find_in_json(b'"visibility"', b'andmarks"')
+    or file.find_in_json(b'"x"', certainty=Certainty.HINT),  # coordinates alone say little
 )  # fmt: skip

@@ -101,14 +101,16 @@ def _read_instances(found: list[Any], frame: str, left: Counter[str]) -> list[_I
 
 def _read_body(rows: Any, scores: Any, where: str) -> detections.Body:
     """(K, D + 1) of a list of points and one of scores, each perhaps in a list of one."""
-    rows = _unwrap_points(rows)
+    nested = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], list) and rows[0]
+    rows = rows[0] if nested and isinstance(rows[0][0], list) else rows
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise InputError(f"{where}: keypoints are not a list of points [x, y] or [x, y, z]; export it again")
     dims = len(rows[0]) if rows else 0
     if dims not in (2, 3) or any(len(row) != dims for row in rows):
         raise InputError(f"{where}: keypoints do not have 2 or 3 coordinates each; export it again")
     points = per_frame.parse_numbers([value for row in rows for value in row], f"{where}: keypoints").reshape(-1, dims)
-    scores = [1] * len(points) if scores is None else _unwrap_scores(scores)
+    scores = [1] * len(points) if scores is None else scores
+    scores = scores[0] if isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list) else scores
     weights = per_frame.parse_numbers(scores, f"{where}: keypoint_scores")
     if len(weights) != len(points):
         raise InputError(f"{where}: {len(weights)} scores for {len(points)} keypoints; export it again")
@@ -116,19 +118,7 @@ def _read_body(rows: Any, scores: Any, where: str) -> detections.Body:
         return np.concatenate([points, weights[:, None]], axis=1).astype(np.float32)
 
 
-def _unwrap_points(rows: Any) -> Any:
-    """Points out of a list of one list of points."""
-    nested = isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], list) and rows[0]
-    return rows[0] if nested and isinstance(rows[0][0], list) else rows
-
-
-def _unwrap_scores(scores: Any) -> Any:
-    nested = isinstance(scores, list) and len(scores) == 1 and isinstance(scores[0], list)
-    return scores[0] if nested else scores
-
-
 def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:
-    """The skeleton and dimensions of all instances."""
     odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
     if odd is not None:
         shape, usual = odd.body[:, 1:].shape, instances[0].body[:, 1:].shape

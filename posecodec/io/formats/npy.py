@@ -30,7 +30,8 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     array = numpy_arrays.decode_array(read_bytes(path), "the array")
     points = unflatten(array, skeleton)
     skeleton = skeleton or guess_skeleton(points)
-    rate, metadata = 1 if fps is None else fps, _describe_shape(array)
+    rate, shape = 1 if fps is None else fps, {2: "flat", 3: "TKD"}.get(array.ndim)
+    metadata = {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
     sequence = PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, exact=True, metadata=metadata)
     frame_rates.require_rate(fps)
     return sequence
@@ -48,12 +49,6 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     elif shape == "flat":
         points = points.reshape(sequence.frames, -1)
     write_atomic(path, numpy_arrays.encode_array(points), force)
-
-
-def _describe_shape(array: NDArray[Any]) -> dict[str, Any]:
-    """What says that a sequence was a `.npy`, and in which shape where that is not (T, P, K, D)."""
-    shape = {2: "flat", 3: "TKD"}.get(array.ndim)
-    return {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
 
 
 def guess_skeleton(points: NDArray[Any]) -> Skeleton | None:

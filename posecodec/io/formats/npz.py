@@ -47,10 +47,13 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     stated = float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays and fps is None else None
     unit, up = (_read_text(arrays, key, "unknown") for key in ("unit", "up"))
     ids = _read_texts(arrays, "ids") if "ids" in arrays else None
+    metadata = json.loads(_read_text(arrays, "metadata", "{}"))
+    if not isinstance(metadata, dict):
+        raise InputError(f"array 'metadata' holds a JSON {type(metadata).__name__}; an object {{...}} is needed")
     return PoseSequence.from_arrays(
         points, fps=stated if fps is None else fps, timestamps=arrays.get("timestamps") if fps is None else None,
         confidence=arrays.get("confidence"), skeleton=skeleton or guess_skeleton(points), unit=unit, up=up, ids=ids,
-        metadata=_read_metadata(arrays), exact=True,
+        metadata=metadata, exact=True,
     )  # fmt: skip
 
 
@@ -71,16 +74,12 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         arrays["fps"] = np.float64(sequence.fps)
     if sequence.timestamps is not None:
         arrays["timestamps"] = sequence.timestamps.astype("<f8")
-    write_atomic(path, _encode_archive(arrays), force)
-
-
-def _encode_archive(arrays: Mapping[str, Any]) -> bytes:
-    """An uncompressed zip whose entries carry no date, so that it depends on the arrays alone."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for key, array in arrays.items():
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), numpy_arrays.encode_array(np.asarray(array)))
-    return stream.getvalue()
+            entry = zipfile.ZipInfo(f"{key}.npy")  # without a date, so that the bytes depend on the arrays alone
+            archive.writestr(entry, numpy_arrays.encode_array(np.asarray(array)))
+    write_atomic(path, stream.getvalue(), force)
 
 
 def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
@@ -130,13 +129,6 @@ def _read_numbers(arrays: Arrays, key: str, kinds: str = "iu") -> NDArray[Any]:
     if array.dtype.kind not in kinds:
         raise InputError(f"array {key!r} is of type {array.dtype}; numbers are needed")
     return array
-
-
-def _read_metadata(arrays: Arrays) -> dict[str, Any]:
-    values = json.loads(_read_text(arrays, "metadata", "{}"))
-    if not isinstance(values, dict):
-        raise InputError(f"array 'metadata' holds a JSON {type(values).__name__}; an object {{...}} is needed")
-    return values
 
 
 def _read_text(arrays: Arrays, key: str, default: str) -> str:

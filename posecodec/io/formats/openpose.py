@@ -169,8 +169,9 @@ def _add_frame(recording: _Recording, number: int, file: Path) -> None:
 
 def _read_people(content: Any, recording: _Recording) -> list[_Person]:
     if not isinstance(content, dict) or not isinstance(content.get("people"), list):
-        expected = 'an object {"version": ..., "people": [...]}'
-        raise InputError(f'holds no list "people"; expected {expected}, export it again')
+        raise InputError(
+            'holds no list "people"; expected an object {"version": ..., "people": [...]}, export it again'
+        )
     found = [_read_person(person, i, recording) for i, person in enumerate(content["people"])]
     recording.style.setdefault("version", content.get("version"))
     recording.left.update(content.keys() - {"version", "people"})
@@ -287,7 +288,6 @@ def _choose_naming(facts: Mapping[str, Any]) -> detections.Naming:
 
 
 def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Writer:
-    """A function from frame index to the bytes of its file."""
     keys, version, width = _choose_keys(facts, sizes, sequence.dims), facts.get("version"), sequence.dims + 1
     named = detections.has_ids(sequence, facts)
     people = [detections.encode_id(key) for key in sequence.ids]

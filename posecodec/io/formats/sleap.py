@@ -112,11 +112,10 @@ def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
 
 
 def _choose_ids(names: list[str], people: int) -> list[str]:
-    if not names:
-        return [str(p) for p in range(people)]
-    if len(set(names)) == len(names) and all(names):
+    if names and len(set(names)) == len(names) and all(names):
         return names
-    report_change(f"the track names {names[:5]} are empty or repeat; tracks are numbered instead")
+    if names:
+        report_change(f"the track names {names[:5]} are empty or repeat; tracks are numbered instead")
     return [str(p) for p in range(people)]
 
 

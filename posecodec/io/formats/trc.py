@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import frame_rates, markers, missing, text_tables
 from posecodec.io.parsing.format_metadata import expand_runs, read_facts, read_integer
@@ -173,8 +173,7 @@ def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str
     stated = _read_count(header, "NumFrames")
     if stated not in (None, len(numbers)) or not numbers:
         raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
-    if short:
-        report_change(f"{short} rows end early; the markers not reached are missing there")
+    report_count(short, "rows end early; the markers not reached are missing there")
     points = np.frombuffer(values, np.float32).reshape(len(numbers), len(names), 3)
     return _Table(header, title, names, np.array(numbers), np.array(times), decimals, points)
 
@@ -205,8 +204,7 @@ def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
     count, rows, width = int(index[-1]) + 1, len(index), table.points[0].size
     if missing.is_mostly_missing(count * width, rows * width):
         raise InputError(f"frames {table.numbers[0]} to {table.numbers[-1]}, but only {rows} rows; split the recording")
-    if count > rows:
-        report_change(f"{count - rows} frames between the first and the last are not in it; all is missing there")
+    report_count(count - rows, "frames between the first and the last are not in it; all is missing there")
     points = np.full((count, 1, *table.points.shape[1:]), np.nan, np.float32)
     points[index, 0] = table.points
     return points
@@ -288,7 +286,6 @@ def _choose_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, s
 
 
 def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int, rows: int) -> list[str]:
-    """The lines of keys and values."""
     ours = (text_tables.format_plain(sequence.rate), str(rows), str(len(sequence.skeleton)), sequence.unit)
     values = dict(zip(_OURS, ours, strict=True)) | _describe_original(sequence.rate, first, rows)
     extra = facts.get("header")

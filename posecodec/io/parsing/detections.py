@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io.filesystem import read_bytes
 from posecodec.io.parsing.format_metadata import NUMBERS
 from posecodec.io.parsing.frame_rates import require_rate
@@ -258,15 +258,13 @@ def _clean_values(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.
     """Positions and confidence of (..., D + 1), never to be written again; reports what no pose can have."""
     positions = np.ascontiguousarray(values[..., :-1])
     infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
-    if infinite.any():
-        report_change(f"{infinite.sum()} keypoints with an infinite coordinate are taken as missing")
+    report_count(infinite.sum(), "keypoints with an infinite coordinate are taken as missing")
     missing = np.isnan(positions).any(axis=-1) | infinite
     positions[missing] = np.nan
     confidence = np.where(missing, np.float32(0), values[..., -1])
     odd = ~np.isfinite(confidence)
-    if odd.any():
-        report_change(f"{odd.sum()} confidences that are not finite are taken as 0")
-        confidence[odd] = 0
+    report_count(odd.sum(), "confidences that are not finite are taken as 0")
+    confidence[odd] = 0
     outside = int(((confidence < 0) | (confidence > most)).sum())
     if outside:
         report_change(

@@ -89,7 +89,13 @@ def get_dataset(parent: Any, name: str) -> Any:
         raise InputError(f"data set {found.name} keeps its data in other files, which is not read; export it again")
     if found.shape is None:
         raise InputError(f"data set {found.name} is empty; numbers were expected, export it again")
-    _check_size(found)
+    # A chunk is unpacked as a whole, however little of it the data set uses
+    shape = [max(n, chunk) for n, chunk in zip(found.shape, found.chunks or found.shape, strict=True)]
+    size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found.file)
+    if size > limit:
+        what = f"data set {found.name} states {size} bytes ({found.dtype} {found.shape})"
+        most = f"in a file of {found.file.id.get_filesize()}, at most {limit} are read"
+        raise InputError(f"{what} {most}; export it without compression, or in parts")
     return found
 
 
@@ -109,9 +115,8 @@ def read_texts(parent: Any, name: str) -> list[str]:
         return []
     if found.ndim != 1 or found.dtype.kind not in "SO" or found.shape[0] > _MAX_NAMES:
         raise InputError(f"data set {found.name} is {found.dtype} {found.shape}; a list of names was expected")
-    if found.dtype.kind == "S":
-        return [decode_text(value, found.name) for value in _read(found)]
-    return [decode_text(value, found.name) for value in _read_heap_texts(found)]
+    values = _read(found) if found.dtype.kind == "S" else _read_heap_texts(found)
+    return [decode_text(value, found.name) for value in values]
 
 
 def read_attribute(owner: Any, name: str) -> Any:
@@ -203,16 +208,6 @@ def _limit(file: Any) -> int:
     """How many bytes a data set may have, so that what is made of it stays within 10 times the file + 200 MB."""
     size = int(file.id.get_filesize())
     return min(MAX_DEFLATE * size, _BYTES_PER_BYTE * size + _BYTES_FREE)
-
-
-def _check_size(found: Any) -> None:
-    """A chunk is unpacked as a whole, however little of it the data set uses."""
-    shape = [max(n, chunk) for n, chunk in zip(found.shape, found.chunks or found.shape, strict=True)]
-    size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found.file)
-    if size > limit:
-        what = f"data set {found.name} states {size} bytes ({found.dtype} {found.shape})"
-        most = f"in a file of {found.file.id.get_filesize()}, at most {limit} are read"
-        raise InputError(f"{what} {most}; export it without compression, or in parts")
 
 
 def _read(found: Any) -> NDArray[Any]:

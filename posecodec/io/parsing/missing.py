@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import report_change
+from posecodec.errors import report_change, report_count
 from posecodec.pose.sequence import FLOAT32_MAX
 
 _CELLS_PER_VALUE = 2  # honest recordings have a row for at least every second frame and person
@@ -28,8 +28,7 @@ def mask_infinite(points: NDArray[Any]) -> NDArray[Any]:
         points = np.where(infinite[..., None], np.array(np.nan, points.dtype), points)
     missing = np.isnan(points)
     partly = (missing.any(axis=-1) & ~missing.all(axis=-1)).sum()
-    if partly:
-        report_change(f"{partly} keypoints with only some coordinates are taken as missing")
+    report_count(partly, "keypoints with only some coordinates are taken as missing")
     return points
 
 
@@ -40,19 +39,16 @@ def fill_confidence(points: NDArray[Any], scores: NDArray[Any], what: str) -> ND
     """
     there = ~np.isnan(points).any(axis=-1)
     unknown = there & ~(np.abs(scores) <= FLOAT32_MAX)
-    if unknown.any():
-        report_change(f"{unknown.sum()} keypoints without a {what} get the confidence 1")
+    report_count(unknown.sum(), f"keypoints without a {what} get the confidence 1")
     outside = (there & ~unknown & ((scores < 0) | (scores > 1))).sum()
-    if outside:
-        report_change(f"{outside} values of {what} are outside [0, 1]; they are kept")
+    report_count(outside, f"values of {what} are outside [0, 1]; they are kept")
     return np.where(there, np.where(unknown, 1, scores), 0).astype(np.float32)
 
 
 def report_zeros(points: NDArray[Any]) -> None:
     """Report how many of the points (..., D) are exactly 0, by which some capture software means a missing marker."""
     count = int(np.count_nonzero((points == 0).all(axis=-1)))
-    if count:
-        report_change(f"{count} points are exactly 0, 0, 0 and may be missing: pass --zeros-missing if they are")
+    report_count(count, "points are exactly 0, 0, 0 and may be missing: pass --zeros-missing if they are")
 
 
 def is_mostly_missing(cells: int, found: int) -> bool:

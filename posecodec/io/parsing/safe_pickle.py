@@ -79,14 +79,11 @@ class _Machine:
             if step >= _MAX_STEPS:
                 raise InputError(f"{self.what} takes more than {_MAX_STEPS} steps; it is no pose data")
             if opcode.name == "STOP":
-                return self._take_result()
+                if len(self.stack) != 1 or self.stack[0] is _MARK or isinstance(self.stack[0], (_Name, _Unbuilt)):
+                    raise ValueError("it does not end in one value")
+                return self.stack[0]
             self._step(opcode.name, argument, at or 0)
         raise InputError(f"{self.what} ends early; the file is cut short")
-
-    def _take_result(self) -> Any:
-        if len(self.stack) != 1 or self.stack[0] is _MARK or isinstance(self.stack[0], (_Name, _Unbuilt)):
-            raise ValueError("it does not end in one value")
-        return self.stack[0]
 
     def _step(self, name: str, argument: Any, at: int) -> None:
         if name in _VALUES:
@@ -99,14 +96,10 @@ class _Machine:
             raise InputError(f"{self.what} has the step {name} at byte {at}, which plain data do not need; refused")
 
     def _pop_to_mark(self) -> list[Any]:
-        at = len(self.stack) - 1
-        while self.stack[at] is not _MARK:
-            at -= 1
-            if at < 0:
-                raise ValueError("a mark is missing")
-        items = self.stack[at + 1 :]
-        del self.stack[at:]
-        return items
+        at = next((i for i in reversed(range(len(self.stack))) if self.stack[i] is _MARK), None)
+        if at is None:
+            raise ValueError("a mark is missing")
+        return self._pop(len(self.stack) - at)[1:]
 
     def _pop(self, count: int) -> list[Any]:
         if len(self.stack) < count:
@@ -136,10 +129,6 @@ class _Machine:
         if text not in _CALLS:
             raise InputError(f"{self.what} asks for {text.replace(' ', '.')[:80]!r}; only plain data are read, refused")
         self.stack.append(_Name(_CALLS[text]))
-
-    def stack_name(self) -> None:
-        module, name = self._pop(2)
-        self.name(f"{module} {name}")
 
     def reduce(self) -> None:
         name, arguments = self._pop(2)
@@ -268,7 +257,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "MEMOIZE": lambda m, _: m.put(len(m.memo)),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, index: m.stack.append(m.memo[index])),
     "GLOBAL": lambda m, text: m.name(text),
-    "STACK_GLOBAL": lambda m, _: m.stack_name(),
+    "STACK_GLOBAL": lambda m, _: m.name("{} {}".format(*m._pop(2))),
     "REDUCE": lambda m, _: m.reduce(),
     "BUILD": lambda m, _: m.build(),
 }
