@@ -59,8 +59,7 @@ class B0:
         poses = np.concatenate([_subtract_root(x)[::STRIDE] for x in used])
         mean = poses.mean(axis=0)
         basis = np.linalg.eigh((poses - mean).T @ (poses - mean))[1][:, ::-1]
-        windows = [_transform(x, mean, basis) for x in used]
-        return B0(mean, basis, np.concatenate(windows))
+        return B0(mean, basis, np.concatenate([_transform(x, mean, basis) for x in used]))
 
     def build_tables(self, step: float) -> Floats:
         """(64, 57, 31) bits of the integers -15..15 at a step in mm, both ends with what is beyond them.

@@ -173,6 +173,10 @@ def _decompress(data: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(data)
 
 
+def _decompress_as(kind: type[np.floating[Any]]) -> Decompress:
+    return lambda body, _: np.frombuffer(_decompress(body), kind)
+
+
 def _pack_npz(positions: Points, _: float) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, positions=positions)
@@ -230,8 +234,7 @@ def _compress_blosc2(flat: NDArray[np.float32], _: float) -> bytes:
 
     blosc2.set_nthreads(1)
     shuffle, codec = blosc2.Filter.SHUFFLE, blosc2.Codec.ZSTD
-    found: bytes = blosc2.compress(flat.tobytes(), typesize=4, clevel=9, filter=shuffle, codec=codec)
-    return found
+    return bytes(blosc2.compress(flat.tobytes(), typesize=4, clevel=9, filter=shuffle, codec=codec))
 
 
 def _decompress_blosc2(body: bytes, _: int) -> NDArray[np.float32]:
@@ -268,8 +271,7 @@ def _compress_zfp(flat: NDArray[np.float32], tolerance: float) -> bytes:
     """Fixed accuracy on one-dimensional blocks."""
     import zfpy
 
-    found: bytes = zfpy.compress_numpy(flat, tolerance=tolerance)
-    return found
+    return bytes(zfpy.compress_numpy(flat, tolerance=tolerance))
 
 
 def _decompress_zfp(body: bytes, _: int) -> NDArray[np.float32]:
@@ -284,8 +286,7 @@ def _compress_sz3(flat: NDArray[np.float32], tolerance: float) -> bytes:
 
     config = szConfig()
     config.errorBoundMode, config.absErrorBound = szErrorBoundMode.ABS, tolerance
-    found: bytes = sz.compress(flat, config)[0].tobytes()
-    return found
+    return bytes(sz.compress(flat, config)[0].tobytes())
 
 
 def _decompress_sz3(body: bytes, count: int) -> NDArray[np.float32]:
@@ -320,19 +321,10 @@ def _unpack_bodycompress(data: bytes) -> Points:
 BASELINES = (
     Baseline("float32", *_wrap_tracks(lambda flat, _: flat.tobytes(), lambda body, _: np.frombuffer(body, np.float32))),
     Baseline("npz", _pack_npz, _unpack_npz),
-    Baseline(
-        "float32-zstd19",
-        *_wrap_tracks(
-            lambda flat, _: _compress(flat.tobytes()), lambda body, _: np.frombuffer(_decompress(body), np.float32)
-        ),
-    ),
+    Baseline("float32-zstd19", *_wrap_tracks(lambda flat, _: _compress(flat.tobytes()), _decompress_as(np.float32))),
     Baseline("float32-blosc2", *_wrap_tracks(_compress_blosc2, _decompress_blosc2), packages=("blosc2",)),
     Baseline("float32-pcodec", *_wrap_tracks(_compress_pcodec, _decompress_pcodec), packages=("pcodec",)),
-    Baseline(
-        "float16-zstd19",
-        *_wrap_tracks(_compress_float16, lambda body, _: np.frombuffer(_decompress(body), np.float16)),
-        "free",
-    ),
+    Baseline("float16-zstd19", *_wrap_tracks(_compress_float16, _decompress_as(np.float16)), "free"),
     Baseline("diff-zstd19", _pack_diff_zstd, _unpack_diff_zstd, "bounded"),
     Baseline("diff-pcodec", _pack_diff_pcodec, _unpack_diff_pcodec, "bounded", ("pcodec",)),
     Baseline("zfp", *_wrap_tracks(_compress_zfp, _decompress_zfp), "bounded", ("zfpy",)),

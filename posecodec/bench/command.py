@@ -29,6 +29,8 @@ def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) 
 
     The data is a folder with train/*.npz and val/*.npz, or with pose files (there is no B0 then: it learns from train).
     """
+    import torch
+
     from posecodec.bench import rate_distortion, record, table
     from posecodec.bench.baseline_b0 import B0
     from posecodec.bench.data import load_split, load_training
@@ -38,7 +40,7 @@ def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) 
     training = load_training(data) if with_b0 else []
     if with_b0 and not training:
         click.echo(f"no B0: {data} has no train/*.npz for it to learn from", err=True)
-    _use_one_thread()
+    torch.set_num_threads(1)  # So that speeds compare
     click.echo(table.format_heading())
     fitted = B0.fit([take.points for take in training]) if training else None
     result = rate_distortion.run(chosen, takes, fitted, lambda row: click.echo(table.format_row(row)))
@@ -63,13 +65,6 @@ def _choose_methods(names: str | None, reference: str) -> tuple[list[Method], bo
         there = ", ".join([reference, *(method.name for method in known)])
         raise UsageError(f"no method {', '.join(sorted(unknown))}; there are {there}")
     return [method for method in known if method.name.lower() in wanted], reference.lower() in wanted
-
-
-def _use_one_thread() -> None:
-    """So that speeds compare."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 @bench.command("unseen")

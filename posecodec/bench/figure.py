@@ -34,9 +34,8 @@ def draw(result: Result, path: Path) -> None:
     curves = _group_curves(result.rows)
     colors = _choose_colors(curves)
     for name, rows in curves.items():
-        axes.plot(
-            [r.bits_per_frame for r in rows], [r.mpjpe for r in rows], color=colors[name], **_choose_style(rows[0])
-        )
+        rates, errors = [row.bits_per_frame for row in rows], [row.mpjpe for row in rows]
+        axes.plot(rates, errors, color=colors[name], **_choose_style(rows[0]))
     _set_axes(axes, curves, result.rows)
     canvas.draw()
     _label_curves(axes, curves, colors, canvas.get_renderer())
@@ -58,11 +57,10 @@ def _choose_colors(curves: dict[str, list[Row]]) -> dict[str, str]:
 
 
 def _choose_style(row: Row) -> dict[str, Any]:
-    if row.ours:
-        return {"linewidth": 2.8, "marker": "o", "markersize": 6}
-    return {"linewidth": 1.8, "linestyle": "--"} if row.method == REFERENCE else {
-        "linewidth": 1.0, "marker": "o", "markersize": 2.5,
-    }  # fmt: skip
+    if row.method == REFERENCE:
+        return {"linewidth": 1.8, "linestyle": "--"}
+    width, size = (2.8, 6) if row.ours else (1.0, 2.5)
+    return {"linewidth": width, "marker": "o", "markersize": size}
 
 
 def _set_axes(axes: Any, curves: dict[str, list[Row]], rows: tuple[Row, ...]) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from posecodec import __version__
-from posecodec.bench.bdrate import Delta
 from posecodec.bench.data import Take
 from posecodec.bench.rate_distortion import RANGES_MM, Result
 from posecodec.bench.table import format_page
@@ -51,15 +50,11 @@ def write(result: Result, known: dict[str, Any], out: Path) -> list[Path]:
 def _record(result: Result, known: dict[str, Any]) -> dict[str, Any]:
     labels = [f"{low:g}-{high:g} mm" for low, high in RANGES_MM]
     deltas = {
-        name: {label: _unfold(delta) for label, delta in zip(labels, found, strict=True)}
+        name: {label: delta and asdict(delta) for label, delta in zip(labels, found, strict=True)}
         for name, found in result.deltas.items()
     }
     rows = [asdict(row) for row in result.rows]
     return {**known, "rows": rows, "left_out": result.left_out, "bd_rate_percent_against_b0": deltas}
-
-
-def _unfold(delta: Delta | None) -> dict[str, float] | None:
-    return None if delta is None else asdict(delta)
 
 
 def _find_commit() -> str:

@@ -38,9 +38,8 @@ def format_heading() -> str:
 
 def format_deltas(result: Result) -> list[str]:
     """BD-rates for the terminal."""
-    return [
-        f"{name:15} {_format_percent(deltas[0])} bits at equal MPJPE" for name, deltas in _select_known(result).items()
-    ]
+    known = _select_known(result)
+    return [f"{name:15} {_format_percent(deltas[0])} bits at equal MPJPE" for name, deltas in known.items()]
 
 
 def _select_known(result: Result) -> dict[str, tuple[Delta | None, ...]]:

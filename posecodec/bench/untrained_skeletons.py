@@ -36,11 +36,10 @@ def make_hand_pose(rng: np.random.Generator, frames: int, rate: float) -> Floats
     points = np.zeros((frames, 21, 3))
     for finger in range(FINGERS):
         flat, place = np.zeros(frames), np.zeros((frames, 3))
+        across, along = np.sin(spread[:, finger]), np.cos(spread[:, finger])
         for joint in range(4):
             flat = flat + (bend[:, finger, joint - 1] if joint else 0.0)
-            away = np.stack(
-                [np.cos(flat) * np.sin(spread[:, finger]), np.cos(flat) * np.cos(spread[:, finger]), -np.sin(flat)], 1
-            )
+            away = np.stack([np.cos(flat) * across, np.cos(flat) * along, -np.sin(flat)], 1)
             place = place + lengths[finger, joint] * away
             points[:, 1 + 4 * finger + joint] = place
     return _rotate(points, turn) + 60 * make_smooth_noise(rng, frames, 3, rate, 0.5)[:, None]
@@ -50,11 +49,8 @@ def _rotate(points: Floats, angles: Floats) -> Floats:
     """Turned about x, y and z by angles (T, 3) in radians."""
     for axis in range(3):
         cos, sin = np.cos(angles[:, axis])[:, None], np.sin(angles[:, axis])[:, None]
-        a, b = (axis + 1) % 3, (axis + 2) % 3
-        points = points.copy()
-        points[..., a], points[..., b] = (
-            cos * points[..., a] - sin * points[..., b], sin * points[..., a] + cos * points[..., b],
-        )  # fmt: skip
+        own, a, b = (points[..., (axis + i) % 3] for i in range(3))
+        points = np.roll(np.stack([own, cos * a - sin * b, sin * a + cos * b], axis=-1), axis, axis=-1)
     return points
 
 
@@ -108,15 +104,12 @@ def make_signer(frames: int = 500, seed: int = 0) -> PoseSequence:
     rng = np.random.default_rng(seed)
     body = np.array([[0, -150], [0, -60], [-90, -40], [90, -40], [-120, 60], [120, 60], [-60, 60], [60, 60]], float)
     sway = 6 * make_smooth_noise(rng, frames, 2, 25.0, 0.4)[:, None]
-    arms = (
-        body
-        + sway
-        + np.array([0.3, 0.3, 0.5, 0.5, 8, 8, 0, 0])[:, None]
-        * make_smooth_noise(rng, frames, 16, 25.0, 1.2).reshape(frames, 8, 2)
-    )
+    reach = np.array([0.3, 0.3, 0.5, 0.5, 8, 8, 0, 0])[:, None]
+    arms = body + sway + reach * make_smooth_noise(rng, frames, 16, 25.0, 1.2).reshape(frames, 8, 2)
     wrists = body[6:] + 45 * make_smooth_noise(rng, frames, 4, 25.0, 1.5).reshape(frames, 2, 2)
     arms[:, 6:] = wrists
-    hands = [wrists[:, side, None] + 0.45 * _project_from_wrist(make_hand_pose(rng, frames, 25.0)) for side in range(2)]
+    poses = [make_hand_pose(rng, frames, 25.0) for _ in range(2)]
+    hands = [wrists[:, side, None] + 0.45 * (pose - pose[:, :1])[..., :2] for side, pose in enumerate(poses)]
     shape = rng.normal(scale=[32, 42], size=(128, 2))
     modes = rng.normal(size=(6, 128, 2)) * np.exp(-np.abs(rng.normal(size=(6, 128, 1)) * 2))
     face = shape * (1 + 0.05 * make_smooth_noise(rng, frames, 1, 25.0, 0.5))[:, None] + body[0] + sway
@@ -124,10 +117,6 @@ def make_signer(frames: int = 500, seed: int = 0) -> PoseSequence:
     points = np.concatenate([arms, *hands, face], axis=1) + [640, 360]
     points += rng.normal(scale=0.33, size=points.shape)
     return PoseSequence.from_arrays(points, fps=25, skeleton=build_skeleton(178), unit="px", up="-y")
-
-
-def _project_from_wrist(points: Floats) -> Floats:
-    return points[..., :2] - points[:, :1, :2]
 
 
 RECORDINGS = {

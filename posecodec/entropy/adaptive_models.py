@@ -155,12 +155,7 @@ def _fit_total(counts: NDArray[np.int32], row: Int) -> Int:
 
 @kernel
 def _put_symbols(
-    state: Ints,
-    out: NDArray[np.uint8],
-    symbols: Ints,
-    counts: NDArray[np.int32],
-    rows: Ints,
-    increment: int,
+    state: Ints, out: NDArray[np.uint8], symbols: Ints, counts: NDArray[np.int32], rows: Ints, increment: int
 ) -> None:
     for i in range(symbols.size):
         put_symbol(state, out, counts, rows[i], symbols[i], increment)
@@ -168,15 +163,10 @@ def _put_symbols(
 
 @kernel
 def _get_symbols(
-    state: Ints,
-    data: NDArray[np.uint8],
-    symbols: NDArray[np.int32],
-    counts: NDArray[np.int32],
-    rows: Ints,
-    increment: int,
+    state: Ints, data: NDArray[np.uint8], into: NDArray[np.int32], counts: NDArray[np.int32], rows: Ints, increment: int
 ) -> None:
-    for i in range(symbols.size):
-        symbols[i] = get_symbol(state, data, counts, rows[i], increment)
+    for i in range(into.size):
+        into[i] = get_symbol(state, data, counts, rows[i], increment)
         if not is_sound(state, data):
             return
 

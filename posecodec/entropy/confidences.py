@@ -15,19 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.entropy import range_coder
 from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.fixed_point import clip
-from posecodec.entropy.range_coder import (
-    FAULT,
-    MAX_BITS,
-    MAX_PUT_BYTES,
-    RangeDecoder,
-    RangeEncoder,
-    get_binary,
-    is_sound,
-    kernel,
-    put,
-)
+from posecodec.entropy.range_coder import FAULT, MAX_BITS, get_binary, is_sound, kernel, put
 from posecodec.typing import Bools, Ints
 
 START = 255  # What the first confidence is compared with: certainty
@@ -38,7 +29,7 @@ MOST_LENGTH = 33  # Bits of the difference of two int32
 MODELED_LENGTH = 9  # Of longer sizes the bits after the leading one are raw: confidences of 0 .. 255 change by no more.
 BELOW = LONGER + MOST_LENGTH
 QUESTIONS = int(BELOW) + 3 * (MODELED_LENGTH + 1)
-MOST_BYTES = MAX_PUT_BYTES * (MOST_LENGTH + 8)
+MOST_BYTES = range_coder.MAX_PUT_BYTES * (MOST_LENGTH + 8)
 
 # What is known of a keypoint. SIZE: recent changes, in 128ths. Then each filter's forecast, slope, bend and misses.
 LAST, CHANGE, BEFORE, RUN, SIGN, SIZE, SEEN, FILTERS = range(8)
@@ -353,32 +344,23 @@ def _get_changes(state, data, values, mask, known, gains, mixer):  # type: ignor
                 _update_context(known, k, value, gains)
 
 
-def _start_mixer() -> Mixer:
-    """Fresh models, weights and scratch space."""
+def _start(keypoints: int) -> tuple[Ints, Ints, Mixer]:
+    """What is known before the first value, the filters' gains, and fresh models, weights and scratch space."""
     table = np.zeros((TABLES, ROWS, QUESTIONS, 2), np.int32)
     table[..., 0] = 1 << 15
     weights = np.full((QUESTIONS, MODELS), FIRST_WEIGHT, np.int64)
-    return Mixer(np.zeros(MODELS, np.int64), table, weights, _invert_squash(), np.zeros(MODELS, np.int64), SQUASH)
+    mixer = Mixer(np.zeros(MODELS, np.int64), table, weights, _invert_squash(), np.zeros(MODELS, np.int64), SQUASH)
+    return np.zeros((keypoints, KNOWN), np.int64), _compute_gains(), mixer
 
 
-def encode_confidences(encoder: RangeEncoder, values: NDArray[np.int32], mask: Bools) -> None:
+def encode_confidences(encoder: range_coder.RangeEncoder, values: NDArray[np.int32], mask: Bools) -> None:
     """Code values (T, K) int32 where mask (T, K) is set; made for 0 .. 255, but any int32 can be coded."""
     assert values.shape == mask.shape and mask.ndim == 2, f"values {values.shape} with a mask {mask.shape}"
-    known = np.zeros((values.shape[1], KNOWN), np.int64)
-    encoder.run(
-        _put_changes,
-        int(mask.sum()) * MOST_BYTES,
-        values.astype(np.int64),
-        mask,
-        known,
-        _compute_gains(),
-        _start_mixer(),
-    )
+    encoder.run(_put_changes, int(mask.sum()) * MOST_BYTES, values.astype(np.int64), mask, *_start(mask.shape[1]))
 
 
-def decode_confidences(decoder: RangeDecoder, mask: Bools) -> NDArray[np.int32]:
+def decode_confidences(decoder: range_coder.RangeDecoder, mask: Bools) -> NDArray[np.int32]:
     """The values (T, K) int32 that `encode_confidences` coded, 0 where the mask is not set. Raises CorruptError."""
     values = np.zeros(mask.shape, np.int64)
-    known = np.zeros((mask.shape[1], KNOWN), np.int64)
-    decoder.run(_get_changes, values, mask, known, _compute_gains(), _start_mixer())
+    decoder.run(_get_changes, values, mask, *_start(mask.shape[1]))
     return values.astype(np.int32)

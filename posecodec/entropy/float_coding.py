@@ -235,9 +235,7 @@ def _get_values(state, data, steps, rest, escaped, predictors, models, memory, o
 
 def _start(channels: int) -> tuple[Models, Memory]:
     """What encoder and decoder know before the first value."""
-    numbers, rests = (
-        bit_model(rows * SLOTS).reshape(rows, SLOTS, -1) for rows in (SCALES * CONTEXT_CLASSES, REST_ROWS)
-    )
+    numbers, rests = (bit_model(n * SLOTS).reshape(n, SLOTS, -1) for n in (SCALES * CONTEXT_CLASSES, REST_ROWS))
     scale, residual, before = np.zeros((3, channels), np.int64)
     memory = Memory(scale, residual, np.zeros(2, np.int64), before, np.zeros(1, np.int64))
     return Models(numbers, rests, bit_model(5)), memory

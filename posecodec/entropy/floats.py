@@ -22,22 +22,13 @@ import numpy as np
 import zstandard
 from numpy.typing import DTypeLike
 
+from posecodec.entropy import float_grids
 from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.float_coding import Options, read_values, write_values
-from posecodec.entropy.float_grids import (
-    HIGHEST_RATE,
-    LOWEST_RATE,
-    AnyFloats,
-    GridSteps,
-    choose_grids,
-    from_steps,
-    is_narrow,
-)
+from posecodec.entropy.float_grids import AnyFloats, GridSteps
 from posecodec.entropy.float_prediction import choose_predictors, read_predictors, write_predictors
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
-
-__all__ = ["pack_floats", "unpack_floats"]
 
 # The first byte: how the rest is written, and whether float64 values are all float32 ones and written as such.
 RAW, PLANES, MODEL = 0, 1, 2
@@ -57,15 +48,13 @@ def pack_floats(array: AnyFloats) -> bytes:
         return b""
     values = np.ascontiguousarray(array, dtype=dtype).reshape(len(array), -1)
     candidates = [bytes([RAW]) + _compress(values)]
-    narrow = dtype == np.float64 and is_narrow(values)
+    narrow = dtype == np.float64 and float_grids.is_narrow(values)
     values = values.astype(np.float32) if narrow else values
     planes = values.astype(values.dtype.newbyteorder("<")).view(np.uint8).reshape(values.size, -1).T
     flag = NARROW if narrow else 0
     candidates.append(bytes([PLANES | flag]) + _compress(planes))
-    candidates += [
-        bytes([MODEL | flag]) + _write_model(s, values.itemsize, _find_stride(array.shape))
-        for s in choose_grids(values)
-    ]
+    item, stride = values.itemsize, _find_stride(array.shape)
+    candidates += [bytes([MODEL | flag]) + _write_model(s, item, stride) for s in float_grids.choose_grids(values)]
     return min(candidates, key=len)
 
 
@@ -105,8 +94,7 @@ def _build_error(what: str) -> CorruptError:
 
 def _compress(array: AnyFloats) -> bytes:
     """What zstd makes of an array's bytes, little-endian."""
-    little = array.astype(array.dtype.newbyteorder("<"))
-    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(little.tobytes())
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(array.astype(array.dtype.newbyteorder("<")).tobytes())
 
 
 def _read_zstd(data: bytes, table: tuple[int, int], dtype: np.dtype[Any], mode: int) -> AnyFloats:
@@ -141,11 +129,11 @@ def _read_model(data: bytes, table: tuple[int, int], dtype: np.dtype[Any], strid
     """The mirror of `_write_model`."""
     decoder = RangeDecoder(data)
     rate = float(np.int64(decoder.run(get_long_raw, RATE_BITS)).view(np.float64))
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+    if not float_grids.LOWEST_RATE <= rate <= float_grids.HIGHEST_RATE:
         raise _build_error(f"{rate} steps per unit")
     flags = decoder.get_bits(2)
     options = Options(bool(flags & 2), bool(flags & 1), 8 * dtype.itemsize)
     predictors = read_predictors(decoder, table[1], stride)
     found = read_values(decoder, table, rate, predictors, options)
     decoder.finish()
-    return from_steps(found, dtype)
+    return float_grids.from_steps(found, dtype)

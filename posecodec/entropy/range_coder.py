@@ -28,31 +28,6 @@ from numpy.typing import NDArray
 from posecodec.errors import CorruptError
 from posecodec.typing import Ints
 
-__all__ = [
-    "FAULT",
-    "Int",
-    "MAX_BITS",
-    "MAX_OVERRUN",
-    "MAX_PUT_BYTES",
-    "MAX_TOTAL",
-    "OFFSET",
-    "POS",
-    "RANGE",
-    "RangeDecoder",
-    "RangeEncoder",
-    "advance",
-    "advance_total",
-    "get_binary",
-    "get_bits",
-    "get_target",
-    "get_target_total",
-    "is_sound",
-    "kernel",
-    "put",
-    "put_bits",
-    "put_total",
-]
-
 LOW = OFFSET = 0  # encoder: low end of the interval; decoder: code value minus low end, always below RANGE
 RANGE = 1  # width of the interval, 2**24 .. 2**32 between calls
 POS = 2  # bytes written, or bytes read (those past the end included)
@@ -236,9 +211,7 @@ class RangeEncoder:
         """What a kernel returns of (state, out, *args), where it writes at most `max_bytes`: MAX_PUT_BYTES a put."""
         needed = int(self._state[POS]) + max_bytes + MAX_PUT_BYTES
         if needed > self._out.size:
-            self._out = np.concatenate(
-                [self._out, np.zeros(max(needed, 2 * self._out.size) - self._out.size, np.uint8)]
-            )
+            self._out = np.append(self._out, np.zeros(max(needed - self._out.size, self._out.size), np.uint8))
         return function(self._state, self._out, *args)
 
     def put(self, start: int, freq: int, bits: int) -> None:
@@ -298,11 +271,9 @@ class RangeDecoder:
         """Raises CorruptError if what was read so far cannot have been written by `RangeEncoder`."""
         if is_sound(self._state, self._data):
             return
-        found = (
-            "holds a symbol its model lacks" if self._state[FAULT] else f"was read {self.overrun} bytes past its end"
-        )
+        why = "holds a symbol its model lacks" if self._state[FAULT] else f"was read {self.overrun} bytes past its end"
         raise CorruptError(
-            f"range-coded stream of {self._data.size} bytes {found}, where a sound one is read at most {MAX_OVERRUN} "
+            f"range-coded stream of {self._data.size} bytes {why}, where a sound one is read at most {MAX_OVERRUN} "
             "bytes past its end: the file is damaged or cut short, get it again"
         )
 

@@ -83,12 +83,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not len(self.factor) == len(self.patch) == 3 or min(*self.factor, *self.patch) < 1:
             raise InputError(f"factor {self.factor} and patch {self.patch} need three numbers of at least 1 each")
-        if any((volume.views == "image") != (self.dims == 2) for volume in (self.inputs, self.outputs)):
-            raise InputError(
-                f"{self.dims}D with views {self.inputs.views!r} and {self.outputs.views!r}; 2D goes with 'image'"
-            )
-        sizes = (self.window, self.grid, self.grid)
-        for axis, (size, factor, patch) in enumerate(zip(sizes, self.factor, self.patch, strict=True)):
+        views = self.inputs.views, self.outputs.views
+        if any((view == "image") != (self.dims == 2) for view in views):
+            raise InputError(f"{self.dims}D with views {views[0]!r} and {views[1]!r}; 2D goes with 'image'")
+        shape = (self.window, self.grid, self.grid)
+        for axis, (size, factor, patch) in enumerate(zip(shape, self.factor, self.patch, strict=True)):
             steps = factor // patch
             if size % factor or factor % patch or steps & (steps - 1):
                 raise InputError(
@@ -97,13 +96,8 @@ class ModelConfig:
                 )
         if self.linear and (self.latent_grid[1:] != (1, 1) or self.outputs.draw != "keypoints"):
             raise InputError("a linear path needs keypoint outputs and one latent cell per frame group")
-        if (
-            self.dims not in (2, 3)
-            or min(
-                self.codes, self.levels, self.latent, self.width, self.depth, self.features, self.keypoints, self.limbs
-            )
-            < 1
-        ):
+        sizes = (self.codes, self.levels, self.latent, self.width, self.depth, self.features, self.keypoints)
+        if self.dims not in (2, 3) or min(*sizes, self.limbs) < 1:
             raise InputError(f"impossible model: {self}")
 
     @property
@@ -127,16 +121,12 @@ def from_dict(kind: type[Config], values: dict[str, Any]) -> Config:
     Raises InputError naming fields that are missing or unknown.
     """
     hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(fields))
-    missing = sorted(n for n, f in fields.items() if n not in values and _is_required(f))
+    fields = dataclasses.fields(kind)
+    unknown = sorted(set(values) - {f.name for f in fields})
+    missing = sorted({f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING} - set(values))
     if unknown or missing:
         raise InputError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}")
     return kind(**{name: _convert(hints[name], value) for name, value in values.items()})
-
-
-def _is_required(f: dataclasses.Field[Any]) -> bool:
-    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 
 
 def _convert(hint: Any, value: Any) -> Any:

@@ -66,9 +66,7 @@ def from_pixels(centers: Tensor, grid: int, extent: float) -> Tensor:
     values = (centers - (grid - 1) / 2) * (2 * extent / grid)
     if centers.shape[-3] == 1:
         return values[..., 0, :, :]
-    seen = [
-        [values[..., v, :, PLANES[3][v].index(axis)] for v in range(3) if axis in PLANES[3][v]] for axis in range(3)
-    ]
+    seen = ([values[..., v, :, axes.index(d)] for v, axes in enumerate(PLANES[3]) if d in axes] for d in range(3))
     return torch.stack([(first + second) / 2 for first, second in seen], dim=-1)
 
 
@@ -180,25 +178,17 @@ def _read_out(logs: NDArray[np.float32], threshold: float, flattest: float) -> N
     count, grid, _ = logs.shape
     centers = np.empty((count, 2), np.float32)
     for n in range(count):
-        best = logs[n, 0, 0]
-        row = 0
-        column = 0
+        best, row, column = logs[n, 0, 0], 0, 0
         for i in range(grid):
             for j in range(grid):
                 if logs[n, i, j] > best:
-                    best = logs[n, i, j]
-                    row = i
-                    column = j
+                    best, row, column = logs[n, i, j], i, j
         if not best > threshold:
-            centers[n, 0] = np.nan
-            centers[n, 1] = np.nan
+            centers[n] = np.nan
             continue
         row = min(max(row, RADIUS), grid - 1 - RADIUS)
         column = min(max(column, RADIUS), grid - 1 - RADIUS)
-        slope_x = 0.0
-        slope_y = 0.0
-        bend_x = 0.0
-        bend_y = 0.0
+        slope_x = slope_y = bend_x = bend_y = 0.0
         for i in range(-RADIUS, RADIUS + 1):
             for j in range(-RADIUS, RADIUS + 1):
                 value = np.float64(logs[n, row + i, column + j])

@@ -18,7 +18,7 @@ from posecodec.networks import heatmap
 from posecodec.networks.config import Volume
 from posecodec.networks.layers import PatchEmbed, PatchRender, Residual
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
-from posecodec.typing import Ints
+from posecodec.typing import Floats, Ints
 
 JOIN_REACH = 8  # Frames from a join of windows that the network can tell apart
 MOVE_UNIT = 30.0  # mm a frame that count as 1: 0.9 m/s at 30 fps
@@ -81,8 +81,7 @@ class Refiner(nn.Module):
         """Refined points (T, K, D) of one person: the sub-pixel argmax of the corrected heatmaps."""
         config, frames = self.config, len(points)
         spare = -frames % config.patch
-        padded = np.concatenate([points, np.repeat(points[-1:], spare, axis=0)])
-        beside = np.concatenate([extras, np.repeat(extras[-1:], spare, axis=0)])
+        padded, beside = (np.concatenate([x, np.repeat(x[-1:], spare, axis=0)]) for x in (points, extras))
         device = self.beside.weight.device
         with torch.inference_mode():
             seen = torch.from_numpy(padded)[None].to(device)
@@ -92,9 +91,7 @@ class Refiner(nn.Module):
         return np.where(inside, read[0, :frames].numpy(), points)
 
 
-def build_extras(
-    center: NDArray[np.floating], angle: NDArray[np.floating], qp: int, joins: Ints
-) -> NDArray[np.float32]:
+def build_extras(center: Floats, angle: Floats, qp: int, joins: Ints) -> NDArray[np.float32]:
     """(T, E) beside the heatmaps.
 
     center: (T, D) of usual size. angle: (T,). qp: of the step. joins: first frames of later windows.
@@ -112,10 +109,6 @@ def build_extras(
         distance = np.arange(frames) - join + 0.5
         off = np.where(np.abs(distance) < np.abs(off), distance, off)
     near = np.maximum(0.0, 1 - np.abs(off) / JOIN_REACH)
-    beside = [
-        turn * TURN_SCALE,
-        near,
-        near * np.sign(np.where(np.isinf(off), 0, off)),
-        np.full(frames, qp / STEPS_PER_OCTAVE - USUAL_OCTAVE),
-    ]
-    return np.concatenate([moved / MOVE_UNIT, np.stack(beside, axis=1)], axis=1).astype(np.float32)
+    side = np.sign(np.where(np.isinf(off), 0, off))
+    octave = np.full(frames, qp / STEPS_PER_OCTAVE - USUAL_OCTAVE)
+    return np.column_stack([moved / MOVE_UNIT, turn * TURN_SCALE, near, near * side, octave]).astype(np.float32)

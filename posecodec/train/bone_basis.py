@@ -36,13 +36,9 @@ def fit_bone_tables(clips: list[Floats]) -> BoneTables:
     plain = BoneTables(rest, np.zeros(count + 3), metric)
     values = [build_basis(clip, plain).forward(clip) for clip in clips]
     turn = _fit_rotation(values)
-    mean = np.concatenate([v[::POSE_STRIDE] @ turn for v in values]).mean(axis=0) * _mask_centroid(turn)
+    mean = np.concatenate([v[::POSE_STRIDE] @ turn for v in values]).mean(axis=0)
+    mean *= np.abs(turn[-3:]).max(axis=0) < 0.99  # The centroid starts anywhere: the mean of its channels means nothing
     return BoneTables(rest, mean, metric @ turn)
-
-
-def _mask_centroid(turn: Floats) -> Floats:
-    """1 for channels whose mean means something: not those of the centroid, which starts anywhere."""
-    return np.asarray(np.abs(turn[-3:]).max(axis=0) < 0.99, np.float64)
 
 
 def build_basis(clip: Floats, tables: BoneTables) -> BoneBasis:

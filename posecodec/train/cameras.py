@@ -67,10 +67,8 @@ def draw_cameras(count: int, rng: torch.Generator) -> Cameras:
     rotation = torch.stack([cos * right + sin * down, cos * down - sin * right, forward], 1)
     position = torch.tensor(WAIST) - forward * distance[:, None]
     offset = -(rotation @ position[..., None])[..., 0]
-    intrinsics = torch.stack([focal, zero, one * MIDDLE[0], zero, focal, one * MIDDLE[1], zero, zero, one], -1).reshape(
-        -1, 3, 3
-    )
-    return Cameras(rotation, offset, intrinsics, torch.zeros(count, 5))
+    rows = [focal, zero, one * MIDDLE[0], zero, focal, one * MIDDLE[1], zero, zero, one]
+    return Cameras(rotation, offset, torch.stack(rows, -1).reshape(-1, 3, 3), torch.zeros(count, 5))
 
 
 def project(points: Tensor, cameras: Cameras) -> Tensor:
@@ -81,8 +79,7 @@ def project(points: Tensor, cameras: Cameras) -> Tensor:
     x, y = flat.unbind(-1)
     r2 = (x * x + y * y).clamp_max(1.0)
     radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    bent = torch.stack(
-        [x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x), y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], -1
-    )
+    bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
     scale = torch.diagonal(cameras.intrinsics, dim1=-2, dim2=-1)[..., :2]
-    return bent * scale[:, None, None] + cameras.intrinsics[:, None, None, :2, 2]
+    return torch.stack([bent_x, bent_y], -1) * scale[:, None, None] + cameras.intrinsics[:, None, None, :2, 2]

@@ -84,45 +84,31 @@ def _read(file: Path, skeleton: Skeleton) -> list[Clip]:
 def _read_archive(stem: str, archive: Any) -> list[Clip]:
     """A mocap archive: sequences end to end, mid-hip in mm and the rest relative to it in tenths of a mm."""
     points = archive["root_mm"][:, None] + archive["rel_dmm"].astype(np.float32) * np.float32(0.1)
-    clips = []
-    for start, length, name, floor in zip(
-        archive["start"], archive["length"], archive["name"], archive["floor_mm"], strict=True
-    ):
-        if length >= SHORTEST:
-            clip = points[start : start + length] - np.array([0, floor, 0], np.float32)
-            clips.append(Clip(f"{stem}/{name}", clip))
-    return clips
+    spans = zip(*(archive[key] for key in ("start", "length", "name", "floor_mm")), strict=True)
+    return [
+        Clip(f"{stem}/{name}", points[start : start + length] - np.array([0, floor, 0], np.float32))
+        for start, length, name, floor in spans
+        if length >= SHORTEST
+    ]
 
 
 def measure_bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
     """(start, end, share): mean share of every edge's length in the sum of all."""
-    lengths = np.array(
-        [
-            [np.median(np.linalg.norm(c.points[:, a] - c.points[:, b], axis=-1)) for a, b in skeleton.edges]
-            for c in clips
-        ]
-    )
+    edges, motions = skeleton.edges, [clip.points for clip in clips]
+    lengths = np.array([[np.median(np.linalg.norm(x[:, a] - x[:, b], axis=-1)) for a, b in edges] for x in motions])
     shares = (lengths / lengths.sum(axis=1, keepdims=True)).mean(axis=0)
-    return tuple((a, b, round(float(s), 5)) for (a, b), s in zip(skeleton.edges, shares, strict=True))
+    return tuple((a, b, round(float(s), 5)) for (a, b), s in zip(edges, shares, strict=True))
 
 
 def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones) -> Motion:
     """The clips as one `Motion`."""
     made = (canonicalize_body(clip.points.astype(np.float64), skeleton, bones) for clip in clips)
-    bodies, roots, angles, body_sizes = zip(*made, strict=True)
-    length = np.array([len(b) for b in bodies])
-    tensors = [np.concatenate(part) for part in (bodies, roots, angles)]
-    body_t, root_t, angle_t = (torch.tensor(x, dtype=torch.float32) for x in tensors)
-    return Motion(
-        skeleton,
-        bones,
-        body_t,
-        root_t,
-        angle_t,
-        torch.tensor(body_sizes, dtype=torch.float32),
-        torch.tensor(np.cumsum(length) - length),
-        torch.tensor(length),
-    )
+    *tracks, sizes = zip(*made, strict=True)
+    parts = (*map(np.concatenate, tracks), sizes)
+    body, root, heading, size = (torch.tensor(x, dtype=torch.float32) for x in parts)
+    length = np.array([len(clip.points) for clip in clips])
+    start = torch.tensor(np.cumsum(length) - length)
+    return Motion(skeleton, bones, body, root, heading, size, start, torch.tensor(length))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -156,19 +142,11 @@ def draw_windows(motion: Motion, how: Augmentation, batch: int, frames: int, rng
     root = torch.lerp(motion.root[low], motion.root[high], share[..., None])
     heading = torch.lerp(motion.heading[low], motion.heading[high], share)
     flip = torch.rand(batch, generator=rng) < how.mirror
-    body, root, heading = _mirror(motion.skeleton, body, root, heading, flip)
-    body = _scale_bones(motion, body, how.bones, rng)
-    return Windows(body, root, heading, motion.size[clip])
-
-
-def _mirror(
-    skeleton: Skeleton, body: Tensor, root: Tensor, heading: Tensor, flip: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Left and right swapped in the windows that `flip` (B,) names."""
     sign = torch.tensor([-1.0, 1.0, 1.0])
-    body = torch.where(flip[:, None, None, None], body[:, :, list(skeleton.mirror)] * sign, body)
+    body = torch.where(flip[:, None, None, None], body[:, :, list(motion.skeleton.mirror)] * sign, body)
     root = torch.where(flip[:, None, None], root * sign, root)
-    return body, root, torch.where(flip[:, None], -heading, heading)
+    heading = torch.where(flip[:, None], -heading, heading)
+    return Windows(_scale_bones(motion, body, how.bones, rng), root, heading, motion.size[clip])
 
 
 def _scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:

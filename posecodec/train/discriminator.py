@@ -17,13 +17,9 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         side = 4 if grid % 4 == 0 else 1
         self.embed = PatchEmbed(channels, (4, side, side), 4, width)
-        self.body = nn.Sequential(
-            nn.LeakyReLU(0.2),
-            nn.Conv3d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width),
-            nn.LeakyReLU(0.2),
-            nn.Conv3d(width, 1, (3, 1, 1), padding=(1, 0, 0)),
-        )
+        first = nn.Conv3d(width, width, 3, padding=1)
+        last = nn.Conv3d(width, 1, (3, 1, 1), padding=(1, 0, 0))
+        self.body = nn.Sequential(nn.LeakyReLU(0.2), first, nn.GroupNorm(8, width), nn.LeakyReLU(0.2), last)
 
     def forward(self, volume: Tensor) -> Tensor:
         scores: Tensor = self.body(self.embed(volume).movedim(-1, 1))[:, 0]

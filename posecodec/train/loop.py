@@ -111,18 +111,14 @@ class Trainer:
         points = self.draw_windows(START_WINDOWS, rng)
         if config.model.linear:
             groups = points.reshape(-1, model.mean.numel()).to(self.device)
-            mean = groups.mean(0)
-            components = torch.linalg.svd(groups - mean, full_matrices=False).Vh[: config.model.latent]
-            model.start_linear(mean, components)
+            components = torch.linalg.svd(groups - groups.mean(0), full_matrices=False).Vh[: config.model.latent]
+            model.start_linear(groups.mean(0), components)
         with torch.no_grad():
             whole = torch.ones(points.shape[:3], dtype=torch.bool)
             batches = zip(torch.split(points, START_BATCH), torch.split(whole, START_BATCH), strict=True)
-            parts = [self._encode(p, w) for p, w in batches]
-        latents = torch.cat([p.flatten(0, 3) for p in parts])
-        model.quantizer.fit(latents.cpu(), rng) if self.device.type == "cpu" else _fit_on_cpu(model, latents, rng)
-
-    def _encode(self, points: Tensor, there: Tensor) -> Tensor:
-        return encode_points(self.state.model, points.to(self.device), there.to(self.device))
+            parts = [encode_points(model, p.to(self.device), w.to(self.device)) for p, w in batches]
+        model.quantizer.cpu().fit(torch.cat([p.flatten(0, 3) for p in parts]).cpu(), rng)
+        model.quantizer.to(self.device)
 
     def step(self) -> dict[str, float]:
         """One update of generator and, from its step on, discriminator. Returns the losses."""
@@ -195,19 +191,12 @@ class Trainer:
             scores = validate(self.state.model, views_of_val, config.evaluate_levels, self.skeleton.root, self.device)
             score = sum(scores.values()) / len(scores)
             log.write({"step": self.state.step, "val_mm": {str(k): round(v, 2) for k, v in scores.items()}})
-            better = score < self.state.best
-            self.state.best = score if better else self.state.best
+            before, self.state.best = self.state.best, min(self.state.best, score)
             checkpoint.save(self.state, self.checkpoint_path)
-            if better:
+            if score < before:
                 checkpoint.save(self.state, self.best_path)
         if self.ranks > 1:
             distributed.barrier()
-
-
-def _fit_on_cpu(model: VQGAN, latents: Tensor, rng: torch.Generator) -> None:
-    device = latents.device
-    model.quantizer.cpu().fit(latents.cpu(), rng)
-    model.quantizer.to(device)
 
 
 class _Log:

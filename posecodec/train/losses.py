@@ -12,8 +12,6 @@ from posecodec.networks.vqgan import Decoded
 
 SOFTENING = 1e-6  # Squared pixels, added to squared distances: their roots have finite gradients at 0
 LARGEST_BALANCE = 1e4  # Most that the adversarial loss is scaled up by (Esser et al.)
-
-
 Geometry = ModelConfig | RefinerConfig
 """What losses need of a config: pixels a side, half the width of a heatmap, and the Gaussians' sigma."""
 
@@ -46,18 +44,14 @@ def draw_heatmaps(decoded: Decoded, config: Geometry, rows: slice) -> Tensor:
 
 def measure_distances(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of keypoints, in pixels, where `there` (B, T, K)."""
-    gap = _measure_length((points - truth) * (config.grid / (2 * config.extent)))
-    return (gap * there).sum() / there.sum().clamp_min(1)
+    squares = ((points - truth) * (config.grid / (2 * config.extent))).square().sum(-1)
+    return ((squares + SOFTENING).sqrt() * there).sum() / there.sum().clamp_min(1)
 
 
 def measure_velocities(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of frame-to-frame movements, in pixels."""
     both = there[:, 1:] & there[:, :-1]
     return measure_distances(points.diff(dim=1), truth.diff(dim=1), both, config)
-
-
-def _measure_length(vectors: Tensor) -> Tensor:
-    return (vectors.square().sum(-1) + SOFTENING).sqrt()
 
 
 def measure_heatmap_error(made: Tensor, real: Tensor) -> Tensor:

@@ -97,9 +97,8 @@ def train_refiner(
         for order, share in DIFFERENCES:
             total = total + share * _measure_distance(made.diff(order, dim=1), truth.diff(order, dim=1), weight, config)
         with torch.no_grad():
-            gains.append(
-                float(_measure_distance(made, truth, weight, config) / _measure_distance(seen, truth, weight, config))
-            )
+            before, after = (_measure_distance(x, truth, weight, config) for x in (seen, made))
+            gains.append(float(after / before))
         judged = bool(adversarial) and step >= steps // 2
         if judged:
             drawn = losses.draw_heatmaps(decoded, config, slice(0, DRAWN))

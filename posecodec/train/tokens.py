@@ -30,12 +30,9 @@ class TokenFolder(Dataset[Tensor]):
 
     def __init__(self, folder: str | Path, codec: PoseCodec, levels: int) -> None:
         self.vocabulary = codec.tokenizer.vocabulary(levels)
-        found = ((path, codec.tokens(path)) for path in sorted(Path(folder).glob("*.posec")))
-        self.files, self.streams = [], []
-        for path, grids in found:
-            if grids:
-                self.files.append(path)
-                self.streams.append(self.vocabulary.flatten(grids))
+        grids = {path: codec.tokens(path) for path in sorted(Path(folder).glob("*.posec"))}
+        self.files = [path for path, found in grids.items() if found]
+        self.streams = [self.vocabulary.flatten(grids[path]) for path in self.files]
         if not self.files:
             raise InputError(f"{folder}: no .posec file with tokens; encode recordings with --levels {levels}")
 

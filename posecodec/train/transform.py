@@ -95,14 +95,9 @@ class Collector(BlockCoder):
             quantized, places = super().run(stream, kind, limit, values)
         features = np.zeros((limit * count, FEATURES), np.int32)
         kernels.read_features(features, quantized, context, limit)
-        self.found.append(
-            (features.astype(np.int16), np.stack([quantized[:limit].ravel(), _to_256ths(values[:limit])], 1))
-        )
+        fine = np.rint(values[:limit].ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
+        self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), fine], 1)))
         return quantized, places
-
-
-def _to_256ths(values: Floats) -> NDArray[np.int32]:
-    return np.rint(values.ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,9 +182,8 @@ class ScaleNetwork(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.a, self.b, self.c = (
-            torch.nn.Linear(FEATURES, HIDDEN[0]), torch.nn.Linear(*HIDDEN), torch.nn.Linear(HIDDEN[1], 1)
-        )  # fmt: skip
+        self.a, self.b = torch.nn.Linear(FEATURES, HIDDEN[0]), torch.nn.Linear(*HIDDEN)
+        self.c = torch.nn.Linear(HIDDEN[1], 1)
         torch.nn.init.zeros_(self.c.weight)
         torch.nn.init.constant_(self.c.bias, 2.5)
         self.mix = torch.nn.Parameter(torch.zeros(ROWS, 3))
@@ -218,12 +212,9 @@ class ScaleNetwork(torch.nn.Module):
 
 
 def fit_network(
-    features: NDArray[np.int16],
-    targets: NDArray[np.int32],
-    steps: int,
-    start: ScaleNetwork | None,
+    features: NDArray[np.int16], targets: NDArray[np.int32], steps: int, start: ScaleNetwork | None,
     show: Callable[[str], None],
-) -> ScaleNetwork:
+) -> ScaleNetwork:  # fmt: skip
     """Train on collected coefficients."""
     net = start or ScaleNetwork()
     x, size = torch.from_numpy(features), torch.from_numpy(np.abs(targets[:, 0]).astype(np.float32))
@@ -316,8 +307,7 @@ def load_usual_clips(folder: Path) -> list[Floats]:
     clips = [c.points.astype(np.float64) for c in load_clips((str(folder),), COCO19) if len(c.points) >= SHORTEST]
     tree = BoneTree.from_skeleton(COCO19)
     lengths = [np.median(np.linalg.norm(tree.measure_bones(c), axis=-1), axis=0) for c in clips]
-    usual = np.mean(lengths, axis=0)
-    return [scale_to(clip, usual, tree) for clip in clips]
+    return [scale_to(clip, np.mean(lengths, axis=0), tree) for clip in clips]
 
 
 def fit(folder: Path, samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:

@@ -32,7 +32,13 @@ def place_in_world(windows: Windows) -> Tensor:
 def normalize_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> Tensor:
     """(B, T, K, 2): the body under a camera, root and size taken out, the size as a straight line over the window."""
     pixels = project_to_pixels(windows, known, rng)
-    return _normalize(pixels, root, torch.randn(len(pixels), generator=rng) * 0.05)
+    error = torch.randn(len(pixels), generator=rng) * 0.05
+    body = pixels - pixels[:, :, root : root + 1]
+    size = body.square().sum(-1).mean(-1).sqrt().log()
+    time = torch.linspace(-1, 1, size.shape[1])
+    slope = (size * time).sum(1) / time.square().sum()
+    line = size.mean(1, keepdim=True) + slope[:, None] * time + error[:, None]
+    return body / line.exp()[..., None, None]
 
 
 def project_to_pixels(windows: Windows, known: Cameras | None, rng: torch.Generator) -> Tensor:
@@ -44,23 +50,8 @@ def project_to_pixels(windows: Windows, known: Cameras | None, rng: torch.Genera
     away = torch.randn(batch, 1, 1, 3, generator=rng) * torch.tensor([500.0, 50.0, 500.0])
     world = _rotate(windows.body, windows.heading + angle[:, None]) * windows.size[:, None, None, None] + path + away
     pixels = project(world, draw_cameras(batch, rng))
-    return _replace_some(pixels, world, known, rng)
-
-
-def _replace_some(pixels: Tensor, world: Tensor, known: Cameras | None, rng: torch.Generator) -> Tensor:
-    """Half of the windows seen by known cameras instead, if there are any."""
-    batch = len(world)
-    if known is not None:
-        index = torch.randint(len(known.offset), (batch,), generator=rng)
-        use = torch.rand(batch, generator=rng) < 0.5
-        pixels = torch.where(use[:, None, None, None], project(world, known.pick(index)), pixels)
-    return pixels
-
-
-def _normalize(pixels: Tensor, root: int, error: Tensor) -> Tensor:
-    body = pixels - pixels[:, :, root : root + 1]
-    size = body.square().sum(-1).mean(-1).sqrt().log()
-    time = torch.linspace(-1, 1, size.shape[1])
-    slope = (size * time).sum(1) / time.square().sum()
-    line = size.mean(1, keepdim=True) + slope[:, None] * time + error[:, None]
-    return body / line.exp()[..., None, None]
+    if known is None:
+        return pixels
+    index = torch.randint(len(known.offset), (batch,), generator=rng)
+    is_known = torch.rand(batch, generator=rng) < 0.5
+    return torch.where(is_known[:, None, None, None], project(world, known.pick(index)), pixels)

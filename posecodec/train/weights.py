@@ -105,10 +105,8 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
     tensors, settings = pack_tables(tables), build_settings(config, source.skeleton)
     if config.refiner_steps:
         pairs = draw_pairs(source, tables, config.pairs, config.seed)
-        model = train_refiner(
-            config.refiner, pairs, config.refiner_steps, config.adversarial, seed=config.seed, say=say
-        )
-        tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
+        net = train_refiner(config.refiner, pairs, config.refiner_steps, config.adversarial, seed=config.seed, say=say)
+        tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in net.state_dict().items()}
         settings["refiner"] = asdict(config.refiner)
     about = {
         "attribution": config.attribution,

@@ -62,9 +62,8 @@ def fit_body(points: Floats, skeleton: Any, dims: int) -> Body:
     poses = points.reshape(-1, *points.shape[2:])[::POSE_STRIDE]
     bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), follow_heading(poses, skeleton)))
     size = np.linalg.norm(bones, axis=-1)
-    rest = RestBones(
-        round_to_float16((bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)), round_to_float16(size.mean(axis=0))
-    )
+    along = (bones / np.maximum(size, 1e-9)[..., None]).mean(axis=0)
+    rest = RestBones(round_to_float16(along), round_to_float16(size.mean(axis=0)))
     values = rest.log_map(bones)
     metric = take_square_root(measure_metric(values, rest, tree))
     height = float(round_to_float16(poses.mean(axis=1)[:, 1].mean()))
@@ -81,11 +80,10 @@ def find_start_states(motion: Motion, body: Body) -> Any:
 def fit_bands(motion: Motion, body: Body) -> FrequencyBands:
     """Means and matrices of first and later windows, from motion (B, T >= 2 WINDOW, ...)."""
     size, is_translation = body.channels, body.is_translation
-    plain = FrequencyBands(
-        np.broadcast_to(np.eye(size), (2, OWN_ROWS, size, size)), np.zeros((2, size)), is_translation
-    )
+    shape = (2, OWN_ROWS, size, size)
+    plain = FrequencyBands(np.broadcast_to(np.eye(size), shape), np.zeros((2, size)), is_translation)
     states = (find_start_states(motion, body), motion.state_at(WINDOW - 1))
-    turns, means = np.zeros((2, OWN_ROWS, size, size)), np.zeros((2, size))
+    turns, means = np.zeros(shape), np.zeros((2, size))
     for later, state in enumerate(states):
         channels = body.to_local(motion.cut(later * WINDOW, WINDOW), state)
         rows = plain.forward(channels, bool(later))
@@ -306,10 +304,8 @@ def fit(
         while len(pool) < windows:
             pool += collect(source(min(256, windows)), tables, rng, chosen=number > 0)
         bits = train_net(net, pool, steps // 2 if number else steps, rate, rng)
-        prior = net.to_integers(tables.prior)
-        tables = replace(
-            tables,
-            prior=replace(prior, reconstruction_offsets=fit_offsets(net, pool), last_significant=fit_limits(pool)),
-        )
+        offsets, limits = fit_offsets(net, pool), fit_limits(pool)
+        prior = replace(net.to_integers(tables.prior), reconstruction_offsets=offsets, last_significant=limits)
+        tables = replace(tables, prior=prior)
         say(f"prior, round {number + 1}: {bits:.1f} bits a window ({time.time() - begin:.0f} s)")
     return tables
