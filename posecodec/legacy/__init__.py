@@ -35,7 +35,7 @@ def read_moves() -> dict[str, dict[str, str]]:
     """Of every old module the new places of names, below `posecodec.`; that of "" is the module's own, a gone name's is "".
 
     >>> read_moves()["goal"]["Goal"], read_moves()["goal"][""]
-    ('ratecontrol.target.Goal', 'ratecontrol.target')
+    ('ratecontrol.target.Target', 'ratecontrol.target')
     """
     from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Each kind of dirt, put into a clean walk, is found at its place and counted; clean motion raises no alarm."""
 
-from __future__ import annotations
-
 import time
 import warnings
 

@@ -1,7 +1,5 @@
 """Every measure worked by hand, its invariances, and scipy as the oracle of Procrustes."""
 
-from __future__ import annotations
-
 import json
 import math
 import time
@@ -9,11 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.analysis import metrics
 from posecodec.analysis.metrics import compare, error_per_keypoint
 from posecodec.errors import InputError
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 
 LINE = Skeleton("line", ("a", "b", "c"), edges=((0, 1), (1, 2)), root=0)

@@ -1,7 +1,5 @@
 """Every measure of naturalness on motion made by hand, clips that are too short, and the mean over clips."""
 
-from __future__ import annotations
-
 import math
 import subprocess
 import sys

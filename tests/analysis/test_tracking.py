@@ -1,7 +1,5 @@
 """Shuffled people are put back together: crossing, entering, leaving and out of sight; no body is lost or changed."""
 
-from __future__ import annotations
-
 import itertools
 import warnings
 

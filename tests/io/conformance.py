@@ -19,12 +19,11 @@ import pytest
 from click.testing import CliRunner
 from fuzz import damage
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.cli import cli
 from posecodec.errors import InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io import Format, Guess, Source, detect, load, save
 from posecodec.io.filesystem import expose_bugs
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 
 RATE = 29.97
 """Frames per second of a sample that does not say."""

@@ -1,7 +1,5 @@
 """What tests of formats share: content put into a file, reports that must come, and silence about all others."""
 
-from __future__ import annotations
-
 import json
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """AlphaPose results: image names, idx in all its forms, and writing the user's own file back."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

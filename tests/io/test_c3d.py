@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats import c3d
 from posecodec.io.formats.c3d_parser import decode_floats
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
 
 SUFFIX = ".c3d"

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.io.formats import csv
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 

@@ -1,7 +1,5 @@
 """What the JSON formats of detections have in common, each test over all of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from detections import annotations, body, frame, instance, marks, meta, person, result

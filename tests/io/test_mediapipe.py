@@ -1,7 +1,5 @@
 """MediaPipe dumps: every form a frame can have, world and image landmarks, holistic, and what is reported."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from detections import marks

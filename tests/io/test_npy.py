@@ -1,7 +1,5 @@
 """Plain .npy arrays: shapes, flattened columns, the frame rate that must be given."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

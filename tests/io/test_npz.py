@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posecodec import PoseSequence, Skeleton, load, save
 from posecodec.errors import InputError, UsageError
-from posecodec.io import load, save
 from posecodec.io.parsing import zip_archive
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, build_skeleton
 
 

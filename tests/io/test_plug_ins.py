@@ -1,7 +1,5 @@
 """Formats of other packages: the one of docs/new_format.md, installed, and others that are broken."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import re

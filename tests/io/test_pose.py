@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posecodec import PoseSequence, load, save
 from posecodec.errors import InputError, UsageError
-from posecodec.io import load, save
-from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
 
 SUFFIX = ".pose"

@@ -1,16 +1,13 @@
 """The TRC format: a file as OpenSim documents it, one as Pose2Sim writes it, our own round trips, and files that lie."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np
 import pytest
 
+from posecodec import PoseSequence, Skeleton
 from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.io.formats import trc
-from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
 
 SUFFIX = ".trc"
 FILE = """PathFileType\t4\t(X/Y/Z)\tsubject01_walk1.trc

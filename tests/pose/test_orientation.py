@@ -1,7 +1,5 @@
 """Which way is up, on walks whose answer is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

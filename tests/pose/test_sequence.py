@@ -1,7 +1,5 @@
 """PoseSequence and Skeleton refuse what no pose can be, say why, and map keypoints as documented."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

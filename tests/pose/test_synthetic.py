@@ -1,7 +1,5 @@
 """The walk moves as a walk does: rigid limbs, feet that stand still, a plausible body and speed."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

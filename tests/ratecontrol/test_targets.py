@@ -21,8 +21,6 @@ from posecodec.pose.skeletons.builtin import COCO17, COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol.target import Target, parse_length
 
-# --- Maximum error ---
-
 
 @pytest.mark.parametrize("bound", [0.05, 0.3, 1, 5, 20, 100])
 def test_max_error_is_held_on_a_walk(bound):
@@ -281,9 +279,6 @@ def test_confidences_are_kept_within_half_a_step(goal, kind):
     off = np.abs(decoded.confidence.astype(float) - sequence.confidence).max()
     assert off <= scale / 510 * (1 + 1e-5)
     assert kind != "ones" or off == 0
-
-
-# --- Goals themselves ---
 
 
 @pytest.mark.parametrize(

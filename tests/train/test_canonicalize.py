@@ -1,7 +1,5 @@
 """Which way a body faces and how large it is, on walks whose answer is known; splines."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
