@@ -29,15 +29,9 @@ if not TYPE_CHECKING:
 
 
 def load(
-    path: AnyPath,
-    *,
-    format: str | None = None,
-    fps: float | None = None,
-    unit: str | None = None,
-    skeleton: Skeleton | str | None = None,
-    up: str | None = None,
-    item: str | None = None,
-) -> PoseSequence:
+    path: AnyPath, *, format: str | None = None, fps: float | None = None, unit: str | None = None,
+    skeleton: Skeleton | str | None = None, up: str | None = None, item: str | None = None,
+) -> PoseSequence:  # fmt: skip
     """The sequence in a file or folder.
 
     format: one of FORMATS instead of what the file seems to be. fps, unit, up: what the file does not say or says
@@ -56,9 +50,7 @@ def load(
     overrides = {"fps": fps, "unit": unit, "skeleton": wanted, "item": item}
     sequence = known.read(path, **{option: overrides[option] for option in known.options})
     try:
-        return _relabel(
-            _note_source(sequence, known.name), fps, unit, wanted if isinstance(wanted, Skeleton) else None, up
-        )
+        return _relabel(sequence, known.name, fps, unit, wanted if isinstance(wanted, Skeleton) else None, up)
     except PosecodecError as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -121,18 +113,16 @@ def _choose_format(sequence: PoseSequence, path: AnyPath) -> str:
     return source if source in found else found[0]
 
 
-def _note_source(sequence: PoseSequence, name: str) -> PoseSequence:
-    """The sequence with the format that was read as `source_format`; our own is not noted."""
-    metadata = {key: value for key, value in sequence.metadata.items() if key != "source_format"}
-    metadata |= {"source_format": name} if name != DEFAULT else {}
-    return sequence if metadata == sequence.metadata else replace(sequence, metadata=metadata)
-
-
 def _relabel(
-    sequence: PoseSequence, fps: float | None, unit: str | None, skeleton: Skeleton | None, up: str | None
+    sequence: PoseSequence, name: str, fps: float | None, unit: str | None, skeleton: Skeleton | None, up: str | None
 ) -> PoseSequence:
+    """name: the format that was read, noted as `source_format` unless it is our own."""
     changes: dict[str, Any] = {"unit": unit, "up": up, "skeleton": skeleton}
     changes = {key: value for key, value in changes.items() if value is not None}
     if fps is not None:
         changes |= {"fps": float(fps), "timestamps": None}
+    metadata = {key: value for key, value in sequence.metadata.items() if key != "source_format"}
+    metadata |= {"source_format": name} if name != DEFAULT else {}
+    if metadata != sequence.metadata:
+        changes["metadata"] = metadata
     return replace(sequence, **changes)

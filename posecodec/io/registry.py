@@ -10,15 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from posecodec.errors import UsageError, report_change
 from posecodec.io.filesystem import AnyPath
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.sequence import PoseSequence
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 PLUG_INS = "posecodec.formats"  # The group of entry points by which packages add formats
 USUAL_PRIORITY = 50  # Between the marks of JSON files, which are asked about first, and what could be anything (90)
@@ -131,15 +128,13 @@ class Formats(Mapping[str, Format]):
         from importlib.metadata import entry_points  # takes a tenth of what importing posecodec.io does
 
         for entry in entry_points(group=PLUG_INS):
-            self._load_plug_in(entry)
-
-    def _load_plug_in(self, entry: EntryPoint) -> None:
-        try:
-            self.add(entry.load())
-        except (Exception, SystemExit) as error:  # whatever another package does, ours go on
-            package = entry.dist.name if entry.dist is not None else entry.value
-            self.broken[entry.name] = f"the format {entry.name!r} of the package {package} cannot be loaded ({error!r})"
-            report_change(f"{self.broken[entry.name]}; it is left out: update or uninstall the package")
+            try:
+                self.add(entry.load())
+            except (Exception, SystemExit) as error:  # whatever another package does, ours go on
+                package = entry.dist.name if entry.dist is not None else entry.value
+                fault = f"the format {entry.name!r} of the package {package} cannot be loaded ({error!r})"
+                self.broken[entry.name] = fault
+                report_change(f"{fault}; it is left out: update or uninstall the package")
 
 
 FORMATS = Formats(_BUILT_IN)  # Formats by the name that --from and --to take

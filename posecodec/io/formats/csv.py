@@ -32,7 +32,7 @@ from posecodec.io.parsing.frame_rates import NO_RATE, find_regular_rate, require
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
-from posecodec.typing import Bools, Floats, Ints
+from posecodec.typing import Floats, Ints
 
 
 @dataclass
@@ -95,7 +95,8 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     weights = np.where(valid, sequence.confidence, np.float32(np.nan)) if weighted else None
     for t in range(sequence.frames):
         start = [str(first + t)] + ([repr(float(sequence.timestamps[t]))] if sequence.timestamps is not None else [])
-        for p in _choose_people(valid[t]):
+        there: list[int | None] = [int(p) for p in np.flatnonzero(valid[t].any(axis=-1))]
+        for p in there or ([0] if sequence.people else [None]):  # a frame has a row even where nobody is in it
             own = [*start, cells[p] if p is not None else ""] if several else start
             lines.append(between.join([*own, *_encode_row(sequence, t, p, weights)]))
     write_atomic(path, ("\n".join(lines) + "\n").encode(), force)
@@ -110,12 +111,6 @@ def _make_safe_names(names: Sequence[str]) -> Sequence[str]:
         for name in names
     )  # fmt: skip
     return [str(i) for i in range(len(names))] if unsafe else names
-
-
-def _choose_people(valid: Bools) -> list[int | None]:
-    """Who has a row in a frame, from its (P, K) validity: those who are there, or the first, or nobody."""
-    there: list[int | None] = [int(p) for p in np.flatnonzero(valid.any(axis=-1))]
-    return there or ([0] if len(valid) else [None])
 
 
 def _encode_row(sequence: PoseSequence, t: int, p: int | None, weights: NDArray[np.float32] | None) -> list[str]:
@@ -274,13 +269,9 @@ def _read_frames(found: _Rows, columns: Columns) -> tuple[Ints, Floats | None]:
 
 
 def _place_values(
-    found: _Rows,
-    columns: Columns,
-    frames: Ints,
-    people: NDArray[np.intc],
-    keypoints: Ints | None,
+    found: _Rows, columns: Columns, frames: Ints, people: NDArray[np.intc], keypoints: Ints | None,
     size: tuple[int, int],
-) -> NDArray[np.float32]:
+) -> NDArray[np.float32]:  # fmt: skip
     """(T, P, K, D + 1): coordinates and confidence, NaN where there is no row."""
     values = _read_values(found)
     shape = (int(frames.max()) + 1, *size, len(columns.axes[0]) + 1)

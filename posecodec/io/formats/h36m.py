@@ -38,12 +38,10 @@ KEYPOINTS = (
     "right_wrist_end", "right_hand_end",
 )  # fmt: skip
 SKELETON = Skeleton(
-    "custom",
-    KEYPOINTS,
-    tuple((parent, i) for i, parent in enumerate(PARENTS) if parent >= 0),
+    "custom", KEYPOINTS, tuple((parent, i) for i, parent in enumerate(PARENTS) if parent >= 0),
     tuple((KEYPOINTS.index(n), KEYPOINTS.index(n.replace("left", "right"))) for n in KEYPOINTS if n[:4] == "left"),
-    0,
-)
+    root=0,
+)  # fmt: skip
 _BYTES_PER_BYTE = 2  # bytes of the pickle for a byte of the archive: coordinates hardly shrink
 _BYTES_FREE = 50 << 20  # bytes that the pickle in even a small archive may have
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
@@ -31,7 +29,15 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: instead of 20. Raises InputError if the array is not (T, 22, 3) numbers.
     """
     points = decode_array(read_bytes(path), "the array")
-    _check_shape(points)
+    shape, expected = points.shape, "(T, 22, 3) was expected"
+    if points.dtype.kind not in "fiu":
+        raise InputError(f"the array holds {points.dtype}; numbers {expected}")
+    if len(shape) == 2 and shape[1] == FEATURES:
+        raise InputError(f"shape {shape}: these are HumanML3D's features; give the file of that name in new_joints")
+    if len(shape) == 4 and shape[0] == 1 and shape[2:] == (22, 3):
+        raise InputError(f"shape {shape}, {expected}; save it without its first axis: array[0]")
+    if len(shape) != 3 or shape[1:] != (22, 3) or not shape[0]:
+        raise InputError(f"shape {shape}, {expected}; give a file of HumanML3D's new_joints")
     return PoseSequence.from_arrays(
         mask_infinite(points), fps=FPS if fps is None else fps, skeleton=SMPL22, unit="m", up="y", exact=True,
         metadata={"source_format": "humanml3d"},
@@ -48,20 +54,13 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     points = sequence.positions[:, 0]
     if sequence.unit != "m":
         points = (points.astype(np.float64) * (UNIT_MM[sequence.unit] / 1000)).astype(points.dtype)
-    _report_left(sequence)
+    missing = int((~sequence.valid).sum())
+    report_count(missing, "missing keypoints are written as NaN, which HumanML3D's own tools do not expect")
+    if (sequence.confidence[sequence.valid] != 1).any():
+        report_change("confidences are not kept; HumanML3D files have none")
+    if sequence.ids != ("0",):
+        report_change(f"the id {sequence.ids[0]!r} is not kept; HumanML3D files have none")
     write_atomic(path, encode_array(points), force)
-
-
-def _check_shape(points: NDArray[Any]) -> None:
-    shape, expected = points.shape, "(T, 22, 3) was expected"
-    if points.dtype.kind not in "fiu":
-        raise InputError(f"the array holds {points.dtype}; numbers {expected}")
-    if len(shape) == 2 and shape[1] == FEATURES:
-        raise InputError(f"shape {shape}: these are HumanML3D's features; give the file of that name in new_joints")
-    if len(shape) == 4 and shape[0] == 1 and shape[2:] == (22, 3):
-        raise InputError(f"shape {shape}, {expected}; save it without its first axis: array[0]")
-    if len(shape) != 3 or shape[1:] != (22, 3) or not shape[0]:
-        raise InputError(f"shape {shape}, {expected}; give a file of HumanML3D's new_joints")
 
 
 def _check_fits(sequence: PoseSequence) -> None:
@@ -77,15 +76,6 @@ def _check_fits(sequence: PoseSequence) -> None:
         raise UsageError(f"{what}; {remedy}")
     if not sequence.frames:
         raise UsageError("no frames to write; HumanML3D files hold at least one")
-
-
-def _report_left(sequence: PoseSequence) -> None:
-    missing = int((~sequence.valid).sum())
-    report_count(missing, "missing keypoints are written as NaN, which HumanML3D's own tools do not expect")
-    if (sequence.confidence[sequence.valid] != 1).any():
-        report_change("confidences are not kept; HumanML3D files have none")
-    if sequence.ids != ("0",):
-        report_change(f"the id {sequence.ids[0]!r} is not kept; HumanML3D files have none")
 
 
 def _sniff(file: Source) -> Clue | None:

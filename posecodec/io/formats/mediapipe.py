@@ -103,11 +103,9 @@ def _split_content(content: Any) -> tuple[list[Any], float | None]:
 def _read_frame(value: Any, where: str, left: Counter[str]) -> _Frame:
     if value is None:
         return {}
-    if isinstance(value, list):
-        return {"pose": _read_people(value, where, left)}
-    if not isinstance(value, dict):
+    if not isinstance(value, (dict, list)):
         raise InputError(f"{where} is {type(value).__name__}; landmarks, an object of them or null were expected")
-    if isinstance(value.get("landmark"), list):
+    if isinstance(value, list) or isinstance(value.get("landmark"), list):
         return {"pose": _read_people(value, where, left)}
     found: _Frame = {}
     for name, landmarks in value.items():

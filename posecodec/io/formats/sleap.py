@@ -74,10 +74,7 @@ def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tu
 
 
 def _read_stated_order(file: Any) -> tuple[str, ...] | None:
-    """The order in the attribute `dims`, None where there is none.
-
-    It is JSON text of variable length, on which HDF5 can hang where a file is damaged: it is looked for in the bytes.
-    """
+    """The order in `dims`, or None; looked for in the bytes, as HDF5 can hang on damaged text of variable length."""
     if "dims" not in file["tracks"].attrs:
         return None
     found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(Path(file.filename).read_bytes())}

@@ -35,18 +35,9 @@ _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
 
 
 def build_sequence(
-    listed: Listed,
-    skeleton: Skeleton,
-    dims: int,
-    *,
-    fps: float | None,
-    size: int,
-    source: str,
-    facts: Mapping[str, Any],
-    unit: str = "px",
-    up: str = "-y",
-    most: float = 1,
-) -> PoseSequence:
+    listed: Listed, skeleton: Skeleton, dims: int, *, fps: float | None, size: int, source: str,
+    facts: Mapping[str, Any], unit: str = "px", up: str = "-y", most: float = 1,
+) -> PoseSequence:  # fmt: skip
     """The bodies of every frame number from the first to the last, under their ids or, without, their list order.
 
     fps: None raises NoRateError once all else is well. size: bytes of the file, which bound the memory taken.

@@ -145,10 +145,7 @@ def decode_text(value: Any, where: str) -> str:
 
 
 def _read_heap_texts(found: Any) -> list[bytes]:
-    """The texts of a data set (n,) of variable-length text (an `h5py.Dataset`), as bytes.
-
-    Raises InputError if it is chunked, or points at what is not there.
-    """
+    """(n,) texts of variable length in a data set. Raises InputError if it is chunked, or points at what is not there."""
     offset, count = found.id.get_offset(), found.shape[0]
     if offset is None or found.id.get_storage_size() != count * _RECORD.itemsize:
         raise InputError(f"data set {found.name} holds text of variable length in chunks; store it in one piece")
