@@ -5,6 +5,7 @@ The codec's own curves are bold, B0 is dashed, the rest thin. Lossless methods, 
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,7 @@ def _group_curves(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
 def _choose_colors(curves: dict[str, list[Row]]) -> dict[str, str]:
     ours = [name for name, rows in curves.items() if rows[0].ours]
     others = [name for name in curves if name not in ours and name != REFERENCE]
-    colors = {name: palette[i % len(palette)] for group, palette in ((ours, _OWN_COLORS), (others, _OTHER_COLORS))
-              for i, name in enumerate(group)}  # fmt: skip
-    return {REFERENCE: "#111111", **colors}
+    return {REFERENCE: "#111111"} | dict(zip(ours, cycle(_OWN_COLORS))) | dict(zip(others, cycle(_OTHER_COLORS)))
 
 
 def _choose_style(row: Row) -> dict[str, Any]:

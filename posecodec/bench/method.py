@@ -42,15 +42,12 @@ class Method(Protocol):
 
     def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:
         """The whole file."""
-        ...
 
     def decode(self, data: bytes) -> PoseSequence:
         """The sequence in it, with nothing but the file to go by."""
-        ...
 
     def bound(self, setting: float | None) -> float | None:
         """mm that no keypoint may be off by more than; 0 for lossless, None where nothing is promised."""
-        ...
 
 
 @dataclass(frozen=True)

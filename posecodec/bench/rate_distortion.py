@@ -7,8 +7,9 @@ wall-clock and include what a method does beside coding, such as temporary files
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -70,18 +71,12 @@ def run(
         raise InputError("no motion to measure on; give at least one take")
     rows: list[Row] = []
     left_out = {method.name: f"not installed: {', '.join(method.missing)}" for method in chosen if method.missing}
-    for row in _measure_all(chosen, takes, b0):
+    of_b0 = (measure_b0(b0, step, takes) for step in STEPS if b0)
+    of_others = (measure(m, setting, takes) for m in chosen if not m.missing for setting in m.settings)
+    for row in chain(of_b0, of_others):
         rows.append(row)
         show(row)
     return Result(tuple(rows), left_out, compare_with(REFERENCE, rows))
-
-
-def _measure_all(chosen: Sequence[Method], takes: list[Take], b0: B0 | None) -> Iterator[Row]:
-    if b0:
-        yield from (measure_b0(b0, step, takes) for step in STEPS)
-    for method in chosen:
-        if not method.missing:
-            yield from (measure(method, setting, takes) for setting in method.settings)
 
 
 def measure(method: Method, setting: float | None, takes: list[Take]) -> Row:
@@ -109,9 +104,8 @@ def measure_b0(b0: B0, step: float, takes: list[Take]) -> Row:
     sequences = [take.to_sequence() for take in takes]
     decoded = [s.with_positions(x[:, None], s.confidence) for s, x in zip(sequences, points, strict=True)]
     frames = sum(sequence.frames for sequence in sequences)
-    return Row(
-        REFERENCE, "step mm", step, False, bits / frames, *_summarize(*_measure_errors(REFERENCE, sequences, decoded))
-    )
+    errors = _measure_errors(REFERENCE, sequences, decoded)
+    return Row(REFERENCE, "step mm", step, False, bits / frames, *_summarize(*errors))
 
 
 def compare_with(reference: str, rows: Sequence[Row]) -> dict[str, tuple[Delta | None, ...]]:

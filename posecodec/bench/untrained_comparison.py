@@ -35,10 +35,9 @@ class Row:
     @property
     def line(self) -> str:
         """A row of the table."""
-        share = 100 * (self.ours / self.baseline - 1)
         return (
             f"| {self.recording} | {self.frames} x {self.keypoints} | {self.bound:g} {self.unit} | {self.reached:.3g} | "
-            f"{self.baseline:,} | {self.ours:,} | {share:+.0f} % |"
+            f"{self.baseline:,} | {self.ours:,} | {100 * (self.ours / self.baseline - 1):+.0f} % |"
         )
 
 

@@ -18,21 +18,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from posecodec.entropy.range_coder import (
-    MAX_BITS,
-    MAX_PUT_BYTES,
-    MAX_TOTAL,
-    Int,
-    RangeDecoder,
-    RangeEncoder,
-    advance_total,
-    get_binary,
-    get_target_total,
-    is_sound,
-    kernel,
-    put,
-    put_total,
-)
+from posecodec.entropy import range_coder
+from posecodec.entropy.range_coder import MAX_BITS, MAX_TOTAL, Int, RangeDecoder, RangeEncoder, is_sound, kernel
 from posecodec.typing import Bools, Ints
 
 # A bit's state is a row of these fields. FAST and SLOW are probabilities of a one, times 2**16.
@@ -97,14 +84,14 @@ def put_bit(state: Ints, out: NDArray[np.uint8], probs: NDArray[np.int32], index
     zero = _freq_zero(probs, index)
     start = zero if bit else np.int64(0)
     freq = MAX_TOTAL - zero if bit else zero
-    put(state, out, start, freq, MAX_BITS)
+    range_coder.put(state, out, start, freq, MAX_BITS)
     _adapt(probs, index, np.int64(bit))
 
 
 @kernel
 def get_bit(state: Ints, data: NDArray[np.uint8], probs: NDArray[np.int32], index: Int) -> int:
     """The mirror of `put_bit`."""
-    bit: int = get_binary(state, data, _freq_zero(probs, index))
+    bit: int = range_coder.get_binary(state, data, _freq_zero(probs, index))
     _adapt(probs, index, np.int64(bit))
     return bit
 
@@ -121,7 +108,7 @@ def put_symbol(
     start = np.int64(0)
     for i in range(symbol):
         start += counts[row, i]
-    put_total(state, out, start, counts[row, symbol], total)
+    range_coder.put_total(state, out, start, counts[row, symbol], total)
     counts[row, symbol] += increment
 
 
@@ -129,13 +116,13 @@ def put_symbol(
 def get_symbol(state: Ints, data: NDArray[np.uint8], counts: NDArray[np.int32], row: Int, increment: Int) -> int:
     """The mirror of `put_symbol`."""
     total = _fit_total(counts, row)
-    target = get_target_total(state, total)
+    target = range_coder.get_target_total(state, total)
     symbol = 0
     start = np.int64(0)
     while symbol < counts.shape[1] - 1 and start + counts[row, symbol] <= target:
         start += counts[row, symbol]
         symbol += 1
-    advance_total(state, data, start, counts[row, symbol], total)
+    range_coder.advance_total(state, data, start, counts[row, symbol], total)
     counts[row, symbol] += increment
     return symbol
 
@@ -222,8 +209,8 @@ def encode_symbols(
     assert 0 <= increment <= HALF, f"increment {increment} is not in 0 .. {HALF}"
     indices = check_rows(rows, numbers.size, counts)
     for i in range(0, numbers.size, RUN_LENGTH):
-        part = slice(i, i + RUN_LENGTH)
-        encoder.run(_put_symbols, numbers[part].size * MAX_PUT_BYTES, numbers[part], counts, indices[part], increment)
+        part, run = numbers[i : i + RUN_LENGTH], indices[i : i + RUN_LENGTH]
+        encoder.run(_put_symbols, part.size * range_coder.MAX_PUT_BYTES, part, counts, run, increment)
 
 
 def decode_symbols(
@@ -244,7 +231,7 @@ def encode_mask(encoder: RangeEncoder, mask: Bools) -> None:
     missing = not mask.all()
     encoder.put(ALL_TRUE if missing else 0, 1 if missing else ALL_TRUE, 4)
     if missing:
-        encoder.run(_put_mask, mask.size * MAX_PUT_BYTES, mask, bit_model(4))
+        encoder.run(_put_mask, mask.size * range_coder.MAX_PUT_BYTES, mask, bit_model(4))
 
 
 def decode_mask(decoder: RangeDecoder, T: int, K: int) -> Bools:

@@ -243,11 +243,10 @@ def _start(channels: int) -> tuple[Models, Memory]:
 
 def write_values(encoder: RangeEncoder, found: GridSteps, predictors: Predictors, options: Options) -> None:
     """Code steps and rests (T, C)."""
-    start = _start(found.steps.shape[1])
+    known = (found.steps, found.rest, found.escaped, predictors, *_start(found.steps.shape[1]), options)
     for first in range(0, found.steps.size, RUN_LENGTH):
         last = min(first + RUN_LENGTH, found.steps.size)
-        arrays = found.steps, found.rest, found.escaped
-        encoder.run(_put_values, (last - first) * MOST_BYTES, first, last, *arrays, predictors, *start, options)
+        encoder.run(_put_values, (last - first) * MOST_BYTES, first, last, *known)
 
 
 def read_values(

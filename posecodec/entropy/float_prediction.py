@@ -10,14 +10,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.entropy.adaptive_models import decode_symbols, encode_symbols, symbol_model
 from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.float_grids import LARGEST_STEP
 from posecodec.entropy.range_coder import MAX_TOTAL, RangeDecoder, RangeEncoder, inlined_kernel
 from posecodec.errors import CorruptError
-from posecodec.typing import Ints
+from posecodec.typing import Bools, Floats, Ints
 
 TAPS = np.array(
     [[4, 0, 0, 0], [6, -2, 0, 0], [8, -4, 0, 0], [10, -8, 2, 0], [12, -12, 4, 0], [3, 1, 0, 0], [2, 2, 0, 0],
@@ -42,7 +41,7 @@ class Predictors(NamedTuple):
     stride: int
 
 
-def choose_predictors(steps: Ints, escaped: NDArray[np.bool_], stride: int) -> Predictors:
+def choose_predictors(steps: Ints, escaped: Bools, stride: int) -> Predictors:
     """Predictors for steps (T, C): taps by the logarithms of what is left, sources greedily by least squares."""
     frames, channels = steps.shape
     source, weight = np.full((channels, MOST_SOURCES), -1), np.zeros((channels, MOST_SOURCES), np.int64)
@@ -63,7 +62,7 @@ def choose_predictors(steps: Ints, escaped: NDArray[np.bool_], stride: int) -> P
     return chosen
 
 
-def _choose_sources(left: NDArray[np.float64], chosen: Predictors) -> None:
+def _choose_sources(left: Floats, chosen: Predictors) -> None:
     """Up to three earlier channels each, whose residuals (T, C), weighted, leave the least of the channel's own."""
     bound = 8 * np.median(np.abs(left), axis=0) + 2
     left = np.clip(left, -bound, bound)

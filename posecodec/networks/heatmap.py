@@ -39,8 +39,7 @@ def to_pixels(points: Tensor, grid: int, extent: float) -> Tensor:
 
     points: (..., K, D) normalized, D 2 or 3. Returns (..., V, K, 2), V planes (1 or 3), last axis (horizontal, vertical).
     """
-    planes = PLANES[points.shape[-1]]
-    centers = torch.stack([points[..., list(axes)] for axes in planes], dim=-3)
+    centers = torch.stack([points[..., list(axes)] for axes in PLANES[points.shape[-1]]], dim=-3)
     return centers * (grid / (2 * extent)) + (grid - 1) / 2
 
 

@@ -27,9 +27,8 @@ class PatchEmbed(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         batch, frames, channels, height, width = volume.shape
         pt, ph, pw = self.patch
-        pixels = volume.reshape(batch, frames, channels, height // ph, ph, width // pw, pw).transpose(4, 5)
-        seen = self.filters(pixels.flatten(-2))
-        seen = seen.reshape(batch, frames // pt, pt, channels, height // ph, width // pw, -1)
+        cells = volume.reshape(batch, frames, channels, height // ph, ph, width // pw, pw).transpose(4, 5)
+        seen = self.filters(cells.flatten(-2)).reshape(batch, frames // pt, pt, channels, height // ph, width // pw, -1)
         features: Tensor = self.mix(seen.permute(0, 1, 4, 5, 2, 3, 6).flatten(4))
         return features
 

@@ -64,8 +64,7 @@ class ResidualQuantizer(nn.Module):
                 self._follow(level, rest.flatten(0, 1), token.flatten(), generator)
             rest, total = rest - step, total + step * (used > level)[:, None, None]
         total = total.reshape(latents.shape)
-        commitment = (latents - total).square().mean()
-        return latents + (total - latents).detach(), commitment
+        return latents + (total - latents).detach(), (latents - total).square().mean()
 
     @torch.no_grad()
     def _follow(self, level: int, rest: Tensor, token: Tensor, generator: torch.Generator | None) -> None:
@@ -110,5 +109,4 @@ class ResidualQuantizer(nn.Module):
 
 def find_nearest(points: Tensor, book: Tensor) -> Tensor:
     """Index of the nearest row of book (N, F) for each of points (..., F)."""
-    scores = points @ book.T - book.square().sum(-1) / 2
-    return scores.argmax(dim=-1)
+    return (points @ book.T - book.square().sum(-1) / 2).argmax(dim=-1)

@@ -30,10 +30,9 @@ def fit_bone_tables(clips: list[Floats]) -> BoneTables:
     size = np.linalg.norm(bones, axis=-1)
     rest = RestBones((bones / np.maximum(size, SHORTEST)[..., None]).mean(axis=0), size.mean(axis=0))
     root = take_square_root(measure_metric(rest.log_map(bones), rest, tree))
-    count = len(root)
-    metric = np.eye(count + 3)
-    metric[:count, :count] = root
-    plain = BoneTables(rest, np.zeros(count + 3), metric)
+    metric = np.eye(len(root) + 3)
+    metric[:-3, :-3] = root
+    plain = BoneTables(rest, np.zeros(len(metric)), metric)
     values = [build_basis(clip, plain).forward(clip) for clip in clips]
     turn = _fit_rotation(values)
     mean = np.concatenate([v[::POSE_STRIDE] @ turn for v in values]).mean(axis=0)
@@ -66,8 +65,7 @@ def measure_metric(values: Floats, rest: RestBones, tree: BoneTree, poses: int =
 def take_square_root(metric: Floats) -> Floats:
     """The symmetric root of a symmetric matrix, kept from being singular."""
     values, vectors = np.linalg.eigh(metric)
-    root: Floats = (vectors * np.sqrt(np.maximum(values, LEAST_VARIANCE))) @ vectors.T
-    return root
+    return np.asarray((vectors * np.sqrt(np.maximum(values, LEAST_VARIANCE))) @ vectors.T)
 
 
 def _fit_rotation(values: list[Floats], window: int = WINDOW) -> Floats:

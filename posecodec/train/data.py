@@ -158,8 +158,7 @@ def _scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generat
         moved[end] = moved[start] + (body[:, :, end] - body[:, :, start]) * factors[:, end, None, None]
     body = torch.stack(moved, dim=2)
     lengths = ((body[:, :, a] - body[:, :, b]).norm(dim=-1).mean(dim=1) for a, b, _ in motion.bones)
-    size = sum(lengths, torch.zeros(len(body)))
-    return body / size[:, None, None, None]
+    return body / sum(lengths, torch.zeros(len(body)))[:, None, None, None]
 
 
 def degrade(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:

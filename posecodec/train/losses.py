@@ -38,8 +38,7 @@ def draw_heatmaps(decoded: Decoded, config: Geometry, rows: slice) -> Tensor:
     if decoded.points is None:
         return torch.sigmoid(logits)
     centers = heatmap.to_pixels(decoded.points[rows], config.grid, config.extent)
-    logs = heatmap.render_log(centers, config.grid, config.sigma).flatten(2, 3)
-    return (logs + logits).clamp_max(1.0).exp()
+    return (heatmap.render_log(centers, config.grid, config.sigma).flatten(2, 3) + logits).clamp_max(1.0).exp()
 
 
 def measure_distances(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
@@ -50,8 +49,7 @@ def measure_distances(points: Tensor, truth: Tensor, there: Tensor, config: Geom
 
 def measure_velocities(points: Tensor, truth: Tensor, there: Tensor, config: Geometry) -> Tensor:
     """Mean distance of frame-to-frame movements, in pixels."""
-    both = there[:, 1:] & there[:, :-1]
-    return measure_distances(points.diff(dim=1), truth.diff(dim=1), both, config)
+    return measure_distances(points.diff(dim=1), truth.diff(dim=1), there[:, 1:] & there[:, :-1], config)
 
 
 def measure_heatmap_error(made: Tensor, real: Tensor) -> Tensor:

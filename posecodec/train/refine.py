@@ -112,9 +112,8 @@ def train_refiner(
         if judged:
             centers = heatmap.to_pixels(truth[:DRAWN], config.grid, config.extent)
             real = heatmap.render(centers, config.grid, config.sigma).flatten(2, 3)
-            loss = losses.measure_hinge(judge(real), judge(drawn.detach()))
             judge_optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
+            torch.autograd.backward(losses.measure_hinge(judge(real), judge(drawn.detach())))
             judge_optimizer.step()
         if (step + 1) % TELL_EVERY == 0:
             error, seconds = np.mean(gains[-TELL_EVERY:]), time.time() - begin

@@ -54,11 +54,9 @@ ATTRIBUTION = (
 
 def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
     """(2, C, BINS) 16 x log2 of the mean magnitude of first and later blocks, smoothed over bins without data."""
-    count = channels[0].shape[1]
-    total, number = np.full((2, count, BINS), 1e-3), np.full((2, 1, BINS), 1e-3)
+    total, number = np.full((2, channels[0].shape[1], BINS), 1e-3), np.full((2, 1, BINS), 1e-3)
     for size in (16, 32, 64, 128, 256):
-        bins = frequency_bins(size)
-        one_hot = np.eye(BINS)[bins]
+        one_hot = np.eye(BINS)[frequency_bins(size)]
         for clip in channels:
             for start in range(0, len(clip) - size + 1, max(size // 2, 32)):
                 block = clip[start : start + size]
@@ -191,8 +189,7 @@ class ScaleNetwork(torch.nn.Module):
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
         """(n,) places among the rows, from features (n, FEATURES)."""
-        h = torch.relu(self.a(x / 64))
-        place: torch.Tensor = 4 * self.c(torch.relu(self.b(h)))[:, 0]
+        place: torch.Tensor = 4 * self.c(torch.relu(self.b(torch.relu(self.a(x / 64)))))[:, 0]
         return place
 
     def measure_bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
@@ -267,19 +264,14 @@ def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: ND
     size = np.abs(targets[:, 0].astype(np.int64))
     ones, seen = np.full((ROWS + 1, SLOTS), 0.3), np.full((ROWS + 1, SLOTS), 0.6)
     for at, part in ((row, 16 - weight), (row + 1, weight)):
-        low = np.maximum(0, (row - 14) >> 1)
-        high = size >> low
-        for slot in range(kernels.UNARY):
-            here = high >= slot
-            seen[:, slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
-            ones[:, slot] += np.bincount(at[here], (part * (high > slot))[here] / 16, ROWS + 1)
-        rest = np.maximum(high - kernels.UNARY + 1, 1)
-        length = np.floor(np.log2(rest)).astype(np.int64)
+        high = size >> np.maximum(0, (row - 14) >> 1)
         far = high >= kernels.UNARY
-        for slot in range(kernels.ESCAPE):
-            here = far & (length >= slot)
-            seen[:, kernels.UNARY + slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
-            ones[:, kernels.UNARY + slot] += np.bincount(at[here], (part * (length > slot))[here] / 16, ROWS + 1)
+        length = np.floor(np.log2(np.maximum(high - kernels.UNARY + 1, 1))).astype(np.int64)
+        for slot in range(SLOTS):
+            bit = slot - kernels.UNARY
+            here, more = (high >= slot, high > slot) if bit < 0 else (far & (length >= bit), length > bit)
+            seen[:, slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
+            ones[:, slot] += np.bincount(at[here], (part * more)[here] / 16, ROWS + 1)
     rows = np.rint(65536 * ones / seen).clip(32, 65536 - 32).astype(np.int32)[:ROWS]
     offsets = np.zeros((ROWS, 3), np.int32)
     inside = np.abs(targets[:, 1]) / 256.0

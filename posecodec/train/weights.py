@@ -84,8 +84,7 @@ class WindowSource:
 
     def _measure_sizes(self, points: Floats) -> Floats:
         """(B,) summed median lengths of the bones."""
-        length = np.linalg.norm(self.tree.measure_bones(points), axis=-1)
-        return np.asarray(np.median(length, axis=1).sum(axis=1))
+        return np.asarray(np.median(np.linalg.norm(self.tree.measure_bones(points), axis=-1), axis=1).sum(axis=1))
 
 
 def _round_ratio(ratio: Floats) -> Floats:
@@ -108,12 +107,8 @@ def train(config: TokenTraining, target: Path, say: Callable[[str], None] = prin
         net = train_refiner(config.refiner, pairs, config.refiner_steps, config.adversarial, seed=config.seed, say=say)
         tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in net.state_dict().items()}
         settings["refiner"] = asdict(config.refiner)
-    about = {
-        "attribution": config.attribution,
-        "data": [Path(path).name for path in config.data.train],
-        "commit": find_commit(),
-        "steps": config.prior_steps,
-    }
+    names = [Path(path).name for path in config.data.train]
+    about = {"attribution": config.attribution, "data": names, "commit": find_commit(), "steps": config.prior_steps}
     return zoo.write_weights(target, tensors, settings, about)
 
 

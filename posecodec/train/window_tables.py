@@ -82,11 +82,9 @@ def fit_bands(motion: Motion, body: Body) -> FrequencyBands:
     size, is_translation = body.channels, body.is_translation
     shape = (2, OWN_ROWS, size, size)
     plain = FrequencyBands(np.broadcast_to(np.eye(size), shape), np.zeros((2, size)), is_translation)
-    states = (find_start_states(motion, body), motion.state_at(WINDOW - 1))
     turns, means = np.zeros(shape), np.zeros((2, size))
-    for later, state in enumerate(states):
-        channels = body.to_local(motion.cut(later * WINDOW, WINDOW), state)
-        rows = plain.forward(channels, bool(later))
+    for later, state in enumerate((find_start_states(motion, body), motion.state_at(WINDOW - 1))):
+        rows = plain.forward(body.to_local(motion.cut(later * WINDOW, WINDOW), state), bool(later))
         means[later] = round_to_float16(rows[:, 0].mean(axis=0))
         rows[:, 0] -= means[later]
         for k in range(OWN_ROWS):
@@ -108,8 +106,7 @@ def measure_expected(motion: Motion, body: Body, bands: FrequencyBands) -> NDArr
 
 def draw_spans(rng: np.random.Generator) -> list[tuple[int, int]]:
     """(start, length) of the windows that LENGTH frames are cut into: allowed ones, of which the first is of any length."""
-    first = int(rng.choice(SIZES)) if rng.random() < 0.5 else int(rng.integers(8, LENGTH + 1))
-    lengths = [first]
+    lengths = [int(rng.choice(SIZES)) if rng.random() < 0.5 else int(rng.integers(8, LENGTH + 1))]
     while sum(lengths) < LENGTH:
         lengths.append(int(rng.choice(LATENT_STEPS.list_options(LENGTH - sum(lengths))[-3:])))
     return list_spans(lengths)
