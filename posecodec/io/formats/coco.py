@@ -220,8 +220,12 @@ def _read_images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[
     regular = list(frames) == list(range(first, first + len(frames)))
     if not regular:
         report_change("image ids are not consecutive and are not kept; writing numbers them anew")
-    facts = {"first": first} if regular and first else {}
-    return frames, facts | _read_file_names(images) | _read_image_size(images)
+    facts = ({"first": first} if regular and first else {}) | _read_file_names(images)
+    sizes = {tuple(detections.read_whole(image.get(side)) for side in ("width", "height")) for image in images}
+    if len(sizes) > 1:
+        report_change("images have several sizes, which are not kept")
+    width, height = sizes.pop()
+    return frames, facts | ({"size": [width, height]} if not sizes and width and height else {})
 
 
 def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -237,14 +241,6 @@ def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         pass
     report_change("file names do not number the frames one by one and are not kept")
     return {}
-
-
-def _read_image_size(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    sizes = {tuple(detections.read_whole(image.get(side)) for side in ("width", "height")) for image in images}
-    if len(sizes) > 1:
-        report_change("images have several sizes, which are not kept")
-    width, height = sizes.pop()
-    return {"size": [width, height]} if not sizes and width and height else {}
 
 
 def _read_category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[Skeleton, str]:

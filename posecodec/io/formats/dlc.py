@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_count
-from posecodec.io import Clue, Format, Source, guard_reader, read_bytes
+from posecodec.io import Clue, Format, guard_reader, read_bytes
 from posecodec.io.filesystem import check_file
 from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle
 from posecodec.pose.sequence import PoseSequence
@@ -106,7 +106,7 @@ def _read_names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], i
 
 def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
     """The frame number of each row: the row's own, or that at the end of the image's name."""
-    folders, numbers, seen = set[str](), [], set[int]()
+    folders, numbers = set[str](), dict[int, None]()
     for i, row in enumerate(rows):
         folder, _, name = row.replace("\\", "/").rpartition("/")
         digits = (None if folder else _NUMBER.fullmatch(name)) or _IMAGE.fullmatch(name)
@@ -114,13 +114,12 @@ def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
             raise InputError(f"row {i} is named {row!r:.80}; a frame number or an image with one was expected")
         number = int(digits[1])
         folders.add(folder)
-        if number in seen:
+        if number in numbers:
             raise InputError(f"row {i} is frame {number}, which is there twice; keep one row a frame")
-        seen.add(number)
-        numbers.append(number)
+        numbers[number] = None
     if len(folders) > 1:
         raise InputError(f"rows are of {len(folders)} folders ({sorted(folders)[:2]} ...); keep one video to a file")
-    return numbers
+    return list(numbers)
 
 
 def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], keypoints: Sequence[str]) -> NDArray[Any]:
@@ -312,12 +311,9 @@ def _read_attribute(owner: Any, name: str) -> Any:
     return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def _sniff(file: Source) -> Clue | None:
-    is_table = file.first_line.lower().startswith((b"scorer,", b'"scorer",'))
-    return Clue("beginning with scorer") if is_table else file.find_in_hdf5(_GROUP.encode())
-
-
 FORMAT = Format(
     name="dlc", title="DeepLabCut tracks", suffixes=(".csv", ".h5"), read=read,
-    read_only="DeepLabCut files are only read", sniff=_sniff, extra="h5",
+    read_only="DeepLabCut files are only read", extra="h5",
+    sniff=lambda file: Clue("beginning with scorer") if file.first_line.lower().startswith((b"scorer,", b'"scorer",'))
+    else file.find_in_hdf5(_GROUP.encode()),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -259,12 +259,8 @@ def _encode_header(header: _Header) -> bytes:
     for c in header.components:
         counts = struct.pack("<3H", len(c.points), len(c.limbs), len(c.colors))
         parts += [_encode_text(c.name), _encode_text(c.format), counts, *map(_encode_text, c.points)]
-        parts += [_encode_u16(c.limbs), _encode_u16(c.colors)]
+        parts += [struct.pack(f"<{len(row)}H", *row) for row in (*c.limbs, *c.colors)]
     return b"".join(parts)
-
-
-def _encode_u16(rows: Sequence[Sequence[int]]) -> bytes:
-    return b"".join(struct.pack(f"<{len(row)}H", *row) for row in rows)
 
 
 def _encode_text(text: str) -> bytes:

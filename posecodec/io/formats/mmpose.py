@@ -68,7 +68,6 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
 
 
 def _list_frames(content: Any) -> list[Any]:
-    """Frames with their instances, of each of the three forms."""
     found = content.get("instance_info") if isinstance(content, dict) else content
     if not isinstance(found, list):
         what = 'neither a list of frames nor an object with a list "instance_info"'

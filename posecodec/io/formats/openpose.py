@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
+from posecodec.io import AnyPath, Certainty, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.filesystem import write_folder
 from posecodec.io.parsing import detections, format_metadata
 from posecodec.io.parsing.per_frame import KEYPOINTS_FREE, MAX_FRAME_JSON, POSES_PER_BODY, parse_json
@@ -324,16 +324,10 @@ def _choose_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) 
     return keys if needed <= meant and len(meant) == len(keys) else list(_KEYS)
 
 
-def _sniff(file: Source) -> Clue | None:
-    """The key of the list of people says little, but a file without people has no other."""
-    return (
-        file.find_name(re.compile(f".*{re.escape(_ENDING)}"), f"*{_ENDING}")
-        or file.find_in_json(b'"pose_keypoints_2d"', b'"pose_keypoints_3d"')
-        or file.find_in_json(b'"people"', certainty=Certainty.HINT)
-    )
-
-
 FORMAT = Format(
     name="openpose", title="OpenPose *_keypoints.json", suffixes=("", ".json"), folder_mark=f"*{_ENDING}", read=read,
-    write=write, sniff=_sniff, priority=42,
+    write=write, priority=42,
+    sniff=lambda file: file.find_name(re.compile(f".*{re.escape(_ENDING)}"), f"*{_ENDING}")
+    or file.find_in_json(b'"pose_keypoints_2d"', b'"pose_keypoints_3d"')
+    or file.find_in_json(b'"people"', certainty=Certainty.HINT),  # says little, but a file without people has no other
 )  # fmt: skip

@@ -44,7 +44,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         left = [name for name in hdf5.list_names(file) if name not in _USED]
     if left:
         report_change(f"not kept: {', '.join(left[:10])}")
-    ids = _choose_ids(names, positions.shape[1])
+    named = len(set(names)) == len(names) and all(names)
+    if not named:
+        report_change(f"the track names {names[:5]} are empty or repeat; tracks are numbered instead")
+    ids = names if names and named else [str(p) for p in range(positions.shape[1])]
     return PoseSequence.from_arrays(
         positions, fps=frame_rates.require_rate(fps), confidence=confidence, skeleton=skeleton, unit="px", up="-y", ids=ids,
         metadata={"source_format": "sleap"}, exact=True,
@@ -106,14 +109,6 @@ def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
     if rows.shape[1] != 2:
         raise InputError(f"data set /edge_inds is {stored.shape}; pairs of node numbers were expected")
     return Skeleton("custom", known.keypoints, tuple((int(a), int(b)) for a, b in rows))
-
-
-def _choose_ids(names: list[str], people: int) -> list[str]:
-    if names and len(set(names)) == len(names) and all(names):
-        return names
-    if names:
-        report_change(f"the track names {names[:5]} are empty or repeat; tracks are numbered instead")
-    return [str(p) for p in range(people)]
 
 
 FORMAT = Format(
