@@ -101,10 +101,15 @@ def read_entries(content: list[Any], what: str) -> list[Entry]:
         key = next((detections.read_id(value[name]) for name in ID_KEYS if name in value), None)
         found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), detections.mask_zeros(body)))
     report_count(bare, f"of {len(content)} {what}s have no keypoints and are left out")
-    if left:
-        names = f"{', '.join(sorted(left)[:9])} of {len(content)} {what}s"
-        report_change(f"{names} are not kept; writing makes new boxes, areas and scores around the keypoints")
+    report_left(left, f"{len(content)} {what}s")
     return found
+
+
+def report_left(left: Mapping[str, int], of: str) -> None:
+    """Report keys that are not kept."""
+    if left:
+        names = ", ".join(sorted(left)[:9])
+        report_change(f"{names} of {of} are not kept; writing makes new boxes, areas and scores around the keypoints")
 
 
 def list_detections(
