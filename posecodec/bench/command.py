@@ -44,10 +44,9 @@ def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) 
     click.echo(table.format_heading())
     fitted = B0.fit([take.points for take in training]) if training else None
     result = rate_distortion.run(chosen, takes, fitted, lambda row: click.echo(table.format_row(row)))
-    for name, why in result.left_out.items():
-        click.echo(f"{name:15} {why}")
-    for text in table.format_deltas(result):
-        click.echo(text)
+    left_out = [f"{name:15} {why}" for name, why in result.left_out.items()]
+    for line in (*left_out, *table.format_deltas(result)):
+        click.echo(line)
     for path in record.write(result, record.collect_facts(takes, data, split), out):
         click.echo(f"wrote {path}")
 

@@ -148,8 +148,7 @@ def fit_peak(logs: Tensor, middle: Tensor, sigma: float) -> Tensor:
     profiles = torch.stack([table.mean(-2), table.mean(-1)], dim=-2)
     slope = (profiles * steps).sum(-1) / 10  # the sum of the squares of -2..2
     bend = (profiles * (steps.square() - 2)).sum(-1) / 14  # and of -2..2 squared, less their mean
-    vertex = -slope / (2 * bend.clamp_max(-FLATTEST / sigma**2))
-    return middle + vertex.clamp(-REACH, REACH)
+    return middle + (-slope / (2 * bend.clamp_max(-FLATTEST / sigma**2))).clamp(-REACH, REACH)
 
 
 def read_out(logs: NDArray[np.float32], sigma: float = 1.0, empty: float = EMPTY) -> NDArray[np.float32]:

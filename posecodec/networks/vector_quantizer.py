@@ -39,9 +39,8 @@ class ResidualQuantizer(nn.Module):
         """Nearest codes, level by level. (..., F) -> (..., Q) int64, for the first `levels` levels."""
         rest, tokens = latents, []
         for book in self.codebooks[:levels]:
-            token = find_nearest(rest, book)
-            tokens.append(token)
-            rest = rest - book[token]
+            tokens.append(find_nearest(rest, book))
+            rest = rest - book[tokens[-1]]
         return torch.stack(tokens, dim=-1)
 
     def decode(self, tokens: Tensor) -> Tensor:

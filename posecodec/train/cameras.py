@@ -74,9 +74,8 @@ def draw_cameras(count: int, rng: torch.Generator) -> Cameras:
 def project(points: Tensor, cameras: Cameras) -> Tensor:
     """Pixels (B, T, K, 2) of points (B, T, K, 3), camera b for window b. Points nearer than 0.3 m count as at 0.3 m."""
     seen = torch.einsum("bij,btkj->btki", cameras.rotation, points) + cameras.offset[:, None, None]
-    flat = seen[..., :2] / seen[..., 2:].clamp_min(NEAREST)
     k1, k2, p1, p2, k3 = (c[:, None, None] for c in cameras.distortion.unbind(-1))
-    x, y = flat.unbind(-1)
+    x, y = (seen[..., :2] / seen[..., 2:].clamp_min(NEAREST)).unbind(-1)
     r2 = (x * x + y * y).clamp_max(1.0)
     radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
     bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)

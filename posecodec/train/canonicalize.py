@@ -30,8 +30,7 @@ def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple
     assert skeleton.root is not None
     root = points[:, skeleton.root]
     angles, sure = measure_headings(points, skeleton)
-    basis = spline_basis(len(points), HEADING_SPACING)
-    heading = basis @ fit_spline(angles[:, None], sure, HEADING_SPACING)[:, 0]
+    heading = spline_basis(len(points), HEADING_SPACING) @ fit_spline(angles[:, None], sure, HEADING_SPACING)[:, 0]
     body = points - root[:, None]
     size = measure_size(body, bones)
     return rotate_about_y(body, -heading) / size, root, heading, size

@@ -58,8 +58,7 @@ def save(state: State, path: Path) -> None:
             tensors |= {f"{name}/{index}/{key}": value for key, value in moments.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(whole, aside, metadata={"posecodec": json.dumps(numbers)})
+    save_file({n: x.contiguous() for n, x in tensors.items()}, aside, metadata={"posecodec": json.dumps(numbers)})
     os.replace(aside, path)
 
 

@@ -173,5 +173,4 @@ def degrade(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Te
     lasts = torch.randint(1, frames, (batch, 1, keypoints), generator=rng)
     time = torch.arange(frames)[None, :, None]
     struck = (torch.rand(batch, 1, keypoints, generator=rng) < how.drop) & noisy[:, None, None]
-    gone = struck & (time >= begin) & (time < begin + lasts)
-    return points + noise, ~gone
+    return points + noise, ~(struck & (time >= begin) & (time < begin + lasts))

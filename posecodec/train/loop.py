@@ -185,10 +185,9 @@ class Trainer:
         return points, float(motion.size[0]) * RADIUS_SHARE
 
     def _evaluate(self, log: _Log) -> None:
-        config = self.config
         if self.rank == 0:
-            views_of_val = (self.view_whole_clip(number, clip) for number, clip in enumerate(self.val))
-            scores = validate(self.state.model, views_of_val, config.evaluate_levels, self.skeleton.root, self.device)
+            clips = (self.view_whole_clip(number, clip) for number, clip in enumerate(self.val))
+            scores = validate(self.state.model, clips, self.config.evaluate_levels, self.skeleton.root, self.device)
             score = sum(scores.values()) / len(scores)
             log.write({"step": self.state.step, "val_mm": {str(k): round(v, 2) for k, v in scores.items()}})
             before, self.state.best = self.state.best, min(self.state.best, score)

@@ -56,10 +56,9 @@ def build_pairs(points: Floats, tables: WindowTables, rng: np.random.Generator) 
     """What the codec makes of windows (N, T, K, D) of usual size, each at a step of its own."""
     made: list[tuple[NDArray[np.float32], ...]] = []
     weights = []
-    up = "y" if tables.body.dims == 3 else "-y"
     for window in points:
         qp = int(rng.integers(*QPS))
-        motion, side = stream.analyze(window, tables, up)
+        motion, side = stream.analyze(window, tables, "y" if tables.body.dims == 3 else "-y")
         latents = stream.quantize(motion, side, qp, tables)
         decoded = stream.reconstruct(latents, tables)
         joins = np.array([start for start, _ in list_spans(latents.lengths)[1:]], np.int64)
@@ -90,8 +89,7 @@ def train_refiner(
         first = int(torch.randint(pairs.decoded.shape[1] - CROP + 1, (1,), generator=rng))
         part = slice(first, first + CROP)
         seen, truth, extras = (x[rows, part] for x in (pairs.decoded, pairs.truth, pairs.extras))
-        weight = pairs.weight[rows]
-        decoded = Decoded(seen, model(seen, extras))
+        decoded, weight = Decoded(seen, model(seen, extras)), pairs.weight[rows]
         made = losses.read_out(decoded, config)
         total = _measure_distance(made, truth, weight, config)
         for order, share in DIFFERENCES:

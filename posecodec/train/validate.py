@@ -21,8 +21,7 @@ def validate(
     normalized unit is in mm.
     """
     model.eval()
-    sums = dict.fromkeys(levels, 0.0)
-    frames = 0
+    sums, frames = dict.fromkeys(levels, 0.0), 0
     for points, scale in clips:
         spare = -points.shape[1] % model.config.factor[0]
         padded = torch.cat([points, points[:, -1:].expand(-1, spare, -1, -1)], 1).to(device)
