@@ -204,13 +204,12 @@ def test_a_body_of_tokens(dims, tiny_codec, tiny_codec_2d, other_codec):
 
 
 def test_the_encoder_may_choose_tokens_for_the_body(tiny_codec):
-    for error in (40.0, 80.0):
-        ours, plain = tiny_codec.encode(SOLID, mean_error=error), CODEC.encode(SOLID, mean_error=error)
+    shipped = PoseCodec.from_pretrained("body3d")
+    for codec, error in ((tiny_codec, 40.0), (tiny_codec, 80.0), (shipped, 60.0)):
+        ours, plain = codec.encode(SOLID, mean_error=error), CODEC.encode(SOLID, mean_error=error)
         assert len(ours.data) <= len(plain.data)
-        assert errors(SOLID, tiny_codec.decode(ours)).mean() <= error * (1 + 1e-6)
-
-
-# Attacks
+        assert errors(SOLID, codec.decode(ours)).mean() <= error * (1 + 1e-6)
+    assert ours.header.weights == shipped.weights.id, "tokens of trained weights are smaller"
 
 
 def forged(encoded, data, **changes):

@@ -23,9 +23,6 @@ from posecodec.signal.quantization import step_of_qp
 FOUND, TABLES = load_built_in()
 
 
-# --- Coefficients ---
-
-
 @pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 128, 271])
 def test_frequency_bins_rise_within_their_number(frames):
     found = coefficients.frequency_bins(frames)
@@ -157,9 +154,6 @@ def test_any_bytes_are_corrupt_or_finite(data, frames):
     finite_or_corrupt(data, frames)
 
 
-# --- Motion ---
-
-
 @pytest.mark.parametrize("bits", [basis_choice.BONE_ORIGIN_BITS, basis_choice.GRAPH_ORIGIN_BITS])
 def test_places_round_trip(bits):
     values = [0, 1, -1, 2, -2, 31, -32, 63, 64, -64, 1023, 1024, -1025, 2**20, -(2**24), 2**24]
@@ -168,9 +162,6 @@ def test_places_round_trip(bits):
         raw.put_raw(encoder, value, size)
     decoder = RangeDecoder(encoder.finish())
     assert [raw.get_exp_golomb(decoder, bits) for _ in values] == values
-
-
-# --- Corrections ---
 
 
 @given(
@@ -219,9 +210,6 @@ def test_any_bytes_as_corrections_are_corrupt_or_read(data, frames):
         assert read_corrections(RangeDecoder(data), frames, 19, 3).shape == (frames, 19, 3)
     except CorruptError:
         pass
-
-
-# --- Exact chunks and tables ---
 
 
 def test_tables_survive_being_written():

@@ -21,8 +21,6 @@ from posecodec.kinematics.body_model import Motion
 from posecodec.kinematics.bones import MAX_SCALE
 from posecodec.signal.quantization import step_of_qp
 
-# --- Frequencies ---
-
 
 def orthonormal_bands(channels=5, seed=0, means=0.0):
     rng = np.random.default_rng(seed)
@@ -89,9 +87,6 @@ def test_frequencies_are_alike_in_windows_of_all_lengths():
         assert (np.abs(rows - (period - 0.5))[below] <= 0.5 + 1e-9).all()
 
 
-# --- Seams ---
-
-
 def moving(dims, frames, seed=0):
     """A motion of random walks."""
     rng = np.random.default_rng(seed)
@@ -123,9 +118,6 @@ def test_smoothing_leaves_steady_motion_and_softens_jerks(dims):
     assert jerks == sorted(jerks, reverse=True) and jerks[1] < jerks[0] / 2
 
 
-# --- Side information ---
-
-
 def test_side_information_comes_back():
     for dims in (2, 3):
         for scale in (1 - MAX_SCALE, -320, 0, 60, 319, MAX_SCALE - 1):
@@ -147,9 +139,6 @@ def test_a_size_that_no_body_has_is_corrupt(dims, scale):
     stream.write_side_info(encoder, SideInfo(scale, 0, np.zeros(dims, np.int64)), 100, {2: "px", 3: "mm"}[dims], dims)
     with pytest.raises(CorruptError, match="size"):
         stream.read_side_info(RangeDecoder(encoder.finish()), {2: "px", 3: "mm"}[dims], dims)
-
-
-# --- Digits ---
 
 
 def test_steps_of_levels():

@@ -82,9 +82,6 @@ def wild(dims, frames, seed=0, spread=500.0):
     return np.random.default_rng(seed).normal(0, spread, (frames, 19, dims))
 
 
-# --- Chunks ---
-
-
 def chunk(points, tables, index, up=None, unit=None):
     """What is written of a chunk and what is read of it, after everything was compared."""
     dims = tables.body.dims
@@ -228,9 +225,6 @@ def test_values_of_any_size_are_coded(trained, dims, later):
                 assert (found == wanted).all() and (means == place).all()
                 assert (np.abs(means - wanted) < 1).all() and (means[wanted == 0] == 0).all()
             decoder.finish()
-
-
-# --- The prior ---
 
 
 def test_chances_are_logistic(tiny):

@@ -15,6 +15,7 @@ from targets import CODEC, IN_17, POINTS, SLACK, WALK, coded, come_and_go, exact
 
 from posecodec import PoseCodec, Skeleton
 from posecodec.bench import untrained_skeletons
+from posecodec.bitstream.header import Guarantee
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
@@ -222,9 +223,6 @@ def test_what_cannot_be_coded_is_refused_and_never_crashes(name, beyond):
     assert beyond[name] == "kept" or beyond[name].startswith("refused: ")
 
 
-# --- Mean error, bit rate, default ---
-
-
 @pytest.mark.parametrize("wanted", [0.1, 1, 5, 30])
 @pytest.mark.parametrize("name", ["walk", "hand", "pixels"])
 def test_mean_error_is_kept_and_used_up(name, wanted):
@@ -297,6 +295,18 @@ def test_contradicting_and_impossible_goals_are_refused(goal):
 
 
 @pytest.mark.parametrize(
+    ("target", "guarantee", "met"),
+    [(Target(), None, True), (Target("levels", 8), None, True), (Target("bitrate", 2), None, False),
+     (Target("lossless"), Guarantee("lossless", 7, 0), True), (Target("max-error", 5), Guarantee("lossless", 7, 0), False),
+     (Target("max-error", 0.1), Guarantee("max-error", float(np.float32(0.1)), 1), True),
+     (Target("max-error", 0.1), Guarantee("mean-error", 0.1, 1), False),
+     (Target("bitrate", 2), Guarantee("bitrate", 2.1, 1), False)],
+)  # fmt: skip
+def test_a_target_is_met_by_its_own_guarantee(target, guarantee, met):
+    assert target.is_met_by(guarantee) is met
+
+
+@pytest.mark.parametrize(
     ("text", "unit", "value"),
     [("5", "px", 5), ("5mm", "m", 0.005), (" 2 cm ", "mm", 20), ("1in", "mm", 25.4), ("1e-3m", "mm", 1), ("3px", "px", 3)],
 )  # fmt: skip
@@ -308,9 +318,6 @@ def test_lengths_are_read_in_the_recordings_unit(text, unit, value):
 def test_what_is_no_length_in_that_unit_is_refused(text):
     with pytest.raises(UsageError):
         Target("max-error", *parse_length(text)).in_unit("px" if text == "5mm" else "mm")
-
-
-# --- The same everywhere ---
 
 
 def digests():
@@ -330,9 +337,6 @@ def test_files_are_the_same_with_more_threads_and_fresh_kernels(tmp_path):
 def test_the_same_codec_gives_the_same_file_again():
     first, again, fresh = (codec.encode(WALK, max_error=2).data for codec in (CODEC, CODEC, PoseCodec()))
     assert first == again == fresh
-
-
-# --- Real recordings ---
 
 
 def real(name, count):
