@@ -29,6 +29,7 @@ from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _BYTES_PER_BYTE = 3  # bytes of a data set for a byte of the file: what is made of it is at most three times as large
 _BYTES_FREE = 60 << 20  # bytes that a data set of even a small file may have
+_BYTES_TO_WORK, _WORK_PER_BYTE = 140 << 20, 16  # bytes that reading may take: in all, and for each of the file
 _MAX_NAMES = 100_000  # names in a list: far more than any skeleton or recording has
 _MAX_NAME = 1000  # characters of a name
 _RECORD = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
@@ -53,14 +54,33 @@ def open_file(path: Path) -> Iterator[Any]:
         file = h5py.File(path, "r")
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"HDF5 cannot open it ({error}); the file is cut short or damaged") from error
-    with file:
+    with file, _limit_memory(_BYTES_TO_WORK + _WORK_PER_BYTE * path.stat().st_size):
         try:
             yield file
-        except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
             *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
             if "h5py" not in Path(innermost.f_code.co_filename).parts:
                 raise
             raise InputError(f"HDF5 cannot read it ({error}); the file is cut short or damaged") from error
+
+
+@contextmanager
+def _limit_memory(extra: int) -> Iterator[None]:
+    """At most so many bytes more for this process meanwhile, where Linux can say so: on some damaged files libhdf5 takes
+    all that there are, in a mere look for a name."""
+    try:
+        import resource
+
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    except (ImportError, OSError):
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (held + extra if soft < 0 else min(held + extra, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def is_hdf5(path: Path) -> bool:
