@@ -76,12 +76,18 @@ def _render_profiles(centers: Tensor, grid: int, sigma: float) -> tuple[Tensor, 
     return logs[..., 0, :], logs[..., 1, :]
 
 
+def render_profiles(centers: Tensor, grid: int, sigma: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The Gaussians of `render` as two factors (..., grid), vertical and horizontal; zeros at a NaN center."""
+    across, down = (torch.nan_to_num(logs.exp(), nan=0.0) for logs in _render_profiles(centers, grid, sigma))
+    return down, across
+
+
 def render(centers: Tensor, grid: int, sigma: float = 1.0) -> Tensor:
     """Gaussians of height 1 at sub-pixel centers; a NaN center gives an empty channel.
 
     centers: (..., 2) pixel coordinates. Returns (..., grid, grid) in [0, 1], vertical axis first.
     """
-    across, down = (torch.nan_to_num(logs.exp(), nan=0.0) for logs in _render_profiles(centers, grid, sigma))
+    down, across = render_profiles(centers, grid, sigma)
     return down.unsqueeze(-1) * across.unsqueeze(-2)
 
 

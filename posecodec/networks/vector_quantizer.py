@@ -27,8 +27,8 @@ class ResidualQuantizer(nn.Module):
         super().__init__()
         self.decay, self.revive = decay, revive
         self.register_buffer("codebooks", torch.zeros(levels, codes, size))
-        self.register_buffer("uses", torch.ones(levels, codes), persistent=False)
-        self.register_buffer("sums", torch.zeros(levels, codes, size), persistent=False)
+        self.register_buffer("uses", torch.ones(levels, codes))
+        self.register_buffer("sums", torch.zeros(levels, codes, size))
 
     @property
     def levels(self) -> int:

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from posecodec.errors import InputError
-from posecodec.networks.vqgan import VQGAN
+from posecodec.networks.part_vqgan import PartVQGAN
 from posecodec.train.discriminator import PatchDiscriminator
 
 
@@ -26,7 +26,7 @@ from posecodec.train.discriminator import PatchDiscriminator
 class State:
     """All that changes while training."""
 
-    model: VQGAN
+    model: PartVQGAN
     judge: PatchDiscriminator
     optimizer: torch.optim.Optimizer
     judge_optimizer: torch.optim.Optimizer
@@ -46,8 +46,7 @@ class State:
 
 def save(state: State, path: Path) -> None:
     """Write aside and rename, so that an interruption leaves the last one whole."""
-    quantizer = state.model.quantizer
-    tensors = {"generator": torch.get_rng_state(), "uses": quantizer.uses, "sums": quantizer.sums}
+    tensors = {"generator": torch.get_rng_state()}
     numbers: dict[str, Any] = {"step": state.step, "best": state.best}
     for name, module in state.modules.items():
         tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
@@ -76,8 +75,6 @@ def load(state: State, path: Path) -> None:
                 index, _, moment = key.partition("/")
                 moments.setdefault(int(index), {})[moment] = value
             optimizer.load_state_dict({"state": moments, "param_groups": numbers[name]})
-        state.model.quantizer.uses.copy_(tensors["uses"])
-        state.model.quantizer.sums.copy_(tensors["sums"])
         torch.set_rng_state(tensors["generator"])
         state.step, state.best = numbers["step"], numbers["best"]
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError) as error:

@@ -1,0 +1,84 @@
+"""Everything that a training of tokens depends on, as one typed value read from JSON (see configs/*.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posecodec.networks.config import read_config
+from posecodec.networks.part_config import PartConfig
+from posecodec.train.config import Augmentation, Data
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What detectors and markers do to windows, for a network that is to mend it.
+
+    noisy: share of the windows that jitter. jitter: the largest standard deviation, body sizes. gaps: share of the windows
+    with keypoints missing. drop: of these, share of the keypoints, alone. group: probability that each group of keypoints
+    is missing together. shortest, longest: frames of a gap. held: share of the windows whose last pose is held from some
+    frame on, as at the end of a recording.
+    """
+
+    noisy: float = 0.25
+    jitter: float = 0.009
+    gaps: float = 0.5
+    drop: float = 0.3
+    group: float = 0.2
+    shortest: int = 8
+    longest: int = 48
+    held: float = 0.25
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """Weights of the losses. body, world and velocity are distances in pixels; heatmap and commitment squared pixels;
+    guess is the path that the guide expects, a distance too."""
+
+    body: float = 0.5
+    world: float = 1.0
+    velocity: float = 0.5
+    guess: float = 0.2
+    heatmap: float = 0.02
+    commitment: float = 0.25
+    adversarial: float = 0.05
+    adversarial_from: int = 0
+    """First step with the discriminator; 0 leaves it out."""
+    drawn: int = 2
+    """Windows of a batch whose whole heatmaps are made, for the heatmap and adversarial losses."""
+
+
+@dataclass(frozen=True)
+class TokenTraining:
+    """One run. `out` holds checkpoints and the log; `name` is the weights' name. window: steps of tokens in a window.
+
+    whole: share of the windows that are not quantized, which is how gaps are filled. default_levels: of the weights.
+    """
+
+    name: str
+    model: PartConfig
+    data: Data
+    out: str
+    steps: int
+    licence: str
+    attribution: str
+    default_levels: int = 4
+    batch: int = 24
+    window: int = 4
+    whole: float = 0.12
+    dropout: float = 0.1
+    learning_rate: float = 1e-3
+    linear_rate: float = 5e-5
+    warmup: int = 200
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    seed: int = 0
+    evaluate_every: int = 1000
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(heading=0.0))
+    damage: Damage = field(default_factory=Damage)
+    losses: Weighting = field(default_factory=Weighting)
+
+    @staticmethod
+    def load(path: str | Path) -> TokenTraining:
+        """Read a JSON file; paths in it are relative to the working directory. Raises InputError."""
+        return read_config(TokenTraining, path)

@@ -1,0 +1,304 @@
+"""The training of tokens, top to bottom: data, a linear start, steps, validation, checkpoints.
+
+A run that is started again goes on from its checkpoint and ends as if never stopped: every window is drawn from a generator
+seeded by the step.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from posecodec.networks import heatmap
+from posecodec.networks.part_vqgan import Decoded, PartVQGAN
+from posecodec.networks.path import place, to_local, to_world
+from posecodec.pose.skeletons.builtin import get_builtin
+from posecodec.train import checkpoint, data, losses
+from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.checkpoint import State
+from posecodec.train.config import STILL, Augmentation
+from posecodec.train.damage import damage, hold_ends, list_groups
+from posecodec.train.discriminator import PatchDiscriminator
+from posecodec.train.schedule import set_rates
+from posecodec.train.strokes import read_strokes
+from posecodec.train.token_config import TokenTraining
+from posecodec.train.token_views import split_2d, split_3d
+
+START_WINDOWS = 3072  # Windows that the linear path and the first codebooks are fitted to
+START_BATCH = 64  # Of these, windows that are encoded at once
+CHAIN_ROUNDS = 4  # How often the path's first level is fitted to the states that it leads to itself
+START_JITTER = (0.5, 3e-3)
+"""Where a first step is seen from, off the truth: 64ths of a turn, body sizes (32 mm steps are up to 16 mm off)."""
+JUDGE_RATE = 2e-4  # Learning rate of the discriminator
+LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
+LOG_EVERY = 20  # Steps between two records of the losses
+
+
+class TokenTrainer:
+    """One run of a config."""
+
+    def __init__(self, config: TokenTraining, device: str = "cpu") -> None:
+        self.config, self.device = config, torch.device(device)
+        self.skeleton = get_builtin(config.data.skeleton)
+        assert self.skeleton.root is not None
+        self.root: int = self.skeleton.root
+        self.groups = list_groups(self.skeleton)
+        clips = data.load_clips(config.data.train, self.skeleton)
+        self.bones = data.measure_bone_shares(clips, self.skeleton)
+        self.motion = data.canonicalize(clips, self.skeleton, self.bones)
+        self.val = data.load_clips(config.data.val, self.skeleton)
+        self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
+        torch.manual_seed(config.seed)
+        self.state = self._build_state()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the run can be taken up again."""
+        return Path(self.config.out) / "last.safetensors"
+
+    def _build_state(self) -> State:
+        config = self.config
+        model = PartVQGAN(config.model, config.dropout).to(self.device)
+        judge = PatchDiscriminator(config.model.views * config.model.keypoints, config.model.grid).to(self.device)
+        fixed = ("means", "components", "bases")
+        groups: list[dict[str, Any]] = [
+            {"params": [], "peak": config.learning_rate, "weight_decay": config.weight_decay},
+            {"params": [], "peak": config.linear_rate, "weight_decay": 0.0},
+        ]
+        last = str(len(config.model.parts))
+        for name, parameter in model.named_parameters():
+            if name.startswith(fixed) and name.endswith(last):
+                parameter.requires_grad_(False)
+                continue
+            groups[name.startswith(fixed)]["params"].append(parameter)
+        optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
+        judge_optimizer = torch.optim.Adam(judge.parameters(), lr=JUDGE_RATE, betas=(0.5, 0.9))
+        return State(model, judge, optimizer, judge_optimizer)
+
+    def split(self, windows: data.Windows, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Bodies (B, T, K, D) of size 1 and paths (B, T, D + 1) of windows."""
+        if self.config.model.dims == 3:
+            return split_3d(windows)
+        return split_2d(windows, self.cameras, self.root, rng)
+
+    def draw_windows(self, batch: int, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Clean, augmented bodies and paths."""
+        frames = self.config.window * self.config.model.step
+        return self.split(data.draw_windows(self.motion, how, batch, frames, rng), rng)
+
+    def draw_start(self, path: Tensor, rng: torch.Generator) -> Tensor:
+        """The states (B, D + 1) that windows are first seen from: where they begin, as coarsely as a file says it."""
+        off = torch.rand(path[:, 0].shape, generator=rng).to(path) * 2 - 1
+        if path.shape[-1] == 4:
+            return path[:, 0] + off * path.new_tensor([START_JITTER[1]] * 3 + [START_JITTER[0] * torch.pi / 32])
+        return path[:, 0] + off * path.new_tensor([0.03, 0.03, 0.02]) * path[:, 0, 2:].exp()
+
+    def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
+        """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
+        if self.checkpoint_path.exists():
+            checkpoint.load(self.state, self.checkpoint_path)
+        else:
+            self.start()
+        began, first = time.perf_counter(), self.state.step
+        while self.state.step < self.config.steps:
+            values = self.step()
+            report(self.state.step, values)
+            if self.state.step % LOG_EVERY == 0:
+                pace = (time.perf_counter() - began) / (self.state.step - first)
+                self.log({"step": self.state.step, "pace": round(pace, 3), **{k: round(v, 4) for k, v in values.items()}})
+            if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
+                self.log({"step": self.state.step, "val": self.validate()})
+                checkpoint.save(self.state, self.checkpoint_path)
+
+    def log(self, record: dict[str, Any]) -> None:
+        """One JSON line."""
+        path = Path(self.config.out) / "log.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(json.dumps({"time": round(time.time()), **record}) + "\n")
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Linear path from principal components, codebooks from k-means."""
+        config, model = self.config, self.state.model
+        rng = data.build_generator(config.seed, 0)
+        body, path = self.draw_windows(START_WINDOWS, config.augmentation, rng)
+        groups = body.unflatten(1, (-1, config.model.step)).flatten(0, 1)
+        for row, part in enumerate(config.model.parts):
+            self._start_row(row, groups[:, :, list(part)].flatten(1))
+        self._start_path(path, rng)
+        there = torch.ones(body.shape[:3], dtype=torch.bool)
+        parts = [
+            self.encode(b.to(self.device), b.to(self.device), t.to(self.device)).cpu()
+            for b, t in zip(body.split(START_BATCH), there.split(START_BATCH), strict=True)
+        ]
+        latents = torch.cat(parts).flatten(0, 1)
+        for row in range(len(config.model.parts)):
+            model.quantizers[row].cpu().fit(latents[:, row], rng)
+        model.to(self.device)
+
+    def _start_row(self, row: int, samples: Tensor) -> None:
+        mean = samples.mean(0)
+        _, vectors = torch.linalg.eigh(torch.cov((samples - mean).T))
+        components = vectors.flip(1)[:, : self.config.model.latent].T
+        model = self.state.model
+        for store, value in ((model.means, mean), (model.components, components), (model.bases, components)):
+            store[row].copy_(value)
+
+    def _start_path(self, path: Tensor, rng: torch.Generator) -> None:
+        """The path's components and codes, seen from the states that its own first level leads to."""
+        model, row = self.state.model.cpu(), len(self.config.model.parts)
+        start = self.draw_start(path, rng)
+        self._start_row(row, self._see_from_truth(path))
+        latents = (self._see_from_truth(path) - model.means[row]) @ model.components[row].T
+        for _ in range(CHAIN_ROUNDS):
+            model.quantizers[row].fit(latents, rng)
+            nothing = path.new_zeros(len(path), path.shape[1] // model.config.step, model.config.latent)
+            latents = model.encode_path(path, nothing, start)[0].flatten(0, 1)
+        model.quantizers[row].fit(latents, rng)
+
+    def _see_from_truth(self, path: Tensor) -> Tensor:
+        steps = path.unflatten(1, (-1, self.config.model.step))
+        before = torch.cat([steps[:, :1, 0], steps[:, :-1, -1]], 1)
+        return to_local(steps, before).flatten(0, 1).flatten(1)
+
+    def encode(self, seen: Tensor, filled: Tensor, there: Tensor) -> Tensor:
+        """Latents of the parts; heatmaps are handed over as their profiles."""
+        config, model = self.config.model, self.state.model
+        centers = heatmap.to_pixels(torch.where(there.unsqueeze(-1), seen, torch.nan), config.grid, config.extent)
+        down, across = heatmap.render_profiles(centers, config.grid, config.sigma)
+        return model.encode(model.see_profiles(down.flatten(2, 3), across.flatten(2, 3)), filled)
+
+    def step(self) -> dict[str, float]:
+        """One update of generator and, from its step on, discriminator. Returns the losses."""
+        config, weights, state = self.config, self.config.losses, self.state
+        shape, model = config.model, state.model
+        rng = data.build_generator(config.seed, state.step + 1)
+        set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
+        body, path = self.draw_windows(config.batch, config.augmentation, rng)
+        body, path, counted = hold_ends(body, path, config.damage.held, rng)
+        seen, seen_path, there = damage(body, path, self.groups, self.root, config.damage, rng)
+        start = self.draw_start(path, rng)
+        used = torch.randint(1, shape.levels + 1, (config.batch,), generator=rng)
+        whole = torch.rand(config.batch, generator=rng) < config.whole
+        used = torch.where(whole, shape.levels + 1, used)
+        body, path, counted, seen, seen_path, there, start, used = (
+            x.to(self.device) for x in (body, path, counted, seen, seen_path, there, start, used)
+        )
+
+        model.train()
+        latents = self.encode(seen, fill(model, seen, there), there)
+        guess = model.guess(model.quantize(latents.detach(), 1)[..., 0])
+        way, states = model.encode_path(seen_path, guess.detach(), start)
+        latents = torch.cat([latents, way.unsqueeze(2)], 2)
+        quantized, commitments = [], []
+        for row, quantizer in enumerate(model.quantizers):
+            value, commitment = quantizer(latents[:, :, row], used, rng)
+            quantized.append(torch.where((used > shape.levels)[:, None, None], latents[:, :, row], value))
+            commitments.append(commitment)
+        quantized[-1] = quantized[-1] + guess
+        decoded = model.decode(torch.stack(quantized, 2), used)
+        parts = self.measure(decoded, body, path, states, counted)
+        local = to_local(path.unflatten(1, (-1, shape.step)), states) - model.draw_path(guess)
+        parts["guess"] = (_mean_length(local.flatten(1, 2).unsqueeze(2), counted)) * shape.pixels
+        parts["commitment"] = torch.stack(commitments[:-1]).mean() * shape.latent / (shape.step * 3) * shape.pixels**2
+        first = slice(0, weights.drawn)
+        drawn = draw_heatmaps(model, decoded, first)
+        centers = heatmap.to_pixels(body[first], shape.grid, shape.extent)
+        real = heatmap.render(centers, shape.grid, shape.sigma).flatten(2, 3)
+        parts["heatmap"] = losses.measure_heatmap_error(drawn, real)
+        total = sum((getattr(weights, name) * value for name, value in parts.items()), torch.zeros(()))
+
+        judged = weights.adversarial_from and state.step >= weights.adversarial_from
+        if judged:
+            fooling = -state.judge(drawn).mean()
+            balance = losses.measure_balance(total, fooling, model.last_layer)
+            total = total + weights.adversarial * balance * fooling
+            parts["fooling"] = fooling
+        self._update(state.optimizer, total, model)
+        if judged:
+            parts["judge"] = losses.measure_hinge(state.judge(real), state.judge(drawn.detach()))
+            self._update(state.judge_optimizer, parts["judge"], state.judge)
+        state.step += 1
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def measure(
+        self, decoded: Decoded, body: Tensor, path: Tensor, states: Tensor, counted: Tensor
+    ) -> dict[str, Tensor]:
+        """Distances in pixels: of the body, in the world, and of movements in the world."""
+        shape = self.config.model
+        made = read_strokes(self.state.model, decoded.points, decoded.strokes)
+        way = to_world(decoded.steps, states).flatten(1, 2)
+        scale = shape.pixels if shape.dims == 3 else shape.pixels / path[..., 2:].exp().mean(1)[:, None, None]
+        off = (place(made, way) - place(body, path)) * scale
+        both = counted[:, 1:] & counted[:, :-1]
+        return {
+            "body": _mean_length((made - body) * shape.pixels, counted),
+            "world": _mean_length(off, counted),
+            "velocity": _mean_length(off.diff(dim=1), both),
+        }
+
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        parameters = [p for p in module.parameters() if p.grad is not None]
+        torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
+        optimizer.step()
+
+    @torch.no_grad()
+    def validate(self, levels: tuple[int, ...] = (1, 2, 3, 5, 8)) -> dict[str, list[float]]:
+        """Mean error in the world and of the body alone by levels, on whole validation clips: mm, in 2D body sizes x 100."""
+        model, shape = self.state.model.eval(), self.config.model
+        sums = {level: [0.0, 0.0] for level in levels}
+        frames = 0
+        for number, clip in enumerate(self.val):
+            motion = data.canonicalize([clip], self.skeleton, self.bones)
+            rng = data.build_generator(1, number)
+            body, path = self.split(data.draw_windows(motion, STILL, 1, len(clip.points), rng), rng)
+            count, spare = body.shape[1], -body.shape[1] % shape.step
+            unit = float(motion.size[0]) if shape.dims == 3 else 100.0
+            body, path = (torch.cat([x, x[:, -1:].expand(-1, spare, *x.shape[2:])], 1).to(self.device) for x in (body, path))
+            latents = self.encode(body, body, torch.ones(body.shape[:3], dtype=torch.bool, device=self.device))
+            guess = model.guess(model.quantize(latents, 1)[..., 0])
+            way, states = model.encode_path(path, guess, self.draw_start(path, rng))
+            tokens = model.quantize(torch.cat([latents, way.unsqueeze(2)], 2), max(levels))
+            for level, total in sums.items():
+                values = model.dequantize(tokens[..., :level])
+                values[:, :, -1] += guess
+                decoded = model.decode(values, torch.full((1,), level, device=self.device))
+                made = read_strokes(model, decoded.points, decoded.strokes)
+                scale = unit if shape.dims == 3 else unit / path[..., 2:].exp().mean(1)[:, None, None]
+                off = (place(made, to_world(decoded.steps, states).flatten(1, 2)) - place(body, path)) * scale
+                total[0] += float(off[:, :count].norm(dim=-1).mean(-1).sum())
+                total[1] += float((made - body)[:, :count].norm(dim=-1).mean(-1).sum()) * unit
+            frames += count
+        return {str(level): [round(x / frames, 2) for x in total] for level, total in sums.items()}
+
+
+def fill(model: PartVQGAN, points: Tensor, there: Tensor) -> Tensor:
+    """Points for the linear path: gaps bridged by straight lines; what is nowhere seen where the mean body has it."""
+    config = model.config
+    rest = points.new_zeros(config.keypoints, config.dims)
+    for part, mean in zip(config.parts, model.means, strict=False):
+        rest[list(part)] = mean.detach().reshape(config.step, len(part), config.dims).mean(0)
+    return heatmap.fill_gaps(points, there, rest)
+
+
+def draw_heatmaps(model: PartVQGAN, decoded: Decoded, rows: slice) -> Tensor:
+    """Whole heatmaps (b, T, C, H, W), in [0, 1] but for the correction, of some windows."""
+    config = model.config
+    centers = heatmap.to_pixels(decoded.points[rows], config.grid, config.extent)
+    logs = heatmap.render_log(centers, config.grid, config.sigma).flatten(2, 3) + model.draw(decoded.strokes[rows])
+    return logs.clamp_max(1.0).exp()
+
+
+def _mean_length(off: Tensor, counted: Tensor) -> Tensor:
+    """Mean length of (B, T, K, D) over the frames that count (B, T)."""
+    lengths = (off.square().sum(-1) + losses.SOFTENING).sqrt().mean(-1)
+    return (lengths * counted).sum() / counted.sum().clamp_min(1)

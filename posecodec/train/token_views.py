@@ -1,0 +1,36 @@
+"""Windows as the network for tokens takes them: bodies of size 1 that face one way, and paths, in 3D or under a camera."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from posecodec.networks.path import take_out
+from posecodec.train.canonicalize import fit_spline, spline_basis
+from posecodec.train.cameras import Cameras
+from posecodec.train.data import Windows
+from posecodec.train.views import project_to_pixels
+
+SIZE_SPACING = 64
+"""Frames between the knots of a smoothed size in 2D: slower than a step, as fast as someone walks towards a camera."""
+
+
+def split_3d(windows: Windows) -> tuple[Tensor, Tensor]:
+    """(B, T, K, 3) bodies and (B, T, 4) paths, in body sizes."""
+    root = windows.root / windows.size[:, None, None]
+    return windows.body, torch.cat([root, windows.heading.unsqueeze(-1)], -1)
+
+
+def split_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(B, T, K, 2) bodies and (B, T, 3) paths, in pixels of an image."""
+    pixels = project_to_pixels(windows, known, rng)
+    spread = (pixels - pixels[:, :, root : root + 1]).square().sum(-1).mean(-1).sqrt().clamp_min(1e-3).log()
+    path = torch.cat([pixels[:, :, root], (spread @ smoothing(spread.shape[1]).T)[..., None]], -1)
+    return take_out(pixels, path), path
+
+
+def smoothing(frames: int) -> Tensor:
+    """(T, T) that makes a smooth curve of T values."""
+    eye = torch.eye(frames, dtype=torch.float64).numpy()
+    curves = spline_basis(frames, SIZE_SPACING) @ fit_spline(eye, eye.sum(0), SIZE_SPACING)
+    return torch.tensor(curves, dtype=torch.float32)
