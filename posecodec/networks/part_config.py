@@ -15,7 +15,8 @@ class PartConfig:
     path through the world is one more, the last. grid: H = W of a heatmap. extent: half its width in body sizes. sigma: of
     the Gaussians, pixels. step: frames that one row of tokens stands for, at `rate` frames a second. patch: frames that are
     embedded together; step / patch is a power of two. features: kept of each heatmap. width, depth: of the residual blocks.
-    latent: size of a latent. codes, levels: N and Q of each row's residual quantizer.
+    latent: size of a latent. codes, levels: N and Q of each row's residual
+    quantizer. remainder: body sizes in which the end of a step's path is coded beside the tokens.
     """
 
     dims: int
@@ -32,6 +33,7 @@ class PartConfig:
     latent: int = 24
     codes: int = 512
     levels: int = 8
+    remainder: float = 0.0125
 
     def __post_init__(self) -> None:
         folds = self.step // self.patch

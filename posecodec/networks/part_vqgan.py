@@ -5,9 +5,10 @@ runs a linear path, the principal components of each part's keypoints over a ste
 correction of it, in the latents and in the heatmaps, because the linear transform generalizes to people never seen
 and the network alone does not (benchmarks/LOG.md).
 
-The path is seen, step by step, from where the step before ends by its tokens of the first level alone. So its tokens nest like
-the others and errors do not add up. What they code is what a small network, the guide, does not already guess from the
-body's tokens of the first level: legs that walk say how fast. The decoder's network corrects the rest.
+The path is seen, step by step, from a state: where the step before ends by its token of the first level and by a remainder,
+whole numbers of small steps that are no tokens. So tokens nest at all levels and errors do not add up. What the tokens
+say is what a small network, the guide, does not already guess from the body's tokens of the first level: legs that walk say
+how fast. The decoder's network corrects the rest.
 
 Heatmaps of Gaussians are products of two profiles, and so are the filters that read and draw them: `encode` takes either whole
 heatmaps or profiles, with the same result.
@@ -39,6 +40,17 @@ class Decoded:
     steps: Tensor
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Path:
+    """A path before quantization, seen step by step. values: (B, t, F) latents less the guess. tokens: (B, t) of the first
+    level. remainders: (B, t, D + 1) whole numbers. states: (B, t, D + 1)."""
+
+    values: Tensor
+    tokens: Tensor
+    remainders: Tensor
+    states: Tensor
+
+
 class PartVQGAN(nn.Module):
     """Encoder, quantizers and decoder in the shape of a config."""
 
@@ -58,8 +70,10 @@ class PartVQGAN(nn.Module):
         self.components = nn.ParameterList(torch.zeros(config.latent, size) for size in sizes)
         self.bases = nn.ParameterList(torch.zeros(config.latent, size) for size in sizes)
         self.quantizers = nn.ModuleList(
-            ResidualQuantizer(config.levels, config.codes, config.latent) for _ in range(config.rows)
+            ResidualQuantizer(config.levels, config.codes, config.latent) for _ in config.parts
         )
+        self.path_first = ResidualQuantizer(1, config.codes, config.latent)
+        self.path_rest = ResidualQuantizer(config.levels - 1, config.codes, config.latent)
         self.guide = nn.Sequential(
             nn.Linear(len(config.parts) * config.latent, GUIDE_WIDTH),
             *(Residual(GUIDE_WIDTH, TIME) for _ in range(GUIDE_DEPTH)),
@@ -106,53 +120,74 @@ class PartVQGAN(nn.Module):
 
     def guess(self, tokens: Tensor) -> Tensor:
         """Latents (B, t, F) of the path that the parts' tokens (B, t, h - 1) of the first level let expect."""
-        seen = [q.codebooks[0][tokens[:, :, row]] for row, q in enumerate(self.quantizers[:-1])]
+        seen = [q.codebooks[0][tokens[:, :, row]] for row, q in enumerate(self.quantizers)]
         guessed: Tensor = self.guide(torch.cat(seen, -1)[:, :, None, None])[:, :, 0, 0]
         return guessed
 
     @torch.no_grad()
-    def encode_path(self, path: Tensor, guess: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents (B, t, F) of a path (B, T, D + 1) less a guess, and the states (B, t, D + 1) that steps are seen from.
-
-        start: (B, D + 1) the first state. The later ones are where the first level of the step before ends.
-        """
-        latents, states = [], [start]
+    def encode_path(self, path: Tensor, guess: Tensor, start: Tensor) -> Path:
+        """A path (B, T, D + 1) step by step, given the guess of it, from a first state (B, D + 1)."""
+        states, values, tokens, remainders = [start], [], [], []
         for step, frames in enumerate(path.unflatten(1, (-1, self.config.step)).unbind(1)):
-            local = to_local(frames, states[-1]).flatten(1)
-            latents.append((local - self.means[-1]) @ self.components[-1].T - guess[:, step])
-            token = find_nearest(latents[-1], self.quantizers[-1].codebooks[0])
-            states.append(self.advance(token, guess[:, step], states[-1]))
-        return torch.stack(latents, 1), torch.stack(states[:-1], 1)
+            local = to_local(frames, states[-1])
+            values.append((local.flatten(1) - self.means[-1]) @ self.components[-1].T - guess[:, step])
+            tokens.append(find_nearest(values[-1], self.path_first.codebooks[0]))
+            off = local[:, -1] - self._end(tokens[-1], guess[:, step])
+            remainders.append((off / self.config.remainder).round())
+            states.append(self.advance(tokens[-1], remainders[-1], guess[:, step], states[-1]))
+        return Path(*(torch.stack(x, 1) for x in (values, tokens, remainders, states[:-1])))
 
-    def advance(self, token: Tensor, guess: Tensor, state: Tensor) -> Tensor:
-        """The state (B, D + 1) after a step from a state, by the path's token (B,) of the first level and the guess (B, F)."""
-        latents = self.quantizers[-1].codebooks[0][token] + guess
-        return to_world(self.draw_path(latents)[:, -1:], state)[:, 0]
+    def _end(self, token: Tensor, guess: Tensor) -> Tensor:
+        return self.draw_path(self.path_first.codebooks[0][token] + guess)[:, -1]
 
-    def follow(self, tokens: Tensor, guess: Tensor, start: Tensor) -> Tensor:
-        """States (B, t, D + 1) of the path's tokens (B, t) of the first level."""
+    def advance(self, token: Tensor, remainder: Tensor, guess: Tensor, state: Tensor) -> Tensor:
+        """The state (B, D + 1) after a step: by the path's token (B,) of the first level, the remainder and the guess."""
+        end = self._end(token, guess) + remainder * self.config.remainder
+        return to_world(end[:, None], state)[:, 0]
+
+    def follow(self, tokens: Tensor, remainders: Tensor, guess: Tensor, start: Tensor) -> Tensor:
+        """States (B, t, D + 1) of the path's tokens (B, t) of the first level and remainders (B, t, D + 1)."""
         states = [start]
         for step, token in enumerate(tokens.unbind(1)[:-1]):
-            states.append(self.advance(token, guess[:, step], states[-1]))
+            states.append(self.advance(token, remainders[:, step], guess[:, step], states[-1]))
         return torch.stack(states, 1)
 
     def draw_path(self, latents: Tensor) -> Tensor:
         """The path (..., step, D + 1) that latents (..., F) say, seen from the state of their step."""
         return (latents @ self.bases[-1] + self.means[-1]).unflatten(-1, (self.config.step, -1))
 
+    def draw_remainders(self, remainders: Tensor) -> Tensor:
+        """What remainders (B, t, D + 1) add to the path of their steps (B, t, step, D + 1): from nothing to all at the end."""
+        rise = torch.arange(1, self.config.step + 1, device=remainders.device) / self.config.step
+        return remainders.unsqueeze(2) * (rise * self.config.remainder)[:, None]
+
+    def project_remainders(self, remainders: Tensor) -> Tensor:
+        """The same as latents (B, t, F)."""
+        return self.draw_remainders(remainders).flatten(2) @ self.components[-1].T
+
     def quantize(self, latents: Tensor, levels: int) -> Tensor:
-        """Nearest codes of each row, level by level. (B, t, h, F) -> (B, t, h, Q)."""
-        rows = [q.encode(latents[:, :, r], levels) for r, q in zip(range(latents.shape[2]), self.quantizers, strict=False)]
-        return torch.stack(rows, 2)
+        """Nearest codes of the parts, level by level. (B, t, h - 1, F) -> (B, t, h - 1, Q)."""
+        return torch.stack([q.encode(latents[:, :, row], levels) for row, q in enumerate(self.quantizers)], 2)
+
+    def quantize_path(self, path: Path, levels: int) -> Tensor:
+        """(B, t, Q) tokens of the path."""
+        rest = path.values - self.path_first.codebooks[0][path.tokens] - self.project_remainders(path.remainders)
+        return torch.cat([path.tokens.unsqueeze(-1), self.path_rest.encode(rest, levels - 1)], -1)
 
     def dequantize(self, tokens: Tensor) -> Tensor:
-        """The mirror of `quantize`: sums of the codes of as many levels as there are. (B, t, h, Q) -> (B, t, h, F)."""
-        return torch.stack([q.decode(tokens[:, :, row]) for row, q in enumerate(self.quantizers)], 2)
+        """Sums of the codes of as many levels as there are, for parts and path. (B, t, h, Q) -> (B, t, h, F)."""
+        rows = [q.decode(tokens[:, :, row]) for row, q in enumerate(self.quantizers)]
+        path = self.path_first.decode(tokens[:, :, -1, :1])
+        return torch.stack([*rows, path + self.path_rest.decode(tokens[:, :, -1, 1:])], 2)
 
-    def decode(self, latents: Tensor, used: Tensor) -> Decoded:
-        """What latents (B, t, h, F) say, the guess of the path added to its row. used: (B,) levels they were quantized with; Q + 1 if not."""
+    def decode(self, latents: Tensor, remainders: Tensor, used: Tensor) -> Decoded:
+        """What latents (B, t, h, F) say, the guess of the path added to its row.
+
+        used: (B,) levels they were quantized with; Q + 1 if they were not.
+        """
         config, batch = self.config, len(latents)
-        hidden = self.from_latent(latents.flatten(2)) + self.coarseness(used - 1)[:, None]
+        told = torch.cat([latents[:, :, :-1].flatten(2), latents[:, :, -1] + self.project_remainders(remainders)], 2)
+        hidden = self.from_latent(told) + self.coarseness(used - 1)[:, None]
         hidden = self.drop(self.synthesis(self.drop(hidden)[:, :, None, None]))
         parts = latents[:, :, :-1] + self.refine(hidden).reshape(*latents.shape[:2], -1, config.latent)
         points = latents.new_empty(batch, latents.shape[1] * config.step, config.keypoints, config.dims)
@@ -162,7 +197,8 @@ class PartVQGAN(nn.Module):
         fine = self.unfold(hidden)[:, :, 0, 0]
         strokes = self.stroke(fine).reshape(batch, points.shape[1], -1, config.features)
         steer = self.steer(fine).reshape(batch, -1, config.step, config.path_channels)
-        return Decoded(points, strokes, self.draw_path(latents[:, :, -1]) + steer)
+        steps = self.draw_path(latents[:, :, -1]) + self.draw_remainders(remainders) + steer
+        return Decoded(points, strokes, steps)
 
     def draw(self, strokes: Tensor) -> Tensor:
         """The correction of log-heatmaps that strokes (B, T, C, features) make: (B, T, C, H, W)."""

@@ -41,12 +41,14 @@ class ResidualQuantizer(nn.Module):
         for book in self.codebooks[:levels]:
             tokens.append(find_nearest(rest, book))
             rest = rest - book[tokens[-1]]
-        return torch.stack(tokens, dim=-1)
+        return torch.stack(tokens, dim=-1) if tokens else latents.new_zeros(*latents.shape[:-1], 0, dtype=torch.long)
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Sum of the codes of as many levels as there are. (..., Q) -> (..., F)."""
-        parts = [book[tokens[..., q]] for q, book in enumerate(self.codebooks[: tokens.shape[-1]])]
-        return torch.stack(parts).sum(0)
+        total = self.codebooks.new_zeros(*tokens.shape[:-1], self.codebooks.shape[-1])
+        for token, book in zip(tokens.unbind(-1), self.codebooks, strict=False):
+            total = total + book[token]
+        return total
 
     def forward(self, latents: Tensor, used: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Quantize for training, each sample with its own number of levels, and follow the batch with the codebooks.

@@ -35,10 +35,10 @@ class Weighting:
     """Weights of the losses. body, world and velocity are distances in pixels; heatmap and commitment squared pixels;
     guess is the path that the guide expects, a distance too."""
 
-    body: float = 0.5
-    world: float = 1.0
+    body: float = 1.0
+    world: float = 0.5
     velocity: float = 0.5
-    guess: float = 0.2
+    guess: float = 0.1
     heatmap: float = 0.02
     commitment: float = 0.25
     adversarial: float = 0.05

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from posecodec.networks import heatmap
-from posecodec.networks.part_vqgan import Decoded, PartVQGAN
+from posecodec.networks.part_vqgan import Decoded, PartVQGAN, Path as Way
 from posecodec.networks.path import place, to_local, to_world
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import checkpoint, data, losses
@@ -156,12 +156,14 @@ class TokenTrainer:
         model, row = self.state.model.cpu(), len(self.config.model.parts)
         start = self.draw_start(path, rng)
         self._start_row(row, self._see_from_truth(path))
-        latents = (self._see_from_truth(path) - model.means[row]) @ model.components[row].T
+        nothing = path.new_zeros(len(path), path.shape[1] // model.config.step, model.config.latent)
+        values = (self._see_from_truth(path) - model.means[row]) @ model.components[row].T
         for _ in range(CHAIN_ROUNDS):
-            model.quantizers[row].fit(latents, rng)
-            nothing = path.new_zeros(len(path), path.shape[1] // model.config.step, model.config.latent)
-            latents = model.encode_path(path, nothing, start)[0].flatten(0, 1)
-        model.quantizers[row].fit(latents, rng)
+            model.path_first.fit(values, rng)
+            found = model.encode_path(path, nothing, start)
+            values = found.values.flatten(0, 1)
+        rest = found.values - model.path_first.codebooks[0][found.tokens] - model.project_remainders(found.remainders)
+        model.path_rest.fit(rest.flatten(0, 1), rng)
 
     def _see_from_truth(self, path: Tensor) -> Tensor:
         steps = path.unflatten(1, (-1, self.config.model.step))
@@ -195,19 +197,14 @@ class TokenTrainer:
         model.train()
         latents = self.encode(seen, fill(model, seen, there), there)
         guess = model.guess(model.quantize(latents.detach(), 1)[..., 0])
-        way, states = model.encode_path(seen_path, guess.detach(), start)
-        latents = torch.cat([latents, way.unsqueeze(2)], 2)
-        quantized, commitments = [], []
-        for row, quantizer in enumerate(model.quantizers):
-            value, commitment = quantizer(latents[:, :, row], used, rng)
-            quantized.append(torch.where((used > shape.levels)[:, None, None], latents[:, :, row], value))
-            commitments.append(commitment)
-        quantized[-1] = quantized[-1] + guess
-        decoded = model.decode(torch.stack(quantized, 2), used)
-        parts = self.measure(decoded, body, path, states, counted)
-        local = to_local(path.unflatten(1, (-1, shape.step)), states) - model.draw_path(guess)
-        parts["guess"] = (_mean_length(local.flatten(1, 2).unsqueeze(2), counted)) * shape.pixels
-        parts["commitment"] = torch.stack(commitments[:-1]).mean() * shape.latent / (shape.step * 3) * shape.pixels**2
+        way = model.encode_path(seen_path, guess.detach(), start)
+        quantized, commitment = self.quantize(latents, way, used, rng)
+        quantized[:, :, -1] += guess
+        decoded = model.decode(quantized, way.remainders, used)
+        parts = self.measure(decoded, body, path, way.states, counted)
+        local = to_local(path.unflatten(1, (-1, shape.step)), way.states) - model.draw_path(guess)
+        parts["guess"] = _mean_length(local.flatten(1, 2).unsqueeze(2), counted) * shape.pixels
+        parts["commitment"] = commitment * shape.latent / (shape.step * 3) * shape.pixels**2
         first = slice(0, weights.drawn)
         drawn = draw_heatmaps(model, decoded, first)
         centers = heatmap.to_pixels(body[first], shape.grid, shape.extent)
@@ -227,6 +224,22 @@ class TokenTrainer:
             self._update(state.judge_optimizer, parts["judge"], state.judge)
         state.step += 1
         return {name: float(value.detach()) for name, value in parts.items()}
+
+    def quantize(self, latents: Tensor, way: Way, used: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Latents (B, t, h, F) as so many levels (B,) have them, and the commitment loss; Q + 1 levels are no quantizing."""
+        model = self.state.model
+        values, commitments = [], []
+        for row, quantizer in enumerate(model.quantizers):
+            value, commitment = quantizer(latents[:, :, row], used, rng)
+            values.append(value)
+            commitments.append(commitment)
+        pushed = model.project_remainders(way.remainders)
+        first, _ = model.path_first(way.values, used, rng)
+        rest = way.values - first - pushed
+        values.append(first + model.path_rest(rest, used - 1, rng)[0])
+        whole = torch.cat([latents, (way.values - pushed).unsqueeze(2)], 2)
+        chosen = torch.where((used > model.config.levels)[:, None, None, None], whole, torch.stack(values, 2))
+        return chosen, torch.stack(commitments).mean()
 
     def measure(
         self, decoded: Decoded, body: Tensor, path: Tensor, states: Tensor, counted: Tensor
@@ -256,7 +269,7 @@ class TokenTrainer:
         """Mean error in the world and of the body alone by levels, on whole validation clips: mm, in 2D body sizes x 100."""
         model, shape = self.state.model.eval(), self.config.model
         sums = {level: [0.0, 0.0] for level in levels}
-        frames = 0
+        frames, counts = 0, []
         for number, clip in enumerate(self.val):
             motion = data.canonicalize([clip], self.skeleton, self.bones)
             rng = data.build_generator(1, number)
@@ -266,19 +279,22 @@ class TokenTrainer:
             body, path = (torch.cat([x, x[:, -1:].expand(-1, spare, *x.shape[2:])], 1).to(self.device) for x in (body, path))
             latents = self.encode(body, body, torch.ones(body.shape[:3], dtype=torch.bool, device=self.device))
             guess = model.guess(model.quantize(latents, 1)[..., 0])
-            way, states = model.encode_path(path, guess, self.draw_start(path, rng))
-            tokens = model.quantize(torch.cat([latents, way.unsqueeze(2)], 2), max(levels))
+            way = model.encode_path(path, guess, self.draw_start(path, rng))
+            most = max(levels)
+            tokens = torch.cat([model.quantize(latents, most), model.quantize_path(way, most).unsqueeze(2)], 2)
+            counts.append(way.remainders.flatten(0, 1).cpu())
             for level, total in sums.items():
                 values = model.dequantize(tokens[..., :level])
                 values[:, :, -1] += guess
-                decoded = model.decode(values, torch.full((1,), level, device=self.device))
+                decoded = model.decode(values, way.remainders, torch.full((1,), level, device=self.device))
                 made = read_strokes(model, decoded.points, decoded.strokes)
                 scale = unit if shape.dims == 3 else unit / path[..., 2:].exp().mean(1)[:, None, None]
-                off = (place(made, to_world(decoded.steps, states).flatten(1, 2)) - place(body, path)) * scale
+                off = (place(made, to_world(decoded.steps, way.states).flatten(1, 2)) - place(body, path)) * scale
                 total[0] += float(off[:, :count].norm(dim=-1).mean(-1).sum())
                 total[1] += float((made - body)[:, :count].norm(dim=-1).mean(-1).sum()) * unit
             frames += count
-        return {str(level): [round(x / frames, 2) for x in total] for level, total in sums.items()}
+        bits = sum(_entropy(column) for column in torch.cat(counts).T) / frames
+        return {str(level): [round(x / frames, 2) for x in total] for level, total in sums.items()} | {"side": [round(bits, 3)]}
 
 
 def fill(model: PartVQGAN, points: Tensor, there: Tensor) -> Tensor:
@@ -302,3 +318,9 @@ def _mean_length(off: Tensor, counted: Tensor) -> Tensor:
     """Mean length of (B, T, K, D) over the frames that count (B, T)."""
     lengths = (off.square().sum(-1) + losses.SOFTENING).sqrt().mean(-1)
     return (lengths * counted).sum() / counted.sum().clamp_min(1)
+
+
+def _entropy(values: Tensor) -> float:
+    """Bits of whole numbers by their own histogram."""
+    counts = values.unique(return_counts=True)[1].double()
+    return float(-(counts * (counts / counts.sum()).log2()).sum())
