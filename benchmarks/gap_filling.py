@@ -1,0 +1,158 @@
+"""How far filled gaps are off: straight lines, bones between their directions, and the network of the tokens.
+
+    python benchmarks/gap_filling.py [--model3d body3d] [--model2d body2d] [--data ../shared/data] [--split val]
+
+Bursts of 10 to 40 frames, from 5 frames before a take to 5 before its end, for each group of keypoints with probability 0.3.
+Groups are single keypoints, or what is hidden together: elbow and wrist, knee and ankle, the face. All methods get the same
+jittered keypoints; errors are against those without jitter, inside gaps alone. Bursts that would leave nothing of a keypoint
+are left out. Means over keypoints of all takes; over seeds their mean, and the least and the most. Prints tables and writes
+gap_filling.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from views import load_takes
+
+import posecodec
+from posecodec.bench.record import collect_facts
+from posecodec.kinematics.bones import BoneTree
+from posecodec.kinematics.gap_filling import interpolate_bones, interpolate_gaps
+from posecodec.pose.skeletons.builtin import COCO19
+
+CHANCE = 0.3  # Of a burst, for each group and take
+SHORTEST, LONGEST = 10, 40  # Frames of a burst
+EARLIEST, LATEST = -5, 5  # Frames: its start, and before the end of the take
+SEEDS = (0, 1, 2)
+TOGETHER = (
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("left_knee", "left_ankle"),
+    ("right_knee", "right_ankle"),
+    ("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+)
+"""Keypoints that one thing hides."""
+JITTERS = {3: {"single": (0.0, 20.0, 40.0), "together": (0.0, 20.0)}, 2: {"single": (0.0, 3.0), "together": (0.0, 3.0)}}
+"""mm or px, standard deviation of each coordinate: by dimensions and grouping."""
+Fill = Callable[[posecodec.PoseSequence], np.ndarray]
+"""A sequence with gaps to positions (T, 19, D)."""
+
+
+def list_groups(grouping: str) -> list[list[int]]:
+    """Indices of the keypoints that go missing at once."""
+    if grouping == "single":
+        return [[k] for k in range(len(COCO19))]
+    return [[COCO19.keypoints.index(name) for name in names] for names in TOGETHER]
+
+
+def draw_gaps(frames: int, groups: list[list[int]], rng: np.random.Generator) -> np.ndarray:
+    """(T, 19) whether a keypoint is missing."""
+    gone = np.zeros((frames, len(COCO19)), bool)
+    for group in groups:
+        if rng.random() < CHANCE:
+            length = int(rng.integers(SHORTEST, LONGEST + 1))
+            start = int(rng.integers(EARLIEST, max(frames - LATEST, 1)))
+            if start > 0 or start + length < frames:
+                gone[max(start, 0) : start + length, group] = True
+    return gone
+
+
+def list_fills(codec: posecodec.PoseCodec, dims: int) -> dict[str, Fill]:
+    """Ways to fill gaps, straight lines first."""
+    tree = BoneTree.from_skeleton(COCO19)
+    fills: dict[str, Fill] = {"lines": lambda s: interpolate_gaps(s.positions[:, 0].astype(np.float64))}
+    if dims == 3:
+        fills["bones"] = lambda s: interpolate_bones(s.positions[:, 0].astype(np.float64), tree)
+    return {**fills, "network": lambda s: codec.fill_gaps(s).positions[:, 0]}
+
+
+def measure(takes: list[Any], fills: dict[str, Fill], grouping: str, jitter: float, seed: int) -> dict[str, float]:
+    """Mean error inside gaps of each way; gaps of a seed are the same at all jitters."""
+    gaps, noise = (np.random.default_rng([seed, part]) for part in range(2))
+    groups, errors = list_groups(grouping), {name: [np.zeros(0)] for name in fills}
+    for take in takes:
+        gone = draw_gaps(len(take.points), groups, gaps)
+        seen = take.points + noise.normal(scale=jitter, size=take.points.shape)
+        if not gone.any():
+            continue
+        plain = take.to_sequence()
+        seen = np.where(gone[..., None], np.nan, seen).astype(np.float32)[:, None]
+        sequence = plain.with_positions(seen, (~gone[:, None]).astype(np.float32))
+        for name, fill in fills.items():
+            errors[name].append(np.linalg.norm(fill(sequence) - take.points, axis=-1)[gone])
+    return {name: float(np.concatenate(found).mean()) for name, found in errors.items()}
+
+
+def summarize(grouping: str, jitter: float, seeds: list[dict[str, float]]) -> dict[str, Any]:
+    """One row: of every way mean, least and most of the errors, and of their ratios to straight lines'."""
+    row: dict[str, Any] = {"grouping": grouping, "jitter": jitter, "seeds": seeds}
+    for name in seeds[0]:
+        for what, values in (
+            ("error", [found[name] for found in seeds]),
+            ("ratio", [found[name] / found["lines"] for found in seeds]),
+        ):
+            row.setdefault(name, {})[what] = {"mean": float(np.mean(values)), "range": [min(values), max(values)]}
+    return row
+
+
+def run(takes: list[Any], fills: dict[str, Fill], dims: int) -> list[dict[str, Any]]:
+    """A row for every grouping and jitter."""
+    return [
+        summarize(grouping, jitter, [measure(takes, fills, grouping, jitter, seed) for seed in SEEDS])
+        for grouping, jitters in JITTERS[dims].items()
+        for jitter in jitters
+    ]
+
+
+def show(rows: list[dict[str, Any]], unit: str) -> str:
+    """A table in Markdown."""
+    names = [name for name in ("lines", "bones", "network") if name in rows[0]]
+    head = [f"{name} {unit}" for name in names] + [f"{name} / lines" for name in names[1:]]
+    lines = [f"| keypoints | jitter {unit} | {' | '.join(head)} |", "|---" * (2 + len(head)) + "|"]
+    for row in rows:
+        cells = [show_range(row[name]["error"], 1) for name in names]
+        cells += [show_range(row[name]["ratio"], 2) for name in names[1:]]
+        lines.append(f"| {row['grouping']} | {row['jitter']:g} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def show_range(found: dict[str, Any], digits: int) -> str:
+    """Mean, and in brackets least and most."""
+    least, most = found["range"]
+    return f"{found['mean']:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
+
+
+@click.command()
+@click.option("--model3d", default="body3d", show_default=True, help="Weights by name or path; empty to leave 3D out.")
+@click.option("--model2d", default="body2d", show_default=True, help="The same for 2D.")
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
+@click.option("--split", default="val", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/gap_filling.json"), show_default=True
+)
+def main(model3d: str, model2d: str, data: Path, split: str, out: Path) -> None:
+    """Measure how far filled gaps are off."""
+    torch.set_num_threads(1)
+    record: dict[str, Any] = {}
+    for dims, model, unit in ((3, model3d, "mm"), (2, model2d, "px")):
+        if not model:
+            continue
+        codec, takes = posecodec.PoseCodec.from_pretrained(model), load_takes(data, split, dims)
+        rows = run(takes, list_fills(codec, dims), dims)
+        weights = {"model": codec.weights.name, "sha256": codec.weights.sha256, "unit": unit}
+        record[f"{dims}d"] = {**collect_facts(takes, data, split), **weights, "rows": rows}
+        click.echo(show(rows, unit) + "\n")
+    burst = {"chance": CHANCE, "frames": [SHORTEST, LONGEST], "start": [EARLIEST, -LATEST]}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"settings": {**burst, "seeds": SEEDS}, **record}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
