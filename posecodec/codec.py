@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from posecodec import legacy, zoo
 from posecodec.bitstream import container
@@ -20,16 +20,15 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Guarantee, Header
 from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, split_sequence
 from posecodec.coders.registry import build_coders
-from posecodec.coders.tokens.grid import LONGEST, TokenGrid
+from posecodec.coders.tokens.grid import TokenGrid
+from posecodec.coders.windows.lengths import LONGEST
 from posecodec.io.filesystem import read_file, write_atomic
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.target import Target
 from posecodec.zoo import Weights
 
-if TYPE_CHECKING:
-    from posecodec.coders.windows.tokenizer import Tokenizer
-else:
+if not TYPE_CHECKING:
     __getattr__ = legacy.find_renamed(__name__)
 
 Source = bytes | str | Path  # A `.posec` file: its bytes, or where it is
@@ -53,7 +52,7 @@ class Encoded:
 
 
 class PoseCodec:
-    """Token weights (or none) and the transform's tables, ready to encode and decode.
+    """Weights of windows or tokens (or none) and the transform's tables, ready to encode and decode.
 
     >>> from posecodec.pose.synthetic import walk
     >>> codec = PoseCodec()
@@ -68,20 +67,20 @@ class PoseCodec:
 
     @staticmethod
     def from_pretrained(name: str | Path | None, device: str = "cpu") -> PoseCodec:
-        """Token weights by built-in name or path; None for the transform alone. Raises WeightsError.
+        """Weights of windows or tokens by built-in name or path; None for the transform alone. Raises WeightsError.
 
         Warns where the weights may not be used commercially.
         """
         weights = None if name is None else zoo.read_weights(name)
         licence = str(weights.settings.get("licence", "")) if weights else ""
         if "NC" in licence:
-            warnings.warn(f"weights {name} are licensed {licence}; body3d may be used for anything", stacklevel=2)
+            warnings.warn(f"weights {name} are licensed {licence}; those without -nc are free", stacklevel=2)
         return PoseCodec(weights, device)
 
     @property
-    def tokenizer(self) -> Tokenizer:
-        """The network and its tables, loaded when first used. Raises WeightsError where there are no token weights."""
-        return self.coders.windows.tokenizer
+    def tokenizer(self) -> Any:
+        """The network, loaded when first used. Raises WeightsError where there are no token weights."""
+        return self.coders.tokens.tokenizer
 
     def encode(
         self, sequence: PoseSequence, target: Target | int | None = None, *, levels: int | None = None,
@@ -129,12 +128,12 @@ class PoseCodec:
         size: of the bodies, summed length of the bones in mm; by default that of an average adult; in 2D the spread in px.
         Where they start, first heading and size are side information, which only a file has: decode that to get them.
         """
-        positions, unit, up = self.tokenizer.detokenize(grids, size)
+        positions, unit, up = self.coders.tokens.detokenize(grids, size)
         return PoseSequence.from_arrays(positions, fps=fps, skeleton=self.tokenizer.skeleton, unit=unit, up=up)
 
     def tokens(self, source: Source) -> tuple[TokenGrid, ...]:
         """The token grids of a file's chunks of tokens, without running the network. Raises as `decode` does."""
-        return self.coders.windows.read_grids(*self._open(source))
+        return self.coders.tokens.read_grids(*self._open(source))
 
     def tokenize_batch(
         self, sequences: Sequence[PoseSequence], levels: int | None = None
@@ -154,26 +153,26 @@ class PoseCodec:
         coded = [self.rate_control.choose_smallest(chunk, qp).chunk for chunk in chunks]
         return self._pack(sequence, chunks, (coded, None))
 
-    def encode_tokens(self, sequence: PoseSequence, qp: int, longest: int = LONGEST) -> Encoded:
-        """Tokens alone with the step 2 ** (qp / 16), as fine as some levels' or between.
+    def encode_windows(self, sequence: PoseSequence, qp: int, longest: int = LONGEST) -> Encoded:
+        """Windows alone with the step 2 ** (qp / 16). Raises InputError if the weights cannot code the keypoints.
 
         longest: frames of a window at most (but 31 are always allowed), for less delay: see README.
         """
         self.coders.windows.check_sequence(sequence)
         chunks = split_sequence(sequence)
-        coded = [self.coders.windows.encode_tokens(chunk, qp, longest) for chunk in chunks]
+        coded = [self.coders.windows.encode_alone(chunk, qp, longest) for chunk in chunks]
         return self._pack(sequence, chunks, (coded, None))
 
     def _pack(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Encoded:
         header, coded = self._build_header(sequence, chunks, choice), choice[0]
-        return Encoded(container.write(header, coded), header, self.coders.windows.read_grids(header, coded))
+        return Encoded(container.write(header, coded), header, self.coders.tokens.read_grids(header, coded))
 
     def _build_header(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Header:
         """The header of a file with these chunks; it names only the weights that they need."""
         coded, guarantee = choice
         up = chunks[0].up if chunks else sequence.up if sequence.up != "unknown" else "y"
         return Header(
-            self.weights.id if self.weights and any(chunk.needs_token_weights for chunk in coded) else b"",
+            self.weights.id if self.weights and any(chunk.needs_body_weights for chunk in coded) else b"",
             self.coders.transform.weights.id if any(chunk.needs_transform_weights for chunk in coded) else b"",
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tuple(dict.fromkeys(chunk.track for chunk in chunks)),

@@ -43,6 +43,12 @@ class WeightsError(PosecodecError):
     exit_code = 5
 
 
+class DependencyError(PosecodecError):
+    """A package is needed that is not installed with posecodec itself."""
+
+    exit_code = 5
+
+
 class DataWarning(UserWarning):
     """Something in a pose file was changed, left out or guessed while it was read or written: nothing is in silence."""
 

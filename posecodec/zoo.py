@@ -1,6 +1,6 @@
 """Weights files: NAME.safetensors, which alone decides what is decoded, and NAME.json, which tells people about it.
 
-The safetensors file holds tensors and, in its metadata, the config, normalization and skeleton; its SHA-256 is the
+The safetensors file holds tensors and, in its metadata, settings such as the skeleton; its SHA-256 is the
 weights' identity and stands in every file encoded with them. The card beside it repeats these and adds how they were
 trained. Reading either loads no torch.
 """
@@ -28,8 +28,8 @@ FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "we
 class Weights:
     """A weights file in memory.
 
-    name: of the file. sha256: of its bytes, hexadecimal. tensors: by name. settings: "config", "normalization",
-    "skeleton", "default_levels", as JSON values.
+    name: of the file. sha256: of its bytes, hexadecimal. tensors: by name. settings: "dims", "skeleton", "licence" and what
+    else decides what is decoded, as JSON values.
     """
 
     name: str

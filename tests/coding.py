@@ -9,6 +9,7 @@ import pytest
 
 import posecodec
 from posecodec.bitstream import container
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.transform import block_coder
 
@@ -38,31 +39,39 @@ def assert_kept(sequence, back):
         assert (back.confidence[sequence.confidence == 1] == 1).all()
 
 
-TOKENS = {"levels": 8}
-GOALS = [TOKENS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
-both_ways = pytest.mark.parametrize("goal", [TOKENS, {}], ids=["tokens", "quality"])
+WINDOWS = {"qp": 144}
+GOALS = [WINDOWS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
+both_ways = pytest.mark.parametrize("goal", [WINDOWS, {}], ids=["windows", "quality"])
 any_goal = pytest.mark.parametrize("goal", GOALS, ids=lambda goal: next(iter(goal), "quality"))
 
 
-def coded(codec, sequence, goal=TOKENS):
+def encode(codec, sequence, goal=WINDOWS):
+    """The file that a goal asks for; one with a QP, windows alone."""
+    return codec.encode_windows(sequence, **goal) if "qp" in goal else codec.encode(sequence, **goal)
+
+
+def coded(codec, sequence, goal=WINDOWS):
     """What comes back."""
-    return codec.decode(codec.encode(sequence, **goal))
+    return codec.decode(encode(codec, sequence, goal))
 
 
-def through_files(codec, sequence, folder, goal=TOKENS):
+def kinds_of(data):
+    """The kinds of a file's chunks."""
+    return {chunk.kind for chunk in container.read(data)[1]}
+
+
+def through_files(codec, sequence, folder, goal=WINDOWS):
     """.npz -> .posec -> .npz, with all checks; what comes back."""
     posecodec.save(sequence, folder / "in.npz")
     loaded = posecodec.load(folder / "in.npz")
-    encoded = codec.encode(loaded, **goal)
+    encoded = encode(codec, loaded, goal)
     encoded.save(folder / "coded.posec")
     assert (folder / "coded.posec").read_bytes() == encoded.to_bytes()
     posecodec.save(codec.decode(folder / "coded.posec"), folder / "out.npz")
     back = posecodec.load(folder / "out.npz")
     assert_kept(sequence, back)
-    if "levels" in goal or goal.keys() & {"lossless", "max_error"}:  # others may be coded either way
-        assert len(encoded.tokens) == ("levels" in goal) * encoded.header.chunk_count
-    for a, b in zip(codec.tokens(folder / "coded.posec"), encoded.tokens, strict=True):
-        assert (a.indices == b.indices).all() and (a.codes, a.frames, a.levels) == (b.codes, b.frames, b.levels)
+    if goal.keys() & {"qp", "lossless", "max_error"}:  # others may be coded either way
+        assert (ChunkKind.WINDOWS in kinds_of(encoded.data)) == ("qp" in goal and encoded.header.chunk_count > 0)
     return back
 
 
@@ -97,15 +106,17 @@ def write_golden(codec, folder, made):
 
 
 def read_integers(codec, header, chunk, frames=None):
-    """Presence and quantized motion of a chunk of tokens, by default the file's only one."""
+    """Presence and quantized motion of a chunk of windows, by default the file's only one."""
     return codec.coders.windows.read_integers(chunk, ChunkContext.from_header(header, frames or header.frames))
 
 
 def layered(codec, sequence, qp=0, max_error=None):
-    """A file of tokens, each chunk refined by the transform at a step, or to a bound."""
-    header, parts = container.read(codec.encode(sequence, **TOKENS).data)
+    """A file of windows, each chunk refined by the transform at a step, or to a bound."""
+    header, parts = container.read(encode(codec, sequence).data)
     transform, made = codec.coders.transform, []
     for chunk, part in zip(split_sequence(sequence), parts, strict=True):
-        guide = codec.tokenizer.decode(read_integers(codec, header, part, len(chunk.points))[1], header.coded_up)
-        made.append(transform.encode_refinement(chunk, qp, guide.astype(float), part.base, max_error).chunk)
+        guide = codec.coders.windows._reconstruct(
+            read_integers(codec, header, part, len(chunk.points))[1], header.coded_up
+        )
+        made.append(transform.encode_refinement(chunk, qp, guide, part.base, max_error).chunk)
     return container.write(dataclasses.replace(header, transform=transform.weights.id), made)

@@ -1,25 +1,20 @@
-"""A codec with small weights: bases of the walking sample, a prior that knows little, a network that corrects a little."""
+"""A codec with small weights: bases of the walking sample, a prior that knows little."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from posecodec import PoseCodec, PoseSequence, zoo
 from posecodec.coders.transform.weights import load_built_in
-from posecodec.coders.windows.tokenizer import MAX_LEVELS, Tokenizer
 from posecodec.coders.windows.weights import WindowTables, pack_tables
 from posecodec.kinematics.bones import BoneTree
-from posecodec.networks.refiner import Refiner, RefinerConfig
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train.window_tables import build_empty_prior, fit_bands, fit_body, measure_expected
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED, GOLDEN = ROOT.parent / "shared", ROOT / "tests" / "golden"
-LEVELS = MAX_LEVELS
 TREE, REST = BoneTree.from_skeleton(COCO19), load_built_in()[1].bones.rest
 BODY = walk(60).positions[:, 0].astype(np.float64)
 any_dims = pytest.mark.parametrize("dims", (2, 3))
@@ -59,15 +54,9 @@ def small_tables(dims):
 
 def write_weights(path, dims, seed):
     """Small weights at PATH.safetensors; another seed gives other bytes."""
-    torch.manual_seed(seed)
-    config = RefinerConfig(dims, 19, features=2, width=8, depth=1)
-    model = Refiner(config)
-    torch.nn.init.normal_(model.draw.mix.weight, std=1e-3)
     tensors = pack_tables(small_tables(dims))
-    tensors |= {f"refiner.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
-    settings = {
-        "dims": dims, "skeleton": "coco19", "default_levels": 8, "licence": "none", "refiner": asdict(config),
-    }  # fmt: skip
+    tensors["bands.means"] = tensors["bands.means"] + seed
+    settings = {"dims": dims, "skeleton": "coco19", "licence": "none"}
     zoo.write_weights(path, tensors, settings, {})
     return path.with_suffix(".safetensors")
 
@@ -86,7 +75,7 @@ def weights_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_codec(weights_folder):
-    """3D, 9 levels by default."""
+    """Of windows in 3D."""
     return PoseCodec.from_pretrained(write_weights(weights_folder / "tiny3d", 3, 0))
 
 
@@ -94,16 +83,6 @@ def tiny_codec(weights_folder):
 def tiny_codec_2d(weights_folder):
     """The same in 2D."""
     return PoseCodec.from_pretrained(write_weights(weights_folder / "tiny2d", 2, 0))
-
-
-@pytest.fixture
-def no_network(monkeypatch):
-    """The network may not even be loaded."""
-
-    def refuse(tokenizer):
-        raise AssertionError("the network was asked for")
-
-    monkeypatch.setattr(Tokenizer, "refiner", property(refuse))
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def test_old_paths_import_in_every_way() -> None:
     with pytest.warns(DeprecationWarning, match=r"posecodec\.ratecontrol\.target\.") as caught:
         from posecodec.goal import Goal
     assert caught[0].filename == __file__
-    import posecodec.latents.digits
+    import posecodec.latents.joins
     import posecodec.skeleton as skeleton
     from posecodec.transform import layer
 
@@ -56,7 +56,7 @@ def test_old_paths_import_in_every_way() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert Goal and posecodec.latents.digits.index_of and layer.step_size(0) and container.read and table.read
+        assert Goal and posecodec.latents.joins.smoothed and layer.step_size(0) and container.read and table.read
         assert skeleton.COCO19.name == "coco19" and container.Promise.__name__ == "Guarantee"
     with pytest.raises(ImportError, match="sequences"):
         importlib.import_module("posecodec.sequences")

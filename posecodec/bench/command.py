@@ -22,15 +22,13 @@ def bench() -> None:
 @click.option("--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="Motion.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--split", default="val", show_default=True, help="Folder of archives in the data to measure on.")
-@click.option("--methods", "names", help="Only these, with commas in between, such as B0,tokens.")
+@click.option("--methods", "names", help="Only these, with commas in between, such as B0,windows.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many sequences.")
 def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) -> None:
     """Rate and distortion of all methods: tables, JSON and a picture.
 
     The data is a folder with train/*.npz and val/*.npz, or with pose files (there is no B0 then: it learns from train).
     """
-    import torch
-
     from posecodec.bench import rate_distortion, record, table
     from posecodec.bench.baseline_b0 import B0
     from posecodec.bench.data import load_split, load_training
@@ -40,7 +38,6 @@ def rd(data: Path, out: Path, split: str, names: str | None, limit: int | None) 
     training = load_training(data) if with_b0 else []
     if with_b0 and not training:
         click.echo(f"no B0: {data} has no train/*.npz for it to learn from", err=True)
-    torch.set_num_threads(1)  # So that speeds compare
     click.echo(table.format_heading())
     fitted = B0.fit([take.points for take in training]) if training else None
     result = rate_distortion.run(chosen, takes, fitted, lambda row: click.echo(table.format_row(row)))

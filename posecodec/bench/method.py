@@ -100,15 +100,16 @@ def encode_bounded(codec: PoseCodec, sequence: PoseSequence, setting: float | No
     return codec.encode(sequence, max_error=setting) if setting else codec.encode(sequence, lossless=True)
 
 
-def encode_levels(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
-    """Tokens of so many levels; the weights' default for None."""
-    return codec.encode(sequence, None if setting is None else int(setting))
+def encode_windows(codec: PoseCodec, sequence: PoseSequence, setting: float | None) -> Encoded:
+    """Windows alone at a quantizer step's index."""
+    assert setting is not None
+    return codec.encode_windows(sequence, int(setting))
 
 
 OWN = (
     OwnMethod("transform", "step index", (20, 36, 48, 60, 72, 84, 96, 108, 120, 132, 144, 156, 168), encode_at_qp),
     OwnMethod("max-error", "max error mm", (0, 0.5, 1, 2, 5, 10, 20, 50), encode_bounded, bounded=True),
-    OwnMethod("tokens", "levels", (4, 5, 6, 7, 8, 9, 10, 11), encode_levels, "body3d"),
+    OwnMethod("windows", "step index", (96, 112, 128, 144, 160, 176, 192, 208), encode_windows, "windows3d"),
 )
 """The codec's own ways, at settings that span the errors of `rate_distortion.RANGES_MM`."""
 

@@ -1,29 +1,35 @@
-"""What kinds of chunks there are, which is their first two bits, and which weights each needs. Loads nothing."""
+"""What kinds of chunks there are, which their first bits say, and which weights each needs. Loads nothing."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-KIND_BITS = 2  # Of a chunk's first byte, from the top
-TOKEN_BODY_BIT = 7 - KIND_BITS  # Of the first byte: whether the body of a chunk in parts is coded as tokens
+KIND_BITS = 3  # Of a chunk's first byte, from the top: as many as the longest prefix of a kind has
 
 
 class ChunkKind(IntEnum):
-    """How a chunk is coded; the values stand in the file."""
+    """How a chunk is coded."""
 
-    TOKENS = 0
+    WINDOWS = 0
     TRANSFORM = 1
     LOSSLESS = 2
     PARTS = 3
+    TOKENS = 4
 
     @staticmethod
     def read_from(data: bytes) -> ChunkKind:
-        """The kind of a chunk; TOKENS of an empty one.
+        """The kind of a chunk; WINDOWS of an empty one.
 
         >>> ChunkKind.read_from(bytes([0b01_000000])).label
         'transform'
         """
-        return ChunkKind(data[0] >> 8 - KIND_BITS if data else 0)
+        first = data[0] >> 8 - KIND_BITS if data else 0
+        return next(kind for kind, (value, bits) in PREFIXES.items() if first >> KIND_BITS - bits == value)
+
+    @property
+    def prefix(self) -> tuple[int, int]:
+        """The bits that begin a chunk of this kind, as a number, and how many they are."""
+        return PREFIXES[self]
 
     @property
     def label(self) -> str:
@@ -31,10 +37,24 @@ class ChunkKind(IntEnum):
         return self.name.lower()
 
 
-def needs_token_weights(data: bytes) -> bool:
-    """Whether a chunk needs token weights: for all of it, or for the body in it."""
-    kind = ChunkKind.read_from(data)
-    return kind == ChunkKind.TOKENS or kind == ChunkKind.PARTS and bool(data[0] >> TOKEN_BODY_BIT & 1)
+PREFIXES = {
+    ChunkKind.WINDOWS: (0b00, 2),
+    ChunkKind.TRANSFORM: (0b01, 2),
+    ChunkKind.LOSSLESS: (0b100, 3),
+    ChunkKind.TOKENS: (0b101, 3),
+    ChunkKind.PARTS: (0b11, 2),
+}
+"""What stands in the file: no prefix begins another. A chunk in parts says in the bit after it how its body is coded."""
+
+
+def has_windows_body(data: bytes) -> bool:
+    """Whether a chunk is one in parts whose body is coded as windows."""
+    return bool(data) and data[0] >> 8 - KIND_BITS == 0b111
+
+
+def needs_body_weights(data: bytes) -> bool:
+    """Whether a chunk needs the weights that the header names first, of windows or tokens, for all of it or its body."""
+    return ChunkKind.read_from(data) in (ChunkKind.WINDOWS, ChunkKind.TOKENS) or has_windows_body(data)
 
 
 def needs_transform_weights(data: bytes) -> bool:

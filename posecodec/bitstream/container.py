@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from zstandard import ZstdError
 
-from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights, needs_transform_weights
+from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights, needs_transform_weights
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
 from posecodec.bitstream.header import MAGIC, VERSION, Header, ParsedHeader, header_bytes, parse_header
 from posecodec.errors import CorruptError, PosecodecError
@@ -40,9 +40,9 @@ class Chunk:
         return ChunkKind.read_from(self.base)
 
     @property
-    def needs_token_weights(self) -> bool:
-        """Whether tokens are in it."""
-        return needs_token_weights(self.base)
+    def needs_body_weights(self) -> bool:
+        """Whether windows or tokens are in it."""
+        return needs_body_weights(self.base)
 
     @property
     def needs_transform_weights(self) -> bool:

@@ -28,7 +28,7 @@ MAX_KEYPOINTS = 2048  # Of a skeleton: four times those of a body with hands and
 SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
 REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
 FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")  # Of the flag byte, lowest bit first
-LAYOUT = ("tokens", "transform", "layered", "single")
+LAYOUT = ("weights", "transform", "layered", "single")
 """What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
 there is one chunk and so neither index nor header CRC."""
 GUARANTEES = ("max-error", "mean-error", "bitrate", "lossless")  # Kinds of guarantees, by their number in the file
@@ -66,8 +66,8 @@ class Guarantee:
 class Header:
     """All that a file says besides its chunks.
 
-    weights, transform: first 4 bytes of the SHA-256 of the token weights and of the transform's, b"" if not needed. up
-    is what the recording states, coded_up what it was coded with. Everything else as in PoseSequence.
+    weights, transform: first 4 bytes of the SHA-256 of the weights of windows or tokens, and of the transform's, b"" if not
+    needed. up is what the recording states, coded_up what it was coded with. Everything else as in PoseSequence.
     """
 
     weights: bytes
@@ -157,7 +157,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     """The mirror of `header_bytes`, after the magic, and of the index. Raises HeaderError, or what a value raises."""
     version = source.read_bytes(1)[0]
     layout = {name: bool(version >> 4 + bit & 1) for bit, name in enumerate(LAYOUT)}
-    weights, transform = (source.read_bytes(ID_BYTES if layout[name] else 0) for name in ("tokens", "transform"))
+    weights, transform = (source.read_bytes(ID_BYTES if layout[name] else 0) for name in ("weights", "transform"))
     flags, labels, shape = source.read_bytes(3)
     if flags >> len(FLAGS) or labels >> 6:
         raise HeaderError("reserved bits are set")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.bitstream.chunk_kind import KIND_BITS, ChunkKind
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.entropy.adaptive_models import decode_mask, encode_mask
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
@@ -49,11 +49,11 @@ class Presence:
         return np.asarray(self.confidence * (self.scale / CONFIDENCE_STEPS), np.float32)
 
 
-def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, tokens: bool = False) -> None:
-    """How every chunk but a lossless one begins. tokens: whether those of parts have a body of tokens."""
-    encoder.put_bits(kind, KIND_BITS)
+def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, windows: bool = False) -> None:
+    """How every chunk but a lossless one begins. windows: whether the body of one in parts is coded as windows."""
+    encoder.put_bits(*kind.prefix)
     if kind == ChunkKind.PARTS:
-        encoder.put_bits(int(tokens), 1)
+        encoder.put_bits(int(windows), 1)
     encode_mask(encoder, presence.mask)
     encoder.put_bits(int(presence.confidence is not None), 1)
     if presence.confidence is not None:
@@ -63,7 +63,7 @@ def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, t
 
 def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:
     """The mirror of `write_presence`, whose kind is known. Raises CorruptError."""
-    if decoder.get_bits(KIND_BITS) == ChunkKind.PARTS:
+    if decoder.get_bits(2) >> 1:  # the kinds whose prefix begins with 1 have a third bit
         decoder.get_bits(1)
     mask = decode_mask(decoder, frames, keypoints)
     if not decoder.get_bits(1):

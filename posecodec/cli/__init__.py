@@ -15,8 +15,8 @@ from posecodec import __version__
 from posecodec.errors import DataWarning, PosecodecError
 
 EXIT_CODES = """
-Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights missing or wrong,
-130 interrupted.
+Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights or torch missing,
+or wrong weights, 130 interrupted.
 """
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FILES = {
@@ -25,7 +25,7 @@ _FILES = {
     "cli.convert": ("convert", "sample"),
     "cli.inspecting": ("info", "compare", "verify", "formats", "skeletons", "models"),
     "cli.view": ("view",),
-    "cli.training": ("train", "train-tokens", "train-transform"),
+    "cli.training": ("train-windows", "train-transform"),
     "cli.completion": ("completion",),
     "bench.command": ("bench",),
 }

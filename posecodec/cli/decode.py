@@ -125,7 +125,7 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
 @options.force
 def cut(file: Path, output: Path, force: bool) -> None:
-    """Cut a file after its tokens: what refines them is dropped, nothing is decoded."""
+    """Cut a file after its windows: what refines them is dropped, nothing is decoded."""
     from posecodec.bitstream import container
     from posecodec.io.filesystem import read_file, write_atomic
 
@@ -133,5 +133,5 @@ def cut(file: Path, output: Path, force: bool) -> None:
     with name_in_errors(file):
         coarse = container.drop_refinements(data)
     write_atomic(output, coarse, force)
-    why = "" if len(coarse) < len(data) else " (nothing refines its tokens)"
+    why = "" if len(coarse) < len(data) else " (nothing refines its windows)"
     click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")

@@ -137,12 +137,13 @@ def _is_done(source: Path, target: Path, settings: Settings) -> bool:
 
 
 def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
-    """Token weights for a recording: those of its dimensions if they can code its keypoints, or if tokens are asked for."""
+    """Weights by a recording's dimensions: of tokens if they are asked for, of windows if these can code its keypoints."""
     from posecodec.pose.skeleton import missing_for
     from posecodec.pose.skeletons.builtin import COCO19
 
-    needed = target.kind == "levels" or not missing_for(sequence.skeleton, COCO19)
-    return f"body{sequence.dims}d" if needed else None
+    if target.kind == "levels":
+        return f"body{sequence.dims}d"
+    return None if missing_for(sequence.skeleton, COCO19) else f"windows{sequence.dims}d"
 
 
 @click.command()

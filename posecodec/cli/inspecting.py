@@ -170,7 +170,7 @@ def models(as_json: bool) -> None:
     for name in zoo.list_weights():
         path = zoo.find_weights(name)
         facts = zoo.read_card(path)
-        keys = ("sha256", "skeleton", "default_levels", "licence", "attribution", "steps", "commit")
+        keys = ("sha256", "skeleton", "licence", "attribution", "steps", "commit")
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
     lines = [
         f"{c['name']}  {str(c['sha256'])[:8]}  {c['bytes'] / 1e6:.2f} MB  {c['skeleton']}  {c['licence']}  "

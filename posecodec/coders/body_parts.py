@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.bitstream.chunk_kind import ChunkKind, has_windows_body
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.exp_golomb import put_raw
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
@@ -51,7 +51,7 @@ class BodyPartsPlan:
 
 
 class BodyPartsCoder:
-    """A body by the transform or as tokens, the rest by the transform; both in one stream."""
+    """A body by the transform or as windows, the rest by the transform; both in one stream."""
 
     kind = ChunkKind.PARTS
     qp_range = range(-MAX_QP, MAX_QP + 1)  # in the recording's unit, for both parts
@@ -64,28 +64,28 @@ class BodyPartsCoder:
         return self._find_plan(chunk) is not None
 
     def covers(self, skeleton: Skeleton, dims: int) -> bool:
-        """Whether token weights can code such keypoints, or a body among them. Raises WeightsError without weights."""
-        known = self.windows.tokenizer
-        fits = not missing_for(skeleton, known.skeleton) or BodySplit.from_skeleton(skeleton) is not None
-        return fits and dims == known.dims
+        """Whether weights of windows can code such keypoints, or a body among them. Raises WeightsError without weights."""
+        body = self.windows.tables.body
+        fits = not missing_for(skeleton, body.skeleton) or BodySplit.from_skeleton(skeleton) is not None
+        return fits and dims == body.dims
 
     def encode(
-        self, chunk: ChunkInput, qp: int, *, max_error: float | None = None, token_qp: int | None = None
+        self, chunk: ChunkInput, qp: int, *, max_error: float | None = None, windows_qp: int | None = None
     ) -> Candidate:
         """The chunk at a step for both parts, corrected to a bound; remembered. Raises InputError where it is too fine.
 
-        token_qp: codes the body as tokens, at a step of its own.
+        windows_qp: codes the body as windows, at a step of its own.
         """
-        key = (self.kind, qp, max_error, token_qp)
-        return chunk.memo.recall(key, lambda: self._encode(chunk, qp, max_error, token_qp))
+        key = (self.kind, qp, max_error, windows_qp)
+        return chunk.memo.recall(key, lambda: self._encode(chunk, qp, max_error, windows_qp))
 
-    def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None, token_qp: int | None) -> Candidate:
+    def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None, windows_qp: int | None) -> Candidate:
         plan, encoder = self.plan(chunk), RangeEncoder()
-        write_presence(encoder, self.kind, chunk.presence, tokens=token_qp is not None)
+        write_presence(encoder, self.kind, chunk.presence, windows=windows_qp is not None)
         for value, bits in anchor_fields(plan.split, plan.anchors):
             put_raw(encoder, value, bits)
-        if token_qp is not None:
-            body = self.windows.write(encoder, self.body_chunk(chunk), token_qp)
+        if windows_qp is not None:
+            body = self.windows.write(encoder, self.body_chunk(chunk), windows_qp)
         else:
             body = self._write_part(encoder, choose_cheapest(plan.bodies, qp), qp)
         held = body[:, plan.anchors]
@@ -101,7 +101,7 @@ class BodyPartsCoder:
         if split is None:
             raise CorruptError(f"a chunk of a body and more in a file of {context.skeleton.name!r}; get the file again")
         anchors = read_anchors(decoder, split)
-        coder = self.windows if chunk.needs_token_weights else self.transform
+        coder = self.windows if has_windows_body(chunk.base) else self.transform
         body = coder.read(decoder, context.with_skeleton(split.body_skeleton))
         rest = self.transform.read(decoder, context.with_skeleton(split.rest_skeleton))
         with np.errstate(all="ignore"):

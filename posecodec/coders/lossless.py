@@ -10,6 +10,7 @@ from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedC
 from posecodec.entropy.floats import pack_floats, unpack_floats
 from posecodec.errors import CorruptError
 
+KIND_BYTE = ChunkKind.LOSSLESS.prefix[0] << 8 - KIND_BITS  # What the first byte begins with
 WIDE = 1  # Bit of the first byte: positions are float64
 UNSURE = 2  # Another: confidences are not just 1 where a keypoint is there, and follow
 LENGTH_BYTES = 4  # Of the size of the packed positions
@@ -29,7 +30,7 @@ class LosslessCoder:
         """The chunk as it is; every bound is kept."""
         wide = chunk.points.dtype == np.float64
         sure = chunk.confidence.tobytes() == chunk.presence.mask.astype(np.float32).tobytes()
-        head = self.kind << 8 - KIND_BITS | (WIDE if wide else 0) | (0 if sure else UNSURE)
+        head = KIND_BYTE | (WIDE if wide else 0) | (0 if sure else UNSURE)
         positions = pack_floats(np.ascontiguousarray(chunk.points))
         confidence = b"" if sure else pack_floats(np.ascontiguousarray(chunk.confidence))
         size = len(positions).to_bytes(LENGTH_BYTES, "little")
@@ -39,7 +40,7 @@ class LosslessCoder:
         """The mirror of `encode`. Raises CorruptError."""
         data, shape = chunk.base, (context.frames, len(context.skeleton), context.dims)
         end = 1 + LENGTH_BYTES + int.from_bytes(data[1 : 1 + LENGTH_BYTES], "little")
-        if end > len(data) or data[0] & ~(WIDE | UNSURE) != self.kind << 8 - KIND_BITS:
+        if end > len(data) or data[0] & ~(WIDE | UNSURE) != KIND_BYTE:
             raise CorruptError("an exact chunk that is cut short; get the file again")
         dtype = np.dtype(np.float64 if data[0] & WIDE else np.float32)
         positions = unpack_floats(data[1 + LENGTH_BYTES : end], shape, dtype)

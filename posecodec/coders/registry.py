@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
     from posecodec.coders.lossless import LosslessCoder
+    from posecodec.coders.tokens.coder import TokensCoder
     from posecodec.coders.transform.coder import TransformCoder
     from posecodec.coders.windows.coder import WindowsCoder
     from posecodec.zoo import Weights
@@ -55,33 +56,39 @@ class Coders:
     windows: WindowsCoder
     body_parts: BodyPartsCoder
     lossless: LosslessCoder
+    tokens: TokensCoder
 
     @property
     def by_kind(self) -> Mapping[ChunkKind, ChunkCoder]:
         """Coders by the kind of chunk that they make."""
-        coders: tuple[ChunkCoder, ...] = (self.transform, self.windows, self.body_parts, self.lossless)
+        coders: tuple[ChunkCoder, ...] = (self.transform, self.windows, self.body_parts, self.lossless, self.tokens)
         return {coder.kind: coder for coder in coders}
 
     def check_weights(self, header: Header, chunks: list[Chunk]) -> None:
         """Whether the chunks of a file can be decoded with these weights. Raises WeightsError or CorruptError."""
-        check_named(header.weights, self.windows.weights)
+        check_named(header.weights, self.windows.weights or self.tokens.weights)
         check_named(header.transform, self.transform.weights)
         for chunk in chunks:
-            lost = chunk.needs_token_weights and not header.weights
+            theirs = self.tokens if chunk.kind == ChunkKind.TOKENS else self.windows
+            lost = chunk.needs_body_weights and not (header.weights and theirs.weights)
             if lost or chunk.needs_transform_weights and not header.transform:
                 raise CorruptError("a chunk that needs weights which the file does not name; get the file again")
-        if header.weights and not self.body_parts.covers(header.skeleton, header.dims):
+        covers = self.tokens.supports_skeleton if self.tokens.weights else self.body_parts.covers
+        if header.weights and not covers(header.skeleton, header.dims):
             raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
 
 
 def build_coders(weights: Weights | None = None, device: str = "cpu") -> Coders:
-    """All coders; those of tokens with these weights, or without any. Raises WeightsError."""
+    """All coders; those of windows, or of tokens, with these weights if they are theirs. Raises WeightsError."""
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.lossless import LosslessCoder
+    from posecodec.coders.tokens.coder import TokensCoder
     from posecodec.coders.transform.coder import TransformCoder
     from posecodec.coders.transform.weights import load_built_in
     from posecodec.coders.windows.coder import WindowsCoder
 
     transform = TransformCoder(*load_built_in())
-    windows = WindowsCoder(weights, device, transform)
-    return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder())
+    of_tokens = weights is not None and weights.settings.get("kind") == "tokens"
+    windows = WindowsCoder(None if of_tokens else weights, transform)
+    tokens = TokensCoder(weights if of_tokens else None, device)
+    return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder(), tokens)

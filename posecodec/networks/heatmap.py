@@ -132,31 +132,6 @@ def fill_gaps(points: Tensor, there: Tensor, rest: Tensor) -> Tensor:
     return torch.where(never.unsqueeze(-1), rest, first + (last - first) * share)
 
 
-def find_window(centers: Tensor, grid: int) -> tuple[Tensor, Tensor]:
-    """Pixel indices of the 5 x 5 windows around centers, shifted to lie inside the grid.
-
-    centers: (..., 2). Returns the window's middle (..., 2) and flat pixel indices (..., 25), rows first.
-    """
-    middle = torch.nan_to_num(centers).round().clamp(RADIUS, grid - 1 - RADIUS).long()
-    steps = torch.arange(-RADIUS, RADIUS + 1, device=centers.device)
-    rows, columns = middle[..., 1:] + steps, middle[..., :1] + steps
-    return middle, (rows.unsqueeze(-1) * grid + columns.unsqueeze(-2)).flatten(-2)
-
-
-def fit_peak(logs: Tensor, middle: Tensor, sigma: float) -> Tensor:
-    """Soft read-out, differentiable: the vertex of the parabola fitted to log-heatmap values in a 5 x 5 window.
-
-    logs: (..., 25), rows first; middle: (..., 2). Returns pixel coordinates (..., 2). A curvature flatter than a
-    quarter of the rendered Gaussian's counts as that, and the vertex lies at most 4 px from the middle.
-    """
-    table = logs.reshape(*logs.shape[:-1], 2 * RADIUS + 1, 2 * RADIUS + 1)
-    steps = torch.arange(-RADIUS, RADIUS + 1, dtype=logs.dtype, device=logs.device)
-    profiles = torch.stack([table.mean(-2), table.mean(-1)], dim=-2)
-    slope = (profiles * steps).sum(-1) / 10  # the sum of the squares of -2..2
-    bend = (profiles * (steps.square() - 2)).sum(-1) / 14  # and of -2..2 squared, less their mean
-    return middle + (-slope / (2 * bend.clamp_max(-FLATTEST / sigma**2))).clamp(-REACH, REACH)
-
-
 def read_out(logs: NDArray[np.float32], sigma: float = 1.0, empty: float = EMPTY) -> NDArray[np.float32]:
     """Sub-pixel argmax of log-heatmaps: the peak pixel, then the parabola of its 5 x 5 window.
 

@@ -79,15 +79,3 @@ class VQGAN(nn.Module):
         latents = latents + self.refine(hidden)
         points = latents.flatten(1, 3) @ self.basis + self.mean
         return Decoded(points.reshape(len(latents), -1, self.config.keypoints, self.config.dims), logits)
-
-    @property
-    def last_layer(self) -> Tensor:
-        """The weight that the adaptive adversarial weight compares gradients at."""
-        return self.basis if self.config.linear else self.draw.filters.weight
-
-    @torch.no_grad()
-    def start_linear(self, mean: Tensor, components: Tensor) -> None:
-        """Set the linear path to principal components: mean (S,), components (F, S) with orthonormal rows."""
-        self.mean.copy_(mean)
-        self.components.copy_(components)
-        self.basis.copy_(components)

@@ -18,7 +18,6 @@ from posecodec.bitstream.header import ID_BYTES, Guarantee
 from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.registry import ChunkCoder, Coders
 from posecodec.coders.transform.block_coder import TooFineError
-from posecodec.coders.windows.bitplanes import qp_of_levels
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
@@ -54,10 +53,8 @@ class RateControl:
 
     def choose_levels(self, sequence: PoseSequence, chunks: list[ChunkInput], levels: int) -> list[Chunk]:
         """Tokens of so many levels, and nothing else."""
-        windows = self.coders.windows
-        windows.check_sequence(sequence)
-        qp = qp_of_levels(windows.tokenizer.check_levels(levels))
-        return [windows.encode_tokens(chunk, qp) for chunk in chunks]
+        self.coders.tokens.check_sequence(sequence)
+        return [self.coders.tokens.encode_levels(chunk, levels) for chunk in chunks]
 
     def choose_smallest(self, chunk: ChunkInput, qp: int, gain: float = 1.0) -> Candidate:
         """The smallest candidate that is as near as the transform at a QP, by whatever coder.
@@ -157,35 +154,29 @@ class RateControl:
         if parts.supports(chunk):
             yield from self._in_parts(chunk, qp, plain, allowed)
             return
-        if qp < constants.TOKENS_FROM_QP or not windows.supports(chunk):
+        if qp < constants.WINDOWS_FROM_QP or not windows.supports(chunk):
             return
-        if (token_qp := self._near_tokens(chunk, qp, allowed, plain.size)) is not None:
-            yield windows.encode(chunk, token_qp)
+        if (windows_qp := self._near_windows(chunk, qp, allowed, plain.size)) is not None:
+            yield windows.encode(chunk, windows_qp)
         if qp >= constants.REFINED_FROM_QP:
-            refined = (windows.encode_refined(chunk, levels, qp) for levels in constants.REFINED_LEVELS)
+            refined = (windows.encode_refined(chunk, coarse, qp) for coarse in constants.REFINED_QPS)
             yield from (candidate for candidate in refined if candidate.total_error <= allowed)
 
-    def _near_tokens(self, chunk: ChunkInput, qp: int, allowed: float, size: int) -> int | None:
-        """The QP of the smallest tokens of less than a size whose summed error is allowed; None where there are none.
-
-        The network, and torch, are asked only about tokens that are small enough.
-        """
+    def _near_windows(self, chunk: ChunkInput, qp: int, allowed: float, size: int) -> int | None:
+        """The QP of the smallest windows of less than a size whose summed error is allowed; None where there are none."""
         windows = self.coders.windows
         first, last = windows.qp_range.start, windows.qp_range.stop - 1
         near = int(np.clip(qp, first, last))
         for _ in range(constants.EXPECTED_QP_ROUNDS):
-            error = max(windows.total_error(chunk, near, network=False), 1e-9)
+            error = max(windows.encode(chunk, near).total_error, 1e-9)
             if allowed:
                 near = int(np.clip(near + np.rint(np.log(allowed / error) / constants.LOG_ERROR_PER_QP), first, last))
-        if windows.encode_tokens(chunk, near).size > constants.MAX_TOKENS_RATIO * size:
+        if windows.encode(chunk, near).size > constants.MAX_WINDOWS_RATIO * size:
             return None
         coarsest, finest = min(near + constants.SEARCH_RADIUS, last), max(near - constants.SEARCH_RADIUS, first)
         for tried in range(coarsest, finest - 1, -1):
-            if (
-                windows.encode_tokens(chunk, tried).size < size
-                and windows.total_error(chunk, tried, network=False) <= constants.MAX_NETWORK_GAIN * allowed
-                and windows.total_error(chunk, tried) <= allowed
-            ):
+            found = windows.encode(chunk, tried)
+            if found.size < size and found.total_error <= allowed:
                 return tried
         return None
 
@@ -203,25 +194,25 @@ class RateControl:
             for tried in range(near + constants.EXTRA_TRIALS, near - constants.SEARCH_RADIUS - 1, -1):
                 found = parts.encode(chunk, tried)
                 if found.total_error <= allowed:
-                    return [found, *self._tokens_in_parts(chunk, tried, found, allowed)]
+                    return [found, *self._windows_in_parts(chunk, tried, found, allowed)]
         except InputError:
             pass
         return []
 
-    def _tokens_in_parts(self, chunk: ChunkInput, qp: int, found: Candidate, allowed: float) -> Iterator[Candidate]:
-        """A chunk in parts as one by the transform, but with a body of tokens; none that is not smaller."""
+    def _windows_in_parts(self, chunk: ChunkInput, qp: int, found: Candidate, allowed: float) -> Iterator[Candidate]:
+        """A chunk in parts as one by the transform, but with a body of windows; none that is not smaller."""
         parts, transform = self.coders.body_parts, self.coders.transform
         body = parts.body_chunk(chunk)
         body_qp = transform.qp_in_basis(body, qp)
-        if body_qp < constants.TOKENS_FROM_QP or not self.coders.windows.supports(body):
+        if body_qp < constants.WINDOWS_FROM_QP or not self.coders.windows.supports(body):
             return
         try:
             alone = transform.encode(body, body_qp)
-            token_qp = self._near_tokens(body, body_qp, alone.total_error, alone.size)
+            windows_qp = self._near_windows(body, body_qp, alone.total_error, alone.size)
         except InputError:
             return
-        for tried in range(qp, qp - constants.TOKEN_BODY_QPS, -1) if token_qp is not None else ():
-            candidate = parts.encode(chunk, tried, token_qp=token_qp)
+        for tried in range(qp, qp - constants.WINDOWS_BODY_QPS, -1) if windows_qp is not None else ():
+            candidate = parts.encode(chunk, tried, windows_qp=windows_qp)
             if candidate.total_error <= allowed:
                 if candidate.size + ID_BYTES < found.size:
                     yield candidate

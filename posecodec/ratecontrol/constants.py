@@ -3,19 +3,18 @@
 Units: QP is 16 per octave of the quantizer step. Found on val, benchmarks/LOG.md of 2026-11-23 and 2026-11-24.
 """
 
-TOKENS_FROM_QP = 84  # QP of the transform from which on tokens are tried: with finer steps they never take fewer bytes
-REFINED_FROM_QP = 140  # QP of the transform from which on tokens with a refinement are tried
-REFINED_LEVELS = (6, 7)  # Levels of tokens that are tried below a refinement
+WINDOWS_FROM_QP = 84  # QP of the transform from which on windows are tried: finer, they never take fewer bytes
+REFINED_FROM_QP = 140  # QP of the transform from which on windows with a refinement are tried
+REFINED_QPS = (176, 160)  # QPs of windows that are tried below a refinement
 LOG_ERROR_PER_QP = 0.03  # How the logarithm of the mean error grows with the QP, about
 SEARCH_RADIUS = 5  # QPs tried on each side of the one that is expected to give an error
-MAX_TOKENS_RATIO = 1.1  # Times the transform's bytes that tokens may take at the first step tried; else none is tried
-MAX_NETWORK_GAIN = 1.04  # Times the allowed error that tokens may have before the network, which gains at most so much
+MAX_WINDOWS_RATIO = 1.1  # Times the transform's bytes that windows may take at the first step tried; else none is tried
 MAX_PARTS_RATIO = 1.5  # The same of a chunk in parts
 MAX_QP_JUMP = 64  # QPs from one trial of a chunk in parts to the next, at most
 MAX_DEFAULT_MISS = 2.0  # Times the default quality's error that its expected step may give, before the step is searched
 STEPS_IN_MEAN_ERROR = 4.0  # Quantizer steps in a mean error, about: where searches for a mean error or a bit rate begin
 BOUND_IN_MEAN_ERRORS = 2.5  # Mean errors in the bound that is cheapest with them, about: where its searches begin
 EXTRA_TRIALS = 2  # QPs above the expected one that are tried for a chunk in parts; those below it are SEARCH_RADIUS
-TOKEN_BODY_QPS = 3  # QPs tried for the rest of a chunk in parts, downward, when its body is of tokens
-EXPECTED_QP_ROUNDS = 3  # Times that an expected QP of tokens is corrected by the error found there
+WINDOWS_BODY_QPS = 3  # QPs tried for the rest of a chunk in parts, downward, when its body is of windows
+EXPECTED_QP_ROUNDS = 3  # Times that an expected QP of windows is corrected by the error found there
 EXPECTED_PARTS_ROUNDS = 2  # The same for parts

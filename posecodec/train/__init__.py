@@ -1,7 +1,7 @@
-"""Training: new weights for the codec, and VQ-GANs for research. Nothing here runs when files are encoded or decoded.
+"""Training: new weights for the codec. Nothing here runs when files are encoded or decoded.
 
-`weights` makes token weights whole: `window_tables` fits what tokens are made of, `refine` the network after them.
-`transform` fits the tables of the transform coder. `loop` trains the VQ-GAN of `networks` with `losses`, `discriminator`,
-`checkpoint` and `validate`. `data`, `canonicalize`, `views` and `cameras` turn motion into what they learn from; `tokens`
-gives the tokens of files to models of your own.
+`windows` makes the weights of windows: `window_tables` fits what they are made of. `transform` fits the tables of the
+transform coder. `token_loop` trains the network of `networks` with `losses`, `discriminator` and `checkpoint`. `data`,
+`canonicalize`, `views` and `cameras` turn motion into what they learn from; `tokens` gives the tokens of files to models of
+your own.
 """

@@ -1,11 +1,8 @@
-"""Everything a training run depends on, as one typed value read from JSON (see benchmarks/train/*.json)."""
+"""What every training says of its data, as typed values read from JSON (see benchmarks/train/*.json and configs/*.json)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from posecodec.networks.config import ModelConfig, read_config
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -40,47 +37,3 @@ class Augmentation:
 
 STILL = Augmentation(mirror=0, stretch=0, bones=0, heading=0, jitter=0, drop=0, noisy=0)
 """Windows as they were recorded, for validation."""
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Weights. position and velocity are distances in pixels; heatmap and commitment are squared pixels."""
-
-    position: float = 1.0
-    velocity: float = 0.5
-    heatmap: float = 0.1
-    commitment: float = 0.25
-    adversarial: float = 0.1
-    adversarial_from: int = 0
-    """First step with the discriminator; 0 leaves it out."""
-    drawn: int = 4
-    """Windows of a batch whose whole heatmaps are made, for the heatmap and adversarial losses."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One run. `out` holds checkpoints and the log; `name` is the weights' name at export."""
-
-    name: str
-    model: ModelConfig
-    data: Data
-    out: str
-    steps: int
-    licence: str
-    attribution: str
-    batch: int = 32
-    learning_rate: float = 5e-4
-    linear_rate: float = 5e-5
-    warmup: int = 200
-    weight_decay: float = 0.02
-    clip: float = 1.0
-    seed: int = 0
-    evaluate_every: int = 500
-    evaluate_levels: tuple[int, ...] = (1, 2, 4, 8)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    losses: Losses = field(default_factory=Losses)
-
-    @staticmethod
-    def load(path: str | Path) -> TrainConfig:
-        """Read a JSON file; paths in it are relative to the working directory. Raises InputError."""
-        return read_config(TrainConfig, path)

@@ -159,18 +159,3 @@ def _scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generat
     body = torch.stack(moved, dim=2)
     lengths = ((body[:, :, a] - body[:, :, b]).norm(dim=-1).mean(dim=1) for a, b, _ in motion.bones)
     return body / sum(lengths, torch.zeros(len(body)))[:, None, None, None]
-
-
-def degrade(points: Tensor, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What a detector would make of windows (B, T, K, D): jitter, and keypoints missing for a while.
-
-    Returns the noisy points and (B, T, K) whether each keypoint is there. A share `noisy` of the windows is touched.
-    """
-    batch, frames, keypoints, _ = points.shape
-    noisy = torch.rand(batch, generator=rng) < how.noisy
-    noise = torch.randn(points.shape, generator=rng) * (how.jitter * noisy[:, None, None, None])
-    begin = torch.randint(-frames // 2, frames, (batch, 1, keypoints), generator=rng)
-    lasts = torch.randint(1, frames, (batch, 1, keypoints), generator=rng)
-    time = torch.arange(frames)[None, :, None]
-    struck = (torch.rand(batch, 1, keypoints, generator=rng) < how.drop) & noisy[:, None, None]
-    return points + noise, ~(struck & (time >= begin) & (time < begin + lasts))

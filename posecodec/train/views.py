@@ -1,4 +1,4 @@
-"""From augmented windows to what a model takes: normalized points in 3D, or seen by a camera and normalized in 2D."""
+"""Augmented windows as recordings have them: in the world, or as cameras see them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ import torch
 from torch import Tensor
 
 from posecodec.train.cameras import Cameras, draw_cameras, project
-from posecodec.train.config import Augmentation
 from posecodec.train.data import Windows
-
-
-def normalize_3d(windows: Windows, how: Augmentation, rng: torch.Generator) -> Tensor:
-    """(B, T, K, 3): the canonical body with an error in its heading."""
-    angle = torch.randn(len(windows.body), generator=rng) * how.heading
-    return _rotate(windows.body, angle[:, None].expand(windows.heading.shape))
 
 
 def _rotate(body: Tensor, angle: Tensor) -> Tensor:
@@ -27,18 +20,6 @@ def _rotate(body: Tensor, angle: Tensor) -> Tensor:
 def place_in_world(windows: Windows) -> Tensor:
     """(B, T, K, 3) mm, y up, where the clip was."""
     return _rotate(windows.body, windows.heading) * windows.size[:, None, None, None] + windows.root[:, :, None]
-
-
-def normalize_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> Tensor:
-    """(B, T, K, 2): the body under a camera, root and size taken out, the size as a straight line over the window."""
-    pixels = project_to_pixels(windows, known, rng)
-    error = torch.randn(len(pixels), generator=rng) * 0.05
-    body = pixels - pixels[:, :, root : root + 1]
-    size = body.square().sum(-1).mean(-1).sqrt().log()
-    time = torch.linspace(-1, 1, size.shape[1])
-    slope = (size * time).sum(1) / time.square().sum()
-    line = size.mean(1, keepdim=True) + slope[:, None] * time + error[:, None]
-    return body / line.exp()[..., None, None]
 
 
 def project_to_pixels(windows: Windows, known: Cameras | None, rng: torch.Generator) -> Tensor:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posecodec.coders.tokens.grid import LATENT_STEPS, SIZES
 from posecodec.coders.windows import prior as kernels
 from posecodec.coders.windows.frequency_bands import OWN_ROWS, ROWS, WINDOW, FrequencyBands
+from posecodec.coders.windows.lengths import SIZES, WINDOW_LENGTHS
 from posecodec.coders.windows.prior import BINS, FEATURES, LOGITS, ROW_COUNT_BITS, TABLE, TABLE_REACH, Prior, PriorCoder
 from posecodec.coders.windows.stream import HEADING_BITS, ORIGIN_STEP, RD_LAMBDA
 from posecodec.coders.windows.weights import WindowTables
@@ -108,7 +108,7 @@ def draw_spans(rng: np.random.Generator) -> list[tuple[int, int]]:
     """(start, length) of the windows that LENGTH frames are cut into: allowed ones, of which the first is of any length."""
     lengths = [int(rng.choice(SIZES)) if rng.random() < 0.5 else int(rng.integers(8, LENGTH + 1))]
     while sum(lengths) < LENGTH:
-        lengths.append(int(rng.choice(LATENT_STEPS.list_options(LENGTH - sum(lengths))[-3:])))
+        lengths.append(int(rng.choice(WINDOW_LENGTHS.list_options(LENGTH - sum(lengths))[-3:])))
     return list_spans(lengths)
 
 

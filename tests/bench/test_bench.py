@@ -186,7 +186,7 @@ def test_b0_reproduces_its_figures():
 @needs_data
 def test_rd_writes_its_files(tmp_path):
     pytest.importorskip("matplotlib")
-    arguments = ["rd", "--data", DATA, "--out", tmp_path, "--limit", 2, "--methods", "b0,tokens,npz,diff-zstd19"]
+    arguments = ["rd", "--data", DATA, "--out", tmp_path, "--limit", 2, "--methods", "b0,windows,npz,diff-zstd19"]
     done = CliRunner().invoke(bench, [str(a) for a in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "rate_distortion.json").read_text())

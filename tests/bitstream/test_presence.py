@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.bitstream.chunk_kind import ChunkKind, has_windows_body, needs_body_weights
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -34,7 +34,7 @@ def assert_same(presence, found):
         assert found.confidence.dtype == np.int32 and (found.confidence == presence.confidence).all()
 
 
-@pytest.mark.parametrize("kind", [ChunkKind.TOKENS, ChunkKind.TRANSFORM, ChunkKind.LOSSLESS])
+@pytest.mark.parametrize("kind", [ChunkKind.WINDOWS, ChunkKind.TRANSFORM, ChunkKind.TOKENS])
 @pytest.mark.parametrize("confident", [False, True])
 @pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
 def test_presence_round_trips(kind, confident, missing):
@@ -57,8 +57,8 @@ def test_presence_round_trips(kind, confident, missing):
 @settings(max_examples=80, deadline=None)
 def test_presence_of_any_shape_round_trips(seed, frames, keypoints, missing, confident):
     presence = presence_of(seed, frames, keypoints, missing, confident)
-    data = written(ChunkKind.TOKENS, presence)
-    assert written(ChunkKind.TOKENS, presence) == data
+    data = written(ChunkKind.WINDOWS, presence)
+    assert written(ChunkKind.WINDOWS, presence) == data
     decoder = RangeDecoder(data)
     assert_same(presence, read_presence(decoder, frames, keypoints))
     assert decoder.get_bits(3) == 5
@@ -66,15 +66,21 @@ def test_presence_of_any_shape_round_trips(seed, frames, keypoints, missing, con
 
 
 def test_kinds_have_names():
-    first = [bytes([kind << 6 | 7]) for kind in range(4)]
-    assert [ChunkKind.read_from(data) for data in first] == [
-        ChunkKind.TOKENS,
-        ChunkKind.TRANSFORM,
-        ChunkKind.LOSSLESS,
-        3,
-    ]
-    assert [ChunkKind.read_from(data).label for data in first] == ["tokens", "transform", "lossless", "parts"]
-    assert ChunkKind.read_from(b"") == ChunkKind.TOKENS and ChunkKind.read_from(b"").label == "tokens"
+    first = [bytes([bits << 5 | 7]) for bits in range(8)]
+    names = ["windows", "windows", "transform", "transform", "lossless", "tokens", "parts", "parts"]
+    assert [ChunkKind.read_from(data).label for data in first] == names
+    assert ChunkKind.read_from(b"") == ChunkKind.WINDOWS
+    assert [has_windows_body(data) for data in (b"", *first)] == [False] * 8 + [True]
+    assert [needs_body_weights(data) for data in (b"", *first)] == [True] * 3 + [False] * 3 + [True, False, True]
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_chunks_in_parts_say_how_their_body_is_coded(windows):
+    encoder, presence = RangeEncoder(), presence_of(0, 50, 19, 0.3, False)
+    write_presence(encoder, ChunkKind.PARTS, presence, windows)
+    data = encoder.finish()
+    assert ChunkKind.read_from(data) == ChunkKind.PARTS and has_windows_body(data) == windows
+    assert_same(presence, read_presence(RangeDecoder(data), 50, 19))
 
 
 @pytest.mark.parametrize("low, high", [(0, 1), (0, 30), (-2, 2), (0, 1e-3), (0, 1e30)])
@@ -100,7 +106,7 @@ def test_confidences_of_one_are_not_written(share):
 @pytest.mark.parametrize("scale", [np.inf, -np.inf, np.nan])
 def test_a_confidence_scale_that_is_no_number_is_refused(scale):
     presence = presence_of(0, 16, 3, 0.0, False)
-    data = written(ChunkKind.TOKENS, Presence(presence.mask, presence.confidence, scale))
+    data = written(ChunkKind.WINDOWS, Presence(presence.mask, presence.confidence, scale))
     with pytest.raises(CorruptError, match="confidence scale"):
         read_presence(RangeDecoder(data), 16, 3)
 
@@ -122,7 +128,7 @@ def harmless(data, frames, keypoints):
 @pytest.mark.compiled
 def test_damaged_presence_gives_presence_or_a_corrupt_error():
     frames, keypoints = 60, 5
-    data = written(ChunkKind.TOKENS, presence_of(3, frames, keypoints, 0.2, False))
+    data = written(ChunkKind.WINDOWS, presence_of(3, frames, keypoints, 0.2, False))
     assert harmless(data, frames, keypoints)
     outcomes = []
     for place in range(len(data)):

@@ -179,37 +179,37 @@ def test_bodies_alone_are_never_in_parts(monkeypatch):
     assert CODEC.encode(walk(40), max_error=5.0).data == made
 
 
-def test_levels_are_refused(tiny_codec):
+def test_windows_alone_are_refused(tiny_codec):
     with pytest.raises(InputError, match="cannot code 42 of the keypoints"):
-        tiny_codec.encode(SOLID, levels=4)
+        tiny_codec.encode_windows(SOLID, 208)
 
 
-def by_tokens(codec, sequence, qp=120):
-    """A file in parts whose body is tokens, whatever it costs; and what its encoder says of it."""
+def by_windows(codec, sequence, qp=120):
+    """A file in parts whose body is windows, whatever it costs; and what its encoder says of it."""
     (chunk,) = split_sequence(sequence)
-    made = codec.coders.body_parts.encode(chunk, qp, token_qp=150)
+    made = codec.coders.body_parts.encode(chunk, qp, windows_qp=150)
     return codec._pack(sequence, [chunk], ([made.chunk], None)), made
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_a_body_of_tokens(dims, tiny_codec, tiny_codec_2d, other_codec):
+def test_a_body_of_windows(dims, tiny_codec, tiny_codec_2d, other_codec):
     codec, sequence = (tiny_codec, SOLID) if dims == 3 else (tiny_codec_2d, FLAT)
-    encoded, made = by_tokens(codec, sequence)
-    assert made.chunk.needs_token_weights and made.chunk.kind == ChunkKind.PARTS
-    assert encoded.header.weights == codec.weights.id and not encoded.tokens and codec.tokens(encoded.data) == ()
+    encoded, made = by_windows(codec, sequence)
+    assert made.chunk.needs_body_weights and made.chunk.kind == ChunkKind.PARTS
+    assert encoded.header.weights == codec.weights.id
     found = errors(sequence, codec.decode(encoded))
     assert (found.sum(), found.max()) == pytest.approx((made.total_error, made.max_error), rel=1e-5)
     with pytest.raises(WeightsError):
         CODEC.decode(encoded)
 
 
-def test_the_encoder_may_choose_tokens_for_the_body(tiny_codec):
-    shipped = PoseCodec.from_pretrained("body3d")
+def test_the_encoder_may_choose_windows_for_the_body(tiny_codec):
+    shipped = PoseCodec.from_pretrained("windows3d")
     for codec, error in ((tiny_codec, 40.0), (tiny_codec, 80.0), (shipped, 60.0)):
         ours, plain = codec.encode(SOLID, mean_error=error), CODEC.encode(SOLID, mean_error=error)
         assert len(ours.data) <= len(plain.data)
         assert errors(SOLID, codec.decode(ours)).mean() <= error * (1 + 1e-6)
-    assert ours.header.weights == shipped.weights.id, "tokens of trained weights are smaller"
+    assert ours.header.weights == shipped.weights.id, "windows of trained weights are smaller"
 
 
 def forged(encoded, data, **changes):
@@ -222,10 +222,10 @@ def refused(data, codec=CODEC):
         codec.decode(data)
 
 
-def chunk_of(sequence, write, tokens=False):
+def chunk_of(sequence, write):
     """A chunk that begins as one in parts and goes on as told."""
     encoder = RangeEncoder()
-    write_presence(encoder, ChunkKind.PARTS, split_sequence(sequence)[0].presence, tokens)
+    write_presence(encoder, ChunkKind.PARTS, split_sequence(sequence)[0].presence)
     write(encoder)
     return encoder.finish()
 
@@ -259,21 +259,21 @@ def test_a_rest_in_the_polar_basis():
     refused(forged(CODEC.encode(SOLID, max_error=20.0), chunk_of(SOLID, write)))
 
 
-def test_tokens_that_no_weights_are_named_for(tiny_codec):
-    encoded, made = by_tokens(tiny_codec, SOLID)
+def test_windows_that_no_weights_are_named_for(tiny_codec):
+    encoded, made = by_windows(tiny_codec, SOLID)
     refused(forged(encoded, made.chunk.base, weights=b""), tiny_codec)
     refused(forged(encoded, made.chunk.base, transform=b""), tiny_codec)
 
 
-def test_whole_tokens_in_a_larger_skeleton(tiny_codec):
-    encoded, _ = by_tokens(tiny_codec, SOLID)
-    data = container.read(tiny_codec.encode(walk(T), levels=3).data)[1][0].base
+def test_whole_windows_in_a_larger_skeleton(tiny_codec):
+    encoded, _ = by_windows(tiny_codec, SOLID)
+    data = container.read(tiny_codec.encode_windows(walk(T), 224).data)[1][0].base
     refused(forged(encoded, data), tiny_codec)
 
 
-@pytest.mark.parametrize("tokens", [False, True])
-def test_bytes_cut_short_or_changed_are_refused_or_decode(tokens, tiny_codec):
-    encoded = by_tokens(tiny_codec, SOLID)[0] if tokens else CODEC.encode(LOOSE, mean_error=30.0)
+@pytest.mark.parametrize("windows", [False, True])
+def test_bytes_cut_short_or_changed_are_refused_or_decode(windows, tiny_codec):
+    encoded = by_windows(tiny_codec, SOLID)[0] if windows else CODEC.encode(LOOSE, mean_error=30.0)
     data = container.read(encoded.data)[1][0].base
     assert ChunkKind.read_from(data) == ChunkKind.PARTS
     rng = np.random.default_rng(1)

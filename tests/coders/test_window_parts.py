@@ -1,25 +1,20 @@
-"""What windows are made of: frequencies of a window, smoothed seams, values as nested digits."""
+"""What windows are made of: frequencies of a window, smoothed seams, side information."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import any_dims, assert_close, small_tables
-from hypothesis import given
-from hypothesis import strategies as st
 
-from posecodec.coders.tokens.grid import LONGEST
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, qp_of_levels, to_digits
 from posecodec.coders.windows.deblocking import REACH, deblock
 from posecodec.coders.windows.frequency_bands import OWN_ROWS, ROWS, FrequencyBands, reference_rows
+from posecodec.coders.windows.lengths import LONGEST
 from posecodec.coders.windows.stream import SideInfo
-from posecodec.coders.windows.tokenizer import MAX_LEVELS
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.kinematics.body_model import Motion
 from posecodec.kinematics.bones import MAX_SCALE
-from posecodec.signal.quantization import step_of_qp
 
 
 def orthonormal_bands(channels=5, seed=0, means=0.0):
@@ -139,48 +134,3 @@ def test_a_size_that_no_body_has_is_corrupt(dims, scale):
     stream.write_side_info(encoder, SideInfo(scale, 0, np.zeros(dims, np.int64)), 100, {2: "px", 3: "mm"}[dims], dims)
     with pytest.raises(CorruptError, match="size"):
         stream.read_side_info(RangeDecoder(encoder.finish()), {2: "px", 3: "mm"}[dims], dims)
-
-
-def test_steps_of_levels():
-    steps = [step_of_qp(qp_of_levels(level)) for level in range(1, MAX_LEVELS + 1)]
-    assert steps[0] == 2**16 and all(a == 2 * b for a, b in zip(steps, steps[1:], strict=False))
-    assert [levels_of_qp(qp_of_levels(level)) for level in range(1, MAX_LEVELS + 1)] == list(range(1, MAX_LEVELS + 1))
-    assert [levels_of_qp(qp_of_levels(3) + off) for off in (1, 0, -1, -15, -16)] == [2, 3, 3, 3, 4]
-    assert levels_of_qp(511) == 1 and largest_magnitude(1) == 1 and largest_magnitude(9) == 511
-
-
-def test_digits_by_hand():
-    values = np.int32([0, 1, -1, 4, 5, -5, 7])
-    digits = [[0, 0, 0], [0, 0, 1], [0, 0, 2], [1, 0, 0], [1, 0, 1], [2, 0, 1], [1, 1, 1]]
-    assert to_digits(values, 3).tolist() == digits
-    assert from_digits(np.int32(digits)).tolist() == values.tolist()
-    assert from_digits(np.int32([[1, 2], [2, 2], [0, 2]])).tolist() == [3, -3, -1]
-
-
-@given(st.integers(1, 18), st.integers(0, 2**32 - 1), st.booleans())
-def test_digits_come_back_and_nest(levels, seed, small):
-    rng, most = np.random.default_rng(seed), largest_magnitude(levels)
-    size = np.floor(2.0 ** rng.uniform(0, levels, (3, 4))) - 1 if small else rng.integers(0, most + 1, (3, 4))
-    values = (np.minimum(size, most) * rng.choice([-1, 1], (3, 4))).astype(np.int32)
-    digits = to_digits(values, levels)
-    assert digits.shape == (3, 4, levels) and digits.dtype == np.int32 and set(np.unique(digits)) <= {0, 1, 2}
-    assert (from_digits(digits) == values).all() and from_digits(digits).dtype == np.int32
-    for kept in range(1, levels + 1):
-        coarse = np.sign(values) * (np.abs(values) >> levels - kept)
-        assert (from_digits(digits[..., :kept]) == coarse).all()
-        assert (to_digits(coarse.astype(np.int32), kept) == digits[..., :kept]).all()
-
-
-@given(st.integers(1, 12), st.integers(0, 2**20))
-def test_digits_saturate(levels, size):
-    values = np.int32([size, -size])
-    most = min(size, largest_magnitude(levels))
-    assert from_digits(to_digits(values, levels)).tolist() == [most, -most]
-
-
-@given(st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_any_digits_stand_for_values(levels, seed):
-    digits = np.random.default_rng(seed).integers(0, 3, (5, levels)).astype(np.int32)
-    values = from_digits(digits)
-    assert (np.abs(values) <= largest_magnitude(levels)).all()
-    assert (from_digits(to_digits(values, levels)) == values).all()

@@ -1,4 +1,4 @@
-"""Between keypoints and token bytes: every step has a mirror, the prior is the same everywhere, damage is noticed."""
+"""Between keypoints and bytes of windows: every step has a mirror, the prior is the same everywhere, damage is noticed."""
 
 import hashlib
 import json
@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec import zoo
-from posecodec.coders.tokens.grid import LATENT_STEPS
 from posecodec.coders.windows import stream
-from posecodec.coders.windows.bitplanes import from_digits, largest_magnitude, levels_of_qp, to_digits
 from posecodec.coders.windows.frequency_bands import ROWS
+from posecodec.coders.windows.lengths import WINDOW_LENGTHS
 from posecodec.coders.windows.prior import FEATURES, LEAST, ROW_COUNT_BITS, TABLE, PriorCoder, read_features
 from posecodec.coders.windows.weights import pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -74,7 +73,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tiny(tiny_codec, tiny_codec_2d):
     """Tables by dimensions, whose prior answers the same for everything."""
-    return {2: tiny_codec_2d.tokenizer.tables, 3: tiny_codec.tokenizer.tables}
+    return {2: tiny_codec_2d.coders.windows.tables, 3: tiny_codec.coders.windows.tables}
 
 
 def wild(dims, frames, seed=0, spread=500.0):
@@ -94,10 +93,7 @@ def chunk(points, tables, index, up=None, unit=None):
     found = stream.read(decoder, len(points), tables, unit or UNIT[dims])
     decoder.finish()
     assert same(found, latents)
-    assert LATENT_STEPS.is_valid(found.lengths) and sum(found.lengths) == len(points)
-    if np.abs(found.values).max() <= largest_magnitude(levels_of_qp(index)):
-        told = from_digits(to_digits(found.values, levels_of_qp(index)))
-        assert same(stream.dequantize(told, found.lengths, side, index, tables), latents)
+    assert WINDOW_LENGTHS.is_valid(found.lengths) and sum(found.lengths) == len(points)
     return data, found
 
 
@@ -377,14 +373,12 @@ def harmless(data, frames, tables):
         decoder.finish()
     except CorruptError:
         return None
-    assert LATENT_STEPS.is_valid(latents.lengths) and sum(latents.lengths) == frames
+    assert WINDOW_LENGTHS.is_valid(latents.lengths) and sum(latents.lengths) == frames
     with np.errstate(over="ignore", invalid="ignore"):
         motion = stream.reconstruct(latents, tables)
         assert all(np.isfinite(getattr(motion, name)).all() for name in ("shape", "angle", "center"))
         points = stream.to_world(tables.body.synthesize(motion), latents.side_info, dims, UP[dims])
     assert points.shape == (frames, 19, dims)
-    digits = to_digits(latents.values, levels_of_qp(latents.qp))
-    assert 0 <= digits.min() and digits.max() <= 2
     return latents
 
 

@@ -8,7 +8,6 @@ from conftest import any_dims, assert_close, sample, small_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec.kinematics.body_frame import from_body_frame, to_body_frame
 from posecodec.kinematics.body_model import Motion, State
 from posecodec.pose.orientation import rotate_about_y
 
@@ -103,15 +102,3 @@ def test_a_recording_starts_from_a_usual_body(dims):
     many = body.start_at(np.zeros(4), np.zeros((4, dims)))
     assert many.shape.shape == (4, len(body.rest_shape)) and many.center.shape == (4, dims)
     assert body.is_translation.sum() == 2 and len(body.is_translation) == body.channels == {2: 40, 3: 58}[dims]
-
-
-@any_dims
-def test_a_body_fits_its_frame(dims):
-    body, points = BODIES[dims], sample(dims, 60) * (1 if dims == 3 else 4)
-    motion = body.analyze(points)
-    inside = to_body_frame(points, motion)
-    np.testing.assert_allclose(inside.mean(axis=1), 0, atol=1e-9)
-    assert np.abs(inside).max() < 1150
-    np.testing.assert_allclose(from_body_frame(inside, motion), points, rtol=0, atol=1e-8)
-    if dims == 3:
-        np.testing.assert_allclose(body.analyze(inside).angle, 0, atol=1e-9)

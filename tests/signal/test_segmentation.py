@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from posecodec.coders.tokens.grid import LATENT_STEPS
 from posecodec.coders.transform.block_coder import BLOCK_PRICE, BLOCKS
 from posecodec.coders.windows.frequency_bands import WINDOW_PRICE
+from posecodec.coders.windows.lengths import WINDOW_LENGTHS
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.segmentation import BlockPrice, Segmentation, choose_lengths, list_spans
 
 SMALL = Segmentation((4, 8, 12), longest=15)
-KINDS = [(BLOCKS, BLOCK_PRICE), (LATENT_STEPS, WINDOW_PRICE)]
+KINDS = [(BLOCKS, BLOCK_PRICE), (WINDOW_LENGTHS, WINDOW_PRICE)]
 
 
 def wander(frames, channels=2, seed=0):
@@ -60,7 +60,7 @@ def test_no_block_that_could_be_shorter_is_longer_than_asked_for(longest):
         assert SMALL.is_valid(found) and max(found) <= max(longest, 7)
 
 
-@pytest.mark.parametrize("segmentation", [SMALL, BLOCKS, LATENT_STEPS])
+@pytest.mark.parametrize("segmentation", [SMALL, BLOCKS, WINDOW_LENGTHS])
 def test_options_can_always_finish(segmentation):
     for left in range(1, 1101):
         found = segmentation.list_options(left)
@@ -81,28 +81,28 @@ def test_chosen_lengths_cover_the_frames_and_are_allowed(segmentation, kind, is_
 
 def test_lengths_by_hand():
     for lengths in ((1,), (159,), (16, 1), (16, 4), (128, 128, 33), (96, 159), (16,) * 64):
-        assert LATENT_STEPS.is_valid(lengths), lengths
+        assert WINDOW_LENGTHS.is_valid(lengths), lengths
     for lengths in ((), (160,), (17, 16), (16, 0), (0,), (-16,), (4, 16), (128, 160), (20, 64)):
-        assert not LATENT_STEPS.is_valid(lengths), lengths
-    options = [LATENT_STEPS.list_options(left) for left in (1, 16, 160)]
-    assert options == [[1], [16], list(LATENT_STEPS.lengths)]
+        assert not WINDOW_LENGTHS.is_valid(lengths), lengths
+    options = [WINDOW_LENGTHS.list_options(left) for left in (1, 16, 160)]
+    assert options == [[1], [16], list(WINDOW_LENGTHS.lengths)]
 
 
 def test_whatever_may_be_chosen_is_allowed():
     for frames in range(1, 400):
         left, found, rng = frames, [], np.random.default_rng(frames)
         while left:
-            found.append(int(rng.choice(LATENT_STEPS.list_options(left))))
+            found.append(int(rng.choice(WINDOW_LENGTHS.list_options(left))))
             left -= found[-1]
-        assert LATENT_STEPS.is_valid(found) and sum(found) == frames
+        assert WINDOW_LENGTHS.is_valid(found) and sum(found) == frames
 
 
 def test_still_channels_take_few_blocks_and_busy_ones_many():
     assert choose_lengths(np.zeros((256, 3)), 1.0, BLOCKS, BLOCK_PRICE) == (256,)
     assert len(choose_lengths(np.zeros((1024, 3)), 1.0, BLOCKS, BLOCK_PRICE)) <= 1024 // 256
     busy = np.random.default_rng(0).normal(0, 1000, (320, 6)).cumsum(axis=0)
-    assert len(choose_lengths(busy * 0, 8.0, LATENT_STEPS, WINDOW_PRICE)) < 320 // 33
-    assert len(choose_lengths(busy, 8.0, LATENT_STEPS, WINDOW_PRICE)) > 320 // 33
+    assert len(choose_lengths(busy * 0, 8.0, WINDOW_LENGTHS, WINDOW_PRICE)) < 320 // 33
+    assert len(choose_lengths(busy, 8.0, WINDOW_LENGTHS, WINDOW_PRICE)) > 320 // 33
 
 
 def test_spans_follow_each_other():

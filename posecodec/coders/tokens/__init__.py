@@ -1,1 +1,1 @@
-"""Tokens: grids of integers for each chunk (`grid`), and all of them as one line for sequence models (`vocabulary`)."""
+"""Tokens: grids of integers for each chunk (`grid`), all of them as one line for sequence models (`vocabulary`), `coder`."""

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.coders.windows.lengths import SIZES, WINDOW_LENGTHS
 from posecodec.errors import InputError
-from posecodec.signal.segmentation import Segmentation
 
-CODES = 3  # Values of a token where tokens are digits, see `coders.windows.bitplanes`
-SIZES = (16, 32, 64, 96, 128)  # Frames that a latent step may have, beside the last of a chunk
-LONGEST = 159  # Most frames of the last latent step of a chunk, which takes what is left
-LATENT_STEPS = Segmentation(SIZES, LONGEST)
-"""Shorter ones lose a fifth at low rates (log of 2026-11-24), longer ones delay a stream."""
+CODES = 3  # Values of a token of a vocabulary of digits
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,7 +18,7 @@ class TokenGrid:
     """Tokens of one chunk of one track.
 
     indices: (t, h, w, Q) int32 in 0..codes-1: latent steps, frequencies, channels, levels, first to last, of which a prefix
-    is a coarser code. codes: N. lengths: (t,) frames of each latent step, as LATENT_STEPS allows.
+    is a coarser code. codes: N. lengths: (t,) frames of each latent step, as WINDOW_LENGTHS allows.
 
     Raises InputError if shape, type or range do not fit.
 
@@ -40,7 +36,7 @@ class TokenGrid:
             raise InputError(f"tokens are {array.dtype} {array.shape}; int32 (t, h, w, Q) is needed")
         if array.size and not (0 <= int(array.min()) and int(array.max()) < self.codes):
             raise InputError(f"tokens reach from {array.min()} to {array.max()}; 0 to {self.codes - 1} is allowed")
-        if len(array) != len(self.lengths) or not LATENT_STEPS.is_valid(self.lengths):
+        if len(array) != len(self.lengths) or not WINDOW_LENGTHS.is_valid(self.lengths):
             what = f"{len(array)} latent steps of {self.lengths} frames"
             raise InputError(f"{what}; {SIZES} are allowed, and what is left")
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.coders.tokens.grid import CODES, LONGEST, TokenGrid
+from posecodec.coders.tokens.grid import CODES, TokenGrid
+from posecodec.coders.windows.lengths import LONGEST
 from posecodec.errors import InputError
 
 PAD, START, END, PERSON = range(4)  # The special tokens

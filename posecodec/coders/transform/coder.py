@@ -1,4 +1,4 @@
-"""Chunks of transform coefficients, at any accuracy, for any keypoints; and what refines a chunk of tokens.
+"""Chunks of transform coefficients, at any accuracy, for any keypoints; and what refines a chunk of windows.
 
 The stream inside a chunk is `stream`'s; here stand what is around it (presence, error bound) and which step means what.
 """
@@ -64,7 +64,7 @@ class TransformCoder:
     def encode_refinement(
         self, chunk: ChunkInput, qp: int, guide: Floats, base: bytes, max_error: float | None = None
     ) -> Candidate:
-        """A chunk of tokens, and what it misses. guide: the body (T, 19, D) of coco19 that the tokens in `base` give."""
+        """A chunk of windows, and what it misses. guide: the body (T, 19, D) of coco19 that the windows in `base` give."""
         encoder = RangeEncoder()
         pose = write_motion(encoder, self.basis(chunk), qp, self.tables.model, guide)
         found = write_end(encoder, chunk, pose, max_error)

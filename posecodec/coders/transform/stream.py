@@ -40,7 +40,7 @@ def read_motion(
     """The mirror of `write_motion`: (T, K, D) as recorded. Raises CorruptError."""
     choice = read_basis(decoder, context, tables)
     if guide is not None and choice.in_coco19 is None:
-        raise CorruptError("a refinement of keypoints that no tokens stand for; get the file again")
+        raise CorruptError("a refinement of keypoints that no windows stand for; get the file again")
     qp = get_raw(decoder, QP_BITS) + FIRST_QP
     coder = BlockCoder(tables.model, choice.prior, choice.pinned, qp, guide is not None, choice.is_generic)
     channels = decode_channels(decoder, context.frames, len(choice.pinned), coder)

@@ -1,6 +1,5 @@
-"""The low-rate scalar coder: windows of a body's channels as frequencies, quantized, as bits of an integer prior.
+"""The low-rate coder: windows of a body's channels as frequencies, quantized, as bits of an integer prior.
 
-`frequency_bands` transforms windows, `prior` codes their integers, `stream` puts both together, `bitplanes` writes the
-integers as tokens, `deblocking` smooths the seams, `weights` holds what is learned. Nothing here needs torch but
-`tokenizer`, which joins it with the network that sees heatmaps.
+`lengths` says how long windows may be, `frequency_bands` transforms them, `prior` codes their integers, `deblocking` smooths
+the seams, `stream` puts these together, `weights` holds what is learned, `coder` makes chunks of it.
 """

@@ -1,7 +1,7 @@
 """Seams of windows smoothed: a window ends at rest and the next begins in motion, which shows as a jerk.
 
 Frames near a seam become Gaussian means of their neighbors, the nearer the wider, and wider at coarse steps, so that bodies
-accelerate at seams about as much as elsewhere (benchmarks/tokens.py). The encoder's loop does not see it.
+accelerate at seams about as much as elsewhere (benchmarks/windows.py). The encoder's loop does not see it.
 """
 
 from __future__ import annotations

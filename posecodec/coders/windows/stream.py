@@ -1,7 +1,6 @@
 """A chunk of one person's motion as side information and windows of quantized values, and back.
 
-`write` and `read` mirror each other; docs/bitstream.md specifies them. What is decoded here is what the tokens alone say;
-the network that refines it comes after (`tokenizer`).
+`write` and `read` mirror each other; docs/bitstream.md specifies them.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.bitstream.exp_golomb import build_exp_golomb, get_exp_golomb, get_raw, put_raw
-from posecodec.coders.tokens.grid import LATENT_STEPS, LONGEST
-from posecodec.coders.windows.bitplanes import LAST_QP
 from posecodec.coders.windows.deblocking import deblock
 from posecodec.coders.windows.frequency_bands import WINDOW_PRICE
+from posecodec.coders.windows.lengths import LONGEST, WINDOW_LENGTHS
 from posecodec.coders.windows.prior import LARGEST, PriorCoder
 from posecodec.coders.windows.weights import WindowTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -32,6 +30,7 @@ SCALE_LOW = 3  # Low bits of the scale, which differs from what its unit lets ex
 HEADING_BITS = 6  # Of the first heading: 64ths of a turn, 5.6 degrees; the windows tell the rest
 ORIGIN_LOW = 6  # Low bits of a place: up to 64 steps of ORIGIN_STEP, 2 m, without an escape
 QP_BITS = 9  # 0 .. LAST_QP: steps of whole units of a channel, and coarser.
+LAST_QP = (1 << QP_BITS) - 1  # A step of 2**32 is larger than any body
 ORIGIN_STEP = 32.0  # A place is coded to this many mm of a usual body; the windows tell the rest
 FARTHEST = 2**28  # Steps of ORIGIN_STEP from 0 that a body may be: what the code of a place can tell
 USUAL_SPREAD = 530.0  # Root mean square distance of keypoints from their center in 2D, of a body of the usual size
@@ -148,7 +147,7 @@ def quantize(
     assert 0 <= qp <= LAST_QP
     step = step_of_qp(qp)
     coder, state = PriorCoder.start(tables.prior, qp), _start_state(side_info, tables.body)
-    lengths = choose_lengths(tables.body.to_local(motion, state), step, LATENT_STEPS, WINDOW_PRICE, longest)
+    lengths = choose_lengths(tables.body.to_local(motion, state), step, WINDOW_LENGTHS, WINDOW_PRICE, longest)
     windows = []
     for start, length in list_spans(lengths):
         later = start > 0
@@ -166,7 +165,7 @@ def write(encoder: RangeEncoder, quantized: QuantizedMotion, tables: WindowTable
     coder = PriorCoder.start(tables.prior, quantized.qp)
     frames = sum(quantized.lengths)
     for (start, length), values in zip(list_spans(quantized.lengths), quantized.values, strict=True):
-        choice = LATENT_STEPS.list_options(frames - start)
+        choice = WINDOW_LENGTHS.list_options(frames - start)
         encoder.put_uniform(choice.index(length), len(choice))
         coder.encode(encoder, values, length, start > 0)
 
@@ -176,21 +175,12 @@ def read(decoder: RangeDecoder, frames: int, tables: WindowTables, unit: str) ->
     side_info, qp = read_side_info(decoder, unit, tables.body.dims)
     coder, start, windows = PriorCoder.start(tables.prior, qp), 0, []
     while start < frames:
-        choice = LATENT_STEPS.list_options(frames - start)
+        choice = WINDOW_LENGTHS.list_options(frames - start)
         length = choice[decoder.get_uniform(len(choice))]
         windows.append((length, *coder.decode(decoder, length, start > 0)))
         start += length
     lengths, values, centroids = zip(*windows, strict=True)
     return QuantizedMotion(side_info, qp, lengths, np.stack(values), np.stack(centroids))
-
-
-def dequantize(
-    values: NDArray[np.int32], lengths: tuple[int, ...], side_info: SideInfo, qp: int, tables: WindowTables
-) -> QuantizedMotion:
-    """A motion of values alone (t, ROWS, C), such as tokens tell."""
-    coder, windows = PriorCoder.start(tables.prior, qp), zip(values, list_spans(lengths), strict=True)
-    centroids = [coder.reconstruct(window, length, start > 0) for window, (start, length) in windows]
-    return QuantizedMotion(side_info, qp, lengths, values, np.stack(centroids))
 
 
 def reconstruct(quantized: QuantizedMotion, tables: WindowTables) -> Motion:

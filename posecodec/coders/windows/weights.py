@@ -1,4 +1,4 @@
-"""The tables of windows as tensors of a weights file and back."""
+"""Weights of windows: their tables as tensors of a weights file and back."""
 
 from __future__ import annotations
 
@@ -10,18 +10,31 @@ from numpy.typing import NDArray
 
 from posecodec.coders.windows.frequency_bands import FrequencyBands
 from posecodec.coders.windows.prior import TENSOR_NAMES, Prior
+from posecodec.errors import WeightsError
 from posecodec.kinematics.body_model import Body
 from posecodec.kinematics.bones import RestBones
 from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
+from posecodec.zoo import Weights
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WindowTables:
-    """All that is learned but the network."""
+    """All that is learned."""
 
     body: Body
     bands: FrequencyBands
     prior: Prior
+
+
+def load_tables(weights: Weights) -> WindowTables:
+    """The tables of a weights file, for bodies of its skeleton. Raises WeightsError where they are not of windows."""
+    try:
+        skeleton, dims = BUILT_IN[weights.settings["skeleton"]], int(weights.settings["dims"])
+        return unpack_tables(weights.tensors, skeleton, dims)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        what = f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
+        raise WeightsError(what) from error
 
 
 def unpack_tables(tensors: dict[str, NDArray[Any]], skeleton: Skeleton, dims: int) -> WindowTables:
