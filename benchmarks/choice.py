@@ -2,7 +2,7 @@
 
     python benchmarks/choice.py [--data ../shared/data]
 
-For the default and coarse goals: the file that `encode` chooses, against the transform alone and tokens alone, each the
+For the default and coarse goals: the file that `encode` chooses, against the transform alone and windows alone, each the
 smallest file within the same mean error. Exits with 1 where the choice is larger.
 """
 
@@ -13,17 +13,17 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
 import posecodec
 from posecodec.bench.data import Take, load_split
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
-from posecodec.coders.windows.bitplanes import qp_of_levels
-from posecodec.ratecontrol.constants import REFINED_LEVELS
+from posecodec.ratecontrol.constants import REFINED_QPS
 
 GUARANTEE_BYTES = 6
 """What a goal adds to a header."""
+FINEST_QP = 80
+"""Of windows that are tried."""
 GOALS: tuple[dict[str, float], ...] = ({}, {"mean_error": 40.0}, {"mean_error": 60.0}, {"mean_error": 90.0})
 
 
@@ -32,10 +32,10 @@ def measure_error(codec: posecodec.PoseCodec, data: bytes, take: Take) -> float:
     return float(np.linalg.norm(codec.decode(data).positions[:, 0] - take.points, axis=-1).mean())
 
 
-def encode_tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float, coarsest: int) -> int | None:
-    """Bytes of the coarsest tokens, by fine steps, that are no farther off; None where none are."""
-    for qp in range(coarsest, qp_of_levels(12), -1):
-        data = codec.encode_tokens(take.to_sequence(), qp).data
+def encode_windows_alone(codec: posecodec.PoseCodec, take: Take, error: float, coarsest: int) -> int | None:
+    """Bytes of the coarsest windows, by fine steps, that are no farther off; None where none are."""
+    for qp in range(coarsest, FINEST_QP, -1):
+        data = codec.encode_windows(take.to_sequence(), qp).data
         if measure_error(codec, data, take) <= error:
             return len(data)
     return None
@@ -47,11 +47,10 @@ def encode_tokens_alone(codec: posecodec.PoseCodec, take: Take, error: float, co
 @click.option("--limit", type=int, help="Only the first so many takes.")
 def main(data: Path, chosen: int | None, limit: int | None) -> None:
     """Compare the choice with each way alone."""
-    torch.set_num_threads(1)
-    codec, plain = posecodec.PoseCodec.from_pretrained("body3d"), posecodec.PoseCodec.from_pretrained(None)
+    codec, plain = posecodec.PoseCodec.from_pretrained("windows3d"), posecodec.PoseCodec.from_pretrained(None)
     worse = 0
     for goal in GOALS if chosen is None else (GOALS[chosen],):
-        chose, sizes, kinds = 0, [0, 0], {"tokens": 0, "transform": 0}
+        chose, sizes, kinds = 0, [0, 0], {"windows": 0, "transform": 0}
         for take in load_split(data, "val")[:limit]:
             ours = codec.encode(take.to_sequence(), **goal)
             alone = plain.encode(take.to_sequence(), **goal)
@@ -60,13 +59,13 @@ def main(data: Path, chosen: int | None, limit: int | None) -> None:
             sizes[0] += len(alone.data)
             allowed = goal.get("mean_error") or measure_error(plain, alone.data, take)
             assert measure_error(codec, ours.data, take) <= allowed * (1 + 1e-6)
-            by_tokens = encode_tokens_alone(codec, take, allowed, qp_of_levels(5 if goal else 9))
-            sizes[1] += by_tokens or 0
-            worse += by_tokens is not None and by_tokens + (GUARANTEE_BYTES if goal else 0) < len(ours.data)
+            by_windows = encode_windows_alone(codec, take, allowed, 192 if goal else 128)
+            sizes[1] += by_windows or 0
+            worse += by_windows is not None and by_windows + (GUARANTEE_BYTES if goal else 0) < len(ours.data)
             worse += len(ours.data) > len(alone.data)
-        click.echo(f"{goal or 'default'}: chosen {chose:,} bytes {kinds}; transform {sizes[0]:,}, tokens {sizes[1]:,}")
+        click.echo(f"{goal or 'default'}: chosen {chose:,} bytes {kinds}; transform {sizes[0]:,}, windows {sizes[1]:,}")
     click.echo(
-        f"{worse} worse than a way alone (refined tokens are among what the encoder tries, of {REFINED_LEVELS} levels)"
+        f"{worse} worse than a way alone (refined windows are among what the encoder tries, of QPs {REFINED_QPS})"
     )
     sys.exit(bool(worse))
 

@@ -1,6 +1,6 @@
 """Whether a body inside a larger skeleton pays to be coded apart: files in parts against the whole skeleton's graph.
 
-    python benchmarks/parts.py [--data ../shared/data] [--tokens]
+    python benchmarks/parts.py [--data ../shared/data] [--windows]
 
 2D: real detections with hands (train2d). 3D: the validation motion with feet and hands by rule, on ankles and wrists,
 their noise 0.2 mm: rigid feet follow the shin, hands the forearm, so that what hangs on a body is likelier here than in
@@ -20,7 +20,7 @@ import posecodec
 from posecodec.bench.data import Take, load_split
 from posecodec.bench.untrained_skeletons import make_hand_pose, make_smooth_noise
 from posecodec.bitstream import container
-from posecodec.bitstream.chunk_kind import ChunkKind, needs_token_weights
+from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights
 from posecodec.coders.body_parts import BodyPartsCoder
 from posecodec.coders.body_split import normalize_name
 from posecodec.pose.sequence import PoseSequence
@@ -129,33 +129,33 @@ def measure(codec: posecodec.PoseCodec, name: str, sequences: list[PoseSequence]
     """A line of the table for every goal; how many files are larger or miss the goal."""
     wrong, dims = 0, sequences[0].dims
     for goal in GOALS[dims]:
-        alone, ours, parts, by_tokens = 0, 0, 0, 0
+        alone, ours, parts, by_windows = 0, 0, 0, 0
         for sequence in sequences:
             whole, data = encode_whole(codec, sequence, goal), codec.encode(sequence, **goal).data
             bases = [chunk.base for chunk in container.read(data)[1]]
             parts += any(ChunkKind.read_from(base) == ChunkKind.PARTS for base in bases)
-            by_tokens += any(needs_token_weights(base) for base in bases)
+            by_windows += any(needs_body_weights(base) for base in bases)
             alone, ours = alone + len(whole), ours + len(data)
             wrong += len(data) > len(whole) or not is_kept(codec, sequence, data, goal)
         told = " ".join(f"{kind.replace('_', '-')} {value:g}" for kind, value in goal.items())
         click.echo(
             f"| {name} | {told} | {alone:,} | {ours:,} | {100 * (ours / alone - 1):+.1f} % | "
-            f"{parts} of {len(sequences)} | {by_tokens} |"
+            f"{parts} of {len(sequences)} | {by_windows} |"
         )
     return wrong
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
-@click.option("--tokens", is_flag=True, help="With body3d and body2d.")
-def main(data: Path, tokens: bool) -> None:
+@click.option("--windows", is_flag=True, help="With windows3d and windows2d.")
+def main(data: Path, windows: bool) -> None:
     """Print the table."""
     takes = [take for take in load_split(data, "val") if len(take.points) >= SHORTEST][::EVERY]
-    click.echo("| recordings | goal | whole | chosen | | in parts | with tokens |\n|---|---|---|---|---|---|---|")
-    codec, wrong = posecodec.PoseCodec.from_pretrained("body3d" if tokens else None), 0
+    click.echo("| recordings | goal | whole | chosen | | in parts | with windows |\n|---|---|---|---|---|---|---|")
+    codec, wrong = posecodec.PoseCodec.from_pretrained("windows3d" if windows else None), 0
     for name, hands in (("3D, feet", False), ("3D, feet and hands", True)):
         wrong += measure(codec, name, [add_limbs(take, hands, seed) for seed, take in enumerate(takes)])
-    codec = posecodec.PoseCodec.from_pretrained("body2d" if tokens else None)
+    codec = posecodec.PoseCodec.from_pretrained("windows2d" if windows else None)
     for file in sorted((data / "train2d").glob("*.npz")):
         if sequences := read_detections(file):
             wrong += measure(codec, f"2D, {file.stem}", sequences)

@@ -1,7 +1,7 @@
 """Whether trainings agree: short ones with different seeds, and the bits each needs on val at 70, 52 and 37 mm.
 
-python benchmarks/seeds.py [--config benchmarks/train/body3d.json] [--seeds 0,1] [--windows 1024] [--steps 500]
-    python benchmarks/seeds.py --model body3d [--longest 16]
+python benchmarks/seeds.py [--config benchmarks/train/windows3d.json] [--seeds 0,1] [--windows 1024] [--steps 500]
+    python benchmarks/seeds.py --model windows3d [--longest 16]
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch
 import posecodec
 from posecodec import zoo
 from posecodec.bench.data import Take, load_split
-from posecodec.coders.tokens.grid import LONGEST
+from posecodec.coders.windows.lengths import LONGEST
 from posecodec.coders.windows.weights import pack_tables
-from posecodec.train.weights import TokenTraining, WindowSource, build_settings
 from posecodec.train.window_tables import fit
+from posecodec.train.windows import WindowSource, WindowTraining, build_settings
 
 ERRORS = (70.0, 52.0, 37.0)
-"""mm at which trainings are compared: coarse, middling and fine tokens."""
+"""mm at which trainings are compared: coarse, middling and fine windows."""
 QPS = (124, 132, 140, 148, 156, 164)
 """Steps that span these errors."""
 
@@ -36,7 +36,7 @@ def measure_curve(
     for qp in reversed(QPS):
         size, off, frames = 0, 0.0, 0
         for take in takes:
-            encoded = codec.encode_tokens(take.to_sequence(), qp, longest)
+            encoded = codec.encode_windows(take.to_sequence(), qp, longest)
             made = codec.decode(encoded.data).positions[:, 0]
             size += len(encoded.data)
             off += float(np.linalg.norm(made - take.points, axis=-1).mean(axis=1).sum())
@@ -54,7 +54,7 @@ def measure_bits(codec: posecodec.PoseCodec, takes: list[Take], longest: int = L
 
 @click.command()
 @click.option(
-    "--config", type=click.Path(path_type=Path), default=Path("benchmarks/train/body3d.json"), show_default=True
+    "--config", type=click.Path(path_type=Path), default=Path("benchmarks/train/windows3d.json"), show_default=True
 )
 @click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
 @click.option("--seeds", default="0,1", show_default=True)
@@ -70,7 +70,7 @@ def main(config: Path, data: Path, seeds: str, windows: int, steps: int, model: 
         rows.append(measure_bits(posecodec.PoseCodec.from_pretrained(name), takes, longest))
         click.echo(f"{name}: " + ", ".join(f"{e:.0f} mm at {b:.2f}" for e, b in zip(ERRORS, rows[-1], strict=True)))
     for seed in () if model else map(int, seeds.split(",")):
-        chosen = dataclasses.replace(TokenTraining.load(config), seed=seed)
+        chosen = dataclasses.replace(WindowTraining.load(config), seed=seed)
         source = WindowSource(chosen)
         tables = fit(
             source, source.skeleton, chosen.dims, seed, windows, steps, lambda text: click.echo(text, err=True)
