@@ -16,7 +16,7 @@ from posecodec.bench.rate_distortion import RANGES_MM, Result
 from posecodec.bench.table import format_page
 
 NAME = "rate_distortion"  # Of the three files
-_PACKAGES = ("numpy", "torch", "numba", "zstandard", "blosc2", "pcodec", "zfpy", "pysz", "bodycompress", "matplotlib")
+_PACKAGES = ("numpy", "numba", "zstandard", "blosc2", "pcodec", "zfpy", "pysz", "bodycompress", "matplotlib")
 
 
 def collect_facts(takes: list[Take], data: Path, split: str) -> dict[str, Any]:
