@@ -25,6 +25,7 @@ JOINTS = (
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+NO_TOKENS = "body3d" not in zoo.list_weights()  # Blocks with levels wait: tokens land with the network
 NOT_RUN = "not run by the tests: "  # In the comment of a command, with a reason
 
 
@@ -50,7 +51,7 @@ def run_commands(code: str) -> None:
         if NOT_RUN in line:
             continue
         words = shlex.split(line, comments=True)
-        if not words:
+        if not words or NO_TOKENS and "--levels" in words:
             continue
         if words[0] == "mkdir":
             Path(words[-1]).mkdir(parents="-p" in words)
@@ -79,9 +80,11 @@ def write_bvh(path: Path) -> None:
     path.write_text("\n".join([*lines, *(" ".join(f"{value:.4f}" for value in row) for row in rows)]) + "\n", "utf-8")
 
 
-@pytest.mark.skipif("body3d" not in zoo.list_weights(), reason="the weights body3d are not in this checkout")
+@pytest.mark.skipif("windows3d" not in zoo.list_weights(), reason="the weights windows3d are not in this checkout")
 @pytest.mark.parametrize("page", RUN)
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if NO_TOKENS and page == "docs/motion_tokens.md":
+        pytest.skip("tokens land with the network")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(FORMATS, "_loaded", {})
     if page == "README.md":
@@ -97,7 +100,7 @@ def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
                 pytest.skip(f"{', '.join(lacking)} not installed; the blocks up to there ran")
             if language == "bash":
                 run_commands(code)
-            else:
+            elif not (NO_TOKENS and "levels=" in code):
                 exec(compile(code, page, "exec"), names)  # the page is ours
 
 
