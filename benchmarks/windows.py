@@ -10,47 +10,20 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-import torch
+from views import load_takes
 
 import posecodec
 from posecodec import zoo
 from posecodec.analysis import motion_quality
-from posecodec.bench.data import load_split
 from posecodec.bitstream import container
 from posecodec.coders.chunk import ChunkContext
-from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.segmentation import list_spans
-from posecodec.train.cameras import load_cameras, project
-from posecodec.train.data import load_clips
 from posecodec.train.git_commit import find_commit
-
-
-@dataclass(frozen=True, eq=False)
-class Flat:
-    """A take as a camera sees it. points: (T, 19, 2) px."""
-
-    points: np.ndarray
-
-    def to_sequence(self) -> posecodec.PoseSequence:
-        """As the codec gets it."""
-        return posecodec.PoseSequence.from_arrays(self.points, fps=30.0, skeleton=COCO19, unit="px", up="-y")
-
-
-def project_all(data: Path, split: str) -> list[Flat]:
-    """Every take through every camera of the calibration, the person at the middle, on the floor."""
-    cameras = load_cameras(data / "cameras" / "panoptic_hd5.json")
-    count, found = len(cameras.offset), []
-    for clip in load_clips((str(data / split),), COCO19):
-        middle = clip.points[:, 2].mean(axis=0) * np.array([1, 0, 1], np.float32)
-        views = project(torch.from_numpy(clip.points - middle).expand(count, -1, -1, -1), cameras).numpy()
-        found += [Flat(view) for view in views]
-    return found
 
 
 def measure(codec: posecodec.PoseCodec, takes: list[Any], qp: int) -> dict[str, Any]:
@@ -92,8 +65,7 @@ def measure(codec: posecodec.PoseCodec, takes: list[Any], qp: int) -> dict[str, 
 def main(data: Path, split: str, model: str, out: Path, finest: int) -> None:
     """Measure windows on a split of the motion data."""
     codec = posecodec.PoseCodec.from_pretrained(model)
-    weights, solid = zoo.read_weights(model), codec.coders.windows.tables.body.dims == 3
-    takes = load_split(data, split) if solid else project_all(data, split)
+    weights, takes = zoo.read_weights(model), load_takes(data, split, codec.coders.windows.tables.body.dims)
     rows = [measure(codec, takes, qp) for qp in range(208, finest - 1, -16)]
     record = {
         "model": weights.name, "sha256": weights.sha256, "split": split, "files": len(takes), "commit": find_commit(),
