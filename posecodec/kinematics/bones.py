@@ -187,3 +187,13 @@ def measure_scale(points: Floats, rest: RestBones, tree: BoneTree) -> int | None
 def scale_of_steps(steps: int) -> float:
     """The factor of so many steps of size."""
     return float(2.0 ** (steps / SCALE_STEPS_PER_OCTAVE))
+
+
+def steady_bones(points: Floats, tree: BoneTree, share: float) -> Floats:
+    """(T, K, 3) whose bones come nearer to their median lengths, by a share of what they differ, from the root outwards."""
+    steady: Floats = points.copy()
+    for start, end in tree.bones:
+        bone = points[:, end] - points[:, start]
+        length = np.maximum(np.linalg.norm(bone, axis=1), SHORTEST)
+        steady[:, end] = steady[:, start] + bone * (1 + share * (np.median(length) / length - 1))[:, None]
+    return steady

@@ -16,7 +16,8 @@ class PartConfig:
     the Gaussians, pixels. step: frames that one row of tokens stands for, at `rate` frames a second. patch: frames that are
     embedded together; step / patch is a power of two. features: kept of each heatmap. width, depth: of the residual blocks.
     latent: size of a latent. codes, levels: N and Q of each row's residual
-    quantizer. remainder: body sizes in which the end of a step's path is coded beside the tokens.
+    quantizer. knots: places in a step, the last its end, where the path is corrected beside the tokens, in whole
+    numbers of `remainder`, body sizes.
     """
 
     dims: int
@@ -28,12 +29,13 @@ class PartConfig:
     rate: float = 30.0
     patch: int = 4
     features: int = 8
-    width: int = 224
+    width: int = 192
     depth: int = 3
     latent: int = 24
     codes: int = 512
     levels: int = 8
-    remainder: float = 0.0125
+    knots: int = 2
+    remainder: float = 0.018
 
     def __post_init__(self) -> None:
         folds = self.step // self.patch

@@ -3,15 +3,16 @@
 A step of frames has one latent for each part (arms, legs, core) and one for the path through the world. Beside the network
 runs a linear path, the principal components of each part's keypoints over a step; the network is a zero-initialized
 correction of it, in the latents and in the heatmaps, because the linear transform generalizes to people never seen
-and the network alone does not (benchmarks/LOG.md).
+and the network alone does not (benchmarks/LOG.md). What codes of other parts and of the steps before and after say about a
+latent is linear at first, too.
 
 The path is seen, step by step, from a state: where the step before ends by its token of the first level and by a remainder,
 whole numbers of small steps that are no tokens. So tokens nest at all levels and errors do not add up. What the tokens
 say is what a small network, the guide, does not already guess from the body's tokens of the first level: legs that walk say
 how fast. The decoder's network corrects the rest.
 
-Heatmaps of Gaussians are products of two profiles, and so are the filters that read and draw them: `encode` takes either whole
-heatmaps or profiles, with the same result.
+Heatmaps of Gaussians are products of two profiles, and so are the filters that read and draw them: `encode` takes
+either whole heatmaps or profiles, with the same result.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from torch import Tensor, nn
 from posecodec.networks.layers import Fold, Residual, Unfold
 from posecodec.networks.part_config import PartConfig
 from posecodec.networks.path import to_local, to_world
-from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest
+from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest, nearest_codes, sum_codes
 
+REACH = 3  # Steps that are seen together: the one before, its own, the one after
 GUIDE_WIDTH, GUIDE_DEPTH = 96, 2  # Of the guide: it sees few codes and says little
+STEER_UNIT = 0.02  # Body sizes that the network's correction of a path counts in
 TIME = (2, 1, 1)  # Of a grid with one row and column: what its layers fold and spread along
 
 
@@ -43,7 +46,7 @@ class Decoded:
 @dataclass(frozen=True, eq=False, repr=False)
 class Path:
     """A path before quantization, seen step by step. values: (B, t, F) latents less the guess. tokens: (B, t) of the first
-    level. remainders: (B, t, D + 1) whole numbers. states: (B, t, D + 1)."""
+    level. remainders: (B, t, knots, D + 1) whole numbers. states: (B, t, D + 1)."""
 
     values: Tensor
     tokens: Tensor
@@ -52,7 +55,9 @@ class Path:
 
 
 class PartVQGAN(nn.Module):
-    """Encoder, quantizers and decoder in the shape of a config."""
+    """Encoder, quantizers and decoder in the shape of a config. spreads: (h, F) of latents, which layers see as 1."""
+
+    spreads: Tensor
 
     def __init__(self, config: PartConfig, dropout: float = 0.0) -> None:
         super().__init__()
@@ -69,9 +74,9 @@ class PartVQGAN(nn.Module):
         self.means = nn.ParameterList(torch.zeros(size) for size in sizes)
         self.components = nn.ParameterList(torch.zeros(config.latent, size) for size in sizes)
         self.bases = nn.ParameterList(torch.zeros(config.latent, size) for size in sizes)
-        self.quantizers = nn.ModuleList(
-            ResidualQuantizer(config.levels, config.codes, config.latent) for _ in config.parts
-        )
+        self.register_buffer("spreads", torch.ones(config.rows, config.latent))
+        quantizers = (ResidualQuantizer(config.levels, config.codes, config.latent) for _ in config.parts)
+        self.quantizers = nn.ModuleList(quantizers)
         self.path_first = ResidualQuantizer(1, config.codes, config.latent)
         self.path_rest = ResidualQuantizer(config.levels - 1, config.codes, config.latent)
         self.guide = nn.Sequential(
@@ -80,6 +85,9 @@ class PartVQGAN(nn.Module):
             nn.LayerNorm(GUIDE_WIDTH),
             nn.Linear(GUIDE_WIDTH, config.latent),
         )
+        around = REACH * config.rows * config.latent
+        self.guide_linear = nn.Parameter(torch.zeros(REACH * len(config.parts) * config.latent + 1, config.latent))
+        self.context = nn.Parameter(torch.zeros(config.levels + 1, around + 1, config.rows * config.latent))
         self.from_latent = nn.Linear(config.rows * config.latent, width)
         self.coarseness = nn.Embedding(config.levels + 1, width)
         self.synthesis = nn.Sequential(*(Residual(width, TIME) for _ in range(config.depth)))
@@ -91,8 +99,13 @@ class PartVQGAN(nn.Module):
         self.drawn_columns = nn.Parameter(torch.randn(config.features, config.grid) * 0.5)
         self.drop = nn.Dropout(dropout)
         for layer in (self.to_latent[1], self.refine[1], self.guide[-1], self.stroke, self.steer):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+
+    def list_codebooks(self) -> list[Tensor]:
+        """Of each part, (Q, N, F), and of the path: of its first level, and of the others."""
+        quantizers = (*self.quantizers, self.path_first, self.path_rest)
+        return [quantizer.get_buffer("codebooks") for quantizer in quantizers]
 
     def see(self, volume: Tensor) -> Tensor:
         """What the filters see in heatmaps (B, T, C, H, W): (B, T, C, features)."""
@@ -109,19 +122,21 @@ class PartVQGAN(nn.Module):
         """
         config = self.config
         hidden = self.embed(seen.reshape(len(seen), -1, self.embed.in_features))[:, :, None, None]
-        correction = self.to_latent(self.drop(self.analysis(self.drop(self.fold(hidden)))))
+        correction = self.to_latent(self.drop(self.analysis(self.drop(self.fold(hidden)))))[:, :, 0, 0]
         groups = points.unflatten(1, (-1, config.step))
         linear = [
             (groups[:, :, :, list(part)].flatten(2) - mean) @ components.T
             for part, mean, components in zip(config.parts, self.means, self.components, strict=False)
         ]
-        latents: Tensor = torch.stack(linear, 2) + correction.reshape(*groups.shape[:2], -1, config.latent)
+        latents: Tensor = torch.stack(linear, 2) + correction.unflatten(2, (-1, config.latent)) * self.spreads[:-1]
         return latents
 
     def guess(self, tokens: Tensor) -> Tensor:
         """Latents (B, t, F) of the path that the parts' tokens (B, t, h - 1) of the first level let expect."""
-        seen = [q.codebooks[0][tokens[:, :, row]] for row, q in enumerate(self.quantizers)]
-        guessed: Tensor = self.guide(torch.cat(seen, -1)[:, :, None, None])[:, :, 0, 0]
+        books = self.list_codebooks()[: len(self.config.parts)]
+        seen = torch.cat([book[0][tokens[:, :, row]] for row, book in enumerate(books)], -1)
+        scaled = self.guide((seen / self.spreads[:-1].flatten())[:, :, None, None])[:, :, 0, 0]
+        guessed: Tensor = scaled * self.spreads[-1] + gather(seen) @ self.guide_linear
         return guessed
 
     @torch.no_grad()
@@ -132,21 +147,20 @@ class PartVQGAN(nn.Module):
             local = to_local(frames, states[-1])
             values.append((local.flatten(1) - self.means[-1]) @ self.components[-1].T - guess[:, step])
             tokens.append(find_nearest(values[-1], self.path_first.codebooks[0]))
-            off = local[:, -1] - self._end(tokens[-1], guess[:, step])
+            drawn = self.draw_path(self.path_first.codebooks[0][tokens[-1]] + guess[:, step])
+            off = (local - drawn)[:, self.config.step // self.config.knots - 1 :: self.config.step // self.config.knots]
             remainders.append((off / self.config.remainder).round())
             states.append(self.advance(tokens[-1], remainders[-1], guess[:, step], states[-1]))
         return Path(*(torch.stack(x, 1) for x in (values, tokens, remainders, states[:-1])))
 
-    def _end(self, token: Tensor, guess: Tensor) -> Tensor:
-        return self.draw_path(self.path_first.codebooks[0][token] + guess)[:, -1]
-
     def advance(self, token: Tensor, remainder: Tensor, guess: Tensor, state: Tensor) -> Tensor:
-        """The state (B, D + 1) after a step: by the path's token (B,) of the first level, the remainder and the guess."""
-        end = self._end(token, guess) + remainder * self.config.remainder
-        return to_world(end[:, None], state)[:, 0]
+        """The state (B, D + 1) after a step: by the path's token (B,) of the first level, remainder (B, knots, D +
+        1), guess."""
+        end = self.draw_path(self.path_first.codebooks[0][token] + guess)[:, -1]
+        return to_world((end + remainder[:, -1] * self.config.remainder)[:, None], state)[:, 0]
 
     def follow(self, tokens: Tensor, remainders: Tensor, guess: Tensor, start: Tensor) -> Tensor:
-        """States (B, t, D + 1) of the path's tokens (B, t) of the first level and remainders (B, t, D + 1)."""
+        """States (B, t, D + 1) of the path's tokens (B, t) of the first level and remainders (B, t, knots, D + 1)."""
         states = [start]
         for step, token in enumerate(tokens.unbind(1)[:-1]):
             states.append(self.advance(token, remainders[:, step], guess[:, step], states[-1]))
@@ -154,20 +168,26 @@ class PartVQGAN(nn.Module):
 
     def draw_path(self, latents: Tensor) -> Tensor:
         """The path (..., step, D + 1) that latents (..., F) say, seen from the state of their step."""
-        return (latents @ self.bases[-1] + self.means[-1]).unflatten(-1, (self.config.step, -1))
+        drawn: Tensor = latents @ self.bases[-1] + self.means[-1]
+        return drawn.reshape(*drawn.shape[:-1], self.config.step, -1)
 
     def draw_remainders(self, remainders: Tensor) -> Tensor:
-        """What remainders (B, t, D + 1) add to the path of their steps (B, t, step, D + 1): from nothing to all at the end."""
-        rise = torch.arange(1, self.config.step + 1, device=remainders.device) / self.config.step
-        return remainders.unsqueeze(2) * (rise * self.config.remainder)[:, None]
+        """What remainders (B, t, knots, D + 1) add to their steps' paths (B, t, step, D + 1): straight lines from
+        knot to knot."""
+        config, time = self.config, torch.arange(1, self.config.step + 1, device=remainders.device)
+        knots = torch.arange(1, config.knots + 1, device=remainders.device)
+        hats = (1 - (time[:, None] * config.knots / config.step - knots).abs()).clamp_min(0)
+        return torch.einsum("btnc,sn->btsc", remainders, hats * config.remainder)
 
     def project_remainders(self, remainders: Tensor) -> Tensor:
         """The same as latents (B, t, F)."""
-        return self.draw_remainders(remainders).flatten(2) @ self.components[-1].T
+        latents: Tensor = self.draw_remainders(remainders).flatten(2) @ self.components[-1].T
+        return latents
 
     def quantize(self, latents: Tensor, levels: int) -> Tensor:
         """Nearest codes of the parts, level by level. (B, t, h - 1, F) -> (B, t, h - 1, Q)."""
-        return torch.stack([q.encode(latents[:, :, row], levels) for row, q in enumerate(self.quantizers)], 2)
+        books = self.list_codebooks()[: len(self.config.parts)]
+        return torch.stack([nearest_codes(latents[:, :, row], book[:levels]) for row, book in enumerate(books)], 2)
 
     def quantize_path(self, path: Path, levels: int) -> Tensor:
         """(B, t, Q) tokens of the path."""
@@ -176,9 +196,10 @@ class PartVQGAN(nn.Module):
 
     def dequantize(self, tokens: Tensor) -> Tensor:
         """Sums of the codes of as many levels as there are, for parts and path. (B, t, h, Q) -> (B, t, h, F)."""
-        rows = [q.decode(tokens[:, :, row]) for row, q in enumerate(self.quantizers)]
-        path = self.path_first.decode(tokens[:, :, -1, :1])
-        return torch.stack([*rows, path + self.path_rest.decode(tokens[:, :, -1, 1:])], 2)
+        *books, first, later = self.list_codebooks()
+        rows = [sum_codes(tokens[:, :, row], book) for row, book in enumerate(books)]
+        path = sum_codes(tokens[:, :, -1, :1], first) + sum_codes(tokens[:, :, -1, 1:], later)
+        return torch.stack([*rows, path], 2)
 
     def decode(self, latents: Tensor, remainders: Tensor, used: Tensor) -> Decoded:
         """What latents (B, t, h, F) say, the guess of the path added to its row.
@@ -186,17 +207,20 @@ class PartVQGAN(nn.Module):
         used: (B,) levels they were quantized with; Q + 1 if they were not.
         """
         config, batch = self.config, len(latents)
-        told = torch.cat([latents[:, :, :-1].flatten(2), latents[:, :, -1] + self.project_remainders(remainders)], 2)
-        hidden = self.from_latent(told) + self.coarseness(used - 1)[:, None]
+        pushed = self.project_remainders(remainders)
+        told = torch.cat([latents[:, :, :-1].flatten(2), latents[:, :, -1] + pushed], 2)
+        hidden = self.from_latent(told / self.spreads.flatten()) + self.coarseness(used - 1)[:, None]
         hidden = self.drop(self.synthesis(self.drop(hidden)[:, :, None, None]))
-        parts = latents[:, :, :-1] + self.refine(hidden).reshape(*latents.shape[:2], -1, config.latent)
+        latents = latents + (gather(told) @ self.context[used - 1]).unflatten(2, (config.rows, -1))
+        refined = self.refine(hidden)[:, :, 0, 0].unflatten(2, (-1, config.latent)) * self.spreads[:-1]
+        parts = latents[:, :, :-1] + refined
         points = latents.new_empty(batch, latents.shape[1] * config.step, config.keypoints, config.dims)
         for row, part in enumerate(config.parts):
             drawn = parts[:, :, row] @ self.bases[row] + self.means[row]
             points[:, :, list(part)] = drawn.reshape(batch, -1, len(part), config.dims)
         fine = self.unfold(hidden)[:, :, 0, 0]
         strokes = self.stroke(fine).reshape(batch, points.shape[1], -1, config.features)
-        steer = self.steer(fine).reshape(batch, -1, config.step, config.path_channels)
+        steer = STEER_UNIT * self.steer(fine).reshape(batch, -1, config.step, config.path_channels)
         steps = self.draw_path(latents[:, :, -1]) + self.draw_remainders(remainders) + steer
         return Decoded(points, strokes, steps)
 
@@ -208,3 +232,10 @@ class PartVQGAN(nn.Module):
     def last_layer(self) -> Tensor:
         """The weight that the adaptive adversarial weight compares gradients at."""
         return self.stroke.weight
+
+
+def gather(values: Tensor) -> Tensor:
+    """(B, t, n) as (B, t, REACH * n + 1): each with those before and after it, zeros beyond the ends, and a one."""
+    padded = nn.functional.pad(values, (0, 0, REACH // 2, REACH // 2))
+    near = [padded[:, i : i + values.shape[1]] for i in range(REACH)]
+    return torch.cat([*near, torch.ones_like(values[..., :1])], -1)

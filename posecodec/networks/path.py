@@ -6,8 +6,11 @@ same wherever in the world it is. `SWING` weighs the last number against the oth
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from posecodec.typing import Floats
 
 SWING = {3: 0.06, 2: 1.0}
 """Body sizes by which keypoints move, in the mean, for one radian of heading (3D) or one unit of log size (2D)."""
@@ -51,3 +54,8 @@ def take_out(points: Tensor, path: Tensor) -> Tensor:
     if points.shape[-1] == 3:
         return turn(points - path[..., None, :3], -path[..., None, 3])
     return (points - path[..., None, :2]) * (-path[..., None, 2:]).exp()
+
+
+def place_array(body: Floats, path: Floats) -> Floats:
+    """`place` of arrays."""
+    return np.asarray(place(torch.from_numpy(body), torch.from_numpy(path)).numpy())

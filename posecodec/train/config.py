@@ -20,20 +20,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """mirror: probability. stretch: log-range of the tempo. bones: standard deviation of log bone lengths.
-
-    heading: standard deviation, radians, of an error in the heading (3D; 2D sees every heading). jitter: standard
-    deviation in body sizes, drop: probability of a missing keypoint run; both in a share `noisy` of the windows.
-    """
+    """mirror: probability. stretch: log-range of the tempo. bones: standard deviation of log bone lengths."""
 
     mirror: float = 0.5
     stretch: float = 0.25
     bones: float = 0.06
-    heading: float = 0.1
-    jitter: float = 0.004
-    drop: float = 0.05
-    noisy: float = 0.2
 
 
-STILL = Augmentation(mirror=0, stretch=0, bones=0, heading=0, jitter=0, drop=0, noisy=0)
+STILL = Augmentation(mirror=0, stretch=0, bones=0)
 """Windows as they were recorded, for validation."""

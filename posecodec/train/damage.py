@@ -24,19 +24,20 @@ def list_groups(skeleton: Skeleton) -> list[list[int]]:
 
 
 def damage(
-    body: Tensor, path: Tensor, groups: list[list[int]], root: int, how: Damage, rng: torch.Generator
+    body: Tensor, path: Tensor, which: Tensor, groups: list[list[int]], root: int, how: Damage, rng: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Bodies (B, T, K, D) and paths (B, T, D + 1) as they are seen, and (B, T, K) whether each keypoint is.
 
-    The root's own jitter moves the path and with it all other keypoints.
+    which: (B,) windows that may be touched. The root's own jitter moves the path and with it all other keypoints.
     """
     batch, frames, keypoints, dims = body.shape
-    noisy = torch.rand(batch, generator=rng) < how.noisy
+    noisy = which & (torch.rand(batch, generator=rng) < how.noisy)
     spread = torch.rand(batch, generator=rng) * how.jitter * noisy
     noise = torch.randn(body.shape, generator=rng) * spread[:, None, None, None]
     world = place(body + noise, path)
     seen_path = torch.cat([world[:, :, root], path[..., dims:]], -1)
-    there = ~(draw_gaps(batch, frames, keypoints, groups, how, rng) & (torch.rand(batch, 1, 1, generator=rng) < how.gaps))
+    holed = which & (torch.rand(batch, generator=rng) < how.gaps)
+    there = ~(draw_gaps(batch, frames, keypoints, groups, how, rng) & holed[:, None, None])
     there[:, :, root] = True
     return take_out(world, seen_path), seen_path, there
 

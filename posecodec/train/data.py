@@ -16,11 +16,11 @@ from torch import Tensor
 
 from posecodec import io
 from posecodec.errors import InputError
+from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
 from posecodec.pose.orientation import upright
 from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeleton import Skeleton
-from posecodec.train.canonicalize import Bones, canonicalize_body
 from posecodec.train.config import Augmentation
 
 SHORTEST = 16  # Clips of fewer frames are left out
@@ -102,10 +102,11 @@ def measure_bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
 
 def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones) -> Motion:
     """The clips as one `Motion`."""
-    made = (canonicalize_body(clip.points.astype(np.float64), skeleton, bones) for clip in clips)
-    *tracks, sizes = zip(*made, strict=True)
-    parts = (*map(np.concatenate, tracks), sizes)
-    body, root, heading, size = (torch.tensor(x, dtype=torch.float32) for x in parts)
+    tracks = [split_track(clip.points.astype(np.float64), skeleton, bones) for clip in clips]
+    roots = np.concatenate([track.path[:, :3] * track.size for track in tracks])
+    bodies, headings = (np.concatenate(x) for x in zip(*((t.body, t.path[:, 3]) for t in tracks), strict=True))
+    sizes = np.array([track.size for track in tracks])
+    body, root, heading, size = (torch.tensor(x, dtype=torch.float32) for x in (bodies, roots, headings, sizes))
     length = np.array([len(clip.points) for clip in clips])
     start = torch.tensor(np.cumsum(length) - length)
     return Motion(skeleton, bones, body, root, heading, size, start, torch.tensor(length))

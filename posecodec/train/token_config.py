@@ -12,17 +12,17 @@ from posecodec.train.config import Augmentation, Data
 
 @dataclass(frozen=True)
 class Damage:
-    """What detectors and markers do to windows, for a network that is to mend it.
+    """What detectors and markers do to windows that are not quantized, so that the network learns to mend it.
 
-    noisy: share of the windows that jitter. jitter: the largest standard deviation, body sizes. gaps: share of the windows
+    noisy: share of these that jitter. jitter: the largest standard deviation, body sizes. gaps: share
     with keypoints missing. drop: of these, share of the keypoints, alone. group: probability that each group of keypoints
     is missing together. shortest, longest: frames of a gap. held: share of the windows whose last pose is held from some
     frame on, as at the end of a recording.
     """
 
-    noisy: float = 0.25
+    noisy: float = 0.5
     jitter: float = 0.009
-    gaps: float = 0.5
+    gaps: float = 0.8
     drop: float = 0.3
     group: float = 0.2
     shortest: int = 8
@@ -53,6 +53,8 @@ class TokenTraining:
     """One run. `out` holds checkpoints and the log; `name` is the weights' name. window: steps of tokens in a window.
 
     whole: share of the windows that are not quantized, which is how gaps are filled. default_levels: of the weights.
+    start_windows: that the linear path and the first codebooks are fitted to. prior_windows, prior_steps: what the
+    integer prior learns from, and how long.
     """
 
     name: str
@@ -65,16 +67,19 @@ class TokenTraining:
     default_levels: int = 4
     batch: int = 24
     window: int = 4
-    whole: float = 0.12
+    whole: float = 0.3
     dropout: float = 0.1
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     linear_rate: float = 5e-5
     warmup: int = 200
     weight_decay: float = 0.05
     clip: float = 1.0
     seed: int = 0
     evaluate_every: int = 1000
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(heading=0.0))
+    start_windows: int = 10240
+    prior_windows: int = 12288
+    prior_steps: int = 3000
+    augmentation: Augmentation = field(default_factory=Augmentation)
     damage: Damage = field(default_factory=Damage)
     losses: Weighting = field(default_factory=Weighting)
 

@@ -16,8 +16,11 @@ import torch
 from torch import Tensor
 
 from posecodec.networks import heatmap
-from posecodec.networks.part_vqgan import Decoded, PartVQGAN, Path as Way
+from posecodec.networks.part_io import bridge_gaps, find_codes
+from posecodec.networks.part_vqgan import Decoded, PartVQGAN, gather
+from posecodec.networks.part_vqgan import Path as Way
 from posecodec.networks.path import place, to_local, to_world
+from posecodec.networks.vector_quantizer import ResidualQuantizer
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import checkpoint, data, losses
 from posecodec.train.cameras import Cameras, load_cameras
@@ -30,13 +33,16 @@ from posecodec.train.strokes import read_strokes
 from posecodec.train.token_config import TokenTraining
 from posecodec.train.token_views import split_2d, split_3d
 
-START_WINDOWS = 3072  # Windows that the linear path and the first codebooks are fitted to
-START_BATCH = 64  # Of these, windows that are encoded at once
+SHRINKAGE = 1e-3  # Of least squares, in variances of what is known
+START_BATCH = 64  # Windows that are encoded at once
 CHAIN_ROUNDS = 4  # How often the path's first level is fitted to the states that it leads to itself
 START_JITTER = (0.5, 3e-3)
 """Where a first step is seen from, off the truth: 64ths of a turn, body sizes (32 mm steps are up to 16 mm off)."""
+START_JITTER_2D = (0.03, 0.03, 0.02)
+"""The same in 2D: body sizes, and units of the log of the size."""
 JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
+JUDGED_LEVELS = (1, 2, 3, 5, 8)  # Of tokens, at which a training is validated
 LOG_EVERY = 20  # Steps between two records of the losses
 
 
@@ -66,14 +72,14 @@ class TokenTrainer:
         config = self.config
         model = PartVQGAN(config.model, config.dropout).to(self.device)
         judge = PatchDiscriminator(config.model.views * config.model.keypoints, config.model.grid).to(self.device)
-        fixed = ("means", "components", "bases")
+        fixed = ("means", "components", "bases", "context", "guide_linear")
         groups: list[dict[str, Any]] = [
             {"params": [], "peak": config.learning_rate, "weight_decay": config.weight_decay},
             {"params": [], "peak": config.linear_rate, "weight_decay": 0.0},
         ]
         last = str(len(config.model.parts))
         for name, parameter in model.named_parameters():
-            if name.startswith(fixed) and name.endswith(last):
+            if name.startswith(fixed[:3]) and name.endswith(last):
                 parameter.requires_grad_(False)
                 continue
             groups[name.startswith(fixed)]["params"].append(parameter)
@@ -97,7 +103,8 @@ class TokenTrainer:
         off = torch.rand(path[:, 0].shape, generator=rng).to(path) * 2 - 1
         if path.shape[-1] == 4:
             return path[:, 0] + off * path.new_tensor([START_JITTER[1]] * 3 + [START_JITTER[0] * torch.pi / 32])
-        return path[:, 0] + off * path.new_tensor([0.03, 0.03, 0.02]) * path[:, 0, 2:].exp()
+        size = torch.cat([path[:, 0, 2:].exp().expand(-1, 2), torch.ones_like(path[:, 0, 2:])], 1)
+        return path[:, 0] + off * path.new_tensor(START_JITTER_2D) * size
 
     def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
         """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
@@ -111,7 +118,9 @@ class TokenTrainer:
             report(self.state.step, values)
             if self.state.step % LOG_EVERY == 0:
                 pace = (time.perf_counter() - began) / (self.state.step - first)
-                self.log({"step": self.state.step, "pace": round(pace, 3), **{k: round(v, 4) for k, v in values.items()}})
+                self.log(
+                    {"step": self.state.step, "pace": round(pace, 3), **{k: round(v, 4) for k, v in values.items()}}
+                )
             if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
                 self.log({"step": self.state.step, "val": self.validate()})
                 checkpoint.save(self.state, self.checkpoint_path)
@@ -128,20 +137,40 @@ class TokenTrainer:
         """Linear path from principal components, codebooks from k-means."""
         config, model = self.config, self.state.model
         rng = data.build_generator(config.seed, 0)
-        body, path = self.draw_windows(START_WINDOWS, config.augmentation, rng)
+        body, path = self.draw_windows(config.start_windows, config.augmentation, rng)
         groups = body.unflatten(1, (-1, config.model.step)).flatten(0, 1)
         for row, part in enumerate(config.model.parts):
             self._start_row(row, groups[:, :, list(part)].flatten(1))
-        self._start_path(path, rng)
         there = torch.ones(body.shape[:3], dtype=torch.bool)
         parts = [
             self.encode(b.to(self.device), b.to(self.device), t.to(self.device)).cpu()
             for b, t in zip(body.split(START_BATCH), there.split(START_BATCH), strict=True)
         ]
-        latents = torch.cat(parts).flatten(0, 1)
-        for row in range(len(config.model.parts)):
-            model.quantizers[row].cpu().fit(latents[:, row], rng)
+        latents, model = torch.cat(parts), model.cpu()
+        for row, quantizer in enumerate(model.quantizers):
+            samples = latents[:, :, row].flatten(0, 1)
+            model.spreads[row].copy_(samples.std(0))
+            assert isinstance(quantizer, ResidualQuantizer)
+            quantizer.fit(samples, rng)
+        tokens = model.quantize(latents, config.model.levels)
+        books = model.list_codebooks()[: len(config.model.parts)]
+        seen = torch.cat([book[0][tokens[:, :, row, 0]] for row, book in enumerate(books)], -1)
+        way = self._start_path(path, seen, rng)
+        tokens = torch.cat([tokens, model.quantize_path(way, config.model.levels).unsqueeze(2)], 2)
+        whole = torch.cat([latents, way.values.unsqueeze(2)], 2)
+        whole[:, :, -1] -= model.project_remainders(way.remainders)
+        for level in range(config.model.levels):
+            self._start_context(tokens[..., : level + 1], whole, way, seen)
         model.to(self.device)
+
+    def _start_context(self, tokens: Tensor, whole: Tensor, way: Way, seen: Tensor) -> None:
+        """What the codes around a latent say about what its own missed, by least squares."""
+        model = self.state.model
+        latents = model.dequantize(tokens)
+        told = latents.clone()
+        told[:, :, -1] += gather(seen) @ model.guide_linear + model.project_remainders(way.remainders)
+        missed = (whole - latents).flatten(2)
+        model.context[tokens.shape[-1] - 1].copy_(fit_ridge(gather(told.flatten(2)), missed))
 
     def _start_row(self, row: int, samples: Tensor) -> None:
         mean = samples.mean(0)
@@ -151,19 +180,25 @@ class TokenTrainer:
         for store, value in ((model.means, mean), (model.components, components), (model.bases, components)):
             store[row].copy_(value)
 
-    def _start_path(self, path: Tensor, rng: torch.Generator) -> None:
-        """The path's components and codes, seen from the states that its own first level leads to."""
-        model, row = self.state.model.cpu(), len(self.config.model.parts)
+    def _start_path(self, path: Tensor, seen: Tensor, rng: torch.Generator) -> Way:
+        """The path's components, guide and codes, seen from the states that they lead to themselves."""
+        model, row = self.state.model, len(self.config.model.parts)
         start = self.draw_start(path, rng)
         self._start_row(row, self._see_from_truth(path))
-        nothing = path.new_zeros(len(path), path.shape[1] // model.config.step, model.config.latent)
-        values = (self._see_from_truth(path) - model.means[row]) @ model.components[row].T
+        values = ((self._see_from_truth(path) - model.means[row]) @ model.components[row].T).unflatten(
+            0, path.shape[:1] + (-1,)
+        )
+        model.guide_linear.copy_(fit_ridge(gather(seen), values))
+        model.spreads[row].copy_(values.flatten(0, 1).std(0))
+        guess = gather(seen) @ model.guide_linear
+        values = values - guess
         for _ in range(CHAIN_ROUNDS):
-            model.path_first.fit(values, rng)
-            found = model.encode_path(path, nothing, start)
-            values = found.values.flatten(0, 1)
-        rest = found.values - model.path_first.codebooks[0][found.tokens] - model.project_remainders(found.remainders)
+            model.path_first.fit(values.flatten(0, 1), rng)
+            way = model.encode_path(path, guess, start)
+            values = way.values
+        rest = way.values - model.path_first.codebooks[0][way.tokens] - model.project_remainders(way.remainders)
         model.path_rest.fit(rest.flatten(0, 1), rng)
+        return way
 
     def _see_from_truth(self, path: Tensor) -> Tensor:
         steps = path.unflatten(1, (-1, self.config.model.step))
@@ -185,17 +220,17 @@ class TokenTrainer:
         set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
         body, path = self.draw_windows(config.batch, config.augmentation, rng)
         body, path, counted = hold_ends(body, path, config.damage.held, rng)
-        seen, seen_path, there = damage(body, path, self.groups, self.root, config.damage, rng)
         start = self.draw_start(path, rng)
         used = torch.randint(1, shape.levels + 1, (config.batch,), generator=rng)
         whole = torch.rand(config.batch, generator=rng) < config.whole
         used = torch.where(whole, shape.levels + 1, used)
+        seen, seen_path, there = damage(body, path, whole, self.groups, self.root, config.damage, rng)
         body, path, counted, seen, seen_path, there, start, used = (
             x.to(self.device) for x in (body, path, counted, seen, seen_path, there, start, used)
         )
 
         model.train()
-        latents = self.encode(seen, fill(model, seen, there), there)
+        latents = self.encode(seen, bridge_gaps(model, seen, there), there)
         guess = model.guess(model.quantize(latents.detach(), 1)[..., 0])
         way = model.encode_path(seen_path, guess.detach(), start)
         quantized, commitment = self.quantize(latents, way, used, rng)
@@ -228,15 +263,15 @@ class TokenTrainer:
     def quantize(self, latents: Tensor, way: Way, used: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Latents (B, t, h, F) as so many levels (B,) have them, and the commitment loss; Q + 1 levels are no quantizing."""
         model = self.state.model
-        values, commitments = [], []
+        values, commitments, taught = [], [], used <= self.config.model.levels
         for row, quantizer in enumerate(model.quantizers):
-            value, commitment = quantizer(latents[:, :, row], used, rng)
+            value, commitment = quantizer(latents[:, :, row], used, rng, taught)
             values.append(value)
             commitments.append(commitment)
         pushed = model.project_remainders(way.remainders)
-        first, _ = model.path_first(way.values, used, rng)
+        first, _ = model.path_first(way.values, used, rng, taught)
         rest = way.values - first - pushed
-        values.append(first + model.path_rest(rest, used - 1, rng)[0])
+        values.append(first + model.path_rest(rest, used - 1, rng, taught)[0])
         whole = torch.cat([latents, (way.values - pushed).unsqueeze(2)], 2)
         chosen = torch.where((used > model.config.levels)[:, None, None, None], whole, torch.stack(values, 2))
         return chosen, torch.stack(commitments).mean()
@@ -265,24 +300,25 @@ class TokenTrainer:
         optimizer.step()
 
     @torch.no_grad()
-    def validate(self, levels: tuple[int, ...] = (1, 2, 3, 5, 8)) -> dict[str, list[float]]:
+    def validate(self, levels: tuple[int, ...] = JUDGED_LEVELS) -> dict[str, list[float]]:
         """Mean error in the world and of the body alone by levels, on whole validation clips: mm, in 2D body sizes x 100."""
         model, shape = self.state.model.eval(), self.config.model
-        sums = {level: [0.0, 0.0] for level in levels}
-        frames, counts = 0, []
+        sums = {level: [0.0, 0.0] for level in levels if level <= shape.levels}
+        frames, guessed, counts = 0, 0.0, []
         for number, clip in enumerate(self.val):
             motion = data.canonicalize([clip], self.skeleton, self.bones)
             rng = data.build_generator(1, number)
             body, path = self.split(data.draw_windows(motion, STILL, 1, len(clip.points), rng), rng)
             count, spare = body.shape[1], -body.shape[1] % shape.step
             unit = float(motion.size[0]) if shape.dims == 3 else 100.0
-            body, path = (torch.cat([x, x[:, -1:].expand(-1, spare, *x.shape[2:])], 1).to(self.device) for x in (body, path))
+            body, path = (
+                torch.cat([x, x[:, -1:].expand(-1, spare, *x.shape[2:])], 1).to(self.device) for x in (body, path)
+            )
             latents = self.encode(body, body, torch.ones(body.shape[:3], dtype=torch.bool, device=self.device))
-            guess = model.guess(model.quantize(latents, 1)[..., 0])
-            way = model.encode_path(path, guess, self.draw_start(path, rng))
-            most = max(levels)
-            tokens = torch.cat([model.quantize(latents, most), model.quantize_path(way, most).unsqueeze(2)], 2)
-            counts.append(way.remainders.flatten(0, 1).cpu())
+            tokens, way, guess = find_codes(model, latents, path, self.draw_start(path, rng))
+            local = to_local(path.unflatten(1, (-1, shape.step)), way.states) - model.draw_path(guess)
+            guessed += float(local.flatten(1, 2)[0, :count].norm(dim=-1).sum()) * unit
+            counts.append(way.remainders.flatten(0, 1).flatten(1).cpu())
             for level, total in sums.items():
                 values = model.dequantize(tokens[..., :level])
                 values[:, :, -1] += guess
@@ -294,16 +330,9 @@ class TokenTrainer:
                 total[1] += float((made - body)[:, :count].norm(dim=-1).mean(-1).sum()) * unit
             frames += count
         bits = sum(_entropy(column) for column in torch.cat(counts).T) / frames
-        return {str(level): [round(x / frames, 2) for x in total] for level, total in sums.items()} | {"side": [round(bits, 3)]}
-
-
-def fill(model: PartVQGAN, points: Tensor, there: Tensor) -> Tensor:
-    """Points for the linear path: gaps bridged by straight lines; what is nowhere seen where the mean body has it."""
-    config = model.config
-    rest = points.new_zeros(config.keypoints, config.dims)
-    for part, mean in zip(config.parts, model.means, strict=False):
-        rest[list(part)] = mean.detach().reshape(config.step, len(part), config.dims).mean(0)
-    return heatmap.fill_gaps(points, there, rest)
+        return {str(level): [round(x / frames, 2) for x in total] for level, total in sums.items()} | {
+            "side": [round(bits, 3), round(guessed / frames, 1)]
+        }
 
 
 def draw_heatmaps(model: PartVQGAN, decoded: Decoded, rows: slice) -> Tensor:
@@ -312,6 +341,14 @@ def draw_heatmaps(model: PartVQGAN, decoded: Decoded, rows: slice) -> Tensor:
     centers = heatmap.to_pixels(decoded.points[rows], config.grid, config.extent)
     logs = heatmap.render_log(centers, config.grid, config.sigma).flatten(2, 3) + model.draw(decoded.strokes[rows])
     return logs.clamp_max(1.0).exp()
+
+
+def fit_ridge(known: Tensor, wanted: Tensor) -> Tensor:
+    """Weights (n, m) by which knowns (B, t, n) tell wanted (B, t, m), least squares with a little shrinkage."""
+    x, y = known.flatten(0, 1), wanted.flatten(0, 1)
+    shrink = SHRINKAGE * len(x) * x[:, :-1].var() * torch.eye(x.shape[1], dtype=x.dtype)
+    weights: Tensor = torch.linalg.solve(x.T @ x + shrink, x.T @ y)
+    return weights
 
 
 def _mean_length(off: Tensor, counted: Tensor) -> Tensor:

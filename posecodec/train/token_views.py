@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from posecodec.kinematics.body_track import SIZE_SPACING
+from posecodec.kinematics.headings import fit_spline, spline_basis
 from posecodec.networks.path import take_out
-from posecodec.train.canonicalize import fit_spline, spline_basis
 from posecodec.train.cameras import Cameras
 from posecodec.train.data import Windows
 from posecodec.train.views import project_to_pixels
-
-SIZE_SPACING = 64
-"""Frames between the knots of a smoothed size in 2D: slower than a step, as fast as someone walks towards a camera."""
 
 
 def split_3d(windows: Windows) -> tuple[Tensor, Tensor]:

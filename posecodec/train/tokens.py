@@ -22,11 +22,11 @@ class TokenFolder(Dataset[Tensor]):
     >>> import tempfile
     >>> from torch.utils.data import DataLoader
     >>> from posecodec.pose.synthetic import walk
-    >>> folder, codec = tempfile.mkdtemp(), PoseCodec.from_pretrained("body3d")  # doctest: +SKIP
-    >>> codec.encode(walk(60), levels=4).save(f"{folder}/walk.posec")  # doctest: +SKIP
-    >>> batches = DataLoader(TokenFolder(folder, codec, 4), batch_size=8, collate_fn=collate)  # doctest: +SKIP
-    >>> [tokens.shape for tokens, _ in batches]  # doctest: +SKIP
-    [torch.Size([1, 10])]
+    >>> folder, codec = tempfile.mkdtemp(), PoseCodec.from_pretrained("body3d")
+    >>> codec.encode(walk(60), levels=4).save(f"{folder}/walk.posec")
+    >>> batches = DataLoader(TokenFolder(folder, codec, 4), batch_size=8, collate_fn=collate)
+    >>> [tokens.shape for tokens, _ in batches]
+    [torch.Size([1, 51])]
     """
 
     def __init__(self, folder: str | Path, codec: PoseCodec, levels: int) -> None:

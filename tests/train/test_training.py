@@ -78,7 +78,7 @@ def training(folder, dims, **changes):
     values = dict(
         name=f"tiny{dims}d", dims=dims, data=Data((str(folder),), (str(folder / "0.npz"),)), licence="none",
         attribution="nobody", prior_windows=16, prior_steps=5,
-        augmentation=Augmentation(noisy=0, jitter=0, drop=0, heading=0),
+        augmentation=Augmentation(),
     )  # fmt: skip
     return WindowTraining(**{**values, **changes})
 

@@ -1,39 +1,18 @@
-"""The canonical body that networks are trained on: relative to its root, facing +z at every moment, of size 1.
+"""Which way a body faces, frame by frame, and smooth curves through what is known only here and there.
 
-Headings are smoothed by splines. Leaves out which axis is up (`pose.orientation`) and clips and windows (`train.data`).
+`body_track` takes headings out of bodies.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
 
-Bones = tuple[tuple[int, int, float], ...]
-"""(start, end, share) of every bone: its keypoints, and its share of the summed length of all."""
-RADIUS_SHARE = 0.135
-"""Root mean square distance of a standing body's keypoints from its root, as a share of its summed bone lengths."""
-HEADING_SPACING = 16
-"""Frames between the knots of a smoothed heading: half a second at 30 Hz, slower than a step and faster than a turn."""
 STIFFNESS = 1e-2
 """Weight of control points' squared second differences against the frames' squared errors: enough to bridge gaps."""
 NO_HEADING = 1e-3  # Share of the widest line from right to left below which a frame does not say where the body faces
-
-
-def canonicalize_body(points: Floats, skeleton: Skeleton, bones: Bones) -> tuple[Floats, Floats, Floats, float]:
-    """One person's motion (T, K, 3), y up, as body (T, K, 3), root (T, 3), heading (T,) and size.
-
-    body = rotate_about_y(points - root, -heading) / size.
-    """
-    assert skeleton.root is not None
-    root = points[:, skeleton.root]
-    angles, sure = measure_headings(points, skeleton)
-    heading = spline_basis(len(points), HEADING_SPACING) @ fit_spline(angles[:, None], sure, HEADING_SPACING)[:, 0]
-    body = points - root[:, None]
-    size = measure_size(body, bones)
-    return rotate_about_y(body, -heading) / size, root, heading, size
 
 
 def spline_basis(frames: int, spacing: int) -> Floats:
@@ -80,9 +59,3 @@ def measure_headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats
     angles = np.zeros(len(points))
     angles[known] = np.unwrap(np.arctan2(-lateral[known, 2], lateral[known, 0]))
     return angles, np.where(known, weights**2, 0.0)
-
-
-def measure_size(body: Floats, bones: Bones) -> float:
-    """Summed length of the bones of (T, K, 3), each the median over time."""
-    lengths = [float(np.median(np.linalg.norm(body[:, a] - body[:, b], axis=-1))) for a, b, _ in bones]
-    return sum(lengths) / sum(share for *_, share in bones)
