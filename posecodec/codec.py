@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from posecodec import legacy, zoo
 from posecodec.bitstream import container
@@ -20,6 +20,7 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Guarantee, Header
 from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, split_sequence
 from posecodec.coders.registry import build_coders
+from posecodec.coders.tokens.coder import TokensCoder
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
 from posecodec.io.filesystem import read_file, write_atomic
@@ -28,7 +29,9 @@ from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.target import Target
 from posecodec.zoo import Weights
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from posecodec.coders.tokens.tokenizer import Tokenizer
+else:
     __getattr__ = legacy.find_renamed(__name__)
 
 Source = bytes | str | Path  # A `.posec` file: its bytes, or where it is
@@ -78,8 +81,8 @@ class PoseCodec:
         return PoseCodec(weights, device)
 
     @property
-    def tokenizer(self) -> Any:
-        """The network, loaded when first used. Raises WeightsError where there are no token weights."""
+    def tokenizer(self) -> Tokenizer:
+        """Tables and network of tokens, loaded when first used. Raises WeightsError where there are no token weights."""
         return self.coders.tokens.tokenizer
 
     def encode(
@@ -105,15 +108,41 @@ class PoseCodec:
         choice = self.rate_control.choose(sequence, chunks, target.in_unit(sequence.unit), file_size)
         return self._pack(sequence, chunks, choice)
 
-    def decode(self, source: Encoded | Source) -> PoseSequence:
-        """The sequence in a file, with positions as near as it tells.
+    def decode(self, source: Encoded | Source, fill: bool = False) -> PoseSequence:
+        """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it.
 
         Raises CorruptError if the file is damaged, WeightsError if it was encoded with other weights.
         """
         header, coded = self._open(source.data if isinstance(source, Encoded) else source)
         coders, pairs = self.coders.by_kind, zip(coded, header.spans, strict=True)
         contexts = ((chunk, ChunkContext.from_header(header, span.length)) for chunk, span in pairs)
-        return assemble_sequence(header, (coders[chunk.kind].decode(chunk, context) for chunk, context in contexts))
+        decoded = (coders[chunk.kind].decode(chunk, context) for chunk, context in contexts)
+        sequence = assemble_sequence(header, decoded)
+        return self.fill_gaps(sequence) if fill else sequence
+
+    def fill_gaps(self, sequence: PoseSequence) -> PoseSequence:
+        """The sequence with the network's keypoints where it has none, from a person's first frame to the last; confidence 0.
+
+        For keypoints that coco19 has by name; others stay missing. The weights are the codec's if they are of tokens
+        and of these
+        dimensions, otherwise body3d or body2d. What was seen is returned as it is. Raises DependencyError without torch.
+        """
+        from posecodec.coders.tokens.gap_filling import fill_sequence
+
+        coder = self.coders.tokens
+        if coder.weights is None or coder.tokenizer.dims != sequence.dims:
+            coder = TokensCoder(zoo.read_weights(f"body{sequence.dims}d"), self.device)
+        return fill_sequence(sequence, coder.tokenizer)
+
+    def cut(self, source: Source, levels: int) -> bytes:
+        """A file of tokens with its first levels only: the file that encoding at so many gives. No network runs.
+
+        Raises InputError if a chunk has no tokens or not so many levels, and as `decode` does.
+        """
+        header, coded = self._open(source)
+        pairs = zip(coded, header.spans, strict=True)
+        contexts = ((chunk, ChunkContext.from_header(header, span.length)) for chunk, span in pairs)
+        return container.write(header, [self.coders.tokens.cut(chunk, context, levels) for chunk, context in contexts])
 
     def tokenize(self, sequence: PoseSequence, levels: int | None = None) -> tuple[TokenGrid, ...]:
         """The token grids of a sequence, one per chunk; the weights' default levels if not told. Raises as `encode` does.
@@ -128,7 +157,7 @@ class PoseCodec:
         size: of the bodies, summed length of the bones in mm; by default that of an average adult; in 2D the spread in px.
         Where they start, first heading and size are side information, which only a file has: decode that to get them.
         """
-        positions, unit, up = self.coders.tokens.detokenize(grids, size)
+        positions, unit, up = self.tokenizer.detokenize(grids, size)
         return PoseSequence.from_arrays(positions, fps=fps, skeleton=self.tokenizer.skeleton, unit=unit, up=up)
 
     def tokens(self, source: Source) -> tuple[TokenGrid, ...]:

@@ -89,3 +89,22 @@ def tiny_codec_2d(weights_folder):
 def other_codec(weights_folder):
     """As `tiny_codec`, but other weights."""
     return PoseCodec.from_pretrained(write_weights(weights_folder / "other3d", 3, 1))
+
+
+@pytest.fixture(scope="session")
+def token_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tokens")
+
+
+@pytest.fixture(scope="session")
+def token_codec(token_folder):
+    from small_tokens import train_codec
+
+    return train_codec(token_folder, 3)
+
+
+@pytest.fixture(scope="session")
+def token_codec_2d(token_folder):
+    from small_tokens import train_codec
+
+    return train_codec(token_folder, 2)

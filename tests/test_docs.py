@@ -25,7 +25,6 @@ JOINTS = (
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-NO_TOKENS = "body3d" not in zoo.list_weights()  # Blocks with levels wait: tokens land with the network
 NOT_RUN = "not run by the tests: "  # In the comment of a command, with a reason
 
 
@@ -51,7 +50,7 @@ def run_commands(code: str) -> None:
         if NOT_RUN in line:
             continue
         words = shlex.split(line, comments=True)
-        if not words or NO_TOKENS and "--levels" in words:
+        if not words:
             continue
         if words[0] == "mkdir":
             Path(words[-1]).mkdir(parents="-p" in words)
@@ -83,8 +82,6 @@ def write_bvh(path: Path) -> None:
 @pytest.mark.skipif("windows3d" not in zoo.list_weights(), reason="the weights windows3d are not in this checkout")
 @pytest.mark.parametrize("page", RUN)
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if NO_TOKENS and page == "docs/motion_tokens.md":
-        pytest.skip("tokens land with the network")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(FORMATS, "_loaded", {})
     if page == "README.md":
@@ -100,7 +97,7 @@ def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
                 pytest.skip(f"{', '.join(lacking)} not installed; the blocks up to there ran")
             if language == "bash":
                 run_commands(code)
-            elif not (NO_TOKENS and "levels=" in code):
+            else:
                 exec(compile(code, page, "exec"), names)  # the page is ours
 
 

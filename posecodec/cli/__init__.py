@@ -25,7 +25,7 @@ _FILES = {
     "cli.convert": ("convert", "sample"),
     "cli.inspecting": ("info", "compare", "verify", "formats", "skeletons", "models"),
     "cli.view": ("view",),
-    "cli.training": ("train-windows", "train-transform"),
+    "cli.training": ("train", "train-windows", "train-transform"),
     "cli.completion": ("completion",),
     "bench.command": ("bench",),
 }

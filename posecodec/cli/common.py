@@ -137,7 +137,7 @@ def get_codec(name: str | None, device: str) -> PoseCodec:
     return PoseCodec.from_pretrained(name, device)
 
 
-def decode_posec(source: Path, model: str | None, device: str) -> tuple[PoseSequence, Header, int]:
+def decode_posec(source: Path, model: str | None, device: str, fill: bool = False) -> tuple[PoseSequence, Header, int]:
     """What is in a .posec file, its header, and its size in bytes."""
     from posecodec.bitstream import container
     from posecodec.io.filesystem import read_file
@@ -146,7 +146,7 @@ def decode_posec(source: Path, model: str | None, device: str) -> tuple[PoseSequ
     data = read_file(source)
     with name_in_errors(source):
         header, _ = container.read(data)
-        return get_codec(model or find_named(header.weights), device).decode(data), header, len(data)
+        return get_codec(model or find_named(header.weights), device).decode(data, fill), header, len(data)
 
 
 def describe_written(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import Reading, collect_notes, describe_written, format_people, load_any, show
+from posecodec.cli.common import Reading, collect_notes, describe_written, format_people, get_codec, load_any, show
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -24,13 +24,15 @@ Examples:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
+@options.fill
 @options.skeleton
 @options.reading_options
 @options.force
 @options.json
 def convert(
-    source: Path, target: Path, to: str | None, skeleton: str | None, reading: Reading, force: bool, as_json: bool
-) -> None:
+    source: Path, target: Path, to: str | None, fill: bool, skeleton: str | None, reading: Reading, force: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Convert a recording (or a .posec file) to another format, and say what that leaves behind."""
     from posecodec import io
 
@@ -38,6 +40,8 @@ def convert(
         raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
     with collect_notes() as notes:
         sequence, assumed = load_any(source, replace(reading, skeleton=skeleton))
+        if fill:
+            sequence = get_codec(f"body{sequence.dims}d", "cpu").fill_gaps(sequence)
         io.save(sequence, target, format=to, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")

@@ -35,6 +35,7 @@ class Settings:
     format: str | None
     model: str | None
     device: str
+    fill: bool
     force: bool
 
 
@@ -44,21 +45,22 @@ class Settings:
     "-o", "--output", help="File, folder, or - for stdout.  [default: IN with the suffix of what was encoded]"
 )
 @click.option("--to", "format", help="Format to write, see `formats`.  [default: by suffix, or what was encoded]")
+@options.fill
 @options.many_files
 def decode(
-    inputs: tuple[str, ...], output: str | None, format: str | None, jobs: int, summary: Path | None,
+    inputs: tuple[str, ...], output: str | None, format: str | None, fill: bool, jobs: int, summary: Path | None,
     model: str | None, device: str, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Decode .posec files to the format that was encoded, or to another.
 
     What came from a format that is only read (BVH, SLEAP, ...) becomes .npz.
     """
-    settings = Settings(format, model, device, force)
+    settings = Settings(format, model, device, fill, force)
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
     with open_input(inputs[0], ".posec") as source, collect_notes() as notes:
-        sequence = decode_posec(source, model, device)[0]
+        sequence = decode_posec(source, model, device, fill)[0]
         if output == STREAM or (output is None and inputs[0] == STREAM):
             written = STREAM
             _write_to_stdout(sequence, format)
@@ -78,7 +80,7 @@ def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
         path = _add_suffix(target, _choose_format(read_header(read_file(source)).metadata, settings.format)[1])
         if path.exists() and not settings.force and path.stat().st_mtime >= source.stat().st_mtime:
             return {"input": str(source), "output": str(path), "skipped": True, "line": f"{source}: done already"}
-        sequence = decode_posec(source, settings.model, settings.device)[0]
+        sequence = decode_posec(source, settings.model, settings.device, settings.fill)[0]
         written = _save(sequence, target, None, settings)
     facts, line = describe_written(str(source), str(written), sequence)
     return {**facts, "notes": notes.texts, "line": line}
@@ -123,15 +125,21 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--levels", type=int, help="Of a file of tokens, how many to keep.")
 @options.force
-def cut(file: Path, output: Path, force: bool) -> None:
-    """Cut a file after its windows: what refines them is dropped, nothing is decoded."""
+def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
+    """Cut a file down: tokens to fewer levels, others to what is not refined. Nothing is decoded."""
     from posecodec.bitstream import container
+    from posecodec.cli.common import get_codec
     from posecodec.io.filesystem import read_file, write_atomic
+    from posecodec.zoo import find_named
 
     data = read_file(file)
     with name_in_errors(file):
-        coarse = container.drop_refinements(data)
+        if levels is None:
+            coarse = container.drop_refinements(data)
+        else:
+            coarse = get_codec(find_named(container.read_header(data).weights), "cpu").cut(data, levels)
     write_atomic(output, coarse, force)
-    why = "" if len(coarse) < len(data) else " (nothing refines its windows)"
+    why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
     click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")

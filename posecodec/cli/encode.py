@@ -49,7 +49,7 @@ class Settings:
 )
 @click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
 @click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together.")
-@click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 12: 8 is off by about 50 mm.")
+@click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
 @options.skeleton
 @options.reading_options
@@ -149,7 +149,7 @@ def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
 @click.command()
 @click.argument("source", type=options.PATH)
 @click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .npz or .safetensors.")
-@click.option("--levels", type=int, help="Levels of tokens, 1 to 12.  [default: the file's, or the weights']")
+@click.option("--levels", type=int, help="Levels of tokens, 1 to 8.  [default: the file's, or the weights']")
 @options.fps
 @options.model
 @options.device
@@ -159,10 +159,8 @@ def tokens(
 ) -> None:
     """Write the tokens of a pose file or a .posec file for models that learn from motion.
 
-    Arrays: stream (n,), chunk_0 (t, h, w, Q), lengths_0 (t,) frames of its steps, chunk_1, ..., levels, codes, vocabulary.
+    Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
-    import numpy as np
-
     from posecodec import io
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
@@ -185,7 +183,6 @@ def tokens(
     arrays = {"stream": vocabulary.flatten(grids)}
     for i, grid in enumerate(grids):
         arrays[f"chunk_{i}"] = grid.truncate(vocabulary.levels).indices
-        arrays[f"lengths_{i}"] = np.array(grid.lengths, np.int32)
     facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
     write_arrays(output, arrays, facts, force)
     click.echo(f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")

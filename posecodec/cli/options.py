@@ -16,6 +16,7 @@ fps = click.option("--fps", type=float, help="Frame rate of a recording that has
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 model = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
 device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+fill = click.option("--fill", is_flag=True, help="Put the network's keypoints where the recording has none.")
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 jobs = click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")

@@ -1,10 +1,36 @@
-"""`train-windows` and `train-transform`: new weights."""
+"""`train`, `train-windows` and `train-transform`: new weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
+
+from posecodec.cli import options
+
+
+@click.command()
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON, see configs.")
+@click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
+@options.device
+@click.option("--threads", type=int, help="CPU threads of torch.")
+def train(config: Path, target: Path, device: str, threads: int | None) -> None:
+    """Train the network of tokens and its prior (about 90 minutes on one core); goes on from the last checkpoint."""
+    _limit_threads(threads)
+    from posecodec.train.token_config import TokenTraining
+    from posecodec.train.token_export import export
+    from posecodec.train.token_loop import TokenTrainer
+
+    trainer = TokenTrainer(TokenTraining.load(config), device)
+    steps = trainer.config.steps
+
+    def show(step: int, values: dict[str, float]) -> None:
+        losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
+        click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
+
+    trainer.run(show)
+    card = export(trainer, target, lambda text: click.echo(text, err=True))
+    click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
 @click.command("train-transform")

@@ -21,9 +21,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-needs_network = pytest.mark.skip(reason="tokens land with the network")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli")
@@ -66,35 +63,32 @@ def test_encode_decode_compare(folder):
     assert found["mpjpe"] == pytest.approx(posecodec.compare(original, back).mpjpe, abs=0.01)
 
 
-@needs_network
 def test_json_and_levels(folder):
     sizes, errors = [], []
-    for levels in (4, 8, 12):
+    for levels in (1, 4, 8):
         out = run("encode", folder / "walk.npz", "-f", "--json", "--levels", levels, "-o", folder / "l.posec")
         facts = json.loads(out.stdout)
         sizes.append(facts["bytes_out"])
-        errors.append(facts["mean_root_relative"])
-    assert sizes == sorted(sizes) and sizes[0] < 150 and sizes[1] < 300
-    assert errors == sorted(errors, reverse=True) and errors[1] < 80 and errors[2] < 10
-    for levels, code in ((13, 3), (0, 2), (-1, 2)):
+        errors.append(facts["mean"])
+    assert sizes == sorted(sizes) and sizes[0] < 100 and sizes[1] < 200
+    assert errors == sorted(errors, reverse=True) and errors[1] < 80 and errors[2] < 50
+    for levels, code in ((9, 3), (0, 2), (-1, 2)):
         out = run("encode", folder / "walk.npz", "--levels", levels, "-o", folder / "none.posec")
         assert out.returncode == code and "levels" in out.stderr and "Traceback" not in out.stderr
     assert not (folder / "none.posec").exists()
 
 
-@needs_network
 def test_tokens_of_a_pose_file_and_of_a_posec_file_are_the_same(folder, tmp_path):
     found = []
-    assert run("encode", folder / "walk.npz", "--levels", 9, "-o", folder / "tokens.posec").returncode == 0
+    assert run("encode", folder / "walk.npz", "--levels", 5, "-o", folder / "tokens.posec").returncode == 0
     for source in ("walk.npz", "tokens.posec"):
-        out = run("tokens", folder / source, "-o", tmp_path / f"{source}.npz", "--levels", 7)
+        out = run("tokens", folder / source, "-o", tmp_path / f"{source}.npz", "--levels", 3)
         assert out.returncode == 0 and "1 chunks" in out.stdout, out.stderr
         found.append(np.load(tmp_path / f"{source}.npz"))
     assert run("tokens", folder / "walk.npz", "-o", tmp_path / "own.npz").returncode == 0
     own, cut = np.load(tmp_path / "own.npz"), found[1]
-    assert (int(own["levels"]), int(cut["levels"]), int(own["codes"])) == (8, 7, 3)
-    assert cut["chunk_0"].shape == (len(cut["lengths_0"]), 32, 58, 7)
-    assert own["lengths_0"].sum() == cut["lengths_0"].sum() == found[0]["lengths_0"].sum() == 100
+    assert (int(own["levels"]), int(cut["levels"]), int(own["codes"])) == (4, 3, 512)
+    assert (found[0]["stream"] == cut["stream"]).all() and cut["chunk_0"].shape == (4, 6, 1, 3)
 
 
 def test_info_needs_no_weights(folder):

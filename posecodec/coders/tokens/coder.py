@@ -1,9 +1,13 @@
-"""Chunks of tokens: none yet, as there are no weights of tokens."""
+"""Chunks of tokens: presence, and the integers of a motion by the VQ-GAN.
+
+`tokenizer` has the weights and what they do; here stand the chunk around its integers, and what a trial costs. torch is
+loaded when the network is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,58 +15,119 @@ from numpy.typing import NDArray
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Header
+from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
+from posecodec.coders.tokens import stream
 from posecodec.coders.tokens.grid import TokenGrid
-from posecodec.errors import WeightsError
+from posecodec.coders.tokens.stream import TokenChunk
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.networks.availability import require_torch
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.typing import Floats
 from posecodec.zoo import Weights
+
+if TYPE_CHECKING:
+    from posecodec.coders.tokens.tokenizer import Tokenizer
 
 
 class TokensCoder:
-    """Tokens of bodies; without weights of them it supports nothing."""
+    """Tokens of bodies, with weights of their own; without weights it supports nothing. A QP is a number of levels here."""
 
     kind = ChunkKind.TOKENS
-    qp_range = range(1)
+    qp_range = range(1, (1 << stream.LEVEL_BITS) + 1)
 
     def __init__(self, weights: Weights | None, device: str) -> None:
         self.weights, self.device = weights, device
 
-    @property
-    def tokenizer(self) -> Any:
-        """What turns keypoints into tokens and back. Raises DependencyError without torch, WeightsError without weights."""
-        require_torch()
-        raise WeightsError("tokens need token weights; pass -m body3d or -m body2d")
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tables and the network. Raises WeightsError where there are no token weights."""
+        if self.weights is None:
+            raise WeightsError("tokens need token weights; pass -m body3d or -m body2d")
+        from posecodec.coders.tokens.tokenizer import Tokenizer
+
+        return Tokenizer(self.weights, self.device)
 
     def supports(self, chunk: ChunkInput) -> bool:
-        """Whether a chunk can be coded."""
-        return False
+        """Whether there are weights, for bodies such as this one."""
+        return self.weights is not None and chunk.body is not None and chunk.body.shape[2] == self.tokenizer.dims
 
     def supports_skeleton(self, skeleton: Skeleton, dims: int) -> bool:
-        """Whether the weights can code such keypoints."""
-        return False
+        """Whether the weights can code such keypoints. Raises WeightsError without weights."""
+        return dims == self.tokenizer.dims and not missing_for(skeleton, self.tokenizer.skeleton)
 
     def check_sequence(self, sequence: PoseSequence) -> None:
-        """Raises InputError where the weights cannot code a sequence, and as `tokenizer` does."""
-        self.tokenizer  # noqa: B018
-
-    def encode_levels(self, chunk: ChunkInput, levels: int) -> Chunk:
-        """Tokens of so many levels. Raises as `tokenizer` does."""
-        return Chunk(self.tokenizer)
+        """Raises InputError where the weights cannot code a sequence, saying why, DependencyError without torch."""
+        require_torch()
+        dims, skeleton, name = self.tokenizer.dims, self.tokenizer.skeleton, self.tokenizer.weights.name
+        if sequence.dims != dims:
+            raise InputError(f"{name} codes {dims}D, this is {sequence.dims}D; choose with -m")
+        if lost := missing_for(sequence.skeleton, skeleton):
+            raise InputError(
+                f"{name} cannot code {len(lost)} of the keypoints of {sequence.skeleton.name!r} "
+                f"({', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}); leave --levels out, or pass --skeleton "
+                f"{skeleton.name} to keep only those that it can"
+            )
 
     def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
-        """The chunk as tokens. Raises as `tokenizer` does."""
-        return Candidate(self.encode_levels(chunk, qp), 0.0, 0.0)
+        """The chunk at so many levels, with errors after the network. It keeps no bound."""
+        assert max_error is None
+        coded = self.encode_levels(chunk, qp)
+        decoded = self.tokenizer.decode(self._tokenize(chunk).truncate(qp), len(chunk.points), chunk.up, chunk.rate)
+        return Candidate.measure(coded, chunk, chunk.points - self._select(decoded, chunk.skeleton))
+
+    def encode_levels(self, chunk: ChunkInput, levels: int) -> Chunk:
+        """The bytes alone, of so many levels: the first of all that the encoder finds. Raises InputError."""
+        levels = self.tokenizer.check_levels(levels)
+        return self._write(chunk.presence, self._tokenize(chunk).truncate(levels), chunk.unit)
+
+    def _tokenize(self, chunk: ChunkInput) -> TokenChunk:
+        assert chunk.body is not None
+        body = chunk.body
+        return chunk.memo.recall(
+            (self.kind, "tokens"), lambda: self.tokenizer.encode(body, chunk.up, chunk.rate, chunk.unit)
+        )
+
+    def _write(self, presence: Presence, tokens: TokenChunk, unit: str) -> Chunk:
+        encoder, known = RangeEncoder(), self.tokenizer
+        write_presence(encoder, self.kind, presence)
+        stream.write(encoder, tokens, known.tables, known.dims, known.expected_size(unit))
+        return Chunk(encoder.finish())
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
-        """The mirror of `encode`. Raises as `tokenizer` does."""
-        return DecodedChunk(self.tokenizer, self.tokenizer)
+        """The mirror of `encode`. Raises CorruptError."""
+        if not self.supports_skeleton(context.skeleton, context.dims):
+            raise CorruptError("tokens of keypoints that the file's weights cannot code; get the file again")
+        presence, tokens = self.read_integers(chunk, context)
+        body = self.tokenizer.decode(tokens, context.frames, context.up, context.rate)
+        return DecodedChunk.from_pose(self._select(body, context.skeleton), presence)
+
+    def read_integers(self, chunk: Chunk, context: ChunkContext) -> tuple[Presence, TokenChunk]:
+        """What a chunk's bytes say, before the network. Raises CorruptError."""
+        decoder, known = RangeDecoder(chunk.base), self.tokenizer
+        presence = read_presence(decoder, context.frames, len(context.skeleton))
+        steps = known.count_steps(context.frames, context.rate)
+        tokens = stream.read(decoder, steps, known.tables, known.dims, known.expected_size(context.unit))
+        decoder.finish()
+        return presence, tokens
+
+    def cut(self, chunk: Chunk, context: ChunkContext, levels: int) -> Chunk:
+        """The chunk with its first levels only. Raises CorruptError, and InputError if there are not so many."""
+        presence, tokens = self.read_integers(chunk, context)
+        if not 1 <= levels <= tokens.tokens.shape[2]:
+            raise InputError(f"{levels} levels of {tokens.tokens.shape[2]} asked for")
+        return self._write(presence, tokens.truncate(levels), context.unit)
 
     def read_grids(self, header: Header, chunks: list[Chunk]) -> tuple[TokenGrid, ...]:
-        """The grids of a file, one for each chunk of tokens. Raises as `tokenizer` does."""
-        return tuple(self.tokenizer for chunk in chunks if chunk.kind == self.kind)
+        """The tokens of a file, a grid for each chunk of them: no network runs. Raises CorruptError."""
+        return tuple(
+            self.tokenizer.to_grid(self.read_integers(chunk, ChunkContext.from_header(header, span.length))[1])
+            for chunk, span in zip(chunks, header.spans, strict=True)
+            if chunk.kind == self.kind
+        )
 
-    def detokenize(self, grids: Sequence[TokenGrid], size: float | None) -> tuple[NDArray[np.float32], str, str]:
-        """Positions (T, P, K, D) of one person per grid, their unit and the axis that is up. Raises as `tokenizer` does."""
-        return self.tokenizer, "", ""
+    def _select(self, body: Floats, skeleton: Skeleton) -> NDArray[np.float64]:
+        """The keypoints of a skeleton, by name, of a body (T, K, D) of the weights'."""
+        return body[:, [self.tokenizer.skeleton.keypoints.index(name) for name in skeleton.keypoints]]

@@ -1,0 +1,230 @@
+"""The integer prior: a small causal network that says how likely every code of every token is.
+
+It reads what the decoder knows already: what the codes of the step before and of this step so far stand for, in whole
+numbers. Two hidden layers answer with a number of nats for each code, and a table of the exponential makes frequencies of
+them. Weights, activations and frequencies are integers, so that encoder and decoder agree on every machine. Levels beyond the
+prior's are near enough to even, and cost log2 N bits.
+
+Units: latents in 1/32 of their spread, weights in 1/256, hidden values in 1/256, code vectors in 1/32, logits in 1/1024 nats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecodec.entropy.range_coder import (
+    FAULT,
+    MAX_PUT_BYTES,
+    MAX_TOTAL,
+    RangeDecoder,
+    RangeEncoder,
+    advance_total,
+    get_target_total,
+    inlined_kernel,
+    is_sound,
+    kernel,
+    put_total,
+)
+from posecodec.typing import Floats
+
+UNIT = 32  # Steps of a latent's spread
+REACH = 255  # Latents are clipped to so many steps: eight spreads
+WEIGHT_BITS = 8  # Bits after the point of weights
+MOST_HIDDEN = np.int64(4095)  # Hidden values are capped here, 16: sums stay in 32 bits
+LOGIT_SHIFT = 3  # From 1/8192 nats, as sums come, to 1/1024
+TABLE_SHIFT = 4  # From 1/1024 nats to entries of the exponential's table, 64 a nat
+TABLE = 1024  # Entries: 16 nats; what is less likely counts as that
+
+
+class Layers(NamedTuple):
+    """The network's integers. w1: (h, 2 h F, H) int16. b1: (h, L, H) int32. w2: (h, H, G) int16. b2: (h, L, G) int32.
+
+    codes: (h, L, N, G) int8, bias: (h, L, N) int16, in 1/1024 nats. exponential: (TABLE,) int32, 2**20 exp(-i / 64).
+    """
+
+    w1: NDArray[np.int16]
+    b1: NDArray[np.int32]
+    w2: NDArray[np.int16]
+    b2: NDArray[np.int32]
+    codes: NDArray[np.int8]
+    bias: NDArray[np.int16]
+    exponential: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prior:
+    """layers: the network. values: (h, Q, N, F) int32, what codes stand for."""
+
+    layers: Layers
+    values: NDArray[np.int32]
+
+    @staticmethod
+    def build(layers: Layers, codebooks: Floats, spreads: Floats) -> Prior:
+        """Of codebooks (h, Q, N, F) and the spreads (h, F) of latents. Products and rounding are exact on every machine."""
+        return Prior(layers, to_whole(codebooks, spreads[:, None, None]))
+
+    def encode(self, encoder: RangeEncoder, tokens: NDArray[np.int32], step: int, first: int, last: int) -> None:
+        """Code levels first .. last - 1 of a step of tokens (t, h, Q), where all before is known."""
+        room = (last - first) * tokens.shape[1] * MAX_PUT_BYTES
+        encoder.run(_encode, room, tokens, step, first, last, self.values, *self.layers)
+
+    def decode(self, decoder: RangeDecoder, tokens: NDArray[np.int32], step: int, first: int, last: int) -> None:
+        """The mirror of `encode`: fills `tokens`. Raises CorruptError."""
+        decoder.run(_decode, tokens, step, first, last, self.values, *self.layers)
+
+    def measure(self, tokens: NDArray[np.int32]) -> Floats:
+        """Bits (t, h, Q) that tokens (t, h, Q) cost."""
+        return np.asarray(_measure(tokens, self.values, *self.layers))
+
+    def price(self, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Bits (t, h, L, N) that each code of the prior's levels would cost in the place of each of tokens (t, h, Q)."""
+        return np.asarray(_price(tokens, self.values, *self.layers))
+
+    def list_frequencies(self, tokens: NDArray[np.int32], step: int, row: int, level: int) -> NDArray[np.int64]:
+        """(N,) frequencies of the codes of one token, where all before it is known: what sampling needs."""
+        return np.asarray(_list(tokens, step, row, level, self.values, *self.layers))
+
+
+def to_whole(latents: Floats, spreads: Floats) -> NDArray[np.int32]:
+    """Latents in whole steps of their spreads."""
+    return np.asarray(np.rint(latents.astype(np.float64) / spreads.astype(np.float64) * UNIT), np.int32)
+
+
+@inlined_kernel
+def _fill_known(x, tokens, step, row, level, values):  # type: ignore[no-untyped-def]
+    """Fill x (2 h F) with what the step before stands for, and this step as far as it is known before a token."""
+    rows, size = values.shape[0], values.shape[3]
+    x[:] = 0
+    for r in range(rows):
+        if step > 0:
+            for q in range(tokens.shape[2]):
+                code = tokens[step - 1, r, q]
+                for f in range(size):
+                    x[r * size + f] += values[r, q, code, f]
+        known = level + 1 if r < row else level
+        for q in range(known):
+            code = tokens[step, r, q]
+            for f in range(size):
+                x[(rows + r) * size + f] += values[r, q, code, f]
+    for i in range(x.size):
+        x[i] = min(max(x[i], -REACH), REACH)
+
+
+@inlined_kernel
+def _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    """Fill freq (N,) for a token of the prior's levels, from what is known; returns their sum, at most MAX_TOTAL."""
+    for i in range(h1.size):
+        h1[i] = b1[row, level, i]
+    for j in range(x.size):
+        if x[j] != 0:
+            for i in range(h1.size):
+                h1[i] += x[j] * np.int64(w1[row, j, i])
+    for i in range(h1.size):
+        h1[i] = min(max(h1[i] >> WEIGHT_BITS, 0), MOST_HIDDEN)
+    for i in range(h2.size):
+        total = np.int64(b2[row, level, i])
+        for j in range(h1.size):
+            total += h1[j] * np.int64(w2[row, j, i])
+        h2[i] = min(max(total >> WEIGHT_BITS, 0), MOST_HIDDEN)
+    best = np.int64(-(1 << 40))
+    for n in range(freq.size):
+        total = np.int64(0)
+        for i in range(h2.size):
+            total += h2[i] * np.int64(codes[row, level, n, i])
+        freq[n] = (total >> LOGIT_SHIFT) + bias[row, level, n]
+        best = max(best, freq[n])
+    whole = np.int64(0)
+    for n in range(freq.size):
+        freq[n] = exponential[min((best - freq[n]) >> TABLE_SHIFT, TABLE - 1)]
+        whole += freq[n]
+    total = np.int64(0)
+    for n in range(freq.size):
+        freq[n] = 1 + freq[n] * (MAX_TOTAL - freq.size) // whole
+        total += freq[n]
+    return total
+
+
+@kernel
+def _encode(state, out, tokens, step, first, last, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
+    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
+    for level in range(first, last):
+        for row in range(tokens.shape[1]):
+            code = tokens[step, row, level]
+            if level >= b1.shape[1]:
+                put_total(state, out, code, 1, freq.size)
+                continue
+            _fill_known(x, tokens, step, row, level, values)
+            total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
+            start = np.int64(0)
+            for n in range(code):
+                start += freq[n]
+            put_total(state, out, start, freq[code], total)
+
+
+@kernel
+def _decode(state, data, tokens, step, first, last, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
+    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
+    for level in range(first, last):
+        for row in range(tokens.shape[1]):
+            if not is_sound(state, data):
+                state[FAULT] = 1
+                return
+            if level >= b1.shape[1]:
+                code = get_target_total(state, freq.size)
+                advance_total(state, data, code, 1, freq.size)
+                tokens[step, row, level] = code
+                continue
+            _fill_known(x, tokens, step, row, level, values)
+            total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
+            target = get_target_total(state, total)
+            start, code = np.int64(0), 0
+            while start + freq[code] <= target:
+                start += freq[code]
+                code += 1
+            advance_total(state, data, start, freq[code], total)
+            tokens[step, row, level] = code
+
+
+@kernel
+def _measure(tokens, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
+    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
+    bits = np.full(tokens.shape, np.log2(np.float64(freq.size)))
+    for step in range(tokens.shape[0]):
+        for level in range(min(tokens.shape[2], b1.shape[1])):
+            for row in range(tokens.shape[1]):
+                _fill_known(x, tokens, step, row, level, values)
+                total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
+                bits[step, row, level] = np.log2(np.float64(total) / np.float64(freq[tokens[step, row, level]]))
+    return bits
+
+
+@kernel
+def _price(tokens, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
+    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
+    bits = np.zeros((tokens.shape[0], tokens.shape[1], b1.shape[1], freq.size), np.float32)
+    for step in range(tokens.shape[0]):
+        for level in range(b1.shape[1]):
+            for row in range(tokens.shape[1]):
+                _fill_known(x, tokens, step, row, level, values)
+                total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
+                for n in range(freq.size):
+                    bits[step, row, level, n] = np.log2(np.float64(total) / np.float64(freq[n]))
+    return bits
+
+
+@kernel
+def _list(tokens, step, row, level, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
+    h2, freq = np.empty(b2.shape[2], np.int64), np.ones(values.shape[2], np.int64)
+    if level < b1.shape[1]:
+        _fill_known(x, tokens, step, row, level, values)
+        _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
+    return freq
