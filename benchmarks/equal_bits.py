@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import posecodec
+from posecodec.codec import Encoded
 from posecodec.ratecontrol.search import largest_satisfying
 
 START_QP = 140  # 430 mm a step, where two bits a frame are about
@@ -23,7 +24,7 @@ class Curve:
     def __init__(
         self,
         codec: posecodec.PoseCodec,
-        write: Callable[[posecodec.PoseSequence, int], posecodec.codec.Encoded],
+        write: Callable[[posecodec.PoseSequence, int], Encoded],
         takes: list[Any],
         candidates: range,
     ) -> None:

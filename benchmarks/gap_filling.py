@@ -3,6 +3,7 @@
     python benchmarks/gap_filling.py [--model3d body3d] [--model2d body2d] [--data ../shared/data] [--split val]
 
 Bursts of 10 to 40 frames, from 5 frames before a take to 5 before its end, for each group of keypoints with probability 0.3.
+"In the body" is what lines and network do when the true root and heading are known, as the study behind the targets had it.
 Groups are single keypoints, or what is hidden together: elbow and wrist, knee and ankle, the face. All methods get the same
 jittered keypoints; errors are against those without jitter, inside gaps alone. Bursts that would leave nothing of a keypoint
 are left out. Means over keypoints of all takes; over seeds their mean, and the least and the most. Prints tables and writes
@@ -23,10 +24,15 @@ from views import load_takes
 
 import posecodec
 from posecodec.bench.record import collect_facts
+from posecodec.coders.tokens.gap_filling import blend
+from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
 from posecodec.kinematics.gap_filling import interpolate_bones, interpolate_gaps
+from posecodec.networks import part_io
+from posecodec.networks.path import place_array, take_out
 from posecodec.pose.skeletons.builtin import COCO19
 
+IN_BODY, NETWORK_IN_BODY = "lines in the body", "network in the body"  # With the true root and heading taken out
 CHANCE = 0.3  # Of a burst, for each group and take
 SHORTEST, LONGEST = 10, 40  # Frames of a burst
 EARLIEST, LATEST = -5, 5  # Frames: its start, and before the end of the take
@@ -43,6 +49,8 @@ JITTERS = {3: {"single": (0.0, 20.0, 40.0), "together": (0.0, 20.0)}, 2: {"singl
 """mm or px, standard deviation of each coordinate: by dimensions and grouping."""
 Fill = Callable[[posecodec.PoseSequence], np.ndarray]
 """A sequence with gaps to positions (T, 19, D)."""
+BodyFill = Callable[[np.ndarray], np.ndarray]
+"""A body (T, 19, D) with gaps to one without."""
 
 
 def list_groups(grouping: str) -> list[list[int]]:
@@ -73,10 +81,24 @@ def list_fills(codec: posecodec.PoseCodec, dims: int) -> dict[str, Fill]:
     return {**fills, "network": lambda s: codec.fill_gaps(s).positions[:, 0]}
 
 
-def measure(takes: list[Any], fills: dict[str, Fill], grouping: str, jitter: float, seed: int) -> dict[str, float]:
-    """Mean error inside gaps of each way; gaps of a seed are the same at all jitters."""
+def list_body_fills(codec: posecodec.PoseCodec) -> dict[str, BodyFill]:
+    """Ways to fill a body whose root and heading are known."""
+    network = codec.tokenizer.network
+    return {IN_BODY: interpolate_gaps, NETWORK_IN_BODY: lambda body: blend(body, part_io.restore_body(network, body))}
+
+
+def measure(
+    takes: list[Any],
+    fills: dict[str, Fill],
+    known: dict[str, BodyFill],
+    bones: Bones,
+    grouping: str,
+    jitter: float,
+    seed: int,
+) -> dict[str, float]:
+    """Mean error inside gaps of each way; gaps of a seed are the same at all jitters. known: ways that know the path."""
     gaps, noise = (np.random.default_rng([seed, part]) for part in range(2))
-    groups, errors = list_groups(grouping), {name: [np.zeros(0)] for name in fills}
+    groups, errors = list_groups(grouping), {name: [np.zeros(0)] for name in (*fills, *known)}
     for take in takes:
         gone = draw_gaps(len(take.points), groups, gaps)
         seen = take.points + noise.normal(scale=jitter, size=take.points.shape)
@@ -87,7 +109,17 @@ def measure(takes: list[Any], fills: dict[str, Fill], grouping: str, jitter: flo
         sequence = plain.with_positions(seen, (~gone[:, None]).astype(np.float32))
         for name, fill in fills.items():
             errors[name].append(np.linalg.norm(fill(sequence) - take.points, axis=-1)[gone])
+        for name, body_fill in known.items():
+            made = fill_in_body(seen[:, 0], take.points, body_fill, bones)
+            errors[name].append(np.linalg.norm(made - take.points, axis=-1)[gone])
     return {name: float(np.concatenate(found).mean()) for name, found in errors.items()}
+
+
+def fill_in_body(seen: np.ndarray, truth: np.ndarray, fill: BodyFill, bones: Bones) -> np.ndarray:
+    """A way to fill a body as seen from its true root, heading and (2D) size: what only who has the truth knows."""
+    track = split_track(truth.astype(np.float64), COCO19, bones)
+    body = take_out(torch.from_numpy(seen / track.size).double(), torch.from_numpy(track.path)).numpy()
+    return place_array(fill(body), track.path) * track.size
 
 
 def summarize(grouping: str, jitter: float, seeds: list[dict[str, float]]) -> dict[str, Any]:
@@ -97,15 +129,17 @@ def summarize(grouping: str, jitter: float, seeds: list[dict[str, float]]) -> di
         for what, values in (
             ("error", [found[name] for found in seeds]),
             ("ratio", [found[name] / found["lines"] for found in seeds]),
+            ("ratio_in_body", [found[name] / found[IN_BODY] for found in seeds]),
         ):
             row.setdefault(name, {})[what] = {"mean": float(np.mean(values)), "range": [min(values), max(values)]}
     return row
 
 
-def run(takes: list[Any], fills: dict[str, Fill], dims: int) -> list[dict[str, Any]]:
+def run(takes: list[Any], codec: posecodec.PoseCodec, dims: int) -> list[dict[str, Any]]:
     """A row for every grouping and jitter."""
+    ways = list_fills(codec, dims), list_body_fills(codec), codec.tokenizer.bones
     return [
-        summarize(grouping, jitter, [measure(takes, fills, grouping, jitter, seed) for seed in SEEDS])
+        summarize(grouping, jitter, [measure(takes, *ways, grouping, jitter, seed) for seed in SEEDS])
         for grouping, jitters in JITTERS[dims].items()
         for jitter in jitters
     ]
@@ -113,12 +147,12 @@ def run(takes: list[Any], fills: dict[str, Fill], dims: int) -> list[dict[str, A
 
 def show(rows: list[dict[str, Any]], unit: str) -> str:
     """A table in Markdown."""
-    names = [name for name in ("lines", "bones", "network") if name in rows[0]]
-    head = [f"{name} {unit}" for name in names] + [f"{name} / lines" for name in names[1:]]
+    names = [name for name in ("lines", "bones", "network", IN_BODY, NETWORK_IN_BODY) if name in rows[0]]
+    head = [f"{name} {unit}" for name in names] + ["network / lines", "the same in the body"]
     lines = [f"| keypoints | jitter {unit} | {' | '.join(head)} |", "|---" * (2 + len(head)) + "|"]
     for row in rows:
         cells = [show_range(row[name]["error"], 1) for name in names]
-        cells += [show_range(row[name]["ratio"], 2) for name in names[1:]]
+        cells += [show_range(row["network"]["ratio"], 2), show_range(row[NETWORK_IN_BODY]["ratio_in_body"], 2)]
         lines.append(f"| {row['grouping']} | {row['jitter']:g} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -145,7 +179,7 @@ def main(model3d: str, model2d: str, data: Path, split: str, out: Path) -> None:
         if not model:
             continue
         codec, takes = posecodec.PoseCodec.from_pretrained(model), load_takes(data, split, dims)
-        rows = run(takes, list_fills(codec, dims), dims)
+        rows = run(takes, codec, dims)
         weights = {"model": codec.weights.name, "sha256": codec.weights.sha256, "unit": unit}
         record[f"{dims}d"] = {**collect_facts(takes, data, split), **weights, "rows": rows}
         click.echo(show(rows, unit) + "\n")

@@ -25,6 +25,7 @@ import posecodec
 from posecodec.analysis import motion_features, motion_quality
 from posecodec.bench.data import Take, load_split
 from posecodec.bench.record import collect_facts
+from posecodec.codec import Encoded
 
 FPS = 30.0
 COLUMNS = {
@@ -41,7 +42,7 @@ COLUMNS = {
 }
 
 
-def list_joins(encoded: posecodec.codec.Encoded, step: int) -> list[int]:
+def list_joins(encoded: Encoded, step: int) -> list[int]:
     """First frames of all steps but the first, at the tokens' own frame rate."""
     spans = encoded.header.spans
     return [at for span in spans for at in range(span.start, span.start + span.length, step) if at]

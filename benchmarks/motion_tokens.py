@@ -26,6 +26,7 @@ from views import load_takes
 import posecodec
 from posecodec.bench.record import collect_facts
 from posecodec.bitstream import container
+from posecodec.codec import Encoded
 from posecodec.coders.chunk import ChunkContext
 
 TOKENS_AT = (62.0, 40.0)
@@ -34,7 +35,6 @@ BITS_AT = (70.0, 100.0)
 """mm at which bits a frame are told."""
 FPS = 30.0
 ROOT = 2  # Index of the mid-hip
-Encoded = posecodec.codec.Encoded
 
 
 def measure_errors(takes: list[Any], decoded: list[np.ndarray]) -> list[float]:

@@ -36,13 +36,16 @@ def time_call(call: Any, repeats: int = 5) -> float:
 
 
 def measure(model: str, frames: int) -> dict[str, Any]:
-    """Encode and decode a walk: windows alone of a model, or the transform at the default quality."""
+    """Encode and decode a walk: windows or tokens alone of a model, or the transform at the default quality."""
     codec = posecodec.PoseCodec.from_pretrained(None if model == "transform" else model)
     sequence = walk(frames)
-    if model == "windows2d":
+    if model.endswith("2d"):
         flat = sequence.positions[..., :2] * np.array([0.3, -0.3], np.float32)
         sequence = posecodec.PoseSequence.from_arrays(flat, fps=30.0, unit="px", up="-y")
-    encode = codec.encode if model == "transform" else partial(codec.encode_windows, qp=WINDOWS_QP)
+    if model.startswith("body"):
+        encode = partial(codec.encode, levels=codec.tokenizer.default_levels)
+    else:
+        encode = codec.encode if model == "transform" else partial(codec.encode_windows, qp=WINDOWS_QP)
     encoded = encode(sequence)
     assert codec.decode(encoded.to_bytes()).frames == frames
     lasts = frames / 30
@@ -60,7 +63,7 @@ def measure(model: str, frames: int) -> dict[str, Any]:
 )
 def main(out: Path) -> None:
     """Time the shipped weights."""
-    rows = [measure(m, f) for m in ("transform", "windows3d", "windows2d") for f in (300, 9000)]
+    rows = [measure(m, f) for m in ("transform", "windows3d", "windows2d", "body3d", "body2d") for f in (300, 9000)]
     print("model      frames  encode x real time  decode x real time")
     for r in rows:
         encode, decode = r["encode_times_real_time"], r["decode_times_real_time"]

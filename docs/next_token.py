@@ -1,13 +1,14 @@
 """Train a tiny next-token model on a folder of .posec files and sample motion from it.
 
-    posecodec encode recordings/ -o clips/ --levels 8
-    python docs/next_token.py clips/ sampled.npz --levels 8
+    posecodec encode recordings/ -o clips/ --levels 4
+    python docs/next_token.py clips/ sampled.npz --levels 4
 
 A GRU of a million weights, a few minutes on a CPU. It is an example of the interface, not a good motion model.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -17,12 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import posecodec
-from posecodec.coders.tokens.grid import SIZES
 from posecodec.coders.tokens.vocabulary import END, PAD, PERSON, SPECIAL, START, Vocabulary
 from posecodec.train.tokens import TokenFolder, collate
-
-MOST_TOKENS = 8192
-"""Where sampling ends at the latest: an untrained model says more than motion has."""
 
 
 class NextToken(nn.Module):
@@ -54,41 +51,15 @@ def train(model: NextToken, data: TokenFolder, steps: int) -> float:
     return loss.item() / float(np.log(2))
 
 
-def may_follow(vocabulary: Vocabulary, last: int, level: int) -> np.ndarray:
-    """(V,) which tokens may stand after one, in a stream of one person. level: that is open, 0 for none."""
-    mask = np.zeros(vocabulary.size, bool)
-    lengths = [vocabulary.token_of_length(size) for size in SIZES]
-    if last == START:
-        mask[PERSON] = True
-    elif last == PERSON:
-        mask[lengths] = True
-    elif last < SPECIAL:
-        mask[vocabulary.token_of_level(1)] = True
-    else:
-        passed = (last - vocabulary.first_cell) // 2 + 1 if last >= vocabulary.first_cell else 0
-        mask[vocabulary.first_cell + 2 * passed :] = True
-        mask[[*lengths, END] if level == vocabulary.levels else vocabulary.token_of_level(level + 1)] = True
-    return mask
-
-
 @torch.no_grad()
-def sample(
-    model: NextToken, vocabulary: Vocabulary, frames: int, warmth: float = 0.9, most: int = MOST_TOKENS
-) -> np.ndarray:
-    """A stream of one person of at least so many frames, unless that takes more than so many tokens."""
-    stream, state, level, opened = [START], None, 0, 0
-    while len(stream) < most:
-        mask = may_follow(vocabulary, stream[-1], level)
-        if mask[END] and opened >= frames:
-            break
-        mask[END] = False
+def sample(model: NextToken, vocabulary: Vocabulary, steps: int, warmth: float = 0.9) -> np.ndarray:
+    """A stream of one person of so many steps."""
+    stream, state = [START, PERSON], None
+    logits, state = model(torch.tensor([stream]))
+    for _ in range(steps * vocabulary.tokens_per_step):
+        chances = (logits[0, -1, SPECIAL:] / warmth).softmax(0)
+        stream.append(SPECIAL + int(torch.multinomial(chances, 1)))
         logits, state = model(torch.tensor([stream[-1:]]), state)
-        logits = logits[0, -1].masked_fill(~torch.from_numpy(mask), -torch.inf)
-        stream.append(int(torch.multinomial((logits / warmth).softmax(0), 1)))
-        if PERSON < stream[-1] < SPECIAL:
-            level, opened = 0, opened + stream[-1] - PERSON
-        elif SPECIAL <= stream[-1] < vocabulary.first_cell:
-            level += 1
     return np.array([*stream, END], np.int32)
 
 
@@ -96,7 +67,7 @@ def sample(
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--model", default="body3d", show_default=True)
-@click.option("--levels", default=8, show_default=True)
+@click.option("--levels", default=4, show_default=True)
 @click.option("--steps", default=300, show_default=True)
 @click.option("--seconds", default=4.0, show_default=True)
 def main(folder: Path, output: Path, model: str, levels: int, steps: int, seconds: float) -> None:
@@ -106,7 +77,8 @@ def main(folder: Path, output: Path, model: str, levels: int, steps: int, second
     data = TokenFolder(folder, codec, levels)
     network = NextToken(data.vocabulary.size)
     bits = train(network, data, steps)
-    stream = sample(network, data.vocabulary, round(seconds * 30))
+    shape = codec.tokenizer.config
+    stream = sample(network, data.vocabulary, math.ceil(seconds * shape.rate / shape.step))
     motion = codec.detokenize(data.vocabulary.unflatten(stream), fps=30.0)
     posecodec.save(motion, output)
     click.echo(f"{output}: {motion.frames} frames sampled, {bits:.2f} bits a token at the end of training")
