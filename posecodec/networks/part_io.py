@@ -100,8 +100,8 @@ def find_codes(
 
 
 @torch.inference_mode()
-def decode(model: PartVQGAN, codes: Codes, start: Floats) -> tuple[Floats, Floats]:
-    """The mirror of `encode`: keypoints (t * step, K, D) in body sizes, where they are, and their path."""
+def decode(model: PartVQGAN, codes: Codes, start: Floats) -> Floats:
+    """The mirror of `encode`: keypoints (t * step, K, D) where they are, in body sizes."""
     tokens = _to_tensor(codes.tokens, model).long()[None]
     remainders = _to_tensor(codes.remainders, model)[None].unflatten(2, (model.config.knots, -1))
     guess = model.guess(tokens[:, :, :-1, 0])
@@ -111,7 +111,7 @@ def decode(model: PartVQGAN, codes: Codes, start: Floats) -> tuple[Floats, Float
     body, steps = draw_body(model, latents, remainders, tokens.shape[3])
     bodies, path = (x[0].double().cpu().numpy() for x in (body, to_world(steps, states).flatten(1, 2)))
     bodies, path = (smooth_joins(x, model.config.step) for x in (bodies, path))
-    return place_array(bodies, path), path
+    return place_array(bodies, path)
 
 
 @torch.inference_mode()

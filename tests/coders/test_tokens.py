@@ -114,6 +114,13 @@ def test_recordings_that_tokens_cannot_code_are_told(token_codec):
         token_codec.tokenize(walk(10), 4)
     with pytest.raises(WeightsError, match="pass -m"):
         posecodec.PoseCodec().encode(walk(10), 1)
+    slow = dataclasses.replace(walk(600), fps=1.0)
+    for call in (lambda: token_codec.encode(slow, 1), lambda: token_codec.tokenizer.count_steps(1024, 1e-6)):
+        with pytest.raises(InputError, match="check the frame rate"):
+            call()
+    header, chunks = container.read(token_codec.encode(walk(60), 1).data)
+    with pytest.raises(CorruptError, match="no encoder makes"):
+        token_codec.decode(container.write(dataclasses.replace(header, fps=1e-3), chunks))
     far = walk(10).positions + np.float32(1e15)
     with pytest.raises(InputError, match="from the origin"):
         token_codec.encode(posecodec.PoseSequence.from_arrays(far, fps=30.0, unit="mm", up="y"), 1)

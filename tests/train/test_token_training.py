@@ -62,7 +62,7 @@ def test_training_lowers_the_loss_and_its_weights_code(folder, tmp_path, dims):
     assert card["codes_in_use"][1] <= 16 and known.default_levels == 2
     clip = walk(70).positions[:, 0].astype(np.float64)
     points = clip if dims == 3 else clip[..., [2, 1]] * [0.25, -0.25] + [640, 600]
-    chunk = known.encode(points, "y" if dims == 3 else "-y", 30.0, "mm")
+    chunk = known.encode(points, "y" if dims == 3 else "-y", 30.0)
     assert chunk.tokens.shape == (3, 6, 3) and chunk.tokens.dtype == np.int32 and chunk.tokens.max() < 16
     made = known.decode(chunk, 70, "y" if dims == 3 else "-y", 30.0)
     height = np.ptp(points[..., 1])

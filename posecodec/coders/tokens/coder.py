@@ -86,9 +86,7 @@ class TokensCoder:
     def _tokenize(self, chunk: ChunkInput) -> TokenChunk:
         assert chunk.body is not None
         body = chunk.body
-        return chunk.memo.recall(
-            (self.kind, "tokens"), lambda: self.tokenizer.encode(body, chunk.up, chunk.rate, chunk.unit)
-        )
+        return chunk.memo.recall((self.kind, "tokens"), lambda: self.tokenizer.encode(body, chunk.up, chunk.rate))
 
     def _write(self, presence: Presence, tokens: TokenChunk, unit: str) -> Chunk:
         encoder, known = RangeEncoder(), self.tokenizer
@@ -108,7 +106,10 @@ class TokensCoder:
         """What a chunk's bytes say, before the network. Raises CorruptError."""
         decoder, known = RangeDecoder(chunk.base), self.tokenizer
         presence = read_presence(decoder, context.frames, len(context.skeleton))
-        steps = known.count_steps(context.frames, context.rate)
+        try:
+            steps = known.count_steps(context.frames, context.rate)
+        except InputError as error:
+            raise CorruptError(f"a chunk of tokens that no encoder makes: {error}; get the file again") from error
         tokens = stream.read(decoder, steps, known.tables, known.dims, known.expected_size(context.unit))
         decoder.finish()
         return presence, tokens

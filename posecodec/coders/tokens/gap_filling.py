@@ -15,7 +15,7 @@ from posecodec.kinematics.body_track import split_track
 from posecodec.pose.orientation import guess_up
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.tracks import find_tracks
-from posecodec.signal.resampling import count_frames, resample
+from posecodec.signal.resampling import resample
 from posecodec.typing import Bools, Floats
 
 ENDS = 4  # Frames on each side of a gap whose mean says how far the network is off there: single ones may jitter
@@ -74,7 +74,7 @@ def _restore(points: Floats, tokenizer: Tokenizer, up: str, rate: float) -> Floa
     from posecodec.networks import part_io, path
 
     turned = points.astype(np.float64) @ tokenizer.orient(up).T
-    world = resample(turned, count_frames(len(points), rate, tokenizer.config.rate))
+    world = resample(turned, tokenizer.count_frames(len(points), rate))
     track = split_track(world, tokenizer.skeleton, tokenizer.bones)
     body = part_io.restore_body(network, track.body)
     made = path.place_array(body, track.path) * track.size

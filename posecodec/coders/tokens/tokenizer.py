@@ -35,9 +35,9 @@ from posecodec.zoo import Weights
 if TYPE_CHECKING:
     from posecodec.networks.part_vqgan import PartVQGAN
 
-DEFAULT_SIZE_PX = (
-    125.0  # Of bodies that tokens in 2D give, root mean square distance from the root: a quarter of a HD image
-)
+DEFAULT_SIZE_PX = 125.0
+"""Of bodies that tokens in 2D give, root mean square distance from the root: about a third of a full-HD image's height."""
+MOST_STEPS = 256  # Of a chunk: 8,192 frames, of which heatmaps take 500 MB; 1,024 frames have more below 3.75 fps
 PLACES_PER_SIZE = {3: 128, 2: 16}
 """Steps of a place in a body size, which in 2D is a third of a body's height and in 3D 2.5 heights."""
 HIP_HEIGHT = 0.2  # Of the root above the floor, in body sizes, about: heights in files say what differs from it
@@ -79,21 +79,31 @@ class Tokenizer:
         turned = upright(self.dims, up)
         return turned if self.dims == 3 else np.array([[1.0], [-1.0]]) * turned
 
-    def count_steps(self, frames: int, rate: float) -> int:
-        """Steps of tokens that so many frames at a rate become."""
-        return -(-count_frames(frames, rate, self.config.rate) // self.config.step)
+    def count_frames(self, frames: int, rate: float) -> int:
+        """Frames at the tokens' rate of so many at a rate. Raises InputError where they are too many for the network."""
+        count, most = count_frames(frames, rate, self.config.rate), MOST_STEPS * self.config.step
+        if count > most:
+            raise InputError(
+                f"{frames} frames at {rate:g} fps are {count} at the {self.config.rate:g} of tokens, more than {most}; "
+                "leave --levels and --fill out, or check the frame rate (--fps)"
+            )
+        return count
 
-    def encode(self, points: NDArray[np.floating], up: str, rate: float, unit: str) -> TokenChunk:
+    def count_steps(self, frames: int, rate: float) -> int:
+        """Steps of tokens that so many frames at a rate become. Raises as `count_frames` does."""
+        return -(-self.count_frames(frames, rate) // self.config.step)
+
+    def encode(self, points: NDArray[np.floating], up: str, rate: float) -> TokenChunk:
         """All levels of the tokens of keypoints (T, K, D) as recorded, NaN where missing.
 
-        Raises InputError where they are so far from 0 that their place cannot be coded.
+        Raises InputError where they are so far from 0 that their place cannot be coded, and as `count_frames` does.
         """
         network = self.network
         from posecodec.networks import part_io
 
         whole = points.astype(np.float64) @ self.orient(up).T
-        world = resample(whole, count_frames(len(points), rate, self.config.rate))
-        start, size = self._find_start(world, unit)
+        world = resample(whole, self.count_frames(len(points), rate))
+        start, size = self._find_start(world)
         track = split_track(world, self.skeleton, self.bones, size if self.dims == 3 else None)
         state = self.to_state(start, size)
         if self.dims == 3:
@@ -108,14 +118,14 @@ class Tokenizer:
 
         size = self.size_of(chunk.start)
         codes = part_io.Codes(chunk.tokens, chunk.remainders)
-        made, _ = part_io.decode(network, codes, self.to_state(chunk.start, size))
-        made = made[: count_frames(frames, rate, self.config.rate)]
+        made = part_io.decode(network, codes, self.to_state(chunk.start, size))
+        made = made[: self.count_frames(frames, rate)]
         if self.dims == 3:
             made = steady_bones(made, BoneTree.from_skeleton(self.skeleton), STEADINESS)
         world = resample(made * (size if self.dims == 3 else 1.0), frames)
         return np.asarray(world @ self.orient(up))
 
-    def _find_start(self, world: Floats, unit: str) -> tuple[Start, float]:
+    def _find_start(self, world: Floats) -> tuple[Start, float]:
         """Where a recording (T, K, D) begins, in whole steps, and the size that they say."""
         track = split_track(world, self.skeleton, self.bones)
         size = track.size if self.dims == 3 else float(np.exp(track.path[0, 2]))
