@@ -29,8 +29,7 @@ POINTS = np.array(
         [[614.4, 1013.3, -1.5], NAN],
         [NAN, [0, 0, 0]],
         [[616.4, 1013.5, -1.5], [501, 1000, -100]],
-    ],
-    np.float32,
+    ]
 )
 
 
@@ -100,7 +99,7 @@ def test_round_trip(tmp_path, fps, size):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         after = trc.read(tmp_path / "a.trc")
-    np.testing.assert_array_equal(after.positions, before.positions)
+    np.testing.assert_array_equal(after.positions.astype(np.float32), before.positions)
     np.testing.assert_array_equal(after.confidence, before.confidence)
     for name in ("fps", "unit", "up", "skeleton", "metadata", "ids"):
         assert getattr(after, name) == getattr(before, name)
@@ -124,10 +123,8 @@ def test_header_facts_cannot_break_the_file(tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("PathFileType", "Path", "line 1 begins with 'Path'"),
-    ("\t4\t2\tmm", "\t5\t2\tmm", "NumFrames is 5, 4 rows follow"),
-    ("\t4\t2\tmm", "\t4\t3\tmm", "NumMarkers is 3, line 4 names 2"),
     ("\t4\t2\tmm", "\t4\tx\tmm", "line 3 holds 'x' where NumMarkers"), ("Frame#", "Fram", "line 4"),
-    ("V.Sacral", "R.ASIS", "line 4 names the marker 'R.ASIS' twice"), ("614.4", "61x", "line 8 holds '61x'"),
+    ("614.4", "61x", "line 8 holds '61x'"),
     ("-100", "-100\t7", "line 10 has 9 cells, 8 were expected"), ("\n3\t", "\n2\t", "frame 2 follows frame 2"),
     ("\n3\t", "\n\t", "line 9 holds '' where the frame's number"),
     ("\n4\t0.05", "\n900000000000\t0.05", "split the recording"), ("DataRate\t", "", "has 7 keys"),
@@ -140,7 +137,10 @@ def test_malformed(tmp_path, old, new, message, put):
 
 
 def test_no_rate(put):
-    path = put(FILE.replace("60.00\t60.00", "0\t60.00"))
+    text = FILE.replace("60.00\t60.00", "0\t60.00")
+    with pytest.warns(DataWarning, match="DataRate states no rate; the times are those of 60 frames per second"):
+        assert trc.read(put(text)).fps == 60
+    path = put(text.replace("0.016667", "0.02").replace("0.033333", "0.03"))
     with pytest.raises(NoRateError, match="--fps"):
         trc.read(path)
     assert trc.read(path, fps=25).fps == 25
@@ -163,3 +163,63 @@ def test_infinite_and_partly_missing(put):
 def test_what_cannot_be_written(tmp_path, sequence, message):
     with pytest.raises(UsageError, match=message):
         trc.write(sequence, tmp_path / "a.trc")
+
+
+def read_noted(path, **options):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        sequence = trc.read(path, **options)
+    return sequence, " | ".join(str(w.message) for w in found)
+
+
+@pytest.mark.parametrize(("changes", "note"), [
+    ({"PathFileType\t4\t(X/Y/Z)\t": "PathFileType  4\t(X/Y/Z) "}, ""),
+    ({"60.00\t60.00\t4\t2\tmm": " 60.00\t\t 60.00 \t\t 4\t\t 2\t\t mm"}, ""),
+    ({"\t": ","}, "between ',', not tabs"), ({".": ",", "\t": ";"}, "between ';', not tabs"), ({".": ","}, ""),
+    ({"\t4\t2\tmm": "\t900\t2\tmm"}, "NumFrames says 900, 4 rows are there"),
+    ({"\t4\t2\tmm": "\t3\t2\tmm"}, "NumFrames says 3, 4 rows are there"),
+    ({"\t4\t2\tmm": "\t4\t3\tmm"}, "NumMarkers is 3, line 4 names 2"), ({"V.Sacral": "R.ASIS"}, "they get #2"),
+    ({"\nFrame#": '\n"Frame#"'}, ""), ({"\tZ2\t\n\n": "\tZ2\n"}, ""), ({"\n": "\r\n"}, ""),
+])  # fmt: skip
+def test_as_programs_write_it(put, changes, note):
+    text = FILE
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    sequence, found = read_noted(put(text))
+    np.testing.assert_array_equal(sequence.positions[:, 0], POINTS)
+    assert (sequence.fps, sequence.unit, sequence.skeleton.keypoints[0]) == (60, "mm", sequence.skeleton.keypoints[0])
+    assert note in found and found.count("|") == bool(note)
+
+
+def test_unnamed_trajectories(put):
+    text = FILE.replace("1e2\t\n", "1e2\t7\t8\t9\n").replace("-100\n", "-100\t\t\t\t4\t5\t6\t\t\n")
+    sequence, found = read_noted(put(text))
+    assert sequence.skeleton.keypoints == ("R.ASIS", "V.Sacral", "*3", "*4")
+    np.testing.assert_array_equal(sequence.positions[:, 0, :2], POINTS)
+    np.testing.assert_array_equal(sequence.positions[:, 0, 2], [[7, 8, 9], NAN, NAN, NAN])
+    np.testing.assert_array_equal(sequence.positions[:, 0, 3], [NAN, NAN, NAN, [4, 5, 6]])
+    assert "2 trajectories without a name" in found
+
+
+def test_a_file_cut_short_is_refused(put):
+    text = FILE.replace("\t4\t2\tmm", "\t5\t2\tmm").rstrip()
+    assert trc.read(put(text)).frames == 4
+    with pytest.raises(InputError, match="NumFrames is 5, 4 rows follow; the file is cut short"):
+        trc.read(put(text.replace("NaN\t0\t0\t0\t", "NaN\t0\t0\t0.000")))
+
+
+@pytest.mark.parametrize(("rate", "scale", "fps", "note"), [
+    ("250", 1 / 25, 25, "DataRate is 250, but all times are those of 25 frames per second, which are taken; pass --fps 250"),
+    ("60", 1000 / 60, 60, "the times are in ms"), ("100", 1e4, 100, "the times are in microseconds"), ("60", 1 / 60, 60, ""),
+    ("0", 0.01, 100, "DataRate states no rate; the times are those of 100"), ("29.97", 1001 / 30000, 29.97, ""),
+])  # fmt: skip
+def test_times_and_rate(put, rate, scale, fps, note):
+    lines = FILE.splitlines()[:6] + [f"{n}\t{n * scale:.6f}\t1\t2\t3\t4\t5\t6" for n in range(20)]
+    text = "\n".join(lines).replace("60.00\t60.00\t4", f"{rate}\t60.00\t20") + "\n"
+    sequence, found = read_noted(put(text))
+    assert sequence.fps == fps and note in found and bool(found) == bool(note)
+    assert trc.read(put(text), fps=11).fps == 11
+
+
+def test_positions_keep_their_decimals(put):
+    assert trc.read(put(FILE.replace("613.4", "530000.123"))).positions[0, 0, 0, 0] == 530000.123

@@ -9,23 +9,22 @@ the Time column says otherwise is reported. Source: "Marker (.trc) Files" in Ope
 from __future__ import annotations
 
 import math
-from array import array
-from collections import Counter
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import frame_rates, markers, missing, text_tables
 from posecodec.io.parsing.format_metadata import expand_runs, read_facts, read_integer
+from posecodec.io.parsing.marker_rows import MarkerRows, name_apart
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
-from posecodec.typing import Bools, Floats, Ints
+from posecodec.typing import Bools
 
 KEYS = (
     "DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate", "OrigDataStartFrame", "OrigNumFrames",
@@ -38,21 +37,18 @@ _NUMBERS = range(1 - (1 << 40), 1 << 40)
 """First frames that are believed: far beyond any recording, and all numbers after them fit int64."""
 _STEPS = range(1, 1 << 40)
 _MAX_START = 1e12  # seconds of the first time that are believed
-_MAX_OFF = 1e-6  # seconds that a time may be off beside its last digit: float arithmetic
+_IS_KIND = re.compile(r"\d*|\(X/Y/Z\)")  # the cells between PathFileType and the name
 _MAX_NAME = 1000  # characters of the first line's name that metadata keep
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Table:
-    """numbers, times: T. points: (T, K, 3). decimals: of the times."""
+    """header: by key. title: after PathFileType. names: of the markers, `unnamed` of them ours."""
 
     header: dict[str, str]
     title: str
     names: list[str]
-    numbers: Ints
-    times: Floats
-    decimals: int
-    points: NDArray[np.float32]
+    rows: MarkerRows
 
 
 Lines = Iterator[tuple[int, str]]
@@ -68,17 +64,16 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: instead of DataRate. Raises InputError where counts and rows differ or a cell is no number, and says where.
     """
     table = _parse(read_bytes(path))
-    step, gaps = _find_steps(table.numbers)
-    points = missing.mask_infinite(_place_points(table, step))
+    step, gaps = table.rows.find_steps()
+    points = missing.mask_infinite(table.rows.place(len(table.names), step))
     missing.report_zeros(points)
-    rate = _read_rate(table.header) if fps is None else fps
+    stated = _read_rate(table.header)
+    rate = frame_rates.require_rate(table.rows.choose_rate(stated, step, "DataRate")) if fps is None else fps
     facts = _collect_facts(table, path.name, rate, step, gaps)
-    _report_times(table, rate, step)
     unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
     metadata = {"source_format": "trc"} | ({"trc": facts} if facts else {})
-    return PoseSequence.from_arrays(
-        points, fps=rate, skeleton=build_skeleton(table.names), unit=unit, metadata=metadata
-    )
+    skeleton = build_skeleton(table.names)
+    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, metadata=metadata, exact=True)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -109,16 +104,28 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 def _parse(data: bytes) -> _Table:
     lines = enumerate(text_tables.decode_lines(data), 1)
     _, head = next(lines, (1, ""))
-    cells = head.rstrip("\r\n").split("\t")
-    if cells[0].strip() != "PathFileType":
-        raise InputError(f"line 1 begins with {cells[0]!r:.40}, PathFileType was expected; the file is not TRC")
+    start = head.strip().strip('"')
+    if not start.startswith("PathFileType"):
+        found = start.split("\t")[0]
+        raise InputError(f"line 1 begins with {found!r:.40}, PathFileType was expected; the file is not TRC")
     header = _read_header(lines)
-    return _read_rows(lines, header, "\t".join(cells[3:]).strip(), _read_names(lines, header))
+    at, text = _take_line(lines, "the names of the markers")
+    mark = next((mark for mark in "\t;," if mark in text), "")
+    if mark in (";", ","):
+        report_change(f"cells are between {mark!r}, not tabs; the file went through a spreadsheet")
+    names = _read_names(split_cells(text, mark), at, header)
+    title = [cell for cell in re.split(r"[\t;,]", start)[1:] if not _IS_KIND.fullmatch(cell.strip())]
+    return _read_rows(lines, header, "\t".join(title).strip(), names, mark)
+
+
+def split_cells(text: str, mark: str) -> list[str]:
+    """The cells of a line; between blanks if there is no mark. Quotes of a spreadsheet are taken off."""
+    return [cell.strip().strip('"').strip() for cell in (text.split(mark) if mark else text.split())]
 
 
 def _take_line(lines: Lines, what: str) -> tuple[int, str]:
     for at, line in lines:
-        if line.strip():
+        if line.strip().strip(",;"):
             return at, line.rstrip("\r\n")
     raise InputError(f"the file ends before {what}; it is cut short")
 
@@ -126,10 +133,11 @@ def _take_line(lines: Lines, what: str) -> tuple[int, str]:
 def _read_header(lines: Lines) -> dict[str, str]:
     """The values of lines 2 and 3 by key, spelled as in KEYS."""
     at, text = _take_line(lines, "the line of keys (DataRate ...)")
-    keys = text.split()
+    keys = re.split(r"[\s,;]+", text.strip(" \t,;").replace('"', ""))
     _, text = _take_line(lines, "the values of DataRate and the other keys")
-    values = [cell.strip() for cell in text.rstrip("\t ").split("\t")]
-    values = values if len(values) == len(keys) else text.split()
+    mark = next((mark for mark in "\t;," if mark in text), "")
+    values = split_cells(text.rstrip("\t ,;"), mark)
+    values = values if len(values) == len(keys) else re.split(r"[\s;]+", text.strip(" \t;").replace('"', ""))
     if "DataRate" not in keys or len(values) != len(keys):
         what = f"line {at} has {len(keys)} keys ({text!r:.80} their values)"
         expected = "DataRate and the others were expected, with as many values on the next line"
@@ -137,99 +145,84 @@ def _read_header(lines: Lines) -> dict[str, str]:
     return dict(zip(keys, values, strict=True))
 
 
-def _read_names(lines: Lines, header: Mapping[str, str]) -> list[str]:
-    at, text = _take_line(lines, "the names of the markers")
-    cells = [cell.strip() for cell in text.split("\t")]
+def _read_names(cells: Sequence[str], at: int, header: Mapping[str, str]) -> list[str]:
     if len(cells) < 3 or cells[0].lower() not in ("frame#", "frame"):
-        raise InputError(f"line {at} is {text!r:.60}; Frame#, Time and the names between tabs were expected")
+        raise InputError(f"line {at} is {cells!r:.60}; Frame#, Time and the names between tabs were expected")
     names = [cell for cell in cells[2:] if cell]
     stated = _read_count(header, "NumMarkers")
-    if stated not in (None, len(names)) or not names:
-        raise InputError(f"NumMarkers is {stated}, line {at} names {len(names)}; correct one of them")
-    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
-    if repeated is not None:
-        raise InputError(f"line {at} names the marker {repeated!r:.40} twice; rename one")
-    return names
+    if not names:
+        raise InputError(f"NumMarkers is {stated}, line {at} names none; correct one of them")
+    if stated not in (None, len(names)):
+        report_change(f"NumMarkers is {stated}, line {at} names {len(names)}, which are taken")
+    return name_apart(names)
 
 
 def _read_count(header: Mapping[str, str], key: str) -> int | None:
     return text_tables.parse_whole(header[key], 3, f"{key}, a whole number,") if key in header else None
 
 
-def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str]) -> _Table:
-    width = 2 + 3 * len(names)
-    numbers, times, values = array("q"), array("d"), array("f")
-    decimals = short = 0
+def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str], mark: str) -> _Table:
+    width, rows = 3 * len(names), MarkerRows(comma=mark != ",")
+    short, last, before = 0, [""], [""]
+    ended = True
     for at, line in lines:
-        cells = line.rstrip("\r\n").split("\t")
-        if not line.strip() or (not numbers and not cells[0].strip()):
+        cells = split_cells(line.rstrip("\r\n"), mark)
+        if not any(cells) or (not len(rows) and (not cells[0] or cells[0] == "X1")):
             continue  # a blank line, or that of the axes
-        full = _fit_cells(cells, width, at, line.endswith("\n"))
-        short += len(cells) < width
-        numbers.append(text_tables.parse_whole(full[0], at, "the frame's number"))
-        times.append(text_tables.parse_number(full[1], at, "the time"))
-        decimals = max(decimals, text_tables.count_decimals(full[1]))
-        values.extend([text_tables.parse_number(cell, at) for cell in full[2:]])
-    stated = _read_count(header, "NumFrames")
-    if stated not in (None, len(numbers)) or not numbers:
-        raise InputError(f"NumFrames is {stated}, {len(numbers)} rows follow; the file is cut short or damaged")
+        ended = line.endswith("\n")
+        full = _fit_cells(cells, 2 + width, at, ended)
+        short += len(full) < 2 + width
+        rows.add(at, full[0], full[1], full[2:])
+        before, last = last, cells
+    _check_count(_read_count(header, "NumFrames"), len(rows), ended or not _looks_cut(last, before))
     report_count(short, "rows end early; the markers not reached are missing there")
-    points = np.frombuffer(values, np.float32).reshape(len(numbers), len(names), 3)
-    return _Table(header, title, names, np.array(numbers), np.array(times), decimals, points)
+    further = (max(rows.width, width) - width) // 3
+    if further:
+        own = [f"*{k}" for k in range(len(names) + 1, len(names) + further + 1)]
+        report_change(
+            f"{further} trajectories without a name follow those of the markers; they are called {own[0]} ..."
+        )
+        names = name_apart(names + own)
+    return _Table(header, title, names, rows)
+
+
+def _check_count(stated: int | None, rows: int, whole: bool) -> None:
+    """Report where NumFrames is another number; raises InputError where the file was cut short."""
+    if not rows or (stated is not None and rows < stated and not whole):
+        raise InputError(f"NumFrames is {stated}, {rows} rows follow; the file is cut short or damaged")
+    if stated not in (None, rows):
+        report_change(f"NumFrames says {stated}, {rows} rows are there")
+
+
+def _looks_cut(last: Sequence[str], before: Sequence[str]) -> bool:
+    """Whether a last line without an end has fewer digits in its last cell than the line before it."""
+    same = before[min(len(last), len(before)) - 1]
+    return len(last[-1].partition(".")[2]) < len(same.partition(".")[2])
 
 
 def _fit_cells(cells: Sequence[str], width: int, at: int, ended: bool) -> Sequence[str]:
-    """The cells of a row, filled up where whole markers at its end are left out, without empty ones beyond."""
-    lacking = width - len(cells)
-    if lacking > 0 and lacking % 3 == 0 and ended and len(cells) > 2:
-        return [*cells, *[""] * lacking]
-    if lacking > 0 or any(cell.strip() for cell in cells[width:]):
+    """The cells of a row without empty ones beyond whole markers; fewer, or more, by whole markers only."""
+    count = len(cells)
+    while count > width and not cells[count - 1]:
+        count -= 1
+    further = count - width
+    if further > 0:
+        count += -further % 3 if -further % 3 <= len(cells) - count else 0
+    if (count - width) % 3 or count <= 2 or (further < 0 and not ended):
         raise InputError(f"line {at} has {len(cells)} cells, {width} were expected; it is cut short or damaged")
-    return cells[:width]
+    return cells[:count]
 
 
-def _find_steps(numbers: Ints) -> tuple[int, list[list[int]]]:
-    """The difference of frame numbers, and the runs [first, last] of those without a row."""
-    steps = np.diff(numbers)
-    if (steps <= 0).any():
-        at = int(np.argmax(steps <= 0))
-        raise InputError(f"frame {numbers[at + 1]} follows frame {numbers[at]}; number the rows upwards")
-    step = int(steps[0]) if len(steps) > 1 and (steps == steps[0]).all() else 1
-    return step, [[int(numbers[i]) + 1, int(numbers[i + 1]) - 1] for i in np.flatnonzero(steps != step)]
-
-
-def _place_points(table: _Table, step: int) -> NDArray[np.float32]:
-    """(T, 1, K, 3) from the first number to the last."""
-    index = (table.numbers - table.numbers[0]) // step
-    count, rows, width = int(index[-1]) + 1, len(index), table.points[0].size
-    if missing.is_mostly_missing(count * width, rows * width):
-        raise InputError(f"frames {table.numbers[0]} to {table.numbers[-1]}, but only {rows} rows; split the recording")
-    report_count(count - rows, "frames between the first and the last are not in it; all is missing there")
-    points = np.full((count, 1, *table.points.shape[1:]), np.nan, np.float32)
-    points[index, 0] = table.points
-    return points
-
-
-def _read_rate(header: Mapping[str, str]) -> float:
-    rate = text_tables.parse_number(header["DataRate"], 3, "DataRate, a number,")
-    return frame_rates.require_rate(rate if math.isfinite(rate) and rate > 0 else None)
-
-
-def _report_times(table: _Table, rate: float, step: int) -> None:
-    """Report where the Time column is not what the rate says, by more than its digits leave open."""
-    with np.errstate(all="ignore"):
-        off: Floats = table.times - table.times[0] - (table.numbers - table.numbers[0]) / step / rate
-    wrong = np.flatnonzero(np.logical_not(np.abs(off) <= frame_rates.LAST_DIGIT * 10.0**-table.decimals + _MAX_OFF))
-    if len(wrong):
-        rule = f"those of {text_tables.format_plain(rate)} frames per second"
-        first = f"the first is {table.times[wrong[0]]:g} s, of frame {table.numbers[wrong[0]]}"
-        report_change(f"{len(wrong)} times differ from {rule} ({first}); the rate is followed")
+def _read_rate(header: Mapping[str, str]) -> float | None:
+    rate = text_tables.parse_number(header["DataRate"].replace(",", "."), 3, "DataRate, a number,")
+    return rate if math.isfinite(rate) and rate > 0 else None
 
 
 def _collect_facts(table: _Table, name: str, rate: float, step: int, gaps: list[list[int]]) -> dict[str, Any]:
     """What is needed to write the file again and does not follow from the sequence."""
-    first, start = int(table.numbers[0]), float(table.times[0])
-    defaults = _describe_original(rate, first, len(table.numbers))
+    numbers = table.rows.numbers
+    first, start = int(numbers[0]), float(table.rows.times[0])
+    defaults = _describe_original(rate, first, len(numbers))
     further = {key: value for key, value in table.header.items() if key not in _OURS}
     extra = {key: value for key, value in further.items() if key not in defaults or not _is_same(value, defaults[key])}
     if table.header.get("Units", "") and table.header["Units"].lower() not in UNITS:
