@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,15 @@ from detections import annotations, keypoints, result
 
 from posecodec.errors import DataWarning, InputError
 from posecodec.io.formats.coco import read, write
+from posecodec.io.formats.coco_entries import FLAGS, PARTS
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
+
+
+def whole_body(image: int = 0, start: float = 5.0, body: int = 17, **changes: Any) -> dict[str, Any]:
+    parts = {part: keypoints(start, count, 1) for part, count in PARTS.items()}
+    flags = dict.fromkeys(FLAGS, True)
+    return {"image_id": image, "category_id": 1, "keypoints": keypoints(start, body, 2)} | parts | flags | changes
 
 
 def test_hand_worked_results(put):
@@ -77,6 +85,47 @@ def test_counts_without_names(count, name, tmp_path, put):
     assert sequence.skeleton.name == name and sequence.positions.shape == (1, 1, count, 2)
     write(sequence, tmp_path / "b.json")
     np.testing.assert_array_equal(read(tmp_path / "b.json", fps=30).positions, sequence.positions)
+
+
+@pytest.mark.parametrize(("limbs", "edges", "said"), [
+    ([[3, 2], [2, 1]], ((2, 1), (1, 0)), ""),
+    ([[0, 1], [1, 2]], ((0, 1), (1, 2)), "count keypoints from 0"),
+    ([[3, 1], [4, 2], [1, 2]], ((2, 0), (0, 1)), r"1 of 3 limbs name no two of 3 keypoints.*\[4, 2\]"),
+    ([[0, 3], [1, 2]], ((0, 1),), r"1 of 2 limbs"),
+    ([[1, 2, 3], 5, [None, 1], [1.5, 2], [2, 2], [1, 2]], ((0, 1),), "5 of 6"), ("abc", (), ""),
+    ([[-1, 10**30]], (), "1 of 1"),
+])  # fmt: skip
+def test_limbs_that_name_no_keypoint_are_left_out(limbs, edges, said, put, recwarn):
+    category = {"id": 1, "keypoints": ["a", "b", "c"], "skeleton": limbs}
+    body = {"image_id": 0, "category_id": 1, "keypoints": keypoints(3, 3, 2)}
+    path = put({"annotations": [body], "categories": [category]})
+    assert read(path, fps=30).skeleton.edges == edges
+    found = [str(w.message) for w in recwarn if "limb" in str(w.message)]
+    assert len(found) == bool(said) and all(re.search(said, text) for text in found)
+
+
+def test_whole_bodies_are_133_keypoints_and_come_back_in_their_fields(tmp_path, put):
+    whole = [whole_body(image=i, start=100.0 * i) | {"id": i} for i in (1, 2, 3)]
+    whole[1] |= dict.fromkeys(("face_kpts", "lefthand_kpts"), None)
+    del whole[1]["righthand_kpts"]
+    content = annotations(annotations=whole)
+    sequence = read(put(content), fps=30)
+    assert sequence.skeleton.name == "coco133" and sequence.positions.shape == (3, 1, 133, 2)
+    assert sequence.valid.sum(axis=2).ravel().tolist() == [133, 23, 133]
+    assert sequence.positions[2, 0, [0, 17, 23, 91, 112], 0].tolist() == [300, 300.0, 300, 300, 300]
+    assert sequence.confidence[0, 0, [0, 17, 23]].tolist() == [2, 1, 1]
+    write(sequence, tmp_path / "b.json")
+    again = json.loads((tmp_path / "b.json").read_text())
+    for before, after in zip(whole, again["annotations"], strict=True):
+        parts = [part for part in PARTS if before.get(part)]
+        assert all(before[part] == after[part] for part in ("keypoints", *parts))
+        assert [after[flag] for flag in FLAGS] == [part in parts for part in PARTS] and after["num_keypoints"] == 17
+    assert again["categories"][0]["keypoints"] == list(COCO17.keypoints)
+    np.testing.assert_array_equal(read(tmp_path / "b.json", fps=30).positions, sequence.positions)
+    results = [{**entry, "score": 0.5} for entry in whole]
+    sequence = read(put(results), fps=30)
+    write(sequence, tmp_path / "c.json")
+    assert json.loads((tmp_path / "c.json").read_text())[2]["face_kpts"] == whole[2]["face_kpts"]
 
 
 def test_people(tmp_path, put):
@@ -176,8 +225,9 @@ def test_infinite_null_and_out_of_range(put, reports):
     (annotations(categories=[{"id": 1, "keypoints": ["a"]}]), "names 1 keypoints, annotations have 17"),
     (annotations(categories=[{"id": 1, "keypoints": ["a"] * 17}]), "repeats"),
     (annotations(categories=[{"id": 1, "keypoints": [f"\ud800{k}" for k in range(17)]}]), "no Unicode"),
-    (annotations(categories=[{"id": 1, "keypoints": [*"abcdefghijklmnopq"], "skeleton": [[0, 1]]}]),
-     "limb \\[0, 1\\] is no pair of 1 to 17"),
+    ({"annotations": [whole_body(body=18)]}, "annotation 0 has 18 keypoints beside those of feet"),
+    ({"annotations": [whole_body(foot_kpts=[1, 2])]}, "annotation 0: foot_kpts has 2 numbers; 18 were expected"),
+    ({"annotations": [whole_body(face_kpts=["a"] * 204)]}, "annotation 0: face_kpts holds something else"),
     ({"annotations": [], "images": []}, "neither images nor annotations"),
 ])  # fmt: skip
 def test_refused(content, match, put):

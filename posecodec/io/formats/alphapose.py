@@ -7,14 +7,18 @@ reported and made anew on writing, and the older layouts of one object by image 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from posecodec.errors import InputError
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, write_atomic
 from posecodec.io.formats import coco
+from posecodec.io.formats.coco_entries import Entries
 from posecodec.io.parsing import detections, format_metadata
+from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 
 _USUAL = detections.Naming("", 1, ".jpg")
@@ -29,25 +33,28 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `alphapose`: how images are named, if not "0.jpg", "1.jpg", ...
     Raises InputError if the file is no such list, NoRateError without fps.
     """
-    content, size = detections.load_json(path)
+    images: dict[str, int] = {}
+    entries = Entries("result", functools.partial(_number_image, images))
+    content, size = load_in_parts(path, {TOP: entries.take})
     if not isinstance(content, list):
         expected = "a list was expected; export it with --format coco (the default)"
         raise InputError(f"this is {type(content).__name__}, {expected}")
-    entries = coco.read_entries(content, "result")
+    entries.report()
     if not entries:
         raise InputError("the list holds no keypoints; check that AlphaPose found anybody")
-    odd = next((entry for entry in entries if not isinstance(entry.image, str)), None)
-    if odd is not None:
-        raise InputError(f"{odd.where}: image_id is {odd.image!r:.60}, a file name was expected; pass --from coco")
-    images = list(dict.fromkeys(entry.image for entry in entries))
-    naming, numbers = detections.parse_names(images)
-    frame = dict(zip(images, numbers, strict=True))
-    listed: dict[int, list[tuple[str | None, detections.Body]]] = {}
-    for entry in entries:
-        listed.setdefault(frame[entry.image], []).append((entry.key, entry.body))
-    facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | coco.find_category(entries)
-    skeleton = detections.assume_skeleton(len(entries[0].body), *coco.BUILT_INS)
-    return detections.build_sequence(listed, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
+    naming, numbers = detections.parse_names(list(images))
+    table = entries.build_table(size)
+    table.renumber(numbers[i] for i in table.frames.tolist())
+    facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | entries.find_facts()
+    skeleton = detections.assume_skeleton(table.width // 3, *coco.BUILT_INS)
+    return detections.build_from_table(table, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
+
+
+def _number_image(images: dict[str, int], image: Any, where: str) -> int:
+    """The place of an image among those that were named so far."""
+    if not isinstance(image, str):
+        raise InputError(f"{where}: image_id is {image!r:.60}, a file name was expected; pass --from coco")
+    return images.setdefault(image, len(images))
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:

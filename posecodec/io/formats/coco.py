@@ -2,48 +2,31 @@
 
 An entry is one body in one image: x, y, v of K keypoints in pixels. In results v is a score, in annotations 0 (missing),
 1 or 2; both become the confidence, and 0, 0, 0 is missing. Frames are the image ids of results, and the order of
-`images` in an annotation file. Leaves out boxes, areas, scores and segmentations, which are reported and made anew where
-the format needs them. Reference: cocodataset.org, data and results format.
+`images` in an annotation file. COCO-WholeBody's fields of feet, face and hands are read, and written again, as
+keypoints 17 to 132. Leaves out boxes, areas, scores and segmentations, which are reported and made anew where the
+format needs them. Reference: cocodataset.org, data and results format; github.com/jin-s13/COCO-WholeBody.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, UsageError, report_change, report_count
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io import AnyPath, Certainty, Format, guard_reader, write_atomic
+from posecodec.io.formats.coco_entries import BODY, PARTS, Entries, Images, split_parts
 from posecodec.io.parsing import detections, format_metadata
+from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton, pair_sides
 
-ID_KEYS = ("track_id", "instance_id", "idx")
 BUILT_INS = ("coco17", "halpe26", "coco133")  # Skeletons that a count of keypoints stands for where nothing names them
-_KNOWN = {"image_id", "category_id", "keypoints", "id", "num_keypoints", *ID_KEYS}
 _USUAL = detections.Naming("", 12, ".jpg")
-
-
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
-class Entry:
-    """One body: `image` as the file says it, `key` its id if it has one, `body` (K, 3) with v as confidence."""
-
-    what: str
-    number: int
-    image: Any
-    key: str | None
-    category: Any
-    body: detections.Body
-
-    @property
-    def where(self) -> str:
-        return f"{self.what} {self.number}"
 
 
 @guard_reader
@@ -55,11 +38,14 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `coco`: image and category numbers, file names and size if they are regular.
     Raises InputError if entries are not of that form or differ in their number of keypoints, NoRateError without fps.
     """
-    content, size = detections.load_json(path)
+    results = Entries("result", _read_image_number)
+    annotations, images = Entries("annotation", _read_image_number), Images()
+    takers = {TOP: results.take, "annotations": annotations.take, "images": images.take}
+    content, size = load_in_parts(path, takers)
     if isinstance(content, list):
-        return _read_results(content, fps, size)
+        return _read_results(results, fps, size)
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
-        return _read_annotations(content, fps, size)
+        return _read_annotations(content, annotations, images, fps, size)
     found = f"an object of {sorted(content)[:5]}" if isinstance(content, dict) else type(content).__name__
     raise InputError(f'this is {found}; a list of results or an object with a list "annotations" was expected')
 
@@ -77,49 +63,16 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
 
 
-def read_entries(content: list[Any], what: str) -> list[Entry]:
-    """The bodies of a list of results or annotations, which is emptied on the way to save memory.
-
-    what: names one in errors. Reports what is left out. Raises InputError for one that is none, or if the number of
-    keypoints changes.
-    """
-    found: list[Entry] = []
-    left: Counter[str] = Counter()
-    bare = 0
-    for i, value in enumerate(content):
-        content[i], where = None, f"{what} {i}"
-        if not isinstance(value, dict):
-            raise InputError(f"{where} is {type(value).__name__}; an object with keypoints was expected")
-        left.update(key for key in value.keys() - _KNOWN if key != "iscrowd" or value[key])
-        if not value.get("keypoints"):
-            bare += 1
-            continue
-        body = detections.parse_body(value["keypoints"], f"{where}: keypoints")
-        if found and len(body) != len(found[0].body):
-            first = f"{found[0].where} {len(found[0].body)}"
-            raise InputError(f"{where} has {len(body)} keypoints, {first}; split the file")
-        key = next((detections.read_id(value[name]) for name in ID_KEYS if name in value), None)
-        found.append(Entry(what, i, value.get("image_id"), key, value.get("category_id"), detections.mask_zeros(body)))
-    report_count(bare, f"of {len(content)} {what}s have no keypoints and are left out")
-    report_left(left, f"{len(content)} {what}s")
-    return found
-
-
-def report_left(left: Mapping[str, int], of: str) -> None:
-    """Report keys that are not kept."""
-    if left:
-        names = ", ".join(sorted(left)[:9])
-        report_change(f"{names} of {of} are not kept; writing makes new boxes, areas and scores around the keypoints")
-
-
 def list_detections(
     sequence: PoseSequence, facts: Mapping[str, Any], id_key: str
 ) -> Iterator[tuple[int, dict[str, Any], float, list[float]]]:
     """(frame, entry without its image, score, box) of everybody seen in every frame. Box: left, top, width, height."""
     category, ids = format_metadata.read_integer(facts, "category_id", 1), detections.has_ids(sequence, facts)
+    whole = is_whole(sequence, facts)
     for t in range(sequence.frames):
         for p, row in detections.encode_rows(sequence, t):
-            entry: dict[str, Any] = {"category_id": category, "keypoints": row}
+            entry: dict[str, Any] = {"category_id": category}
+            entry |= dict(split_parts(row)) if whole else {"keypoints": row}
             if ids:
                 entry[id_key] = detections.encode_id(sequence.ids[p])
             valid = sequence.valid[t, p]
@@ -128,6 +81,12 @@ def list_detections(
             score = np.float32(sequence.confidence[t, p][valid].mean(dtype=np.float64))
             box = detections.shorten_floats(np.concatenate([low, high - low]).astype(np.float32))
             yield t, entry, float(str(score)), box
+
+
+def is_whole(sequence: PoseSequence, facts: Mapping[str, Any]) -> bool:
+    """Whether feet, face and hands are written in fields of their own: where the file had them so."""
+    names = BUILT_IN["coco133"].keypoints
+    return facts.get("wholebody") is True and sequence.skeleton.keypoints[BODY:] == names[BODY:]
 
 
 def check_list(sequence: PoseSequence, title: str) -> None:
@@ -149,132 +108,98 @@ def check_list(sequence: PoseSequence, title: str) -> None:
         report_change(f"{title} cannot say that nobody is in the first {start} and last {end} frames")
 
 
-def find_category(entries: Sequence[Entry]) -> dict[str, Any]:
-    """The facts of the category: nothing if it is 1 throughout."""
-    found = {detections.read_whole(entry.category) for entry in entries}
-    if len(found) > 1:
-        report_change(f"{len(found)} categories are taken alike; writing gives all of them category 1")
-    only = found.pop() if len(found) == 1 else 1
-    return {} if only in (None, 1) else {"category_id": only}
-
-
-def _read_results(content: list[Any], fps: float | None, size: int) -> PoseSequence:
-    entries = read_entries(content, "result")
+def _read_results(entries: Entries, fps: float | None, size: int) -> PoseSequence:
     if not entries:
         raise InputError("the list holds no keypoints; check that these are results of keypoint detection")
-    listed: dict[int, list[tuple[str | None, detections.Body]]] = {}
-    for entry in entries:
-        listed.setdefault(_read_image_number(entry), []).append((entry.key, entry.body))
-    facts = {"results": True} | ({"first": min(listed)} if min(listed) else {}) | find_category(entries)
-    skeleton = detections.assume_skeleton(len(entries[0].body), *BUILT_INS)
-    return detections.build_sequence(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts)
+    entries.report()
+    first = int(entries.bodies.frames.min())
+    facts = {"results": True} | ({"first": first} if first else {}) | entries.find_facts()
+    table = entries.build_table(size)
+    skeleton = detections.assume_skeleton(table.width // 3, *BUILT_INS)
+    return detections.build_from_table(table, skeleton, 2, fps=fps, size=size, source="coco", facts=facts)
 
 
-def _read_image_number(entry: Entry) -> int:
-    number = detections.read_whole(entry.image)
+def _read_image_number(image: Any, where: str) -> int:
+    number = detections.read_whole(image)
     if number is None or number < 0:
-        hint = "pass --from alphapose" if isinstance(entry.image, str) else "export it again"
-        raise InputError(f"{entry.where}: image_id is {entry.image!r:.60}, a frame number was expected; {hint}")
+        hint = "pass --from alphapose" if isinstance(image, str) else "export it again"
+        raise InputError(f"{where}: image_id is {image!r:.60}, a frame number was expected; {hint}")
     return number
 
 
-def _read_annotations(content: dict[str, Any], fps: float | None, size: int) -> PoseSequence:
-    entries = _drop_unlabeled(read_entries(content["annotations"], "annotation"))
-    frames, facts = _read_images(content, entries)
-    listed: dict[int, list[tuple[str | None, detections.Body]]] = {frame: [] for frame in frames.values()}
-    for entry in entries:
-        number = _read_image_number(entry)
-        if number not in frames:
-            raise InputError(f'{entry.where}: image_id {number} is not in "images"; export it again')
-        listed[frames[number]].append((entry.key, entry.body))
-    if not listed:
+def _read_annotations(
+    content: dict[str, Any], entries: Entries, images: Images, fps: float | None, size: int
+) -> PoseSequence:
+    entries.report()
+    facts = _number_frames(entries, images) | entries.find_facts()
+    table = entries.build_table(size, labeled=True)
+    if not len(table.list_frames()):
         raise InputError("neither images nor annotations with keypoints; check that the export is whole")
-    facts |= find_category(entries)
     skeleton, name = _read_category(content, entries)
     facts |= {"category": name} if name != "person" else {}
-    return detections.build_sequence(listed, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
+    return detections.build_from_table(table, skeleton, 2, fps=fps, size=size, source="coco", facts=facts, most=2)
 
 
-def _drop_unlabeled(entries: list[Entry]) -> list[Entry]:
-    """Annotations with those keypoints missing that v = 0 says are not labeled."""
-    count = 0
-    for entry in entries:
-        hidden = (entry.body[:, 2] == 0) & ~np.isnan(entry.body[:, 0])
-        entry.body[hidden, :2] = np.nan
-        count += int(hidden.sum())
-    report_count(count, "keypoints with v = 0 have a position; v = 0 says missing, and they are")
-    return entries
+def _number_frames(entries: Entries, images: Images) -> dict[str, Any]:
+    """Frames by the order of `images` (without them the ids are the frames); facts for the writer."""
+    numbers = entries.bodies.frames
+    if not images.frames:
+        first = int(numbers.min()) if len(numbers) else 0
+        return {"first": first} if first else {}
+    found = [images.frames.get(number) for number in numbers.tolist()]
+    if None in found:
+        i = found.index(None)
+        where = f"annotation {entries.places[i]}"
+        raise InputError(f'{where}: image_id {numbers[i]} is not in "images"; export it again')
+    entries.bodies.renumber(frame for frame in found if frame is not None)
+    for frame in images.frames.values():
+        entries.bodies.add_empty(frame)
+    return images.find_facts(_USUAL)
 
 
-def _read_images(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[dict[int, int], dict[str, Any]]:
-    """Image id -> frame by the order of `images` (without them the ids are the frames), and facts for the writer."""
-    images = content.get("images")
-    if not isinstance(images, list) or not images:
-        used = sorted({_read_image_number(entry) for entry in entries})
-        return {number: number for number in used}, {"first": used[0]} if used and used[0] else {}
-    frames: dict[int, int] = {}
-    for i, image in enumerate(images):
-        number = detections.read_whole(image.get("id")) if isinstance(image, dict) else None
-        if number is None or number < 0 or number in frames:
-            raise InputError(f"images: number {i} has no id of its own (a whole number); export it again")
-        frames[number] = i
-    videos = {str(image[key]) for image in images for key in ("video_id", "vid_id") if key in image}
-    if len(videos) > 1:
-        report_change(f"images of {len(videos)} videos are taken as one recording; split the file to part them")
-    first = next(iter(frames))
-    regular = list(frames) == list(range(first, first + len(frames)))
-    if not regular:
-        report_change("image ids are not consecutive and are not kept; writing numbers them anew")
-    facts = ({"first": first} if regular and first else {}) | _read_file_names(images)
-    sizes = {tuple(detections.read_whole(image.get(side)) for side in ("width", "height")) for image in images}
-    if len(sizes) > 1:
-        report_change("images have several sizes, which are not kept")
-    width, height = sizes.pop()
-    return frames, facts | ({"size": [width, height]} if not sizes and width and height else {})
-
-
-def _read_file_names(images: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Facts of file names, if they number the frames one by one."""
-    names = [image.get("file_name") for image in images]
-    if names == [None] * len(names):
-        return {}
-    try:
-        naming, found = detections.parse_names([name if isinstance(name, str) else "" for name in names])
-        if found == list(range(found[0], found[0] + len(found))):
-            return {"names": naming.to_facts(_USUAL) | ({"first": found[0]} if found[0] else {})}
-    except InputError:
-        pass
-    report_change("file names do not number the frames one by one and are not kept")
-    return {}
-
-
-def _read_category(content: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[Skeleton, str]:
+def _read_category(content: Mapping[str, Any], entries: Entries) -> tuple[Skeleton, str]:
     """The skeleton of the first entry's category (or the first that has keypoints), and the category's name."""
     categories = content.get("categories")
     known = [c for c in categories if isinstance(c, dict)] if isinstance(categories, list) else []
-    wanted = [c for c in known if entries and c.get("id") == entries[0].category] or known
+    wanted = [c for c in known if entries and c.get("id") == entries.category] or known
     found = next((c for c in wanted if isinstance(c.get("keypoints"), list)), {})
     names = found.get("keypoints") or []
-    count = len(entries[0].body) if entries else len(names) or 17
+    count = entries.bodies.width // 3 if entries else len(names) or 17
     name = found.get("name")
     title = detections.check_unicode(name) if isinstance(name, str) else "person"
     if not names:
         return detections.assume_skeleton(count, *BUILT_INS), title
-    if len(names) != count or not all(isinstance(n, str) for n in names):
-        raise InputError(f"category {title!r} names {len(names)} keypoints, annotations have {count}; export it again")
+    if not all(isinstance(n, str) for n in names):
+        raise InputError(f"category {title!r} names keypoints by something else than text; export it again")
     plain = tuple(detections.check_unicode(n) for n in names)
+    if entries.is_whole and len(plain) == BODY:
+        plain += BUILT_IN["coco133"].keypoints[BODY:]
+    if len(plain) != count:
+        raise InputError(f"category {title!r} names {len(names)} keypoints, annotations have {count}; export it again")
     skeleton = build_skeleton(plain)
     return skeleton if skeleton.name in BUILT_IN else _build_custom(plain, found.get("skeleton")), title
 
 
 def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
-    """A skeleton with the category's limbs, which count keypoints from 1."""
+    """A skeleton with the category's limbs, which count keypoints from 1, or from 0 where that fits all of them and 1 does
+    not; those that name no two keypoints are left out."""
+    listed = links if isinstance(links, list) else []
+    pairs = [tuple(map(detections.read_whole, link)) if isinstance(link, list) else () for link in listed]
+    ends = [end for pair in pairs for end in pair]
+    start = 0 if 0 in ends and all(end is not None and 0 <= end < len(names) for end in ends) else 1
+    if start == 0:
+        report_change("the limbs of the category count keypoints from 0, where COCO counts from 1; they are read so")
     edges: dict[tuple[int, int], None] = {}
-    for link in links if isinstance(links, list) else []:
-        ends = [detections.read_whole(end) for end in link] if isinstance(link, list) else []
-        if len(ends) != 2 or not all(end is not None and 1 <= end <= len(names) for end in ends):
-            raise InputError(f"categories: the limb {link!r:.60} is no pair of 1 to {len(names)}; export it again")
-        edges[(ends[0] or 0) - 1, (ends[1] or 0) - 1] = None
+    left = []
+    for link, pair in zip(listed, pairs, strict=True):
+        a, b = (end - start if end is not None else -1 for end in pair) if len(pair) == 2 else (-1, -1)
+        if a != b and min(a, b) >= 0 and max(a, b) < len(names):
+            edges[a, b] = None
+        else:
+            left.append(link)
+    if left:
+        what = f"{len(left)} of {len(listed)} limbs name no two of {len(names)} keypoints and are left out"
+        report_change(f"{what} ({left[0]!r:.60} the first)")
     return Skeleton("custom", names, tuple(edges), pair_sides(names))
 
 
@@ -291,19 +216,22 @@ def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict
         raise UsageError(f"{what}, which COCO annotations read as missing; save as .npz")
     if not np.isin(sequence.confidence, (0, 1, 2)).all():
         report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
-    first = format_metadata.read_integer(facts, "first", 0)
+    first, whole = format_metadata.read_integer(facts, "first", 0), is_whole(sequence, facts)
     annotations: list[dict[str, Any]] = []
     for t, entry, _, box in list_detections(sequence, facts, "track_id"):
-        visible = entry["keypoints"][2::3]
-        entry["keypoints"][2::3] = [int(v) if v in (0, 1, 2) else v for v in visible]
-        made = {"num_keypoints": sum(v != 0 for v in visible), "bbox": box, "iscrowd": 0}
+        for part in ("keypoints", *(PARTS if whole else ())):
+            visible = entry[part][2::3]
+            entry[part][2::3] = [int(v) if v in (0, 1, 2) else v for v in visible]
+            entry |= {part.replace("_kpts", "_valid"): any(visible)} if part in PARTS else {}
+        made = {"num_keypoints": sum(v != 0 for v in entry["keypoints"][2::3]), "bbox": box, "iscrowd": 0}
         made["area"] = float(str(np.float32(box[2] * box[3])))
         annotations.append({"id": len(annotations) + 1, "image_id": first + t} | entry | made)
     name = facts.get("category")
     category: dict[str, Any] = {"id": format_metadata.read_integer(facts, "category_id", 1)}
     category["name"] = name if isinstance(name, str) else "person"
-    category["keypoints"] = list(sequence.skeleton.keypoints)
-    category["skeleton"] = [[a + 1, b + 1] for a, b in sequence.skeleton.edges]
+    names = sequence.skeleton.keypoints[: BODY if whole else None]
+    category["keypoints"] = list(names)
+    category["skeleton"] = [[a + 1, b + 1] for a, b in sequence.skeleton.edges if max(a, b) < len(names)]
     images = [{"id": first + t} | made for t, made in enumerate(_describe_images(sequence, facts))]
     return {"images": images, "annotations": annotations, "categories": [category]}
 

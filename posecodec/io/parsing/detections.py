@@ -6,6 +6,7 @@ number frames. Knows no format.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io.filesystem import read_bytes
+from posecodec.io.parsing.body_table import BodyTable, Ints
 from posecodec.io.parsing.format_metadata import NUMBERS
 from posecodec.io.parsing.frame_rates import require_rate
-from posecodec.io.parsing.per_frame import Frames, parse_json, parse_numbers, stack_people
+from posecodec.io.parsing.per_frame import check_proportion, list_numbers, parse_json, parse_numbers
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -29,6 +31,7 @@ Body = NDArray[np.float32]
 Listed = Mapping[int, Sequence[tuple[str | None, Body]]]
 """Frame number -> bodies in the file's order, each with its id if it has one."""
 
+_TYPE = np.dtype(np.float32)  # of positions
 _BYTES_PER_BYTE = 10  # memory of the arrays for a byte of the file: no file that lists bodies needs more
 _BYTES_FREE = 100 << 20  # memory that even a small file may ask for
 _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
@@ -38,21 +41,35 @@ def build_sequence(
     listed: Listed, skeleton: Skeleton, dims: int, *, fps: float | None, size: int, source: str,
     facts: Mapping[str, Any], unit: str = "px", up: str = "-y", most: float = 1,
 ) -> PoseSequence:  # fmt: skip
+    """As `build_from_table`, of bodies by the number of their frame."""
+    table = BodyTable()
+    for number, bodies in listed.items():
+        table.add_empty(number)
+        for key, body in bodies:
+            table.add(number, key, np.asarray(body, np.float64).ravel().tolist())
+    return build_from_table(
+        table, skeleton, dims, fps=fps, size=size, source=source, facts=facts, unit=unit, up=up, most=most
+    )
+
+
+def build_from_table(
+    table: BodyTable, skeleton: Skeleton, dims: int, *, fps: float | None, size: int, source: str,
+    facts: Mapping[str, Any], unit: str = "px", up: str = "-y", most: float = 1,
+) -> PoseSequence:  # fmt: skip
     """The bodies of every frame number from the first to the last, under their ids or, without, their list order.
 
     fps: None raises NoRateError once all else is well. size: bytes of the file, which bound the memory taken.
     source, facts: the format's name, and what its writer needs. most: the largest usual confidence.
     Raises InputError if frame numbers and ids are out of all proportion to what there is.
     """
-    frames, tracked = _identify_bodies(listed)
-    _check_memory(frames, len(skeleton) * (dims + 1), size)
-    people = stack_people(frames, (len(skeleton), dims + 1))
-    positions, confidence = _clean_values(people.values, most)
-    if tracked and not _has_telling_ids(~np.isnan(positions[..., 0]), people.ids):
+    people, ids, tracked = _identify_bodies(table)
+    values = _stack_bodies(table, people, len(ids), (len(skeleton), dims + 1), size)
+    positions, confidence = _clean_values(values, most)
+    if tracked and not _has_telling_ids(~np.isnan(positions[..., 0]), ids):
         facts = {**facts, "tracked": True}
     metadata = {"source_format": source} | ({source: dict(facts)} if facts else {})
     rate = 1.0 if fps is None else float(fps)
-    sequence = PoseSequence(positions, confidence, skeleton, rate, None, unit, up, people.ids, metadata)
+    sequence = PoseSequence(positions, confidence, skeleton, rate, None, unit, up, ids, metadata)
     require_rate(fps)
     return sequence
 
@@ -135,11 +152,24 @@ def mask_zeros(body: Body) -> Body:
 
 def parse_body(flat: Any, what: str, width: int = 3) -> Body:
     """A flat list of numbers as (K, width) float32. Raises InputError if it is none, or their count no multiple."""
-    values = parse_numbers(flat, what)
-    if not len(values) or len(values) % width:
-        raise InputError(f"{what} has {len(values)} numbers; {width} for each keypoint were expected, export it again")
+    values = parse_numbers(check_flat_body(flat, what, width), what)
     with np.errstate(over="ignore", under="ignore"):
         return values.reshape(-1, width).astype(np.float32)
+
+
+def check_flat_body(flat: Any, what: str, width: int = 3) -> list[float]:
+    """A flat list of numbers, null as NaN, as many for each keypoint. Raises InputError if it is none."""
+    numbers = list_numbers(flat, what)
+    if not numbers or len(numbers) % width:
+        raise InputError(f"{what} has {len(numbers)} numbers; {width} for each keypoint were expected, export it again")
+    return numbers
+
+
+def check_size(shape: tuple[int, ...], size: int, what: str = "whole bodies") -> None:
+    """Raises InputError if an array that is made on the way is out of proportion to a file of so many bytes."""
+    needed = 8 * math.prod(shape)
+    if needed > _BYTES_PER_BYTE // 2 * size + _BYTES_FREE:
+        raise InputError(f"{what} need {needed >> 20} MB for a file of {size >> 20} MB; split the recording")
 
 
 def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,)) -> None:
@@ -219,30 +249,42 @@ def assume_skeleton(count: int, *names: str) -> Skeleton:
     return next((s for s in known if len(s) == count), None) or Skeleton("custom", tuple(str(k) for k in range(count)))
 
 
-def _identify_bodies(listed: Listed) -> tuple[Frames, bool]:
-    """Each frame's bodies by id, and whether that is the file's own: else it is the list order, and that is reported."""
-    keys = [[key for key, _ in bodies] for bodies in listed.values()]
-    total = sum(len(frame) for frame in keys)
-    known = sum(key is not None for frame in keys for key in frame)
-    if known and known == total and all(len(set(frame)) == len(frame) for frame in keys):
-        return {number: {str(key): body for key, body in bodies} for number, bodies in listed.items()}, True
+def _identify_bodies(table: BodyTable) -> tuple[Ints, tuple[str, ...], bool]:
+    """(N,) who each body is, the people's ids, and whether these are the file's own: else they are the list order, which
+    is reported."""
+    known, total = table.count_known(), len(table)
+    repeated = known == total and table.repeats_ids()
+    if known and known == total and not repeated:
+        return *table.number_by_id(), True
     if known:
-        lack = "the same id is there twice in a frame" if known == total else f"{total - known} of {total} have none"
+        lack = "the same id is there twice in a frame" if repeated else f"{total - known} of {total} have none"
         report_change(f"ids are not kept, because {lack}")
-    if any(len(frame) > 1 for frame in keys):
+    people, ids = table.number_by_order()
+    if len(ids) > 1:
         report_change("the list order was kept as identity; pass --track to follow people")
-    return {number: {str(p): body for p, (_, body) in enumerate(bodies)} for number, bodies in listed.items()}, False
+    return people, ids, False
 
 
-def _check_memory(frames: Frames, width: int, size: int) -> None:
-    """The array of all ids in all frames, and as much again to check it, must be in proportion to the file."""
-    if not frames:
-        return
-    ids = {key for found in frames.values() for key in found}
-    needed = 3 * 4 * (max(frames) - min(frames) + 1) * len(ids) * width
+def _stack_bodies(table: BodyTable, people: Ints, count: int, width: tuple[int, int], size: int) -> NDArray[Any]:
+    """(T, P, K, C), NaN where nobody is. width: K and C.
+
+    Raises InputError if there is no frame, or the array of all ids in all frames, and as much again to check it, is out of
+    proportion to the file.
+    """
+    frames = table.list_frames()
+    if not len(frames):
+        raise InputError("no frames in it; check that the export is whole")
+    first, last = int(frames[0]), int(frames[-1])
+    needed = 3 * _TYPE.itemsize * (last - first + 1) * count * width[0] * width[1]
     if needed > _BYTES_PER_BYTE * size + _BYTES_FREE:
-        what = f"{len(ids)} ids in frames {min(frames)} to {max(frames)} need {needed >> 20} MB"
+        what = f"{count} ids in frames {first} to {last} need {needed >> 20} MB"
         raise InputError(f"{what} for a file of {size >> 20} MB; split the recording")
+    check_proportion(first, last, count, width[0], len(table), len(frames))
+    values = np.full((last - first + 1, count, *width), np.nan, _TYPE)
+    if len(table):
+        with np.errstate(over="ignore", under="ignore"):
+            values[table.frames - first, people] = table.values(width[1])
+    return values
 
 
 def _clean_values(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -5,7 +5,6 @@ Shared by the formats that list who is seen in each frame. Knows no format.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
+from posecodec.io.parsing.json_parts import decode_utf8, parse_in_parts
 from posecodec.typing import Floats
 
 MAX_FRAME_JSON = 1 << 24  # Bytes of JSON for one frame: a thousand people need less
@@ -43,10 +43,8 @@ def stack_people(frames: Frames, width: tuple[int, int]) -> People:
     first, last = min(frames), max(frames)
     ids = list(dict.fromkeys(key for number in sorted(frames) for key in frames[number]))
     bodies = sum(len(found) for found in frames.values())
-    count = last - first + 1
-    if count * max(len(ids), 1) * width[0] > POSES_PER_BODY * max(bodies, len(frames)) * width[0] + KEYPOINTS_FREE:
-        raise InputError(f"frames {first} to {last} and {len(ids)} ids, but only {bodies} bodies; split the recording")
-    values = np.full((count, len(ids), *width), np.nan, np.float32)
+    check_proportion(first, last, len(ids), width[0], bodies, len(frames))
+    values = np.full((last - first + 1, len(ids), *width), np.nan, np.float32)
     index = {key: p for p, key in enumerate(ids)}
     for number, found in frames.items():
         for key, body in found.items():
@@ -54,26 +52,31 @@ def stack_people(frames: Frames, width: tuple[int, int]) -> People:
     return People(values, tuple(ids), first)
 
 
+def check_proportion(first: int, last: int, ids: int, keypoints: int, bodies: int, frames: int) -> None:
+    """Raises InputError if frame numbers and ids are out of all proportion to the bodies and frames that there are."""
+    poses = (last - first + 1) * max(ids, 1)
+    if poses * keypoints > POSES_PER_BODY * max(bodies, frames) * keypoints + KEYPOINTS_FREE:
+        raise InputError(f"frames {first} to {last} and {ids} ids, but only {bodies} bodies; split the recording")
+
+
 def parse_json(data: bytes, what: str = "the file") -> Any:
     """The JSON value in bytes of UTF-8 (a BOM is allowed). Raises InputError with line and column."""
-    try:
-        return json.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{what} is no UTF-8 text (byte {error.start}); export it again") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{what} is no JSON ({error.msg} at {where}); the file is cut short or damaged") from error
-    except RecursionError as error:
-        raise InputError(f"{what} is nested too deeply to be a pose file; export it again") from error
+    return parse_in_parts(decode_utf8(data, what), {}, what)
+
+
+def list_numbers(value: Any, what: str) -> list[float]:
+    """A list of numbers, null as NaN. Raises InputError where it is something else."""
+    if not isinstance(value, list):
+        raise InputError(f"{what} is {type(value).__name__}, a list of numbers was expected; export it again")
+    kinds = set(map(type, value)) - {int, float}
+    if kinds - {type(None)}:
+        raise InputError(f"{what} holds something else than numbers; export it again")
+    return [np.nan if v is None else v for v in value] if kinds else value
 
 
 def parse_numbers(value: Any, what: str) -> Floats:
     """A list of numbers (null: NaN) as a flat array. Raises InputError where it is something else."""
-    if not isinstance(value, list):
-        raise InputError(f"{what} is {type(value).__name__}, a list of numbers was expected; export it again")
-    flat = [np.nan if v is None else v for v in value]
-    if not all(type(v) in (int, float) for v in flat):
-        raise InputError(f"{what} holds something else than numbers; export it again")
+    flat = list_numbers(value, what)
     try:
         return np.array(flat, np.float64)
     except OverflowError as error:
