@@ -40,6 +40,15 @@ class Clue:
     is_whole: bool = True
 
 
+def read_head(path: Path) -> bytes:
+    """The first HEAD bytes of a file. Raises InputError if it may not be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(HEAD)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
 class Source:
     """A file or folder that formats are asked about. It is read at most once, and only if one looks into it.
 
@@ -119,3 +128,11 @@ class Source:
         """The clue that a file in the folder has a name of such a pattern, which `mark` tells in short."""
         found = self.is_folder and any(pattern.fullmatch(name) for name in self.names)
         return Clue(f"the {mark} in it") if found else None
+
+    def find_in_files(self, pattern: re.Pattern[str], *marks: bytes) -> Clue | None:
+        """The clue that the first file in the folder with a name of such a pattern holds one of the marks."""
+        name = min((name for name in self.names if pattern.fullmatch(name)), default=None) if self.is_folder else None
+        if name is None or not (self.path / name).is_file():
+            return None
+        head = read_head(self.path / name)
+        return next((Clue(f"the {mark.decode()} in {name}") for mark in marks if mark in head), None)

@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from detections import SECTIONS, body, person
 
+from posecodec.cli import cli
 from posecodec.errors import DataWarning, InputError, UsageError
+from posecodec.io import Guess, detect
+from posecodec.io.detect import is_recording
 from posecodec.io.formats.openpose import FULL, combine_sections, read, write
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, BUILT_IN
@@ -52,6 +56,53 @@ def test_the_user_gets_their_own_files_back(tmp_path):
     assert sequence.frames == 5 and sequence.metadata["openpose"] == facts
     write(sequence, tmp_path / "b")
     assert contents(tmp_path / "b") == contents(before)
+
+
+@pytest.mark.parametrize(("names", "facts"), [
+    (["cam01.0030.json", "cam01.0031.json", "cam01.0033.json"], {"prefix": "cam01.", "digits": 4, "suffix": ".json"}),
+    (["NAME_000030.json", "NAME_000031.json", "NAME_000033.json"], {"prefix": "NAME_", "digits": 6, "suffix": ".json"}),
+    (["30.json", "31.json", "33.json"], {"digits": 1, "suffix": ".json"}),
+    (["a2_030_pose.json", "a2_031_pose.json", "a2_033_pose.json"], {"prefix": "a2_", "digits": 3, "suffix": "_pose.json"}),
+])  # fmt: skip
+def test_other_file_names(names, facts, tmp_path, reports):
+    path = tmp_path / "cam"
+    path.mkdir()
+    for i, name in enumerate(names):
+        (path / name).write_text(json.dumps({"version": 1.3, "people": [person(body(i))]}))
+    (path / "notes.json").write_text("{}")
+    assert detect(path) == Guess("openpose", f'the "people" in {names[0]}') and is_recording(path)
+    with reports("1 other .json files"):
+        sequence = read(path, fps=30)
+    assert sequence.positions[:, 0, 0, 1].tolist()[:2] == [0.25, 1.25] and sequence.frames == 4
+    assert sequence.metadata["openpose"] == facts | {"first": 30, "missing": [[2, 2]]}
+    write(sequence, tmp_path / "b")
+    assert contents(tmp_path / "b") == {name: contents(path)[name] for name in names}
+    write(sequence, tmp_path / "b", force=True)
+    (tmp_path / "b" / "other7.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds other files"):
+        write(sequence, tmp_path / "b", force=True)
+
+
+def test_a_tree_of_such_folders_has_a_file_for_each(tmp_path):
+    for camera in ("cam1", "cam2"):
+        (tmp_path / "in" / camera).mkdir(parents=True)
+        for i in range(3):
+            text = json.dumps({"people": [person(body(i))]})
+            (tmp_path / "in" / camera / f"{camera}_{i:04d}.json").write_text(text)
+    done = CliRunner().invoke(cli, ["encode", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--fps", "30"])
+    assert done.exit_code == 0 and sorted(p.name for p in (tmp_path / "out").iterdir()) == ["cam1.posec", "cam2.posec"]
+
+
+def test_alphapose_in_separate_files(tmp_path):
+    (tmp_path / "sep-json").mkdir()
+    for i in range(2):
+        content = {"version": "AlphaPose v0.3", "bodies": [{"joints": body(i, 18)}]}
+        (tmp_path / "sep-json" / f"{i}.json").write_text(json.dumps(content))
+    assert detect(tmp_path / "sep-json").format == "openpose"
+    sequence = read(tmp_path / "sep-json", fps=30)
+    assert sequence.skeleton.name == "coco18" and sequence.positions[:, 0, 0, 0].tolist() == [0, 1]
+    write(sequence, tmp_path / "b")
+    assert contents(tmp_path / "b")["1.json"]["people"][0]["pose_keypoints_2d"] == body(1, 18)
 
 
 @pytest.mark.parametrize(("version", "people"), [

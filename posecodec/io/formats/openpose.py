@@ -1,5 +1,8 @@
 """OpenPose output: a folder of `PREFIX_000000000012_keypoints.json`, one file a frame, or one such file.
 
+Other programs name such files `cam01.0030.json` or `cam01_000030.json` (Pose2Sim, rtmlib, AlphaPose's sep-json, where
+people are `bodies` and their keypoints `joints`): the last number in a name is the frame's.
+
 A person has up to four sections (body, face, left and right hand) of x, y, confidence, in pixels; 0, 0, 0 is missing.
 Where no 2D section is filled, the 3D ones (x, y, z, confidence) are read. The file does not know its frame rate. Leaves
 out `part_candidates`, and 3D sections beside 2D ones. Reference: doc/02_output.md of OpenPose.
@@ -19,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError, report_change
-from posecodec.io import AnyPath, Certainty, Format, guard_reader, read_bytes, write_atomic
+from posecodec.errors import InputError, UsageError, report_change, report_count
+from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.filesystem import write_folder
 from posecodec.io.parsing import detections, format_metadata
 from posecodec.io.parsing.per_frame import KEYPOINTS_FREE, MAX_FRAME_JSON, POSES_PER_BODY, parse_json
@@ -33,13 +36,15 @@ SECTIONS = {"pose": "", "face": "face/", "hand_left": "left_hand/", "hand_right"
 FULL = {"pose": 25, "face": 70, "hand_left": 21, "hand_right": 21}
 _BODIES = {25: "body25", 18: "coco18"}
 _KEYS = ("person_id", *(f"{section}_keypoints_{d}d" for d in (2, 3) for section in SECTIONS))
-_OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SECTIONS}
+_OLD_KEYS = {f"{section}_keypoints": f"{section}_keypoints_2d" for section in SECTIONS} | {
+    "joints": "pose_keypoints_2d"
+}
 _ALL_KEYS = (*_KEYS, *_OLD_KEYS)
 _VERSION = 1.3  # of the files that are written where metadata know no other
 _MAX_VERSION = 1000  # what is larger is no version
 _MAX_FILE_NAME = 250  # bytes: most file systems allow 255
 _USUAL = detections.Naming("", 12, "_keypoints.json")
-_NAME = re.compile(r"(.*?)(\d{1,15})(_keypoints\.json)", re.DOTALL)
+_NAME = re.compile(r"(.*?)(\d{1,15})(\D{0,60}\.json)", re.DOTALL)
 _ENDING = "_keypoints.json"
 _MOST_RUNS = 64  # runs of frames without a file that metadata keep; more are not worth their bytes
 
@@ -103,7 +108,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     absent = format_metadata.expand_runs(facts.get("missing"), range(1, sequence.frames - 1))
     kept = [t for t in range(sequence.frames) if t not in absent or sequence.valid[t].any()]
     files = {naming.name(first + t): encode_frame(t) for t in kept}
-    write_folder(path, files, force, lambda name: name.endswith(_ENDING))
+    write_folder(path, files, force, lambda name: name.endswith(_ENDING) or _is_named(name, naming))
 
 
 def combine_sections(sections: Mapping[str, int]) -> Skeleton:
@@ -147,9 +152,16 @@ def _name_pairs(skeleton: Skeleton, pairs: Sequence[tuple[int, int]]) -> list[tu
 
 def _find_files(path: Path) -> tuple[dict[int, Path], detections.Naming]:
     """The files of a folder, or the one, by the number of their frame, and how they are named."""
-    if not path.is_dir() and not _NAME.fullmatch(path.name):
-        return {0: path}, _USUAL
-    files = sorted(p for p in path.iterdir() if p.name.endswith(_ENDING) and p.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        usual = path.name.endswith(_ENDING) and _NAME.fullmatch(path.name)
+        files = [path]
+        if not usual:
+            return {0: path}, _USUAL
+    else:
+        there = sorted(p for p in path.iterdir() if p.suffix == ".json" and not p.name.startswith(".") and p.is_file())
+        numbered = [p for p in there if _NAME.fullmatch(p.name)]
+        files = [p for p in there if p.name.endswith(_ENDING)] or numbered
+        report_count(len(there) - len(files), "other .json files in the folder are left out")
     if not files:
         raise InputError("no *_keypoints.json in this folder; give the one that OpenPose wrote (--write_json)")
     naming, frames = detections.parse_names([file.name for file in files], _NAME)
@@ -168,6 +180,9 @@ def _add_frame(recording: _Recording, number: int, file: Path) -> None:
 
 
 def _read_people(content: Any, recording: _Recording) -> list[_Person]:
+    if isinstance(content, dict) and "people" not in content and "bodies" in content:
+        content = {"people" if key == "bodies" else key: value for key, value in content.items()}
+        recording.style.setdefault("keys", [])  # which are written as OpenPose's
     if not isinstance(content, dict) or not isinstance(content.get("people"), list):
         raise InputError(
             'holds no list "people"; expected an object {"version": ..., "people": [...]}, export it again'
@@ -277,14 +292,18 @@ def _count_sections(sequence: PoseSequence) -> dict[str, int]:
 
 def _choose_naming(facts: Mapping[str, Any]) -> detections.Naming:
     """As the files were named, if that makes file names that number frames."""
-    naming = detections.Naming.from_facts({key: value for key, value in facts.items() if key != "suffix"}, _USUAL)
+    naming = detections.Naming.from_facts(facts, _USUAL)
     name = naming.name(12)
-    match = _NAME.fullmatch(name)
     try:
         fits = len(os.fsencode(name)) < _MAX_FILE_NAME and not set(name) & set('/\\\0<>:"|?*') and name.isprintable()
     except UnicodeEncodeError:
         return _USUAL
-    return naming if fits and match is not None and match[1] == naming.prefix else _USUAL
+    return naming if fits and not name.startswith(".") and _is_named(name, naming) else _USUAL
+
+
+def _is_named(name: str, naming: detections.Naming) -> bool:
+    match = _NAME.fullmatch(name)
+    return match is not None and (match[1], match[3]) == (naming.prefix, naming.suffix)
 
 
 def _make_frame_writer(sequence: PoseSequence, facts: Mapping[str, Any], sizes: Mapping[str, int]) -> Writer:
@@ -324,10 +343,16 @@ def _choose_keys(facts: Mapping[str, Any], sizes: Mapping[str, int], dims: int) 
     return keys if needed <= meant and len(meant) == len(keys) else list(_KEYS)
 
 
+def _sniff(file: Source) -> Clue | None:
+    return (
+        file.find_name(re.compile(f".*{re.escape(_ENDING)}"), f"*{_ENDING}")
+        or file.find_in_files(_NAME, b'"people"', b'"joints"')
+        or file.find_in_json(b'"pose_keypoints_2d"', b'"pose_keypoints_3d"')
+        or file.find_in_json(b'"people"', certainty=Certainty.HINT)  # says little, but without people there is no other
+    )
+
+
 FORMAT = Format(
     name="openpose", title="OpenPose *_keypoints.json", suffixes=("", ".json"), folder_mark=f"*{_ENDING}", read=read,
-    write=write, priority=42,
-    sniff=lambda file: file.find_name(re.compile(f".*{re.escape(_ENDING)}"), f"*{_ENDING}")
-    or file.find_in_json(b'"pose_keypoints_2d"', b'"pose_keypoints_3d"')
-    or file.find_in_json(b'"people"', certainty=Certainty.HINT),  # says little, but a file without people has no other
+    write=write, priority=42, sniff=_sniff,
 )  # fmt: skip
