@@ -1,36 +1,33 @@
 """C3D motion capture files: the labeled points, read from and written to bytes by our own code (`c3d_parser`).
 
-One person, whose keypoints are the points in their order; the labels of several subjects ("Anna:LASI") stay apart by name.
+Keypoints are the points that are places, in their order; each subject of several ("Anna:LASI") is a person. Points that are
+none but a model's angles, forces, moments, powers or scalars are channels (`pose.channels`); events stand in metadata.
 A point is missing where it is NaN or its residual is below 0. Up is the axis of POINT:Y_SCREEN. Leaves out analog data,
-events, residuals, camera masks and every parameter but those of the points: what a file has of them is reported.
+rotations but for their origins where there are no points, residuals, camera masks and other parameters, and reports them.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import struct
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, UsageError, report_change, report_count
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
-from posecodec.io.formats import c3d_parser
-from posecodec.io.formats.c3d_parser import BLOCK, COUNT_FULL, EVENTS_KEY, EVENTS_WORD, KEY, Content
+from posecodec.io.formats import c3d_labels, c3d_parser
+from posecodec.io.formats.c3d_parser import BLOCK, KEY, Content, Points
+from posecodec.io.formats.c3d_records import MOST_LISTED, encode_head
 from posecodec.io.parsing import frame_rates, markers, missing
-from posecodec.io.parsing.format_metadata import read_facts, read_integer
+from posecodec.io.parsing.format_metadata import read_facts
+from posecodec.pose.channels import MOST_CELLS, Channel, describe_channels, read_channels, store_channels
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
-_NO_POSITIONS = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
-_MAX_LIST = 255  # entries of a list, bytes of a text and blocks of the parameters: each is counted in one byte
-_INTEGER_RANGE = 32000
-"""Integers that the stated scale would need for the farthest coordinate: POINT:SCALE is read even where floats are stored."""
-_MIN_SCALE = 1e-30  # of a file without any extent: a scale must not be 0
+_ORIGIN = re.compile(r"_4x4$", re.IGNORECASE)  # What Theia puts behind the names of segments
 
 
 @guard_reader
@@ -38,70 +35,126 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The points of a `.c3d`, in the unit of POINT:UNITS, float32.
 
     Integer files are scaled. metadata `c3d`: `first_frame` if it is not 1, `units` if they are no unit known here,
-    `x_screen` if it is not the axis written by default. fps: instead of POINT:RATE.
-    Raises InputError if the file is cut short, its counts do not fit, or it has no labeled points.
+    `x_screen` if it is not the axis written by default, `order` of labels, by number of person and keypoint and then of
+    channel, where it is another, `plain`, the person whose labels have no prefix, `events` and `header_events`.
+    fps: instead of POINT:RATE. Raises InputError if the file is cut short, its counts do not fit, or it has no places.
     """
     content = c3d_parser.parse(read_bytes(path))
-    names = _read_names(content)
+    labels = c3d_labels.read_labels(content.parameters, content.group, content.points.shape[1])
+    if content.group == "ROTATION":
+        labels = [_ORIGIN.sub("", label) for label in labels]
+    modeled = c3d_labels.find_modeled(content.parameters, labels) if content.group == "POINT" else {}
+    places = [i for i in range(len(labels)) if i not in modeled]
     gone = content.points[..., 3] < 0
-    points = missing.mask_infinite(np.where(gone[..., None], np.float32(np.nan), content.points[..., :3]))
-    missing.report_zeros(points)
-    _report_left_out(content)
+    values = np.where(gone[..., None], np.float32(np.nan), content.points[..., :3])
+    channels = _read_channels(values, labels, modeled)
+    if not places:
+        raise InputError(f"no places in it, only {describe_channels(channels)} of a model; give a recording of markers")
+    subjects = c3d_labels.split_subjects([labels[i] for i in places])
+    found = missing.mask_infinite(values[:, places])
+    missing.report_zeros(found)
+    points = np.full((len(found), len(subjects.ids), len(subjects.keypoints), 3), np.nan, np.float32)
+    for i, (person, keypoint) in enumerate(subjects.at):
+        points[:, person, keypoint] = found[:, i]
     unit, up, facts = _read_unit_and_axes(content)
-    rate, skeleton = _round_rate(content.rate) if fps is None else fps, build_skeleton(names)
-    metadata = {"source_format": "c3d"} | ({"c3d": facts} if facts else {})
-    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, up=up, metadata=metadata)
+    facts |= _find_order(subjects, places) | _read_events(content)
+    _report_left_out(content)
+    rate = _round_rate(content.rate) if fps is None else fps
+    metadata = {"source_format": "c3d"} | ({"c3d": facts} if facts else {}) | _keep_channels(channels)
+    return PoseSequence.from_arrays(
+        points,
+        fps=rate,
+        skeleton=build_skeleton(subjects.keypoints),
+        unit=unit,
+        up=up,
+        ids=subjects.ids,
+        metadata=metadata,
+    )
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
-    """A `.c3d` of floats (Intel): labels, unit, rate, axis and number of the first frame as they were read.
+    """A `.c3d` of floats (Intel): labels, channels, events, unit, rate, axis and number of the first frame as they were read.
 
-    Missing points are 0, 0, 0 with residual -1, the others have residual 0. Confidences and the id are left behind.
-    Raises UsageError unless it is one person in 3D at a constant rate, with keypoint names that a label can hold.
+    Several people are subjects, whose labels begin with their ids. Missing points are 0, 0, 0 with residual -1, the others
+    have residual 0. Confidences and the id of one person alone are left behind.
+    Raises UsageError unless it is in 3D at a constant rate, with keypoint names that a label can hold.
     """
     _check_fits(sequence)
-    points = sequence.positions[:, 0].astype("<f4")
+    facts, channels = read_facts(sequence, "c3d"), _find_channels(sequence)
+    labels, points = _sort_labels(sequence, facts, channels)
     if not (np.isfinite(points) | np.isnan(points)).all():
         raise UsageError("a coordinate is beyond float32, which .c3d holds; save as .npz")
+    _check_labels(labels)
     values = np.zeros((*points.shape[:2], 4), "<f4")
     values[..., :3] = np.nan_to_num(points)
-    values[..., 3] = np.where(sequence.valid[:, 0], 0, -1)
-    first = read_integer(read_facts(sequence, "c3d"), "first_frame", 1, range(1, 1 << 31))
-    scale = -max(float(np.abs(values[..., :3]).max()) / _INTEGER_RANGE, _MIN_SCALE)
-    head = _encode_header(sequence, first, scale)
+    values[..., 3] = np.where(np.isnan(points[..., 0]), -1, 0)
+    largest = float(np.abs(values[..., :3]).max())
+    across = facts.get("x_screen")
+    if not (isinstance(across, str) and re.fullmatch("[+-][XYZ]", across)):
+        across = _pick_x_screen(sequence.up)
+    head = encode_head(sequence, labels, channels, facts, across, largest)
     body = values.tobytes()
     write_atomic(path, head + body + bytes(-len(body) % BLOCK), force)
 
 
-def _read_names(content: Content) -> list[str]:
-    """A label for each point. Those without are called *N, as capture software does, N counting from 1."""
-    known, count = content.parameters, content.points.shape[1]
-    keys = ["POINT:LABELS"]  # then POINT:LABELS2 and so on: one list may have 255 entries
-    while f"POINT:LABELS{len(keys) + 1}" in known:
-        keys.append(f"POINT:LABELS{len(keys) + 1}")
-    found = [text for key in keys if key in known for text in known[key].texts]
-    labels = (found + [""] * count)[:count]
-    if all(label.startswith("*") or not label for label in labels):
-        raise InputError(f"none of the {count} points has a label in POINT:LABELS; label them in the capture software")
-    report_count(labels.count(""), "points without a label are called *N, N counting from 1")
-    return _make_unique([label or f"*{i}" for i, label in enumerate(labels, 1)])
+def _read_channels(values: Points, labels: Sequence[str], modeled: Mapping[int, c3d_labels.Kind]) -> list[Channel]:
+    return [Channel(labels[i], kind.group.lower(), kind.unit, values[:, i]) for i, kind in modeled.items()]
 
 
-def _make_unique(names: Sequence[str]) -> list[str]:
-    """The names, with _2, _3 behind those that were there before."""
-    taken, counts, result = set(names), Counter[str](), []
-    for name in names:
-        counts[name] += 1
-        new = name
-        while counts[name] > 1 and new in taken:
-            new = f"{name}_{counts[name]}"
-            counts[name] += new in taken
-        taken.add(new)
-        result.append(new)
-    changed = [new for old, new in zip(names, result, strict=True) if new != old]
-    if changed:
-        report_change(f"{len(changed)} labels are there twice; the later ones get a number ({changed[0]})")
-    return result
+def _keep_channels(channels: Sequence[Channel]) -> dict[str, Any]:
+    """What goes into metadata, and a note of it."""
+    if not channels:
+        return {}
+    text = f"{len(channels)} points are no places but {describe_channels(channels)} of a model"
+    if sum(channel.values.size for channel in channels) > MOST_CELLS:
+        report_change(f"{text}; of so many frames they are NOT KEPT")
+        return {}
+    report_change(f"{text}; they are kept apart, as channels: see encode --channel-error")
+    return store_channels(channels)
+
+
+def _find_order(subjects: c3d_labels.Subjects, places: Sequence[int]) -> dict[str, Any]:
+    """Facts of the labels' order, where it is not that of people, their keypoints, and then channels."""
+    width, count = len(subjects.keypoints), len(subjects.ids) * len(subjects.keypoints)
+    number = {at: p * width + k for at, (p, k) in zip(places, subjects.at, strict=True)}
+    total, channel, order = max(places) + 1, count, []
+    for at in range(total):
+        order.append(number.get(at, channel))
+        channel += at not in number
+    facts: dict[str, Any] = {} if order == list(range(count)) else {"order": c3d_labels.find_consecutive(order)}
+    return facts | ({} if subjects.plain is None else {"plain": subjects.plain})
+
+
+def _sort_labels(
+    sequence: PoseSequence, facts: Mapping[str, Any], channels: Sequence[Channel]
+) -> tuple[list[str], Points]:
+    """All labels of a file, and its points (T, N, 3)."""
+    count = sequence.people * len(sequence.skeleton)
+    order = c3d_labels.expand_order(facts.get("order"), count + len(channels))
+    seen = sequence.valid.any(axis=0).ravel()
+    if not (order and set(np.flatnonzero(seen).tolist()) <= set(order)):
+        order = list(range(count))
+    order += [n for n in range(count, count + len(channels)) if n not in set(order)]
+    labels, plain = list(sequence.skeleton.keypoints), facts.get("plain")
+    if sequence.people > 1:
+        labels = [c3d_labels.make_label(id, name, plain) for id in sequence.ids for name in labels]
+    labels += [channel.name for channel in channels]
+    with np.errstate(over="ignore"):
+        places = sequence.positions.reshape(sequence.frames, count, 3).astype("<f4")
+    parts = [places, *(channel.values[:, None] for channel in channels)]
+    return [labels[n] for n in order], np.concatenate(parts, axis=1)[:, order]
+
+
+def _find_channels(sequence: PoseSequence) -> list[Channel]:
+    """Channels that a file can hold; reports others."""
+    held = read_channels(sequence.metadata, sequence.frames)
+    fits = [channel for channel in held if channel.values.shape[1] == 3 and channel.kind.upper().isidentifier()]
+    known = read_channels(sequence.metadata)
+    if len(fits) < len(known):
+        report_change(
+            f"{len(known) - len(fits)} channels are not of the recording's frames, or not three values; left out"
+        )
+    return fits
 
 
 def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
@@ -109,6 +162,9 @@ def _read_unit_and_axes(content: Content) -> tuple[str, str, dict[str, Any]]:
     known, keys = content.parameters, ("POINT:UNITS", "POINT:Y_SCREEN", "POINT:X_SCREEN")
     text, up, across = ("".join(known[key].texts[:1]) if key in known else "" for key in keys)
     unit = markers.UNITS.get(text.lower(), "unknown")
+    if not text and content.group == "ROTATION":
+        unit = "mm"  # of Theia, whose files these are
+        report_change("POINT:UNITS is empty; places are taken to be in mm (pass --unit if they are not)")
     axis = next((axis for axis in AXES if axis == up.lower().removeprefix("+")), "unknown")
     facts: dict[str, Any] = {}
     if content.first != 1:
@@ -132,104 +188,60 @@ def _round_rate(rate: float) -> float:
     return float(usual or str(np.float32(rate)))
 
 
+def _read_events(content: Content) -> dict[str, Any]:
+    """Facts: the parameters of EVENT where there are any, as kind, sizes and values, and the header's own."""
+    facts: dict[str, Any] = {}
+    if content.events:
+        facts["header_events"] = [list(event) for event in content.events]
+    if c3d_parser.read_count(content.parameters, "EVENT:USED", 0):
+        facts["events"] = {
+            key.partition(":")[2]: [parameter.kind, list(parameter.sizes), parameter.texts or parameter.numbers]
+            for key, parameter in content.parameters.items()
+            if key.startswith("EVENT:") and parameter.data
+        }
+    return facts
+
+
 def _report_left_out(content: Content) -> None:
-    parameters, residual = content.parameters, content.points[..., 3]
-    measured = int(((residual > 0) | (residual < -1)).sum())
-    analog, events = (c3d_parser.read_count(parameters, f"{group}:USED", 0) for group in ("ANALOG", "EVENT"))
-    parts = {"analog channels": analog, "events": content.events or events, "residuals": measured}
-    found = [f"{count} {what}" for what, count in parts.items() if count]
-    groups = {key.partition(":")[0] for key in parameters} - {"POINT", "ANALOG", "EVENT", "TRIAL"}
+    """What is in the file and not in what was read, in one note."""
+    parameters, residual, is_rotation = content.parameters, content.points[..., 3], content.group == "ROTATION"
+    analog, rotations = (c3d_parser.read_count(parameters, f"{group}:USED", 0) for group in ("ANALOG", "ROTATION"))
+    if is_rotation:
+        report_change(
+            f"no points, only {rotations} rotations of 4x4: their origins are the keypoints, the rest is not kept"
+        )
+    measured = 0 if is_rotation else int(((residual > 0) | (residual < -1)).sum())
+    counts = {"analog channels": analog, "rotations of 4x4": 0 if is_rotation else rotations, "residuals": measured}
+    found = [f"{count} {what}" for what, count in counts.items() if count]
+    groups = {key.partition(":")[0] for key in parameters} - {"POINT", "ANALOG", "EVENT", "TRIAL", "ROTATION"}
     if groups:
         found.append(f"the parameters of {', '.join(sorted(groups))}"[:300])
     if found:
         report_change(f"{'; '.join(found)} are not kept")
-    kinds = {kind: len(parameters[f"POINT:{kind}"].texts) for kind in _NO_POSITIONS if f"POINT:{kind}" in parameters}
-    other = [f"{count} {kind.lower()}" for kind, count in kinds.items() if count]
-    if other:
-        report_change(f"some points are no positions but {', '.join(other)} of a model; they are kept as points")
 
 
 def _check_fits(sequence: PoseSequence) -> None:
-    markers.check_one_person(sequence, ".c3d")
+    if sequence.dims != 3 or not sequence.frames or not sequence.people:
+        found = f"{sequence.frames} frames of {sequence.people} people in {sequence.dims}D"
+        raise UsageError(f".c3d holds people in 3D, this is {found}; save as .npz or .csv")
+    markers.check_rate(sequence, ".c3d")
     with np.errstate(over="ignore"):
         stored = float(np.float32(sequence.rate))
     if not (math.isfinite(stored) and stored > 0):
         raise UsageError(f"the rate {sequence.fps} is beyond float32, which .c3d holds; save as .npz")
     if _round_rate(stored) != sequence.fps:
         report_change(f"the rate {sequence.fps} is written as {np.float32(sequence.fps)}, as precise as .c3d can be")
-    names = sequence.skeleton.keypoints
-    wrong = [n for n in names if n != n.strip("\0 ") or not n or len(n.encode()) > _MAX_LIST]
-    if wrong or all(n.startswith("*") for n in names):
-        raise UsageError(f"the keypoint name {(wrong or names)[0]!r:.60} is no label; rename it or save as .npz")
-    if sequence.ids != ("0",):
+    if sequence.people == 1 and sequence.ids != ("0",):
         report_change(f".c3d has no room for the id {sequence.ids[0]!r}; it is left behind")
+    wrong = next((id for id in sequence.ids if sequence.people > 1 and (":" in id or not id)), None)
+    if wrong is not None:
+        raise UsageError(f"the id {wrong!r} cannot stand before the colon of a label; rename it or save as .npz")
 
 
-def _encode_header(sequence: PoseSequence, first: int, scale: float) -> bytes:
-    count, frames, rate = len(sequence.skeleton), sequence.frames, sequence.rate
-    if count > COUNT_FULL:
-        raise UsageError(f"{count} keypoints; .c3d holds {COUNT_FULL}, save as .npz")
-    size = len(_encode_parameters(sequence, first, scale, 0))
-    blocks = -(-size // BLOCK)
-    if blocks > _MAX_LIST:
-        raise UsageError(f"{count} labels need {size} bytes, more than the {_MAX_LIST * BLOCK} of .c3d; save as .npz")
-    section = _encode_parameters(sequence, first, scale, 2 + blocks)
-    words = struct.pack("<4H", count, 0, min(first, COUNT_FULL), min(first + frames - 1, COUNT_FULL))
-    head = bytes((2, KEY)) + words + struct.pack("<HfHHf", 0, scale, 2 + blocks, 0, rate)
-    head = head.ljust(2 * EVENTS_WORD, b"\0") + struct.pack("<H", EVENTS_KEY)
-    section = section[:2] + bytes((blocks,)) + section[3:]
-    return head.ljust(BLOCK, b"\0") + section.ljust(blocks * BLOCK, b"\0")
-
-
-def _encode_parameters(sequence: PoseSequence, first: int, scale: float, start: int) -> bytes:
-    """The parameter section; `start` is the block of the data."""
-    names, facts = [name.encode() for name in sequence.skeleton.keypoints], read_facts(sequence, "c3d")
-    frames, count = sequence.frames, len(names)
-    integers = {"USED": count, "FRAMES": min(frames, COUNT_FULL), "DATA_START": start}
-    point = [_encode_numbers(name, "H", value) for name, value in integers.items()]
-    point += [_encode_numbers("SCALE", "f", scale), _encode_numbers("RATE", "f", sequence.rate)]
-    units = sequence.unit if sequence.unit != "unknown" else facts.get("units")
-    if isinstance(units, str) and 0 < len(units.encode()) <= _MAX_LIST:
-        point.append(_encode_texts("UNITS", [units.encode()]))
-    if sequence.up != "unknown":
-        across = facts.get("x_screen")
-        if not (isinstance(across, str) and re.fullmatch("[+-][XYZ]", across)):
-            across = _pick_x_screen(sequence.up)
-        up = sequence.up.upper() if sequence.up.startswith("-") else f"+{sequence.up.upper()}"
-        point += [_encode_texts("X_SCREEN", [across.encode()]), _encode_texts("Y_SCREEN", [up.encode()])]
-    for number, at in enumerate(range(0, count, _MAX_LIST), 1):
-        point.append(_encode_texts(f"LABELS{number if number > 1 else ''}", names[at : at + _MAX_LIST]))
-    if frames >= COUNT_FULL:
-        point.append(_encode_numbers("LONG_FRAMES", "f", frames))
-    groups = [("POINT", point), ("ANALOG", [_encode_numbers("USED", "H", 0)])]
-    if first + frames - 1 > COUNT_FULL:
-        fields = (("ACTUAL_START_FIELD", first), ("ACTUAL_END_FIELD", first + frames - 1))
-        groups.append(("TRIAL", [_encode_numbers(name, "H", n & 0xFFFF, n >> 16) for name, n in fields]))
-    section = b"\x01\x50\x00\x54"
-    for i, (name, parts) in enumerate(groups, 1):
-        section += _encode_record(-i, name, b"") + b"".join(_encode_record(i, *part) for part in parts)
-    return section + bytes(2)
-
-
-Part = tuple[str, bytes]
-"""A parameter's name, and its type, dimensions and data."""
-
-
-def _encode_numbers(name: str, layout: str, *values: float) -> Part:
-    """Integers of 16 bits (layout H, kind 2) or floats (f, kind 4); one has no dimensions."""
-    sizes = bytes((len(values),)) if len(values) > 1 else b""
-    kind = struct.pack("<bB", struct.calcsize(f"<{layout}"), len(sizes))
-    return name, kind + sizes + struct.pack(f"<{len(values)}{layout}", *values)
-
-
-def _encode_texts(name: str, texts: Sequence[bytes]) -> Part:
-    width = max(map(len, texts))
-    return name, struct.pack("<bBBB", -1, 2, width, len(texts)) + b"".join(t.ljust(width) for t in texts)
-
-
-def _encode_record(number: int, name: str, content: bytes) -> bytes:
-    content += b"\0"  # no description
-    return struct.pack("<bb", len(name), number) + name.encode() + struct.pack("<H", 2 + len(content)) + content
+def _check_labels(labels: Sequence[str]) -> None:
+    wrong = [name for name in labels if name != name.strip("\0 ") or not name or len(name.encode()) > MOST_LISTED]
+    if wrong:
+        raise UsageError(f"the keypoint name {wrong[0]!r:.60} is no label; rename it or save as .npz")
 
 
 def _sniff(file: Source) -> Clue | None:

@@ -24,8 +24,12 @@ _MIPS = 86  # the only one with big-endian words
 PROCESSORS = {84: "Intel", _DEC: "DEC", _MIPS: "MIPS"}
 COUNT_FULL = 65535  # The largest count that 16 bits hold; more frames are counted elsewhere
 _SIZES = {-1: 1, 1: 1, 2: 2, 4: 4}
+_NEEDED = ("POINT:USED", "POINT:FRAMES", "POINT:SCALE", "POINT:DATA_START", "POINT:LABELS")
+"""Parameters without which nothing is read from a section that breaks off."""
+_ROTATION_FLOATS = 17  # A 4 x 4 matrix, column by column, and how reliable it is, below 0 where it is missing
 EVENTS_KEY = 12345  # Word 150 of a header whose labels of events have four characters
 EVENTS_WORD = 149  # Where it stands, counted from 0
+MOST_EVENTS = 18  # That a header has room for
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,15 +65,21 @@ Parameters = Mapping[str, Parameter]
 """By name such as "POINT:RATE", in capitals."""
 
 
+Event = tuple[str, float, int]
+"""Label, seconds, and the byte that says whether it is shown."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Content:
-    """points: (T, K, 4) float32, x, y, z and the fourth value; first: number of the first frame; events: how many."""
+    """points: (T, K, 4) float32, x, y, z and the fourth value; group: whose parameters name them, POINT or ROTATION, whose
+    origins they are; first: number of the first frame; events: of the header."""
 
     points: Points
+    group: str
     parameters: Parameters
     rate: float
     first: int
-    events: int
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class _Header:
     scale: float
     start: int
     rate: float
-    events: int
+    events: tuple[Event, ...]
 
 
 def parse(data: bytes) -> Content:
@@ -99,8 +109,11 @@ def parse(data: bytes) -> Content:
     header = _read_header(data, processor)
     parameters = _read_parameters(data, section, processor, header.start)
     first, frames = _count_frames(header, parameters)
-    points = _read_points(data, header, parameters, processor, frames)
-    return Content(points, parameters, _read_number(parameters, "POINT:RATE", header.rate), first, header.events)
+    group, read = "POINT", _read_points
+    if not read_count(parameters, "POINT:USED", header.points) and read_count(parameters, "ROTATION:USED", 0):
+        group, read = "ROTATION", _read_origins
+    points = read(data, header, parameters, processor, frames)
+    return Content(points, group, parameters, _read_number(parameters, "POINT:RATE", header.rate), first, header.events)
 
 
 def choose_word_type(processor: int) -> str:
@@ -131,22 +144,50 @@ def _decode_text(data: bytes) -> str:
 def _read_header(data: bytes, processor: int) -> _Header:
     word = np.frombuffer(data, choose_word_type(processor), BLOCK // 2)
     scale, rate = (float(decode_floats(data[at : at + 4], processor)[0]) for at in (12, 20))
-    events = int(word[EVENTS_WORD + 1]) if word[EVENTS_WORD] == EVENTS_KEY else 0
+    events = _read_events(data, int(word[EVENTS_WORD + 1]), processor) if word[EVENTS_WORD] == EVENTS_KEY else ()
     points, analog, first, last = (int(v) for v in word[1:5])
     return _Header(points, analog, first, last, scale, int(word[8]), rate, events)
 
 
+def _read_events(data: bytes, count: int, processor: int) -> tuple[Event, ...]:
+    """The header's own events, MOST_EVENTS at most."""
+    at, count = 2 * (EVENTS_WORD + 3), min(count, MOST_EVENTS)
+    seconds = decode_floats(data[at : at + 4 * count], processor)
+    flags = data[at + 4 * MOST_EVENTS :]
+    labels = [flags[MOST_EVENTS + 2 + 4 * i :][:4] for i in range(count)]
+    events = [(_decode_text(labels[i]).strip("\0 "), float(seconds[i]), flags[i]) for i in range(count)]
+    return tuple(event for event in events if math.isfinite(event[1]))
+
+
 def _read_parameters(data: bytes, section: int, processor: int, start: int) -> Parameters:
+    """Those of a section, which programs let run past its stated end or follow by what is none: that is left out, with a
+    note. Raises InputError if it breaks off before what is needed."""
     blocks = data[section + 2]
-    end = section + blocks * BLOCK if blocks else (start - 1) * BLOCK
+    stated = section + blocks * BLOCK if blocks else (start - 1) * BLOCK
+    end, passed = min(max(stated, (start - 1) * BLOCK), len(data)), False
     groups: dict[int, str] = {}
     found: list[tuple[int, str, Parameter]] = []
-    for at, number, name in _walk_records(data, section + 4, min(end, len(data)), processor):
-        if number < 0:
-            groups[-number] = name
-        else:
-            found.append((number, name, _read_parameter(data, at, name, processor)))
-    return {f"{groups[number]}:{name}": parameter for number, name, parameter in found if number in groups}
+    fault = None
+    try:
+        for at, number, name in _walk_records(data, section + 4, end, processor):
+            passed = passed or at > stated
+            if number < 0:
+                groups.setdefault(-number, name)
+            else:
+                found.append((number, name, _read_parameter(data, at, name, processor)))
+    except InputError as error:
+        fault = error
+    known: dict[str, Parameter] = {}
+    for number, name, parameter in found:
+        if number in groups:
+            known.setdefault(f"{groups[number]}:{name}", parameter)
+    if fault is not None:
+        if not all(key in known for key in _NEEDED):
+            raise fault
+        report_change(f"{fault}; those before it are whole and are followed")
+    elif passed:
+        report_change(f"parameters run past the {blocks} blocks of {BLOCK} bytes stated for them; they are followed")
+    return known
 
 
 def _walk_records(data: bytes, at: int, end: int, processor: int) -> Iterator[tuple[int, int, str]]:
@@ -157,8 +198,8 @@ def _walk_records(data: bytes, at: int, end: int, processor: int) -> Iterator[tu
         link = at + 2 + length
         if link + 3 > end:
             raise InputError(f"a parameter's name of {length} at byte {at} passes the section's end, {end}; damaged")
-        yield link + 2, number, _decode_text(data[at + 2 : link]).strip("\0 ").upper()
         step = int(np.frombuffer(data, choose_word_type(processor), 1, link)[0])
+        yield link + 2, number, _decode_text(data[at + 2 : link]).strip("\0 ").upper()
         if step == 0:
             return
         if step < 3 or link + step > end:
@@ -239,6 +280,10 @@ def _read_points(data: bytes, header: _Header, parameters: Parameters, processor
     if frames == COUNT_FULL and left - frames * width >= max(BLOCK, width):
         frames = left // width
         report_change(f"the count of frames is at its limit of {COUNT_FULL}; by the file's size there are {frames}")
+    counted = header.last - header.first + 1
+    if 0 < counted < frames and counted * width <= left < frames * width:
+        report_change(f"POINT:FRAMES is {frames}, the header counts {counted}, as many as there are; those are read")
+        frames = counted
     if not frames or begin <= 0 or frames * width > left:
         what = f"{frames} frames of {used} points and {analog} analog values need {frames * width} bytes"
         raise InputError(f"{what} from block {start}, {max(left, 0)} are left; the file is cut short or damaged")
@@ -251,3 +296,16 @@ def _read_points(data: bytes, header: _Header, parameters: Parameters, processor
     with np.errstate(over="ignore"):
         points[..., :3] *= np.float32(scale)
     return points
+
+
+def _read_origins(data: bytes, header: _Header, parameters: Parameters, processor: int, frames: int) -> Points:
+    """(T, K, 4): where the segments of a file are that has rotations and no points, each a matrix whose last column tells."""
+    used, ratio = read_count(parameters, "ROTATION:USED", 0), read_count(parameters, "ROTATION:RATIO", 1) or 1
+    begin = (read_count(parameters, "ROTATION:DATA_START", 0) - 1) * BLOCK
+    width, left = used * ratio * _ROTATION_FLOATS * 4, len(data) - begin if begin > 0 else 0
+    if not frames or begin <= 0 or frames * width > left:
+        what = f"{frames} frames of {used} rotations need {frames * width} bytes"
+        raise InputError(f"{what} from byte {begin}, {max(left, 0)} are left; the file is cut short or damaged")
+    rows = np.frombuffer(data, np.uint8, frames * width, begin).reshape(frames, ratio, used, _ROTATION_FLOATS, 4)
+    values = decode_floats(rows[:, 0, :, 12:].tobytes(), processor).reshape(frames, used, 5)
+    return np.where(np.isnan(values[..., 4:]), np.float32(-1), values[..., [0, 1, 2, 4]])
