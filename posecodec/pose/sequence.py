@@ -32,8 +32,8 @@ AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
 class PoseSequence:
     """Keypoints of P people over T frames.
 
-    positions: (T, P, K, D) float32, or float64 where a file has that (kept for lossless coding), D 2 or 3, in `unit`, within
-        float32's range; NaN in all D where a keypoint is missing.
+    positions: (T, P, K, D) float32, or float64 where float32 would change a value, D 2 or 3, in `unit`, within float32's
+        range; NaN in all D where a keypoint is missing.
     confidence: (T, P, K) float32, finite, 0 where missing; any range (detectors disagree on it).
     skeleton: K ordered keypoints.
     fps: frames per second, > 0; exactly one of `fps` and `timestamps` is given.
@@ -77,8 +77,8 @@ class PoseSequence:
     ) -> PoseSequence:  # fmt: skip
         """A sequence from arrays, with defaults for what is not given; copies what it takes.
 
-        positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32, with `exact` float64 as float64. NaN in any
-        coordinate makes the keypoint missing.
+        positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32 where that changes no value, else as float64;
+        with `exact` float64 in any case. NaN in any coordinate makes the keypoint missing.
         confidence: as positions without D; 1 where valid if None. skeleton: coco19 if None and K = 19, else custom.
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
@@ -153,7 +153,7 @@ class PoseSequence:
         if not table:
             raise InputError(f"no keypoint of {self.skeleton.name!r} maps to {target.name!r}; name the keypoints")
         shape = (self.frames, self.people, len(target))
-        positions = np.full((*shape, self.dims), np.nan, np.float32)
+        positions = np.full((*shape, self.dims), np.nan, self.positions.dtype)
         confidence = np.zeros(shape, np.float32)
         for k, name in enumerate(target.keypoints):
             if name in table:
@@ -184,10 +184,18 @@ def _as_float(values: Any, what: str, dtype: Any = np.float32) -> NDArray[Any]:
         return np.array(array, dtype)
 
 
+def narrow_floats(values: Floats) -> NDArray[np.floating[Any]]:
+    """float64 numbers as float32 where that changes none of them, else as they are."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        narrow = values.astype(np.float32)
+    return narrow if np.array_equal(narrow, values, equal_nan=True) else values
+
+
 def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
-    dtype = getattr(values, "dtype", np.dtype(np.float32))
-    wide = exact and dtype.kind == "f" and dtype.itemsize == 8
-    points = _as_float(values, "positions", np.float64 if wide else np.float32)
+    dtype = getattr(values, "dtype", np.dtype(np.float64))
+    short = dtype.kind == "f" and dtype.itemsize <= np.dtype(np.float32).itemsize
+    points = _as_float(values, "positions", np.float32 if short else np.float64)
+    points = points if short or exact and dtype.kind == "f" else narrow_floats(points)
     if points.ndim == 3:
         points = points[:, None]
     if points.ndim != 4:

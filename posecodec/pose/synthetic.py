@@ -62,7 +62,8 @@ def walk(frames: int = 300, fps: float = 30.0, people: int = 1) -> PoseSequence:
     if not (math.isfinite(fps) and fps > 0):
         raise InputError(f"fps is {fps}; it must be a finite number above 0")
     seconds = np.arange(frames) / fps
-    positions = np.stack([_place_walker(seconds, person) for person in range(people)], axis=1)
+    walkers = [_place_walker(seconds, person) for person in range(people)]
+    positions = np.stack(walkers, axis=1).astype(np.float32)
     return PoseSequence.from_arrays(
         positions, fps=fps, skeleton=COCO19, unit="mm", up="y", metadata={"source": "posecodec.samples.walk"}
     )

@@ -27,7 +27,7 @@ def again(sequence: PoseSequence, folder: Path, name: str = "a.csv") -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         after = csv.read(folder / name)
-    np.testing.assert_array_equal(after.positions, sequence.positions)
+    np.testing.assert_array_equal(after.positions.astype(sequence.positions.dtype), sequence.positions)
     np.testing.assert_array_equal(after.confidence, sequence.confidence)
     np.testing.assert_array_equal(after.timestamps, sequence.timestamps)
     for field in ("fps", "unit", "up", "ids", "skeleton", "metadata"):
@@ -110,7 +110,7 @@ def test_reads_what_pandas_writes(tmp_path, index, sep):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = csv.read(tmp_path / "a.csv", fps=25)
-    np.testing.assert_array_equal(found.positions, values.reshape(4, 1, 3, 2))
+    np.testing.assert_array_equal(found.positions.astype(np.float32), values.reshape(4, 1, 3, 2))
     assert found.skeleton.keypoints == ("nose", "left ear", "tail") and found.metadata == PLAIN
 
 

@@ -38,7 +38,7 @@ def test_round_trip(file_format, metadata, most, tmp_path):
     sequence = PoseSequence.from_arrays(points, fps=29.97, confidence=confidence, skeleton=COCO17, metadata=metadata)
     file_format.write(sequence, tmp_path / "a.json")
     again = file_format.read(tmp_path / "a.json", fps=29.97)
-    np.testing.assert_array_equal(again.positions, sequence.positions)
+    np.testing.assert_array_equal(again.positions.astype(np.float32), sequence.positions)
     np.testing.assert_array_equal(again.confidence, sequence.confidence)
     with pytest.raises(UsageError, match="--force"):
         file_format.write(sequence, tmp_path / "a.json")

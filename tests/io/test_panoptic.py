@@ -93,7 +93,7 @@ def test_round_trip(name, tmp_path):
     sequence = random_sequence()
     save(sequence, tmp_path / name, format="panoptic")
     again = load(tmp_path / name)
-    np.testing.assert_array_equal(again.positions, sequence.positions)
+    np.testing.assert_array_equal(again.positions.astype(np.float32), sequence.positions)
     np.testing.assert_array_equal(again.confidence, sequence.confidence)
     assert (again.ids, again.fps, again.metadata["first_frame"]) == (("3", "x"), sequence.fps, 7)
     with pytest.raises(UsageError, match="--force"):

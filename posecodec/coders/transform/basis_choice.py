@@ -37,6 +37,7 @@ EXPONENT_BITS = 10  # Of a graph's unit, signed: octaves of a recording's own
 GRAPH_ORIGIN_BITS = 6  # Low bits of where its keypoints start, in that unit: four times their spread without an escape
 FARTHEST = 2**24  # Units from 0 that a stretch may start: what float32 tells apart
 SPREAD_OCTAVES = 4  # Octaves from a graph's unit to how far its keypoints spread
+ROUNDED = 2.0**-48  # Share of coordinates up to which a spread is only how means of them were rounded
 FINE_STEPS = 42  # Steps in the spread at which trees are compared: an error of about a fiftieth of it
 STIFF_STEPS = 2.5  # Steps in the error at which bases are compared
 TRAINED_GAIN = 1.1  # Of bones by what they learned, which estimates do not see (noise on coco19, log of 2026-11-23)
@@ -158,7 +159,8 @@ def offer_graphs(points: Floats, skeleton: Skeleton) -> list[BasisChoice]:
     whole = gaps.interpolate_gaps(points)
     center = np.nanmean(whole, axis=1, keepdims=True)
     whole = np.where(np.isnan(whole), center, whole)
-    spread = float(np.sqrt(np.square(whole - center).mean()) + np.abs(whole - whole[:1]).mean()) or 1.0
+    spread = float(np.sqrt(np.square(whole - center).mean()) + np.abs(whole - whole[:1]).mean())
+    spread = spread if spread > ROUNDED * np.abs(whole).max() else 1.0
     exponent = int(np.floor(np.log2(spread))) - SPREAD_OCTAVES
     whole = whole * 2.0**-exponent
     if not np.abs(np.rint(whole[0].mean(axis=0))).max() <= FARTHEST or abs(exponent) >= 1 << EXPONENT_BITS - 1:

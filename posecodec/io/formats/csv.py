@@ -45,7 +45,7 @@ class _Rows:
     times: array[float] = field(default_factory=lambda: array("d"))
     people: array[int] = field(default_factory=lambda: array("i"))
     keypoints: array[int] = field(default_factory=lambda: array("i"))
-    values: array[float] = field(default_factory=lambda: array("f"))
+    values: array[float] = field(default_factory=lambda: array("d"))
     ids: dict[str, int] = field(default_factory=dict)
     names: dict[tuple[str, str], int] = field(default_factory=dict)
     decimals: int = 0
@@ -132,7 +132,7 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -
     width = len(cells) - (index and counted)
     if counted and len(cells) > 2:
         report_change("the first line only counts the columns; it is taken as a header")
-    values, lines, count = array("f"), iter(table.rows), 0
+    values, lines, count = array("d"), iter(table.rows), 0
     for line, row in lines if counted and len(cells) > 2 else chain([table.first], lines):
         row = fit_cells(row, len(cells), line)
         values.extend([parse_cell(cell, line, table.comma) for cell in row[len(cells) - width :]])
@@ -141,7 +141,7 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -
         raise InputError("a header but no rows; export the table again")
     report_change(f"no header; the {width} columns are taken as the coordinates of each keypoint in turn")
     skeleton = skeleton or csv_comments.read_skeleton(table.comments, None)
-    points = unflatten(np.frombuffer(values, np.float32).reshape(count, width), skeleton)
+    points = unflatten(np.frombuffer(values, np.float64).reshape(count, width), skeleton)
     points, stated = missing.mask_infinite(points), table.comments.get("fps")
     rate = require_rate(stated if fps is None and csv_comments.is_rate(stated) else fps)
     unit, up = (csv_comments.read_text(table.comments, key) for key in ("unit", "up"))
@@ -237,9 +237,9 @@ def _read_people(found: _Rows, columns: Columns, comments: Mapping[str, Any]) ->
     return ids, people
 
 
-def _read_values(found: _Rows) -> NDArray[np.float32]:
+def _read_values(found: _Rows) -> Floats:
     """(N, columns)."""
-    return np.frombuffer(found.values, np.float32).reshape(len(found.lines), -1)
+    return np.frombuffer(found.values, np.float64).reshape(len(found.lines), -1)
 
 
 def _read_keypoints(found: _Rows, columns: Columns) -> tuple[list[str], Ints | None]:
@@ -271,7 +271,7 @@ def _read_frames(found: _Rows, columns: Columns) -> tuple[Ints, Floats | None]:
 def _place_values(
     found: _Rows, columns: Columns, frames: Ints, people: NDArray[np.intc], keypoints: Ints | None,
     size: tuple[int, int],
-) -> NDArray[np.float32]:  # fmt: skip
+) -> Floats:  # fmt: skip
     """(T, P, K, D + 1): coordinates and confidence, NaN where there is no row."""
     values = _read_values(found)
     shape = (int(frames.max()) + 1, *size, len(columns.axes[0]) + 1)
@@ -281,7 +281,7 @@ def _place_values(
     gaps = shape[0] - len(np.unique(frames))
     report_count(gaps, "frames between the first and the last have no row; all is missing there")
     _check_once(found, frames, people, keypoints)
-    placed = np.full(shape, np.nan, np.float32)
+    placed = np.full(shape, np.nan)
     there = people >= 0
     if keypoints is None:
         placed[frames[there], people[there]] = values[there].reshape(-1, *shape[2:])

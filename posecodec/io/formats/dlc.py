@@ -29,6 +29,7 @@ from posecodec.io.filesystem import check_file
 from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
+from posecodec.typing import Floats
 
 LEVELS = ("scorer", "bodyparts", "coords")
 LEVELS_MULTI = ("scorer", "individuals", "bodyparts", "coords")
@@ -170,7 +171,7 @@ def _read_csv_rows(data: bytes) -> Lines:
         raise InputError(f"line {lines.line_num} is no CSV ({error}); export it again") from error
 
 
-def _read_csv_values(lines: Lines, width: int, start: int) -> tuple[list[str], NDArray[np.float32]]:
+def _read_csv_values(lines: Lines, width: int, start: int) -> tuple[list[str], Floats]:
     """Names and (T, W) values of the rows; a name is the cells before the values, put together as a path."""
     rows, values = [], []
     for line, cells in lines:
@@ -178,9 +179,8 @@ def _read_csv_values(lines: Lines, width: int, start: int) -> tuple[list[str], N
             what = f"line {line} has {len(cells)} cells, the header {width}"
             raise InputError(f"{what}; the file is cut short or damaged")
         rows.append("/".join(cells[:start]))
-        with np.errstate(over="ignore"):
-            values.append(np.array([_parse_number(cell, line) for cell in cells[start:]], np.float32))
-    return rows, np.array(values, np.float32)
+        values.append(np.array([_parse_number(cell, line) for cell in cells[start:]]))
+    return rows, np.array(values, np.float64)
 
 
 def _parse_number(cell: str, line: int) -> float:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 from posecodec.io import Certainty, Format, guard_reader
@@ -26,6 +25,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skeleton, pair_sides
 from posecodec.pose.skeletons.naming import match_names
+from posecodec.typing import Floats
 
 PARTS = {"pose": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "face": "face/"}
 """Parts in the order of the keypoints, with the prefix of their keypoints' names."""
@@ -36,7 +36,7 @@ _KEYS = {
 }  # fmt: skip
 _NUMBERS = ("x", "y", "z", "visibility", "presence")
 _KNOWN = {*_NUMBERS, "name"}
-_Values = NDArray[np.float32]
+_Values = Floats
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -136,8 +136,7 @@ def _read_landmarks(value: Any, where: str, left: Counter[str]) -> _Landmarks:
     for one in value:
         left.update(() if one is None else one.keys() - _KNOWN)
     flat = [None if one is None else one.get(name) for one in value for name in _NUMBERS]
-    with np.errstate(over="ignore", under="ignore"):
-        values = per_frame.parse_numbers(flat, where).reshape(-1, len(_NUMBERS)).astype(np.float32)
+    values = per_frame.parse_numbers(flat, where).reshape(-1, len(_NUMBERS))
     names = tuple(one.get("name") for one in value if one is not None)
     named = len(names) == len(value) and all(isinstance(name, str) and name for name in names)
     return _Landmarks(where, values, tuple(detections.check_unicode(str(name)) for name in names) if named else ())
@@ -172,10 +171,10 @@ def _build_bodies(frame: _Frame, samples: Mapping[str, _Landmarks | None], solid
             listed = frame.get(part, [])
             one = listed[p] if p < len(listed) else None
             count = len(sample.values) if sample is not None else len(MEDIAPIPE33)
-            parts.append(np.full((count, len(_NUMBERS)), np.nan, np.float32) if one is None else one.values)
+            parts.append(np.full((count, len(_NUMBERS)), np.nan) if one is None else one.values)
         values = np.concatenate(parts)
         weights = np.where(np.isnan(values[:, 3]), values[:, 4], values[:, 3])
-        weights = np.where(np.isnan(weights), np.float32(1), weights)
+        weights = np.where(np.isnan(weights), 1, weights)
         found.append(np.concatenate([values[:, : 3 if solid else 2], weights[:, None]], axis=1))
     return found
 

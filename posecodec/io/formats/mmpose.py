@@ -113,8 +113,7 @@ def _read_body(rows: Any, scores: Any, where: str) -> detections.Body:
     weights = per_frame.parse_numbers(scores, f"{where}: keypoint_scores")
     if len(weights) != len(points):
         raise InputError(f"{where}: {len(weights)} scores for {len(points)} keypoints; export it again")
-    with np.errstate(over="ignore", under="ignore"):
-        return np.concatenate([points, weights[:, None]], axis=1).astype(np.float32)
+    return np.concatenate([points, weights[:, None]], axis=1)
 
 
 def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:

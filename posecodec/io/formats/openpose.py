@@ -235,7 +235,7 @@ def _build_bodies(recording: _Recording, number: int, sizes: Mapping[str, int], 
             if part is not None and len(part) != size:
                 recording.malformed[number] = f"{key} has {len(part)} keypoints where most have {size}; export it again"
                 return []
-            parts.append(np.full((size, dims + 1), 0, np.float32) if part is None else part)
+            parts.append(np.zeros((size, dims + 1)) if part is None else part)
         found.append((person["person_id"], detections.mask_zeros(np.concatenate(parts))))
         recording.left["3D sections beside 2D ones"] += dims == 2 and any(key.endswith("3d") for key in person)
     return found

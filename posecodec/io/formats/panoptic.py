@@ -173,7 +173,7 @@ def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
     )  # fmt: skip
 
 
-def _convert_positions(sequence: PoseSequence) -> NDArray[np.float32]:
+def _convert_positions(sequence: PoseSequence) -> NDArray[np.floating[Any]]:
     """(T, P, 19, 3) in centimeters, y down."""
     if sequence.skeleton.keypoints != COCO19.keypoints or sequence.dims != 3:
         found = f"{sequence.dims}D {sequence.skeleton.name!r}"
@@ -185,11 +185,11 @@ def _convert_positions(sequence: PoseSequence) -> NDArray[np.float32]:
         raise UsageError("Panoptic files hold no timestamps; pass --fps N (fps=N in load) or save as .npz")
     points = sequence.positions
     if sequence.unit != "cm":
-        points = (points.astype(np.float64) * (UNIT_MM[sequence.unit] / 10)).astype(np.float32)
-    return points if sequence.up == "-y" else points * np.array([1, -1, -1], np.float32)
+        points = (points.astype(np.float64) * (UNIT_MM[sequence.unit] / 10)).astype(points.dtype)
+    return points if sequence.up == "-y" else points * np.array([1, -1, -1], points.dtype)
 
 
-def _encode_frame(sequence: PoseSequence, points: NDArray[np.float32], t: int, first: int) -> bytes:
+def _encode_frame(sequence: PoseSequence, points: NDArray[np.floating[Any]], t: int, first: int) -> bytes:
     rate = sequence.rate
     kind = next((k for k, fps in FPS.items() if math.isclose(rate, fps, rel_tol=1e-9)), None)
     bodies = [
@@ -203,11 +203,11 @@ def _encode_frame(sequence: PoseSequence, points: NDArray[np.float32], t: int, f
     return json.dumps(content).encode()
 
 
-def _encode_joints(points: NDArray[np.float32], confidence: NDArray[np.float32]) -> list[float]:
-    """76 numbers, as short as float32 allows; 0, 0, 0, -1 where missing."""
+def _encode_joints(points: NDArray[np.floating[Any]], confidence: NDArray[np.float32]) -> list[float]:
+    """76 numbers, as short as their floats allow; 0, 0, 0, -1 where missing."""
     if (confidence[~np.isnan(points[:, 0])] <= 0).any():
         raise UsageError("a keypoint has a position but confidence <= 0, which means missing here; save as .npz")
-    rows = np.concatenate([points, confidence[:, None]], axis=1)
+    rows = detections.join_confidence(points, confidence)
     rows[np.isnan(points[:, 0])] = (0, 0, 0, -1)
     return detections.shorten_floats(rows)
 

@@ -1,6 +1,6 @@
 """What formats of detections share: people listed frame by frame to a PoseSequence, and its values back to short text.
 
-A body is (K, D + 1) float32: positions and a confidence, NaN positions where a keypoint is missing. Also file names that
+A body is (K, D + 1) float64: positions and a confidence, NaN positions where a keypoint is missing. Also file names that
 number frames. Knows no format.
 """
 
@@ -22,16 +22,16 @@ from posecodec.io.parsing.body_table import BodyTable, Ints
 from posecodec.io.parsing.format_metadata import NUMBERS
 from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.per_frame import check_proportion, list_numbers, parse_json, parse_numbers
-from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
+from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence, narrow_floats
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
-from posecodec.typing import Bools
+from posecodec.typing import Bools, Floats
 
-Body = NDArray[np.float32]
+Body = Floats
 Listed = Mapping[int, Sequence[tuple[str | None, Body]]]
 """Frame number -> bodies in the file's order, each with its id if it has one."""
 
-_TYPE = np.dtype(np.float32)  # of positions
+_TYPE = np.dtype(np.float64)  # of positions, as numbers of text are
 _BYTES_PER_BYTE = 10  # memory of the arrays for a byte of the file: no file that lists bodies needs more
 _BYTES_FREE = 100 << 20  # memory that even a small file may ask for
 _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
@@ -46,7 +46,7 @@ def build_sequence(
     for number, bodies in listed.items():
         table.add_empty(number)
         for key, body in bodies:
-            table.add(number, key, np.asarray(body, np.float64).ravel().tolist())
+            table.add(number, key, body.ravel().tolist())
     return build_from_table(
         table, skeleton, dims, fps=fps, size=size, source=source, facts=facts, unit=unit, up=up, most=most
     )
@@ -137,11 +137,17 @@ def encode_rows(sequence: PoseSequence, frame: int) -> Iterator[tuple[int, list[
     """(person, K * (D + 1) numbers) of those seen in a frame; zeros for missing keypoints."""
     for person in np.flatnonzero(sequence.valid[frame].any(axis=1)):
         points, weights = sequence.positions[frame, person], sequence.confidence[frame, person]
-        values = np.concatenate([points, weights[:, None].astype(points.dtype)], axis=1)
+        values = join_confidence(points, weights)
         values[np.isnan(values[:, 0])] = 0
-        if points.dtype == np.float64:
-            values[:, -1] = [float(str(weight)) for weight in weights]
         yield int(person), shorten_floats(values)
+
+
+def join_confidence(points: NDArray[np.floating[Any]], weights: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    """(K, D + 1) of positions and float32 confidences, to be shortened: the latter keep their own few digits."""
+    values = np.concatenate([points, weights[:, None].astype(points.dtype)], axis=1)
+    if points.dtype == np.float64:
+        values[:, -1] = [float(str(weight)) for weight in weights]
+    return values
 
 
 def mask_zeros(body: Body) -> Body:
@@ -151,10 +157,8 @@ def mask_zeros(body: Body) -> Body:
 
 
 def parse_body(flat: Any, what: str, width: int = 3) -> Body:
-    """A flat list of numbers as (K, width) float32. Raises InputError if it is none, or their count no multiple."""
-    values = parse_numbers(check_flat_body(flat, what, width), what)
-    with np.errstate(over="ignore", under="ignore"):
-        return values.reshape(-1, width).astype(np.float32)
+    """A flat list of numbers as (K, width). Raises InputError if it is none, or their count no multiple."""
+    return parse_numbers(check_flat_body(flat, what, width), what).reshape(-1, width)
 
 
 def check_flat_body(flat: Any, what: str, width: int = 3) -> list[float]:
@@ -275,26 +279,26 @@ def _stack_bodies(table: BodyTable, people: Ints, count: int, width: tuple[int, 
     if not len(frames):
         raise InputError("no frames in it; check that the export is whole")
     first, last = int(frames[0]), int(frames[-1])
-    needed = 3 * _TYPE.itemsize * (last - first + 1) * count * width[0] * width[1]
+    needed = 2 * _TYPE.itemsize * (last - first + 1) * count * width[0] * width[1]
     if needed > _BYTES_PER_BYTE * size + _BYTES_FREE:
         what = f"{count} ids in frames {first} to {last} need {needed >> 20} MB"
         raise InputError(f"{what} for a file of {size >> 20} MB; split the recording")
     check_proportion(first, last, count, width[0], len(table), len(frames))
     values = np.full((last - first + 1, count, *width), np.nan, _TYPE)
     if len(table):
-        with np.errstate(over="ignore", under="ignore"):
-            values[table.frames - first, people] = table.values(width[1])
+        values[table.frames - first, people] = table.values(width[1])
     return values
 
 
-def _clean_values(values: NDArray[np.float32], most: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _clean_values(values: Floats, most: float) -> tuple[NDArray[np.floating[Any]], NDArray[np.float32]]:
     """Positions and confidence of (..., D + 1), never to be written again; reports what no pose can have."""
-    positions = np.ascontiguousarray(values[..., :-1])
+    positions = narrow_floats(np.ascontiguousarray(values[..., :-1]))
     infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
     report_count(infinite.sum(), "keypoints with an infinite coordinate are taken as missing")
     missing = np.isnan(positions).any(axis=-1) | infinite
     positions[missing] = np.nan
-    confidence = np.where(missing, np.float32(0), values[..., -1])
+    with np.errstate(over="ignore", under="ignore"):
+        confidence = np.where(missing, 0, values[..., -1]).astype(np.float32)
     odd = ~np.isfinite(confidence)
     report_count(odd.sum(), "confidences that are not finite are taken as 0")
     confidence[odd] = 0

@@ -27,7 +27,7 @@ Frames = Mapping[int, Mapping[str, NDArray[Any]]]
 class People:
     """values: (T, P, K, C), NaN where nobody is; frame 0 is number `first`. ids: P, in order of appearance."""
 
-    values: NDArray[np.float32]
+    values: Floats
     ids: tuple[str, ...]
     first: int
 
@@ -44,7 +44,7 @@ def stack_people(frames: Frames, width: tuple[int, int]) -> People:
     ids = list(dict.fromkeys(key for number in sorted(frames) for key in frames[number]))
     bodies = sum(len(found) for found in frames.values())
     check_proportion(first, last, len(ids), width[0], bodies, len(frames))
-    values = np.full((last - first + 1, len(ids), *width), np.nan, np.float32)
+    values = np.full((last - first + 1, len(ids), *width), np.nan)
     index = {key: p for p, key in enumerate(ids)}
     for number, found in frames.items():
         for key, body in found.items():
