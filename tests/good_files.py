@@ -125,6 +125,45 @@ coords,x,y,x,y,x,y
 5,1,2,3,4,5,6
 7,7,8,,,9,10
 """
+MOTIVE = b"""Format Version,1.25,Take Name,T 1,Export Frame Rate,120,Total Exported Frames,3,Length Units,Meters
+
+,Type,Bone,Bone,Bone,Bone,Bone,Bone,Bone,Marker,Marker,Marker
+,Name,Hip,Hip,Hip,Hip,Hip,Hip,Hip,C7,C7,C7
+,ID,1,1,1,1,1,1,1,2,2,2
+,Parent,,,,,,,,,,
+,,Rotation,Rotation,Rotation,Rotation,Position,Position,Position,Position,Position,Position
+Frame,Time (Seconds),X,Y,Z,W,X,Y,Z,X,Y,Z
+0,0.000000,0,0,0,1,0.125,1.5,2,3,4,5
+1,0.008333,0,0,0,1,0.25,1.5,2,,,
+2,0.016667,0,0,0,1,0.5,1.5,2,3.5,4,5
+"""
+VICON = b"""Trajectories
+100
+,,Anna:LASI,,,Anna:C7,,
+Frame,Sub Frame,X,Y,Z,X,Y,Z
+,,mm,mm,mm,mm,mm,mm
+5,0,1.5,2,3,4,5,6
+6,0,1.5,2,3,,,
+7,0,1.25,2,3,4,5,6
+
+Devices
+1000
+,,Plate
+Frame,Sub Frame,Fx
+,,N
+5,0,9
+""".replace(b"\n", b"\r\n")
+QUALISYS = b"""NO_OF_FRAMES\t3
+NO_OF_CAMERAS\t8
+NO_OF_MARKERS\t2
+FREQUENCY\t200
+DATA_INCLUDED\t3D
+EVENT\tstep\t2\t0.01
+MARKER_NAMES\tL_ASI\tC7
+1.5\t2.000\t3.000\t4.000\t5.000\t6.000
+1.500\t2.000\t3.000\t0.000\t0.000\t0.000
+1.250\t2.000\t3.000\t4.000\t5.000\t6.000
+""".replace(b"\n", b"\r\n")
 _SOLID, _PEOPLE = walk(6), walk(5, people=2)
 _GAP = _SOLID.positions.copy()
 _GAP[2, 0, 3] = np.nan
@@ -167,6 +206,9 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "humanml3d": [write_npy(np.ones((5, 22, 3), np.float32))],
     "freemocap": [write_npy(np.ones((5, 33, 3)))],
     "h36m": [make_h36m],
+    "motive": [lambda: MOTIVE],
+    "vicon": [lambda: VICON],
+    "qualisys": [write("qualisys", _GAPPY, ".tsv"), lambda: QUALISYS],
 }
 ITEM = "S1/Walking"  # The recording in files that hold several
 NAMES = {"openpose": "take.json", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}

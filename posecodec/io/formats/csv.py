@@ -334,10 +334,10 @@ def _sniff(file: Source) -> Clue | None:
     line = file.first_line
     if line and not file.is_json and b"\0" not in file.head and re.search(rb"[,;\t]|^[-+0-9.]|^# \w+: ", line):
         return Clue("being a table of text")
-    return Clue(f"its suffix {file.path.suffix}", Certainty.HINT) if file.suffix == ".csv" else None
+    return Clue(f"its suffix {file.path.suffix}", Certainty.HINT) if file.suffix in (".csv", ".tsv") else None
 
 
 FORMAT = Format(
-    name="csv", title="table of text", suffixes=(".csv", ".tsv", ".txt"), own_suffixes=(".tsv",), read=read,
-    write=write, options=("fps", "skeleton"), sniff=_sniff, priority=90,
+    name="csv", title="table of text", suffixes=(".csv", ".tsv", ".txt"), read=read, write=write,
+    options=("fps", "skeleton"), sniff=_sniff, priority=90,
 )  # fmt: skip

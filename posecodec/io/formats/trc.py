@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, UsageError, report_change, report_count
+from posecodec.errors import InputError, report_change, report_count
 from posecodec.io import AnyPath, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import frame_rates, markers, missing, text_tables
 from posecodec.io.parsing.format_metadata import expand_runs, read_facts, read_integer
-from posecodec.io.parsing.marker_rows import MarkerRows, name_apart
+from posecodec.io.parsing.marker_rows import MarkerRows, find_mark, name_apart, split_cells
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Bools
@@ -82,14 +82,15 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     Times have 6 digits behind the point. Confidences, id and axis are left behind. Raises UsageError unless it is one
     person in 3D at a constant rate, with names that a cell can hold.
     """
-    _check_fits(sequence)
+    markers.check_one_person(sequence, ".trc")
+    markers.check_cells(sequence, ".trc")
     facts = read_facts(sequence, "trc")
     first, step = read_integer(facts, "first_frame", 1, _NUMBERS), read_integer(facts, "step", 1, _STEPS)
     kept = _choose_rows(sequence, facts, first, step)
     rate, given = sequence.rate, facts.get("start")
     start = float(given) if isinstance(given, int | float) and abs(given) < _MAX_START else 0.0
     name = facts.get("name")
-    title = name if isinstance(name, str) and _is_cell_text(name) else Path(path).name
+    title = name if isinstance(name, str) and markers.is_cell_text(name) else Path(path).name
     lines = [f"PathFileType\t4\t(X/Y/Z)\t{title}", *_encode_header(sequence, facts, first, len(kept))]
     lines.append("Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in sequence.skeleton.keypoints))
     lines.append("\t\t" + "".join(f"X{i}\tY{i}\tZ{i}\t" for i in range(1, len(sequence.skeleton) + 1)) + "\n")
@@ -102,7 +103,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
 
 def _parse(data: bytes) -> _Table:
-    lines = enumerate(text_tables.decode_lines(data), 1)
+    lines = enumerate(text_tables.decode_lines(data, latin=True), 1)
     _, head = next(lines, (1, ""))
     start = head.strip().strip('"')
     if not start.startswith("PathFileType"):
@@ -110,17 +111,12 @@ def _parse(data: bytes) -> _Table:
         raise InputError(f"line 1 begins with {found!r:.40}, PathFileType was expected; the file is not TRC")
     header = _read_header(lines)
     at, text = _take_line(lines, "the names of the markers")
-    mark = next((mark for mark in "\t;," if mark in text), "")
+    mark = find_mark(text)
     if mark in (";", ","):
         report_change(f"cells are between {mark!r}, not tabs; the file went through a spreadsheet")
     names = _read_names(split_cells(text, mark), at, header)
     title = [cell for cell in re.split(r"[\t;,]", start)[1:] if not _IS_KIND.fullmatch(cell.strip())]
     return _read_rows(lines, header, "\t".join(title).strip(), names, mark)
-
-
-def split_cells(text: str, mark: str) -> list[str]:
-    """The cells of a line; between blanks if there is no mark. Quotes of a spreadsheet are taken off."""
-    return [cell.strip().strip('"').strip() for cell in (text.split(mark) if mark else text.split())]
 
 
 def _take_line(lines: Lines, what: str) -> tuple[int, str]:
@@ -135,7 +131,7 @@ def _read_header(lines: Lines) -> dict[str, str]:
     at, text = _take_line(lines, "the line of keys (DataRate ...)")
     keys = re.split(r"[\s,;]+", text.strip(" \t,;").replace('"', ""))
     _, text = _take_line(lines, "the values of DataRate and the other keys")
-    mark = next((mark for mark in "\t;," if mark in text), "")
+    mark = find_mark(text)
     values = split_cells(text.rstrip("\t ,;"), mark)
     values = values if len(values) == len(keys) else re.split(r"[\s;]+", text.strip(" \t;").replace('"', ""))
     if "DataRate" not in keys or len(values) != len(keys):
@@ -163,18 +159,16 @@ def _read_count(header: Mapping[str, str], key: str) -> int | None:
 
 def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str], mark: str) -> _Table:
     width, rows = 3 * len(names), MarkerRows(comma=mark != ",")
-    short, last, before = 0, [""], [""]
-    ended = True
+    short = 0
     for at, line in lines:
-        cells = split_cells(line.rstrip("\r\n"), mark)
+        cells = split_cells(line, mark)
         if not any(cells) or (not len(rows) and (not cells[0] or cells[0] == "X1")):
             continue  # a blank line, or that of the axes
         ended = line.endswith("\n")
         full = _fit_cells(cells, 2 + width, at, ended)
         short += len(full) < 2 + width
-        rows.add(at, full[0], full[1], full[2:])
-        before, last = last, cells
-    _check_count(_read_count(header, "NumFrames"), len(rows), ended or not _looks_cut(last, before))
+        rows.add(at, full[0], full[1], full[2:], ended)
+    rows.check_count(_read_count(header, "NumFrames"), "NumFrames")
     report_count(short, "rows end early; the markers not reached are missing there")
     further = (max(rows.width, width) - width) // 3
     if further:
@@ -184,20 +178,6 @@ def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str
         )
         names = name_apart(names + own)
     return _Table(header, title, names, rows)
-
-
-def _check_count(stated: int | None, rows: int, whole: bool) -> None:
-    """Report where NumFrames is another number; raises InputError where the file was cut short."""
-    if not rows or (stated is not None and rows < stated and not whole):
-        raise InputError(f"NumFrames is {stated}, {rows} rows follow; the file is cut short or damaged")
-    if stated not in (None, rows):
-        report_change(f"NumFrames says {stated}, {rows} rows are there")
-
-
-def _looks_cut(last: Sequence[str], before: Sequence[str]) -> bool:
-    """Whether a last line without an end has fewer digits in its last cell than the line before it."""
-    same = before[min(len(last), len(before)) - 1]
-    return len(last[-1].partition(".")[2]) < len(same.partition(".")[2])
 
 
 def _fit_cells(cells: Sequence[str], width: int, at: int, ended: bool) -> Sequence[str]:
@@ -253,22 +233,6 @@ def _is_same(a: str, b: str) -> bool:
         return a == b
 
 
-def _check_fits(sequence: PoseSequence) -> None:
-    markers.check_one_person(sequence, ".trc")
-    wrong = next((n for n in sequence.skeleton.keypoints if not _is_cell_text(n)), None)
-    if wrong is not None:
-        raise UsageError(f"the keypoint name {wrong!r:.60} does not fit in a cell; rename it or save as .npz")
-    left = [f"the id {sequence.ids[0]!r}"] if sequence.ids != ("0",) else []
-    left += [f"the up axis {sequence.up!r}"] if sequence.up != "unknown" else []
-    if left:
-        report_change(f".trc has no room for {' and '.join(left)}")
-
-
-def _is_cell_text(text: str) -> bool:
-    """Whether a cell can hold the text and give it back."""
-    return text == text.strip() and bool(text) and len(text.splitlines()) == 1 and "\t" not in text
-
-
 def _choose_rows(sequence: PoseSequence, facts: Mapping[str, Any], first: int, step: int) -> list[int]:
     """The frames to write: all but those that had no row, if nothing is there still."""
     gaps = facts.get("gaps") if step == 1 else None
@@ -283,7 +247,12 @@ def _encode_header(sequence: PoseSequence, facts: Mapping[str, Any], first: int,
     values = dict(zip(_OURS, ours, strict=True)) | _describe_original(sequence.rate, first, rows)
     extra = facts.get("header")
     for key, value in extra.items() if isinstance(extra, dict) else ():
-        texts = isinstance(key, str) and isinstance(value, str) and _is_cell_text(key) and _is_cell_text(value)
+        texts = (
+            isinstance(key, str)
+            and isinstance(value, str)
+            and markers.is_cell_text(key)
+            and markers.is_cell_text(value)
+        )
         if texts and " " not in key and (key not in _OURS or (key == "Units" and sequence.unit == "unknown")):
             values[key] = value
     order = [*KEYS, *(key for key in values if key not in KEYS)]

@@ -5,9 +5,10 @@ Numbers are kept as float64. Rows may end early (the markers not reached are mis
 
 from __future__ import annotations
 
+import csv
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ class MarkerRows:
         self.decimals = 0
         self._numbers, self._times, self._values = array("q"), array("d"), array("d")
         self._widths = array("q")
+        self._last: Sequence[str] = ()
+        self._before: Sequence[str] = ()
+        self._is_ended = True
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -47,8 +51,8 @@ class MarkerRows:
         """(N,)."""
         return np.array(self._times, np.float64)
 
-    def add(self, at: int, number: str | int, time: str | None, cells: Sequence[str]) -> None:
-        """A row of line `at`: the cells of its frame number, its time and its coordinates."""
+    def add(self, at: int, number: str | int, time: str | None, cells: Sequence[str], is_ended: bool = True) -> None:
+        """A row of line `at`: the cells of its frame number, its time and its coordinates. is_ended: by a line end."""
         number = number if isinstance(number, int) else parse_whole(self._point(number), at, "the frame's number")
         self._numbers.append(number)
         time = self._point(time or "")
@@ -56,6 +60,22 @@ class MarkerRows:
         self.decimals = max(self.decimals, count_decimals(time))
         self._values.extend([parse_number(self._point(cell), at) for cell in cells])
         self._widths.append(len(cells))
+        self._before, self._last, self._is_ended = self._last, cells, is_ended
+
+    def check_count(self, stated: int | None, key: str) -> None:
+        """Report where the file states another number of rows; raises InputError where it has none, or was cut short."""
+        if not len(self) or (stated is not None and len(self) < stated and self._looks_cut()):
+            what = f"{key} is {stated}, {len(self)} rows follow" if stated is not None else "no rows follow the header"
+            raise InputError(f"{what}; the file is cut short or damaged")
+        if stated not in (None, len(self)):
+            report_change(f"{key} says {stated}, {len(self)} rows are there")
+
+    def _looks_cut(self) -> bool:
+        """Whether the last line has no end, and fewer digits in its last cell than the line before it."""
+        if self._is_ended or not self._last or not self._before:
+            return False
+        same = self._before[min(len(self._last), len(self._before)) - 1]
+        return len(self._last[-1].partition(".")[2]) < len(same.partition(".")[2])
 
     def _point(self, cell: str) -> str:
         return cell.replace(",", ".") if self.comma and "." not in cell else cell
@@ -153,3 +173,40 @@ def name_apart(names: Sequence[str]) -> list[str]:
         found.append(other)
     report_count(sum(a != b for a, b in zip(names, found, strict=True)), "names are there before; they get #2, #3, ...")
     return found
+
+
+def find_mark(text: str) -> str:
+    """What is between the cells of a line: a tab, semicolon or comma; empty where only blanks are."""
+    return next((mark for mark in "\t;," if mark in text), "")
+
+
+def split_cells(text: str, mark: str) -> list[str]:
+    """The cells of a line, between blanks if there is no mark. Quotes of a spreadsheet are taken off."""
+    text = text.rstrip("\r\n")
+    if '"' in text and mark:
+        try:
+            return [cell.strip() for cell in next(csv.reader([text], delimiter=mark), [])]
+        except csv.Error as error:
+            raise InputError(f"{text!r:.60} is no line of a table ({error}); export it again") from error
+    return [cell.strip() for cell in (text.split(mark) if mark else text.split() or [""])]
+
+
+def find_triples(keys: Sequence[Hashable], axes: Sequence[str]) -> dict[Hashable, tuple[int, ...]]:
+    """Columns of x, y, z of each key, in order of appearance. axes: per column "X", "Y", "Z"; others are no coordinates.
+
+    Keys without all three are left out.
+    """
+    found: dict[Hashable, dict[str, int]] = {}
+    for column, (key, axis) in enumerate(zip(keys, axes, strict=False)):
+        if axis in ("X", "Y", "Z"):
+            found.setdefault(key, {}).setdefault(axis, column)
+    return {key: tuple(of[axis] for axis in "XYZ") for key, of in found.items() if len(of) == 3}
+
+
+def pick_cells(cells: Sequence[str], columns: Sequence[int], at: int, is_ended: bool) -> list[str]:
+    """The cells of some columns, empty where a row ends early. Raises InputError where it ends within a line cut short."""
+    if not is_ended and columns and len(cells) <= max(columns):
+        raise InputError(
+            f"line {at} has {len(cells)} cells, {max(columns) + 1} were expected; it is cut short or damaged"
+        )
+    return [cells[column] if column < len(cells) else "" for column in columns]

@@ -25,3 +25,19 @@ def check_rate(sequence: PoseSequence, suffix: str) -> None:
         raise UsageError(f"{suffix} holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
     if (sequence.confidence[sequence.valid] != 1).any():
         report_change(f"{suffix} has no room for confidences; they are left behind")
+
+
+def check_cells(sequence: PoseSequence, suffix: str) -> None:
+    """Raises UsageError if a name fits in no cell between tabs; reports the id and axis that have no room."""
+    wrong = next((n for n in sequence.skeleton.keypoints if not is_cell_text(n)), None)
+    if wrong is not None:
+        raise UsageError(f"the keypoint name {wrong!r:.60} does not fit in a cell; rename it or save as .npz")
+    left = [f"the id {sequence.ids[0]!r}"] if sequence.ids != ("0",) else []
+    left += [f"the up axis {sequence.up!r}"] if sequence.up != "unknown" else []
+    if left:
+        report_change(f"{suffix} has no room for {' and '.join(left)}")
+
+
+def is_cell_text(text: str) -> bool:
+    """Whether a cell between tabs can hold the text and give it back."""
+    return text == text.strip() and bool(text) and len(text.splitlines()) == 1 and "\t" not in text

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError
+from posecodec.errors import InputError, report_change
 
 EMPTY = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "-nan"))
 """What an empty cell may hold, in small letters."""
@@ -18,9 +18,15 @@ _MAX_WHOLE = 1 << 53  # integers below it are exact in float64
 _MAX_PLAIN = 10**15  # numbers from it on look like floats: they are measured, not counted
 
 
-def decode_lines(data: bytes) -> Iterator[str]:
-    """The lines of a text, with their ends. Raises InputError where it is not UTF-8 (or UTF-16 with its mark)."""
+def decode_lines(data: bytes, latin: bool = False) -> Iterator[str]:
+    """The lines of a text, with their ends. Raises InputError where it is not UTF-8 (or UTF-16 with its mark).
+
+    latin: text that is no UTF-8 is taken as Windows' of Western Europe (its names only; numbers are the same), with a report.
+    """
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    if latin and encoding == "utf-8-sig" and not is_utf8(data) and b"\0" not in data:
+        encoding = "latin-1"
+        report_change("the text is no UTF-8; it is taken as Latin-1, so look at the names")
     text = io.TextIOWrapper(io.BytesIO(data), encoding, newline=None)
     number = 0
     try:
@@ -29,6 +35,15 @@ def decode_lines(data: bytes) -> Iterator[str]:
             yield line
     except UnicodeError as error:
         raise InputError(f"no UTF-8 text after line {number} ({error}); save it as UTF-8") from error
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are text in UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def parse_number(cell: str, line: int, what: str = "a number") -> float:
