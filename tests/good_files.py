@@ -170,6 +170,10 @@ _GAP[2, 0, 3] = np.nan
 _GAPPY = PoseSequence.from_arrays(_GAP, fps=29.97, skeleton=_SOLID.skeleton, unit="mm", up="y")
 _INSTANCE = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17, "bbox": [[1, 2, 3, 4]], "bbox_score": 0.9}
 _META = {"keypoint_id2name": {str(i): f"k{i}" for i in range(17)}}
+_DETECTION = {
+    "name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 1.0, "y1": 2.0, "x2": 3.0, "y2": 4.0}, "track_id": 1,
+    "keypoints": {"x": [1.5] * 17, "y": [2.5] * 17, "visible": [0.5] * 17},
+}  # fmt: skip
 _MARKS = [{"x": 0.1, "y": 0.2, "z": 0.3, "visibility": 0.9}] * 33
 MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "npz": [write("npz", _GAPPY, ".npz")],
@@ -198,6 +202,15 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
         write_json({"fps": 30, "frames": [{"pose_landmarks": _MARKS}, None, {"pose_landmarks": _MARKS}]}),
         write_json([_MARKS, _MARKS]),
     ],
+    "ultralytics": [
+        write_json([[_DETECTION], [], [_DETECTION, _DETECTION | {"track_id": 2}]]),
+        write_json([_DETECTION]),
+    ],
+    "yolo": [
+        lambda: (
+            b"0 0.5 0.5 0.1 0.2" + b" 0.25 0.5 0.9" * 17 + b" 3\n0 0.5 0.5 0.1 0.2" + b" 0.5 0.75 0.9" * 17 + b" 1\n"
+        )
+    ],
     "trc": [write("trc", _GAPPY, ".trc")],
     "c3d": [write("c3d", walk(32), ".c3d")],  # whole blocks, so that every cut shows
     "bvh": [lambda: BVH],
@@ -211,7 +224,7 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "qualisys": [write("qualisys", _GAPPY, ".tsv"), lambda: QUALISYS],
 }
 ITEM = "S1/Walking"  # The recording in files that hold several
-NAMES = {"openpose": "take.json", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
+NAMES = {"openpose": "take.json", "yolo": "take.txt", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
 """What their users call such files, where that is not take.SUFFIX."""
 
 

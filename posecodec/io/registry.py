@@ -20,8 +20,8 @@ from posecodec.pose.sequence import PoseSequence
 PLUG_INS = "posecodec.formats"  # The group of entry points by which packages add formats
 USUAL_PRIORITY = 50  # Between the marks of JSON files, which are asked about first, and what could be anything (90)
 _NAMES = (
-    "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap h36m"
-    " motive vicon qualisys"
+    "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap "
+    "h36m motive vicon qualisys ultralytics yolo"
 )
 _BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
 DEFAULT = next(iter(_BUILT_IN))  # Our own format: what holds a sequence whole
