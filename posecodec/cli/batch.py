@@ -69,12 +69,15 @@ def check_target(source: Path, target: Path) -> None:
 
 def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
     """Where one recording goes; None for standard output."""
+    from posecodec.io.filesystem import strip_suffix
+
     if output == STREAM or (output is None and source == STREAM):
         return None
     path = Path(source)
     if output is None:
-        return path.with_suffix(suffix) if not path.is_dir() else path.with_name(f"{path.resolve().name}{suffix}")
-    return Path(output) / f"{path.stem}{suffix}" if Path(output).is_dir() else Path(output)
+        stem = path.resolve().name if path.is_dir() else strip_suffix(path).name
+        return path.with_name(f"{stem}{suffix}")
+    return Path(output) / f"{strip_suffix(path).name}{suffix}" if Path(output).is_dir() else Path(output)
 
 
 def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
@@ -83,13 +86,15 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     Two sources of one stem keep their suffixes in the names. Raises UsageError without a folder to write to, InputError
     where a folder holds no recording.
     """
+    from posecodec.io.filesystem import strip_suffix
+
     if output is None or output == STREAM:
         raise UsageError("several inputs or a folder need -o DIR")
     if Path(output).exists() and not Path(output).is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder")
     found = [pair for name in inputs for pair in _find_recordings(Path(name), format, suffix)]
-    stems = Counter(path.with_suffix("") for _, path in found)
-    names = [path.with_suffix("") if stems[path.with_suffix("")] == 1 else path for _, path in found]
+    stems = Counter(strip_suffix(path) for _, path in found)
+    names = [strip_suffix(path) if stems[strip_suffix(path)] == 1 else path for _, path in found]
     repeated = [str(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
@@ -130,13 +135,14 @@ def _walk(folder: Path, format: str | None, suffix: str, above: tuple[Path, ...]
 def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
     """Whether a file of a folder is to be done: .posec files for decoding, pose files for encoding."""
     from posecodec import io
+    from posecodec.io.filesystem import find_suffix
 
     if suffix != ".posec":
         return path.suffix == ".posec"
     if format is not None:
-        return path.suffix.lower() in io.FORMATS[io.find_format(path, format)].suffixes
+        return find_suffix(path) in io.FORMATS[io.find_format(path, format)].suffixes
     known = {s for f in io.FORMATS.values() for s in f.suffixes} - {"", ".txt"}
-    if path.suffix.lower() not in known:
+    if find_suffix(path) not in known:
         return False
     with contextlib.suppress(PosecodecError):
         io.detect(path)

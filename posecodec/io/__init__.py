@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posecodec import legacy
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.io.detect import Guess, detect
-from posecodec.io.filesystem import AnyPath, guard_reader, read_bytes, write_atomic
+from posecodec.io.filesystem import AnyPath, find_suffix, guard_reader, read_bytes, write_atomic
 from posecodec.io.registry import DEFAULT, FORMATS, Format, check_name, register_format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -97,7 +96,7 @@ def _read_source(metadata: Mapping[str, Any]) -> str:
 
 
 def _choose_format(sequence: PoseSequence, path: AnyPath) -> str:
-    suffix = Path(path).suffix.lower()
+    suffix = find_suffix(path)
     found = [name for name, known in FORMATS.items() if suffix in known.suffixes and not known.read_only]
     if not found:
         unwritable = [name for name, known in FORMATS.items() if suffix and suffix in known.suffixes]

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecodec.errors import InputError, PosecodecError, report_change
+from posecodec.io import foreign
 from posecodec.io.filesystem import AnyPath, exposes_bugs
 from posecodec.io.registry import FORMATS, Format
 from posecodec.io.sniffing import Certainty, Clue, Source
+
+CATCH_ALL = 90  # priority from which a format takes what could be anything: tables, arrays
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ def detect(path: AnyPath) -> Guess:
         raise InputError(
             f"no recording in this folder ({', '.join(marks)} or {last}); give a file, or --from NAME (format=NAME)"
         )
+    if found is None or (found[0].priority >= CATCH_ALL and source.suffix not in found[0].own_suffixes):
+        explained = foreign.explain(source) or (foreign.explain_name(source) if found is None else None)
+        if explained is not None:
+            raise InputError(f"this is {explained}")
     if found is None:
         suffix = source.path.suffix
         raise InputError(f"neither the suffix {suffix!r} nor the content names a format; pass --from NAME")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import os
 import secrets
 import shutil
@@ -20,7 +21,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from posecodec.errors import InputError, PosecodecError, UsageError
+from posecodec.errors import InputError, PosecodecError, UsageError, report_change
 from posecodec.pose.sequence import PoseSequence
 
 Options = ParamSpec("Options")
@@ -30,6 +31,10 @@ _DAMAGE = (EOFError, OSError, struct.error, tarfile.TarError, zipfile.BadZipFile
 """What libraries raise where content is damaged."""
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What a reader raises that did not check enough, whatever the file holds."""
+GZIP = b"\x1f\x8b\x08"
+UNPACKED_FREE, UNPACKED_TIMES = 20 << 20, 50
+"""Bytes that any gzip file may unpack to, and bytes for each of its own. A reader's memory (10 times the file and 200 MB) is
+then counted from what was packed: text packs 3 to 20 times smaller, while a bomb can be a thousand."""
 _EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
 
 
@@ -88,12 +93,58 @@ def check_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file. Raises InputError if it is missing, a folder, empty, or may not be read."""
+    """The whole file, unpacked if it is gzip. Raises InputError if it is missing, a folder, empty, or may not be read."""
     check_file(path)
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
+    return unpack_gzip(data) if data.startswith(GZIP) else data
+
+
+def unpack_gzip(data: bytes) -> bytes:
+    """What gzip packed. Raises InputError if it is damaged, or unpacks to more than is read (see UNPACKED_TIMES)."""
+    limit = UNPACKED_FREE + UNPACKED_TIMES * len(data)
+    parts, size = list[bytes](), 0
+    while data.startswith(GZIP):
+        engine = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            parts.append(engine.decompress(data, limit - size + 1))
+        except zlib.error as error:
+            raise InputError(f"gzip cannot unpack it ({error}); fetch or pack it again") from error
+        size += len(parts[-1])
+        if size > limit:
+            raise InputError(
+                f"it unpacks to more than {limit} bytes, which is not read; gunzip it and give the file itself"
+            )
+        if not engine.eof:
+            raise InputError("the gzip file ends early; it is cut short, fetch or pack it again")
+        data = engine.unused_data
+    if data.strip(b"\0"):
+        report_change(f"{len(data)} bytes after what gzip packed are left out")
+    if not size:
+        raise InputError("the gzip file holds nothing; fetch or pack it again")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def find_suffix(path: AnyPath) -> str:
+    """The suffix in small letters, that before .gz if it ends so.
+
+    >>> find_suffix("take.CSV.gz")
+    '.csv'
+    """
+    path = Path(path)
+    return (Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix).lower()
+
+
+def strip_suffix(path: AnyPath) -> Path:
+    """The path without its suffix, and without .gz.
+
+    >>> strip_suffix("a/take.csv.gz").name
+    'take'
+    """
+    path = Path(path)
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).with_suffix("")
 
 
 def read_file(path: AnyPath) -> bytes:
@@ -107,16 +158,17 @@ def read_file(path: AnyPath) -> bytes:
 def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     """Write `data` to `path` by way of a file beside it, so that a failure leaves neither half a file nor a leftover.
 
-    force: replace a file that exists. Raises UsageError if the target exists (without `force`), is a folder, or cannot
-    be written.
+    A path that ends in .gz is packed by gzip. force: replace a file that exists. Raises UsageError if the target exists
+    (without `force`), is a folder, or cannot be written.
     """
     path = Path(path)
     if os.path.isdir(path):
         raise UsageError(f"{path}: this is a folder; name a file to write")
     _refuse_existing(path, force)
     aside = _name_aside(path)
+    packed = path.suffix.lower() == ".gz"
     try:
-        aside.write_bytes(data)
+        aside.write_bytes(gzip.compress(data, mtime=0) if packed else data)
         os.replace(aside, path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

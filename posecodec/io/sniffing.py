@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from posecodec.errors import InputError
-from posecodec.io.filesystem import read_bytes
+from posecodec.io.filesystem import find_suffix, read_bytes
 
 HEAD = 1 << 16  # Bytes that are looked at for what stands at a file's beginning
 _NPY, _HDF5, _ZIP = b"\x93NUMPY", b"\x89HDF\r\n", b"PK\x03\x04"
@@ -52,6 +52,8 @@ def read_head(path: Path) -> bytes:
 class Source:
     """A file or folder that formats are asked about. It is read at most once, and only if one looks into it.
 
+    suffix: in small letters, without .gz; the content of such a file is what was packed.
+
     >>> Source("take_01.BVH").suffix
     '.bvh'
     """
@@ -59,7 +61,7 @@ class Source:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self.suffix = self.path.suffix.lower()
+        self.suffix = find_suffix(self.path)
         self.is_folder = self.path.is_dir()
 
     @cached_property

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
+from posecodec.io.filesystem import find_suffix
 from posecodec.io.formats import csv_comments
 from posecodec.io.formats.csv_cells import Table, fit_cells, is_numbers, parse_cell, read_table
 from posecodec.io.formats.csv_columns import Columns, read_columns
@@ -82,7 +83,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """
     if not sequence.frames:
         raise UsageError("the sequence has no frames, and .csv cannot say so; save as .npz")
-    between = "\t" if Path(path).suffix.lower() == ".tsv" else ","
+    between = "\t" if find_suffix(path) == ".tsv" else ","
     names = _make_safe_names(sequence.skeleton.keypoints)
     cells = _make_safe_names(sequence.ids)
     lines = csv_comments.encode_comments(sequence, names)

@@ -61,7 +61,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if header.get("Coordinate Space", "Global").lower() == "local":
         report_change("Coordinate Space is Local: positions are relative to the parent; export in Global for places")
     return PoseSequence.from_arrays(
-        points, fps=rate, skeleton=build_skeleton(names), unit=unit, up="y", metadata=metadata, exact=True
+        points, fps=rate, skeleton=build_skeleton(names), unit=unit, up="y", metadata=metadata
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
 
 Arrays = Mapping[str, NDArray[Any]]
 
+ROTATIONS = frozenset(
+    "poses pose_body pose_hand root_orient body_pose global_orient smpl_poses smpl_pose thetas fullpose betas dmpls".split()
+)
+"""Arrays that AMASS and others give their rotations and shapes in."""
 KEYS = "positions confidence fps timestamps unit up keypoints skeleton edges pairs root ids metadata".split()
 
 
@@ -86,10 +90,21 @@ def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that we know, by key; others are not read."""
     wanted = {f"{key}{ending}" for key in KEYS for ending in ("", ".npy")}
     members, names = zip_archive.read_members(io.BytesIO(data), wanted, len(data), numpy_arrays.MAX_DEFLATE * len(data))
+    if "positions.npy" not in members and "positions" not in members:
+        _refuse_rotations({name.removesuffix(".npy") for name in names})
     if not members:
         raise InputError(f"no array 'positions', only {names[:20]}; rename the one that holds them")
     keys = {name.removesuffix(".npy"): content for name, content in members.items()}
     return {key: numpy_arrays.decode_array(content, f"array {key!r}") for key, content in keys.items()}
+
+
+def _refuse_rotations(names: Set[str]) -> None:
+    """Raises InputError where the arrays are parameters of a body model: rotations, which are no positions."""
+    held = sorted(names & ROTATIONS)
+    if held:
+        what = f"pose parameters of a body model such as SMPL-H ({', '.join(held)}), as AMASS has them, not positions"
+        remedy = "run the body model on them and save its joints as positions (T, K, 3), with fps"
+        raise InputError(f"the archive holds {what}; {remedy}")
 
 
 def _read_skeleton(arrays: Arrays) -> Skeleton | None:

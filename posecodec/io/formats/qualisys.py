@@ -77,7 +77,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     facts = _collect_facts(table)
     metadata = {"source_format": "qualisys"} | ({"qualisys": facts} if facts else {})
     skeleton = build_skeleton(table.names)
-    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit="mm", metadata=metadata, exact=True)
+    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit="mm", metadata=metadata)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:

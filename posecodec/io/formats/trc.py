@@ -73,7 +73,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     unit = UNITS.get(table.header.get("Units", "").lower(), "unknown")
     metadata = {"source_format": "trc"} | ({"trc": facts} if facts else {})
     skeleton = build_skeleton(table.names)
-    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, metadata=metadata, exact=True)
+    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, metadata=metadata)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:

@@ -68,7 +68,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     first = int(block.rows.numbers[0])
     metadata = {"source_format": "vicon"} | ({"vicon": {"first_frame": first}} if first != 1 else {})
     skeleton = build_skeleton(block.names)
-    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=block.unit, metadata=metadata, exact=True)
+    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=block.unit, metadata=metadata)
 
 
 def _read_blocks(lines: Lines) -> tuple[list[_Block], list[str]]:

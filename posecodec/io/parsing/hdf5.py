@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError
-from posecodec.io.filesystem import check_file
+from posecodec.io.filesystem import GZIP, check_file
 from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -45,6 +45,9 @@ def open_file(path: Path) -> Iterator[Any]:
     """
     check_file(path)
     if not is_hdf5(path):
+        with path.open("rb") as stream:
+            if stream.read(len(GZIP)) == GZIP:
+                raise InputError("gzip around HDF5 is not unpacked; gunzip it and give the file itself")
         raise InputError("this is no HDF5 file (its signature is missing); check that it is the right file")
     try:
         import h5py

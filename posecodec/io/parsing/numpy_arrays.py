@@ -22,6 +22,8 @@ from posecodec.io.filesystem import AnyPath, write_atomic
 
 MAX_DEFLATE = 1100
 """Bytes for one of a compressed file: deflate cannot shrink anything further than 1032 times, so more is a forged size."""
+IDTRACKER = "of idtracker.ai give trajectories.h5 or trajectories_csv (its command idtrackerai_format makes them)"
+_IDTRACKER_MARK = b"frames_per_second"  # a key of the dictionary that idtracker.ai pickles
 _MAX_EMPTY = 1 << 24  # largest dimension of an array without elements; more frames than any recording has
 
 
@@ -40,7 +42,8 @@ def decode_array(data: bytes, what: str) -> NDArray[Any]:
     except (ValueError, EOFError, SyntaxError, TypeError, TokenError) as error:
         raise InputError(f"{what}: not a NumPy array ({error}); save it with numpy.save") from error
     if dtype.hasobject or dtype.names:
-        raise InputError(f"{what}: holds {dtype} values, which would need pickle; save plain numbers or text")
+        hint = IDTRACKER if _IDTRACKER_MARK in data else "save plain numbers or text"
+        raise InputError(f"{what}: holds {dtype} values, which would need pickle and run code; {hint}")
     body = len(data) - stream.tell()
     if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != body:
         raise InputError(f"{what}: shape {shape} of {dtype} does not fit the {body} bytes that follow; export it again")
