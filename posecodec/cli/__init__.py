@@ -74,6 +74,7 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
+        sys.unraisablehook = lambda _: None  # of objects that were being made, such as half a ZipFile
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError
+from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, report_change
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -39,6 +39,11 @@ class Reading:
     track: bool = False
     zeros: bool = False
     skeleton: str | None = None
+    default_fps: float | None = None
+
+    def for_many(self) -> Reading:
+        """The same for one of several inputs: a rate is then for those that state none."""
+        return replace(self, fps=None, default_fps=self.fps)
 
     def load(self, path: Path) -> PoseSequence:
         """The recording, read and mended as asked. Warns and raises as `io.load` does."""
@@ -62,7 +67,7 @@ class Reading:
                     warnings.filterwarnings("ignore", ".*kept as identity", DataWarning)
                 return io.load(
                     path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item,
-                    skeleton=skeleton,
+                    skeleton=skeleton, default_fps=self.default_fps,
                 )  # fmt: skip
         except NoRateError:
             raise
@@ -173,8 +178,19 @@ def measure_size(path: Path) -> int:
 
 def _take_skeleton(sequence: PoseSequence, name: str) -> PoseSequence:
     """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
+    from posecodec.pose.skeleton import missing_for
     from posecodec.pose.skeletons.files import resolve_skeleton
 
     skeleton = resolve_skeleton(name)
     unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))
-    return replace(sequence, skeleton=skeleton) if unnamed else sequence.mapped_to(skeleton)
+    if unnamed:
+        return replace(sequence, skeleton=skeleton)
+    mapped = sequence.mapped_to(skeleton)
+    lost, made = (len(missing_for(a, b)) for a, b in ((sequence.skeleton, skeleton), (skeleton, sequence.skeleton)))
+    if lost or made:
+        never = int((~mapped.valid.any(axis=(0, 1))).sum())
+        report_change(
+            f"--skeleton {skeleton.name}: {lost} of {len(sequence.skeleton)} keypoints are not in it and left out or joined; "
+            f"{never} of its {len(skeleton)} are never there"
+        )
+    return mapped

@@ -29,6 +29,11 @@ Examples:
   cat walk.npz | posecodec encode - -o - > walk.posec
 """
 
+_NO_TOKENS = (
+    "nobody is ever there; check it with info",
+    "encode the recording with --levels",
+)  # of recordings, .posec files
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -75,6 +80,7 @@ def encode(
             _encode_single(source, inputs[0], batch.choose_target(inputs[0], output, ".posec"), settings, as_json)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
+    settings = replace(settings, reading=reading.for_many())
     batch.run(plan, encode_file, settings, jobs, as_json, summary)
 
 
@@ -150,18 +156,19 @@ def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
 @click.argument("source", type=options.PATH)
 @click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .npz or .safetensors.")
 @click.option("--levels", type=int, help="Levels of tokens, 1 to 8.  [default: the file's, or the weights']")
-@options.fps
+@options.skeleton
+@options.reading_options
 @options.model
 @options.device
 @options.force
 def tokens(
-    source: Path, output: Path, levels: int | None, fps: float | None, model: str | None, device: str, force: bool
-) -> None:
+    source: Path, output: Path, levels: int | None, skeleton: str | None, reading: Reading, model: str | None,
+    device: str, force: bool,
+) -> None:  # fmt: skip
     """Write the tokens of a pose file or a .posec file for models that learn from motion.
 
     Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
-    from posecodec import io
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
     if source.suffix == ".posec":
@@ -174,11 +181,13 @@ def tokens(
             codec = get_codec(model or find_named(read_header(data).weights), device)
             grids = codec.tokens(data)
     else:
-        sequence = io.load(source, fps=fps)
-        codec = get_codec(model or f"body{sequence.dims}d", device)
-        grids = codec.tokenize(sequence, levels)
+        with collect_notes() as notes, name_in_errors(source):
+            sequence = replace(reading, skeleton=skeleton).load(source)
+            codec = get_codec(model or f"body{sequence.dims}d", device)
+            grids = codec.tokenize(sequence, levels)
+        notes.show(source)
     if not grids:
-        raise InputError(f"{source}: no chunk of it has tokens; encode the recording with --levels")
+        raise InputError(f"{source}: no chunk of it has tokens; {_NO_TOKENS[source.suffix == '.posec']}")
     vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
     arrays = {"stream": vocabulary.flatten(grids)}
     for i, grid in enumerate(grids):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,24 +87,32 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("original", required=False, type=click.Path(path_type=Path))
+@options.skeleton
 @options.reading_options
 @options.model
 @options.json
-def verify(file: Path, original: Path | None, reading: Reading, model: str | None, as_json: bool) -> None:
+def verify(
+    file: Path, original: Path | None, skeleton: str | None, reading: Reading, model: str | None, as_json: bool
+) -> None:
     """Check that a .posec file is whole and decodes, and that it keeps its promise.
 
-    An error bound needs the ORIGINAL to be checked, read with the options it was encoded with; a lossless file and a bit
-    rate do not. Exit code 4 if it is broken.
+    With the ORIGINAL, read with the options that it was encoded with, all that the file holds is compared: positions,
+    which keypoints are there, confidences, rate or times, people, skeleton, unit, up axis and metadata. Without it a
+    lossless file and a bit rate can be checked, an error bound cannot. Exit code 4 if anything is not kept.
     """
     from posecodec.analysis.verification import verify as check
 
     sequence, header, size = decode_posec(file, model, "cpu")
-    with collect_notes():
-        source = reading.load(original) if original else None
+    with collect_notes() as notes:
+        source = replace(reading, skeleton=skeleton).load(original) if original else None
     found = check(header, sequence, size, source)
     show(found.as_dict(), f"{file}: {found.describe()}", as_json)
     if found.kept is False:
-        raise CorruptError(f"{file}: the promise is broken, or {original or 'the file'} is not what was encoded")
+        notes.show(original)
+        what = f"not kept: {', '.join(name for name, text in found.parts.items() if text != 'kept')}"
+        raise CorruptError(
+            f"{file}: {what}; the file is not of {original or 'what was encoded'} as these options read it"
+        )
 
 
 @click.command()

@@ -27,7 +27,9 @@ skeleton = click.option(
 )
 _READING = (
     click.option("--from", "format", help="Format of the input, see `formats`.  [default: by what is in it]"),
-    click.option("--fps", type=float, help="Frame rate, where the file has none or a wrong one."),
+    click.option(
+        "--fps", type=float, help="Frame rate, where the file has none or a wrong one; of several, where none."
+    ),
     click.option("--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in."),
     click.option("--up", help="Which axis is up, where the file does not say: y, -y, z, x, ..."),
     click.option("--item", help="Which recording of a file that holds several (h36m)."),

@@ -5,14 +5,16 @@ One file per format; this one only chooses among them. It changes no values: an 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from posecodec import legacy
-from posecodec.errors import InputError, PosecodecError, UsageError
+from posecodec.errors import InputError, NoRateError, PosecodecError, UsageError, report_change
 from posecodec.io.detect import Guess, detect
 from posecodec.io.filesystem import AnyPath, find_suffix, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing.frame_rates import is_same_rate
 from posecodec.io.registry import DEFAULT, FORMATS, Format, check_name, register_format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
@@ -30,12 +32,14 @@ if not TYPE_CHECKING:
 def load(
     path: AnyPath, *, format: str | None = None, fps: float | None = None, unit: str | None = None,
     skeleton: Skeleton | str | None = None, up: str | None = None, item: str | None = None,
+    default_fps: float | None = None,
 ) -> PoseSequence:  # fmt: skip
     """The sequence in a file or folder.
 
     format: one of FORMATS instead of what the file seems to be. fps, unit, up: what the file does not say or says
-    wrongly; values are relabeled, not converted, and fps replaces timestamps. skeleton: the keypoints in their order,
-    the name of a built-in skeleton or a .toml or .json file that describes one; "native" for the own joints of a rig.
+    wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps: where the file states neither
+    rate nor times. skeleton: the keypoints in their order, the name of a built-in skeleton or a .toml or .json file that
+    describes one; "native" for the own joints of a rig.
     item: which recording of a file that holds several.
     Raises InputError, beginning with the path, if the content cannot be understood or a needed frame rate is missing.
     Warns with DataWarning where something was guessed, changed or left out.
@@ -47,11 +51,66 @@ def load(
     is_own = isinstance(skeleton, str) and skeleton in known.skeletons
     wanted = resolve_skeleton(skeleton) if isinstance(skeleton, str) and not is_own else skeleton
     overrides = {"fps": fps, "unit": unit, "skeleton": wanted, "item": item}
-    sequence = known.read(path, **{option: overrides[option] for option in known.options})
+    chosen = {option: overrides[option] for option in known.options}
+    if fps is None and default_fps is not None:
+        sequence, fps = _read_with_default(known, path, chosen, default_fps)
+    else:
+        sequence = known.read(path, **chosen)
+        if fps is not None and known.states_rate:
+            _report_overruled(known, path, chosen, fps)
     try:
         return _relabel(sequence, known.name, fps, unit, wanted if isinstance(wanted, Skeleton) else None, up)
     except PosecodecError as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def _read_with_default(
+    known: Format, path: AnyPath, options: Mapping[str, Any], default: float
+) -> tuple[PoseSequence, float | None]:
+    """A recording, and its rate where only the default tells."""
+    sequence = _try_stated(known, path, options) if known.states_rate else None
+    if sequence is None:
+        return known.read(path, **_replace_rate(options, default)), default
+    if not is_same_rate(sequence.rate, default):
+        report_change(
+            f"the file says {_describe_rate(sequence)}, which is kept: among several inputs --fps {default:g} is for those "
+            "that state none; to overrule it, give the file alone"
+        )
+    return sequence, None
+
+
+def _try_stated(known: Format, path: AnyPath, options: Mapping[str, Any]) -> PoseSequence | None:
+    """A recording with the rate or times of its file, None where that has none (and what it warns of is told later)."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            sequence = known.read(path, **_replace_rate(options, None))
+        except NoRateError:
+            return None
+    for warning in caught:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return sequence
+
+
+def _report_overruled(known: Format, path: AnyPath, options: Mapping[str, Any], fps: float) -> None:
+    """Say so where a file states another rate than the one that is followed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            stated = _try_stated(known, path, options)
+        except InputError:  # times that make no sense, which is why they are overruled
+            return
+    if stated is not None and not is_same_rate(stated.rate, fps):
+        report_change(f"the file says {_describe_rate(stated)}; --fps {fps:g} is followed")
+
+
+def _replace_rate(options: Mapping[str, Any], fps: float | None) -> dict[str, Any]:
+    """A reader's options with another rate, if it takes one."""
+    return {name: fps if name == "fps" else value for name, value in options.items()}
+
+
+def _describe_rate(sequence: PoseSequence) -> str:
+    return f"{sequence.rate:.6g} frames per second" + (" on average, by its times" if sequence.fps is None else "")
 
 
 def save(sequence: PoseSequence, path: AnyPath, *, format: str | None = None, force: bool = False) -> None:

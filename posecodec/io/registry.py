@@ -44,6 +44,7 @@ class Format:
     could be (tables, arrays) belongs at the end.
     choose_suffix: the suffix for a sequence with such metadata, where it is not always the first.
     extra: the extra of posecodec that it needs.
+    states_rate: whether its files may say their frame rate; where they never do, they are not read for it.
     Raises UsageError if these contradict each other.
     """
 
@@ -61,6 +62,7 @@ class Format:
     skeletons: tuple[str, ...] = ()
     choose_suffix: Callable[[Mapping[str, Any]], str] | None = None
     extra: str = ""
+    states_rate: bool = True
 
     def __post_init__(self) -> None:
         wrong = [suffix for suffix in self.suffixes if suffix != suffix.lower() or suffix[:1] not in ("", ".")]

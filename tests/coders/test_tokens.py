@@ -28,7 +28,7 @@ from posecodec.networks import part_io
 from posecodec.networks.beam_search import search_codes
 from posecodec.networks.path import place_array
 from posecodec.networks.vector_quantizer import nearest_codes, sum_codes
-from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.signal.joins import smooth_joins
 from posecodec.signal.resampling import count_frames, resample
@@ -289,3 +289,15 @@ def test_shipped_weights_from_the_command_line(tmp_path, dims):
     assert [g.indices.shape for g in codec.tokens(cut)] == [(3, 6, 1, 2)]
     subset = sequence.mapped_to(BUILT_IN["coco17"])
     assert codec.decode(codec.encode(subset, 2)).skeleton.name == "coco17"
+
+
+def test_advice_names_what_there_is_and_fits_the_recording():
+    coder = posecodec.PoseCodec.from_pretrained("body2d").coders.tokens
+    plane = np.random.default_rng(0).normal(size=(20, 17, 2))
+    for name, advice in (("h36m17", "--skeleton coco19"), ("ap10k17", "for people's bodies")):
+        with pytest.raises(InputError, match=advice):
+            coder.check_sequence(posecodec.PoseSequence.from_arrays(plane, fps=30, skeleton=BUILT_IN[name]))
+    mouse = posecodec.PoseSequence.from_arrays(plane[:, :2], fps=30, skeleton=build_skeleton(("nose", "tailbase")))
+    for sequence in (mouse, mouse.mapped_to(BUILT_IN["coco19"])):
+        with pytest.raises(InputError, match="for people's bodies"):
+            coder.check_sequence(sequence)

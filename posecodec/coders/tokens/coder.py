@@ -31,6 +31,13 @@ from posecodec.zoo import Weights
 if TYPE_CHECKING:
     from posecodec.coders.tokens.tokenizer import Tokenizer
 
+_NO_BODY = "tokens and levels are for people's bodies: encode it without --levels (levels= in Python)"
+_TRUNK = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "hip"))
+_LIMBS = tuple(
+    {f"{side}_{a}", f"{side}_{b}"} for side in ("left", "right") for a, b in (("shoulder", "wrist"), ("hip", "ankle"))
+)
+"""What tells a person by its names: animals have paws or hooves, and markers other names."""
+
 
 class TokensCoder:
     """Tokens of bodies, with weights of their own; without weights it supports nothing. A QP is a number of levels here."""
@@ -65,11 +72,23 @@ class TokensCoder:
         if sequence.dims != dims:
             raise InputError(f"{name} codes {dims}D, this is {sequence.dims}D; choose with -m")
         if lost := missing_for(sequence.skeleton, skeleton):
+            known = {*sequence.skeleton.keypoints, *sequence.skeleton.to_coco19}
+            remedy = _NO_BODY
+            if any(limb <= known for limb in _LIMBS):
+                remedy = (
+                    f"keep only those that it can, or their mapping: --skeleton {skeleton.name} (mapped_to in Python)"
+                )
+            what = f"{', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}"
             raise InputError(
-                f"{name} cannot code {len(lost)} of the keypoints of {sequence.skeleton.name!r} "
-                f"({', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}); leave --levels out, or pass --skeleton "
-                f"{skeleton.name} to keep only those that it can"
+                f"{name} cannot code {len(lost)} keypoints of {sequence.skeleton.name!r} ({what}); {remedy}"
             )
+        there = np.flatnonzero(np.any(sequence.valid, axis=(0, 1)))
+        seen = {sequence.skeleton.keypoints[k] for k in there}
+        if seen and not seen & _TRUNK:
+            what = (
+                f"of {skeleton.name} only {', '.join(sorted(seen))}" if len(seen) < 5 else "neither shoulders nor hips"
+            )
+            raise InputError(f"there is {what}; {_NO_BODY}")
 
     def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
         """The chunk at so many levels, with errors after the network. It keeps no bound."""

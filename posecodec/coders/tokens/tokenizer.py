@@ -85,7 +85,7 @@ class Tokenizer:
         if count > most:
             raise InputError(
                 f"{frames} frames at {rate:g} fps are {count} at the {self.config.rate:g} of tokens, more than {most}; "
-                "leave --levels and --fill out, or check the frame rate (--fps)"
+                "cut the recording, or check its frame rate (--fps); encode without --levels takes any length"
             )
         return count
 

@@ -83,5 +83,5 @@ def _sniff(file: Source) -> Clue | None:
 
 FORMAT = Format(
     name="alphapose", title="AlphaPose results", suffixes=(".json",), read=read, write=write, sniff=_sniff,
-    priority=40,
+    priority=40, states_rate=False,
 )  # fmt: skip

@@ -249,7 +249,7 @@ def _describe_images(sequence: PoseSequence, facts: Mapping[str, Any]) -> Iterat
 
 
 FORMAT = Format(
-    name="coco", title="COCO keypoints", suffixes=(".json",), read=read, write=write, priority=44,
+    name="coco", title="COCO keypoints", suffixes=(".json",), read=read, write=write, priority=44, states_rate=False,
     sniff=lambda file: file.find_in_json(b'"annotations"')
     or file.find_in_json(b'"image_id"', certainty=Certainty.LIKELY),  # others have image ids too
 )  # fmt: skip

@@ -313,7 +313,7 @@ def _read_attribute(owner: Any, name: str) -> Any:
 
 FORMAT = Format(
     name="dlc", title="DeepLabCut tracks", suffixes=(".csv", ".h5"), read=read,
-    read_only="DeepLabCut files are only read", extra="h5",
+    read_only="DeepLabCut files are only read", extra="h5", states_rate=False,
     sniff=lambda file: Clue("beginning with scorer") if file.first_line.lower().startswith((b"scorer,", b'"scorer",'))
     else file.find_in_hdf5(_GROUP.encode()),
 )  # fmt: skip

@@ -159,4 +159,5 @@ def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], .
 FORMAT = Format(
     name="mmpose", title="MMPose predictions", suffixes=(".json",), read=read, read_only="MMPose files are only read",
     sniff=lambda file: file.find_in_json(b'"keypoint_scores"', b'"instance_info"', b'"instances"'), priority=43,
+    states_rate=False,
 )  # fmt: skip

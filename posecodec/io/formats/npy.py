@@ -80,5 +80,5 @@ def unflatten(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:
 
 FORMAT = Format(
     name="npy", title="NumPy array", suffixes=(".npy",), read=read, write=write, options=("fps", "skeleton"),
-    sniff=lambda file: Clue("being a NumPy array") if file.is_npy else None, priority=90,
+    sniff=lambda file: Clue("being a NumPy array") if file.is_npy else None, priority=90, states_rate=False,
 )  # fmt: skip

@@ -354,5 +354,5 @@ def _sniff(file: Source) -> Clue | None:
 
 FORMAT = Format(
     name="openpose", title="OpenPose *_keypoints.json", suffixes=("", ".json"), folder_mark=f"*{_ENDING}", read=read,
-    write=write, priority=42, sniff=_sniff,
+    write=write, priority=42, sniff=_sniff, states_rate=False,
 )  # fmt: skip

@@ -113,5 +113,5 @@ def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
 
 FORMAT = Format(
     name="sleap", title="SLEAP analysis", suffixes=(".h5", ".hdf5"), read=read, read_only="SLEAP files are only read",
-    sniff=lambda file: file.find_in_hdf5(b"node_names", b"tracks"), priority=51, extra="h5",
+    sniff=lambda file: file.find_in_hdf5(b"node_names", b"tracks"), priority=51, extra="h5", states_rate=False,
 )  # fmt: skip

@@ -23,6 +23,16 @@ LAST_DIGIT = 1.001
 """Units of the last digit that a time may be off: rounded or cut off, and a little for float arithmetic."""
 _RELATIVE = 1e-9  # the same for long recordings, whose times in float64 lose digits
 _MAX_OFF = 0.25  # frames that a time may be off, however few digits it has
+_SAME = 1e-6  # share by which rates differ that are the same, written with more or fewer digits
+
+
+def is_same_rate(a: float, b: float) -> bool:
+    """Whether two rates differ only by the digits that they are written with.
+
+    >>> is_same_rate(29.97003, 30000 / 1001), is_same_rate(29.97, 30)
+    (True, False)
+    """
+    return abs(a - b) <= _SAME * max(abs(a), abs(b))
 
 
 def require_rate(rate: float | None) -> float:
