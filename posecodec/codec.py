@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from posecodec.coders.tokens.coder import TokensCoder
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
 from posecodec.io.filesystem import read_file, write_atomic
+from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.target import Target
@@ -88,18 +89,23 @@ class PoseCodec:
     def encode(
         self, sequence: PoseSequence, target: Target | int | None = None, *, levels: int | None = None,
         max_error: float | str | None = None, mean_error: float | str | None = None, bitrate: float | None = None,
-        lossless: bool = False,
+        lossless: bool = False, channel_error: float | str | None = None,
     ) -> Encoded:  # fmt: skip
         """A sequence as a file. At most one of the options; without any, a mean error of about 1 % of a body's height.
 
         levels: of tokens, 1..Q, and nothing but tokens. max_error: no keypoint farther off, in the recording's unit or as
         "5mm"; measured on what the decoder gives, and corrected. mean_error: of all keypoints. bitrate: kbit/s of the
         file. lossless: every bit of positions and confidences. target: the same as one value; a whole number is levels.
+        channel_error: how far channels (`pose.channels`) may be off, such as "1%" of each one's range, "0.1deg,5N" or "0";
+        0.2 % unless told, 0 where it is lossless.
         Raises InputError if the weights cannot code the keypoints or a goal cannot be reached, UsageError if options
         contradict each other.
         """
         if not isinstance(target, Target):
             target = Target.from_options(levels if target is None else target, max_error, mean_error, bitrate, lossless)
+        bound = DEFAULT_BOUND if target.kind != "lossless" else 0
+        bounds = ChannelBound.parse(bound if channel_error is None else channel_error)
+        sequence = replace(sequence, metadata=limit_channels(sequence.metadata, bounds))
         chunks = split_sequence(sequence, whole=target.kind == "lossless")
 
         def file_size(coded: list[Chunk], guarantee: Guarantee | None) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from posecodec.analysis.metrics import compare
+from posecodec.pose.channels import measure_channels
 from posecodec.pose.sequence import PoseSequence
 
 
 @dataclass(frozen=True)
 class Report:
     """bytes_in: of the source file. error: positions in `unit` (mm for lengths), mean, p95 and max over all keypoints,
-    and the mean relative to the root; None where there are no keypoints. confidence_error: the largest change of one."""
+    and the mean relative to the root; None where there are no keypoints. confidence_error: the largest change of one.
+    channel_errors: the largest of the channels beside them, by kind and unit."""
 
     bytes_in: int
     bytes_out: int
@@ -28,6 +31,7 @@ class Report:
     max: float | None
     mean_root_relative: float | None
     confidence_error: float
+    channel_errors: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -44,7 +48,8 @@ class Report:
             return f"{text}, no keypoints"
         text += f", error {self.mean:.3g} mean / {self.p95:.3g} p95 / {self.max:.3g} max {self.unit}"
         text += f" ({self.mean_root_relative:.3g} root-relative)"
-        return text + (f", confidence within {self.confidence_error:.4f}" if self.confidence_error else "")
+        text += f", confidence within {self.confidence_error:.4f}" if self.confidence_error else ""
+        return text + "".join(f", {name} within {error:.2g}" for name, error in self.channel_errors.items())
 
 
 def report(original: PoseSequence, decoded: PoseSequence, bytes_in: int, bytes_out: int) -> Report:
@@ -56,4 +61,5 @@ def report(original: PoseSequence, decoded: PoseSequence, bytes_in: int, bytes_o
     return Report(
         bytes_in, bytes_out, original.frames, original.people, bits, bits * original.rate / 1000, found["unit"],
         found["mpjpe"], found["p95"], found["max"], found["mpjpe_root"], float(change),
+        measure_channels(original.metadata, decoded.metadata),
     )  # fmt: skip

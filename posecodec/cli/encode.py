@@ -41,6 +41,7 @@ class Settings:
 
     reading: Reading
     target: Target
+    channel_error: str | None
     model: str | None
     device: str
     force: bool
@@ -56,13 +57,18 @@ class Settings:
 @click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together.")
 @click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
+@click.option(
+    "--channel-error",
+    metavar="E",
+    help="How far angles, forces, powers and such may be off: 1% of each one's range, 0.1deg,5N, or 0.  [default: 0.2%]",
+)
 @options.skeleton
 @options.reading_options
 @options.many_files
 def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
-    bitrate: float | None, levels: int | None, lossless: bool, skeleton: str | None, reading: Reading, jobs: int,
-    summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
+    bitrate: float | None, levels: int | None, lossless: bool, channel_error: str | None, skeleton: str | None,
+    reading: Reading, jobs: int, summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Encode pose files, or folders of them, to .posec.
 
@@ -70,11 +76,13 @@ def encode(
     A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, newer than
     their source and made with the same goal, are skipped.
     """
+    from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound
     from posecodec.ratecontrol.target import Target
 
     reading = replace(reading, skeleton=skeleton)
+    ChannelBound.parse(channel_error or DEFAULT_BOUND)
     asked = Target.from_options(levels, max_error, mean_error, bitrate, lossless)
-    settings = Settings(reading, asked, model, device, force)
+    settings = Settings(reading, asked, channel_error, model, device, force)
     if batch.is_single(inputs, reading.format):
         with open_input(inputs[0]) as source:
             _encode_single(source, inputs[0], batch.choose_target(inputs[0], output, ".posec"), settings, as_json)
@@ -114,7 +122,7 @@ def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any
     with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
         codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device)
-        encoded = codec.encode(sequence, settings.target)
+        encoded = codec.encode(sequence, settings.target, channel_error=settings.channel_error)
         found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data))
     return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.analysis.body_size import measure_smallest
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Header, Track
 from posecodec.bitstream.presence import Presence
@@ -24,6 +25,10 @@ from posecodec.typing import Floats
 
 DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
 HEIGHT_IN_SPREADS = 3.2  # A standing body's height in root mean square distances of its keypoints from their center
+PERSON_IN_SIDES = (
+    1.5  # A person's height in the longer side of their poses, at most: they may sit, bow, or hide their feet
+)
+LEAST_HEIGHT = 0.001  # Least height, in what it would be if all keypoints were near the center: a few may be elsewhere
 
 Result = TypeVar("Result")
 
@@ -73,9 +78,23 @@ class ChunkInput:
         return extent or float(np.abs(np.diff(center, axis=0)).mean()) if len(points) > 1 else extent or 1.0
 
     @property
+    def is_person(self) -> bool:
+        """Whether keypoints are known to be a person's body; of others nothing is known but how large they are."""
+        return self.body is not None or bool(self.skeleton.to_coco19)
+
+    @cached_property
+    def height(self) -> float:
+        """Of a person who stands, or the longer side of an animal or a hand; of several subjects in one, of the smallest."""
+        height = HEIGHT_IN_SPREADS * (self.spread or 1.0)
+        side = measure_smallest(self.points, self.skeleton.keypoints)
+        if not side > 0:
+            return height
+        return min(height, max(side * (PERSON_IN_SIDES if self.is_person else 1.0), LEAST_HEIGHT * height))
+
+    @property
     def default_error(self) -> float:
         """The mean error of the default quality, in the recording's unit."""
-        return DEFAULT_ERROR * HEIGHT_IN_SPREADS * (self.spread or 1.0)
+        return DEFAULT_ERROR * self.height
 
 
 def split_sequence(sequence: PoseSequence, whole: bool = False) -> list[ChunkInput]:

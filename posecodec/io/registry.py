@@ -15,6 +15,7 @@ from typing import Any
 from posecodec.errors import UsageError, report_change
 from posecodec.io.filesystem import AnyPath
 from posecodec.io.sniffing import Clue, Source
+from posecodec.pose.channels import describe_channels, read_channels
 from posecodec.pose.sequence import PoseSequence
 
 PLUG_INS = "posecodec.formats"  # The group of entry points by which packages add formats
@@ -43,6 +44,7 @@ class Format:
     priority: formats are asked from the lowest to the highest, and the first that is sure has the file; what many files
     could be (tables, arrays) belongs at the end.
     choose_suffix: the suffix for a sequence with such metadata, where it is not always the first.
+    channels: whether what it writes keeps a sequence's channels (`pose.channels`).
     extra: the extra of posecodec that it needs.
     states_rate: whether its files may say their frame rate; where they never do, they are not read for it.
     Raises UsageError if these contradict each other.
@@ -61,6 +63,7 @@ class Format:
     options: tuple[str, ...] = ("fps",)
     skeletons: tuple[str, ...] = ()
     choose_suffix: Callable[[Mapping[str, Any]], str] | None = None
+    channels: bool = False
     extra: str = ""
     states_rate: bool = True
 
@@ -81,6 +84,10 @@ class Format:
         """Write a file. Raises UsageError where the format is only read."""
         if self.write is None:
             raise UsageError(f"{path}: {self.read_only}; save as .npz, .csv or .pose")
+        if not self.channels and (held := read_channels(sequence.metadata)):
+            report_change(
+                f"{describe_channels(held)} are no places and are NOT KEPT by {self.name}; .c3d and .npz keep them"
+            )
         self.write(sequence, path, force)
 
     def suffix_for(self, metadata: Mapping[str, Any]) -> str:

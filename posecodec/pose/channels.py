@@ -18,7 +18,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from posecodec.errors import UsageError
+from posecodec.errors import UsageError, report_change
 from posecodec.typing import Bools
 
 KEY = "channels"
@@ -137,6 +137,9 @@ def limit_channels(metadata: Mapping[str, Any], bound: ChannelBound) -> dict[str
     channels = read_channels(metadata)
     if not channels:
         return dict(metadata)
+    units = sorted({channel.unit for channel in channels if channel.unit})
+    for unit in set(bound.absolute) - {unit.lower() for unit in units} - {""}:
+        report_change(f"no channel is in {unit!r}; their units are {', '.join(units) or 'not stated'}")
     allowed = [Channel(c.name, c.kind, c.unit, c.values, max(bound.of(c), 0.0)) for c in channels]
     kept = [new if new.bound > _COARSER * old.bound else old for new, old in zip(allowed, channels, strict=True)]
     return {**metadata, **store_channels(kept)}

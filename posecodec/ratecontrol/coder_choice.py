@@ -128,7 +128,8 @@ class RateControl:
         transform = self.coders.transform
         qp = transform.default_qp(chunk)
         error = transform.encode(chunk, qp).total_error / max(chunk.count, 1)
-        if error <= constants.MAX_DEFAULT_MISS * chunk.default_error:
+        allowed = constants.MAX_DEFAULT_MISS if chunk.is_person else constants.MAX_UNKNOWN_MISS
+        if error <= allowed * chunk.default_error:
             return qp
         if (absolute_qp := self._coarsest_qp([chunk], chunk.default_error)) is None:
             raise InputError("the default quality cannot be reached; use --lossless")

@@ -12,6 +12,7 @@ MAX_WINDOWS_RATIO = 1.1  # Times the transform's bytes that windows may take at 
 MAX_PARTS_RATIO = 1.5  # The same of a chunk in parts
 MAX_QP_JUMP = 64  # QPs from one trial of a chunk in parts to the next, at most
 MAX_DEFAULT_MISS = 2.0  # Times the default quality's error that its expected step may give, before the step is searched
+MAX_UNKNOWN_MISS = 1.05  # The same of bodies whose expected step is less sure: animals, hands, markers
 STEPS_IN_MEAN_ERROR = 4.0  # Quantizer steps in a mean error, about: where searches for a mean error or a bit rate begin
 BOUND_IN_MEAN_ERRORS = 2.5  # Mean errors in the bound that is cheapest with them, about: where its searches begin
 EXTRA_TRIALS = 2  # QPs above the expected one that are tried for a chunk in parts; those below it are SEARCH_RADIUS

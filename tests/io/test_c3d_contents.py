@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from c3d_bytes import made, record
 
-from posecodec import PoseSequence, Skeleton
+from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.errors import DataWarning, InputError
 from posecodec.io.formats import c3d
 from posecodec.pose.channels import read_channels
@@ -246,3 +246,19 @@ def test_a_frame_less_than_the_parameters_count(put):
     data[8:10] = struct.pack("<H", 9)  # the header: frames 7 to 9
     with pytest.warns(DataWarning, match="POINT:FRAMES is 4, the header counts 3"):
         assert c3d.read(put(bytes(data))).frames == 3
+
+
+def test_default_error_of_angles_and_of_subjects(tmp_path):
+    points = walkers(8, 100)
+    labels = [f"{who}:{k}" for who in ("Anna", "Ben") for k in range(4)]
+    labels[7] = "Ben:LKneeAngles"
+    points[:, 4:7] += 50000
+    points[:, 7] = 30 + 30 * np.sin(np.arange(100)[:, None] / 9 + np.arange(3))
+    path = write_ezc3d(
+        tmp_path / "a.c3d", labels, points, POINT__ANGLES=["Ben:LKneeAngles"], POINT__ANGLE_UNITS=["deg"]
+    )
+    c3d.write(PoseCodec().decode(PoseCodec().encode(c3d.read(path))), tmp_path / "b.c3d")
+    found = pytest.importorskip("ezc3d").c3d(str(tmp_path / "b.c3d"))
+    assert found["parameters"]["POINT"]["LABELS"]["value"] == labels
+    off = np.abs(found["data"]["points"][:3].transpose(2, 1, 0) - points)
+    assert off[:, 7].max() < 0.13 and np.linalg.norm(off[:, :7], axis=2).mean() < 20

@@ -253,5 +253,5 @@ def _sniff(file: Source) -> Clue | None:
 
 FORMAT = Format(
     name="c3d", title="C3D motion capture", suffixes=(".c3d",), own_suffixes=(".c3d",), read=read, write=write,
-    sniff=_sniff, priority=47,
+    sniff=_sniff, priority=47, channels=True,
 )  # fmt: skip

@@ -170,6 +170,6 @@ def _encode_text(value: str | Sequence[str]) -> NDArray[Any]:
 
 FORMAT = Format(
     name="npz", title="posecodec's own NumPy archive", suffixes=(".npz",), own_suffixes=(".npz",), read=read,
-    write=write, options=("fps", "skeleton"),
+    write=write, options=("fps", "skeleton"), channels=True,
     sniff=lambda file: Clue("being a zip archive") if file.is_zip else None, priority=90,
 )  # fmt: skip
