@@ -25,9 +25,7 @@ from posecodec.typing import Floats
 
 DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
 HEIGHT_IN_SPREADS = 3.2  # A standing body's height in root mean square distances of its keypoints from their center
-PERSON_IN_SIDES = (
-    1.5  # A person's height in the longer side of their poses, at most: they may sit, bow, or hide their feet
-)
+PERSON_IN_SIDES = 1.5  # The most that a height is of the longer side of poses: people sit, bow, or hide their feet
 LEAST_HEIGHT = 0.001  # Least height, in what it would be if all keypoints were near the center: a few may be elsewhere
 
 Result = TypeVar("Result")
