@@ -142,7 +142,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     kept = Path(tempfile.mkdtemp(prefix="posecodec-fuzz-"))
     failed = 0
-    for name in options.formats or FORMATS:
+    for name in filter(MAKERS.get, options.formats or FORMATS):
         reads, fine, failures = fuzz(name, options.seconds, kept, random.Random(options.seed))
         failed += failures
         print(f"{name:10} {reads:8} reads, {fine:8} of them good, {failures} failures", flush=True)

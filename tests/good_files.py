@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from slp_files import make_slp
 
 from posecodec.io import FORMATS
 from posecodec.pose.sequence import PoseSequence
@@ -80,6 +81,11 @@ def make_sleap() -> bytes:
         file["node_names"] = np.array([b"a", b"b", b"c"])
         file["track_names"] = np.array([b"t0", b"t1"])
     return stream.getvalue()
+
+
+def make_ntu() -> bytes:
+    body = "72057594037931101 0 1 1 1 1 0 0.1 0.2 2\n25\n" + "0.1 0.2 3.5 1 2 3 4 0.1 0.2 0.3 0.9 2\n" * 25
+    return f"3\n1\n{body}0\n2\n{body}{body.replace('101', '102')}".encode()
 
 
 def make_h36m() -> bytes:
@@ -170,6 +176,8 @@ _GAP[2, 0, 3] = np.nan
 _GAPPY = PoseSequence.from_arrays(_GAP, fps=29.97, skeleton=_SOLID.skeleton, unit="mm", up="y")
 _INSTANCE = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17, "bbox": [[1, 2, 3, 4]], "bbox_score": 0.9}
 _META = {"keypoint_id2name": {str(i): f"k{i}" for i in range(17)}}
+_POSE = {"pose": [0.25, 0.5] * 18, "score": [0.75] * 18}
+_JOINTS = {"body_id": 1, "joint_positions": [[1.5, 2.5, 3000.5]] * 32}
 _DETECTION = {
     "name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 1.0, "y1": 2.0, "x2": 3.0, "y2": 4.0}, "track_id": 1,
     "keypoints": {"x": [1.5] * 17, "y": [2.5] * 17, "visible": [0.5] * 17},
@@ -201,6 +209,17 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "mediapipe": [
         write_json({"fps": 30, "frames": [{"pose_landmarks": _MARKS}, None, {"pose_landmarks": _MARKS}]}),
         write_json([_MARKS, _MARKS]),
+    ],
+    "frames": [],  # a folder of other formats' files
+    "slp": [make_slp],
+    "ntu": [make_ntu],
+    "kinetics": [
+        write_json({"data": [{"frame_index": i, "skeleton": [_POSE] * (i % 3)} for i in range(1, 5)], "label": "a"})
+    ],
+    "azure_kinect": [
+        write_json(
+            {"frames": [{"frame_id": i, "timestamp_usec": i * 33333, "bodies": [_JOINTS] * (i % 2)} for i in range(5)]}
+        )
     ],
     "ultralytics": [
         write_json([[_DETECTION], [], [_DETECTION, _DETECTION | {"track_id": 2}]]),

@@ -40,6 +40,7 @@ class Reading:
     zeros: bool = False
     skeleton: str | None = None
     default_fps: float | None = None
+    columns: str | None = None
 
     def for_many(self) -> Reading:
         """The same for one of several inputs: a rate is then for those that state none."""
@@ -67,7 +68,7 @@ class Reading:
                     warnings.filterwarnings("ignore", ".*kept as identity", DataWarning)
                 return io.load(
                     path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item,
-                    skeleton=skeleton, default_fps=self.default_fps,
+                    skeleton=skeleton, default_fps=self.default_fps, columns=self.columns,
                 )  # fmt: skip
         except NoRateError:
             raise

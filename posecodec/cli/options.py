@@ -11,6 +11,7 @@ import click
 
 from posecodec.cli.common import Reading
 
+COLUMNS = ("xyc", "xyz")
 PATH = click.Path(path_type=Path)
 fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
@@ -32,7 +33,12 @@ _READING = (
     ),
     click.option("--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in."),
     click.option("--up", help="Which axis is up, where the file does not say: y, -y, z, x, ..."),
-    click.option("--item", help="Which recording of a file that holds several (h36m)."),
+    click.option("--item", help="Which recording of a file that holds several."),
+    click.option(
+        "--columns",
+        type=click.Choice(COLUMNS),
+        help="Whether the third column of plain arrays is a confidence (xyc) or z.",
+    ),
     click.option(
         "--track", is_flag=True, help="Follow people by where they are, where the file's order of them is no identity."
     ),
@@ -53,10 +59,10 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(
-        *, format: str | None, fps: float | None, unit: str | None, up: str | None, item: str | None, track: bool,
-        zeros: bool, **others: Any,
+        *, format: str | None, fps: float | None, unit: str | None, up: str | None, item: str | None,
+        columns: str | None, track: bool, zeros: bool, **others: Any,
     ) -> None:  # fmt: skip
-        command(reading=Reading(format, fps, unit, up, item, track, zeros), **others)
+        command(reading=Reading(format, fps, unit, up, item, track, zeros, columns=columns), **others)
 
     command_with_options: Callable[..., None] = combine(*_READING)(wrapped)
     return command_with_options

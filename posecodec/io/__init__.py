@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posecodec import legacy
@@ -15,7 +16,7 @@ from posecodec.errors import InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.detect import Guess, detect
 from posecodec.io.filesystem import AnyPath, find_suffix, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.frame_rates import is_same_rate
-from posecodec.io.registry import DEFAULT, FORMATS, Format, check_name, register_format
+from posecodec.io.registry import DEFAULT, FORMATS, FRAME_FOLDER, Format, check_name, register_format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -32,7 +33,7 @@ if not TYPE_CHECKING:
 def load(
     path: AnyPath, *, format: str | None = None, fps: float | None = None, unit: str | None = None,
     skeleton: Skeleton | str | None = None, up: str | None = None, item: str | None = None,
-    default_fps: float | None = None,
+    default_fps: float | None = None, columns: str | None = None,
 ) -> PoseSequence:  # fmt: skip
     """The sequence in a file or folder.
 
@@ -40,7 +41,8 @@ def load(
     wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps: where the file states neither
     rate nor times. skeleton: the keypoints in their order, the name of a built-in skeleton or a .toml or .json file that
     describes one; "native" for the own joints of a rig.
-    item: which recording of a file that holds several.
+    item: which recording of a file that holds several. columns: "xyc" or "xyz", whether the third column of plain arrays
+    is a confidence, where their values tell it wrongly.
     Raises InputError, beginning with the path, if the content cannot be understood or a needed frame rate is missing.
     Warns with DataWarning where something was guessed, changed or left out.
     """
@@ -50,8 +52,13 @@ def load(
         raise UsageError(f"{path}: a file of {known.name} holds one recording; --item is for {several}")
     is_own = isinstance(skeleton, str) and skeleton in known.skeletons
     wanted = resolve_skeleton(skeleton) if isinstance(skeleton, str) and not is_own else skeleton
-    overrides = {"fps": fps, "unit": unit, "skeleton": wanted, "item": item}
-    chosen = {option: overrides[option] for option in known.options}
+    if columns is not None and "columns" not in known.options:
+        raise UsageError(f"{path}: a file of {known.name} tells what its columns are; leave out --columns")
+    inner = {}
+    if Path(path).is_dir() and "" not in known.suffixes:
+        known, inner = FORMATS[FRAME_FOLDER], {"inner": known.name}
+    overrides = {"fps": fps, "unit": unit, "skeleton": wanted, "item": item, "columns": columns}
+    chosen = {option: overrides[option] for option in known.options} | inner
     if fps is None and default_fps is not None:
         sequence, fps = _read_with_default(known, path, chosen, default_fps)
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from posecodec.errors import InputError, PosecodecError, report_change
 from posecodec.io import foreign
 from posecodec.io.filesystem import AnyPath, exposes_bugs
-from posecodec.io.registry import FORMATS, Format
+from posecodec.io.registry import FORMATS, FRAME_FOLDER, Format
 from posecodec.io.sniffing import Certainty, Clue, Source
 
 CATCH_ALL = 90  # priority from which a format takes what could be anything: tables, arrays
@@ -47,7 +47,10 @@ def detect(path: AnyPath) -> Guess:
 def is_recording(folder: Path, format: str | None = None) -> bool:
     """Whether a folder is one recording (of a format, if one is named), rather than one that has recordings in it."""
     if format is not None:
-        return format in FORMATS and "" in FORMATS[format].suffixes
+        if format not in FORMATS or "" in FORMATS[format].suffixes:
+            return format in FORMATS
+        holds_frames = FORMATS[FRAME_FOLDER].holds_frames
+        return holds_frames is not None and holds_frames(folder, format)
     try:
         found = _ask_formats(Source(folder))
     except InputError:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from posecodec.errors import UsageError, report_change
@@ -22,11 +23,12 @@ PLUG_INS = "posecodec.formats"  # The group of entry points by which packages ad
 USUAL_PRIORITY = 50  # Between the marks of JSON files, which are asked about first, and what could be anything (90)
 _NAMES = (
     "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap "
-    "h36m motive vicon qualisys ultralytics yolo"
+    "h36m motive vicon qualisys ultralytics yolo slp ntu kinetics azure_kinect frames"
 )
 _BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
+FRAME_FOLDER = "frames"  # The format of folders of files, of any other format, that hold one frame each
 DEFAULT = next(iter(_BUILT_IN))  # Our own format: what holds a sequence whole
-OPTIONS = ("fps", "unit", "skeleton", "item")  # Overrides that a reader can take itself
+OPTIONS = ("fps", "unit", "skeleton", "item", "columns")  # Overrides that a reader can take itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Format:
     could be (tables, arrays) belongs at the end.
     choose_suffix: the suffix for a sequence with such metadata, where it is not always the first.
     channels: whether what it writes keeps a sequence's channels (`pose.channels`).
+    holds_frames: whether a folder's files, of a format whose name is given, hold one frame each; for FRAME_FOLDER.
     extra: the extra of posecodec that it needs.
     states_rate: whether its files may say their frame rate; where they never do, they are not read for it.
     Raises UsageError if these contradict each other.
@@ -64,6 +67,7 @@ class Format:
     skeletons: tuple[str, ...] = ()
     choose_suffix: Callable[[Mapping[str, Any]], str] | None = None
     channels: bool = False
+    holds_frames: Callable[[Path, str | None], bool] | None = None
     extra: str = ""
     states_rate: bool = True
 

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from detections import result
+from detections import keypoints, result
 
 from posecodec.errors import DataWarning, InputError
+from posecodec.io import detect
 from posecodec.io.formats.alphapose import read, write
 from posecodec.pose.skeletons.builtin import COCO17
 
@@ -64,7 +65,8 @@ def test_counts(count, name, tmp_path, put):
 
 
 @pytest.mark.parametrize(("content", "match"), [
-    ("", "0 bytes"), ("[{", "line 1, column 3"), ({"0.jpg": {}}, "this is dict, a list was expected"),
+    ("", "0 bytes"), ("[{", "line 1, column 3"), ({"0.jpg": {}}, "'0.jpg' has no list of bodies"),
+    (5, "this is int, a list was expected"),
     ([], "holds no keypoints"), ([5], "result 0 is int"), ([result(0)], "image_id is 0, a file name.*--from coco"),
     ([result("x.jpg")], "'x.jpg' does not number a frame.*rename"),
     ([result("a_0.jpg"), result("b_1.jpg")], "'a_0.jpg' and 'b_1.jpg' are of different recordings"),
@@ -76,3 +78,26 @@ def test_counts(count, name, tmp_path, put):
 def test_refused(content, match, put):
     with pytest.raises(InputError, match=f"a.json: .*{match}"):
         read(put(content), fps=30)
+
+
+@pytest.mark.parametrize(("content", "skeleton"), [
+    ({f"frame_{i}.jpg": [{"keypoints": keypoints(i), "scores": 2.5, "idx": 7}] for i in (3, 4)}, "coco17"),
+    ({f"frame_{i}.jpg": {"version": "AlphaPose v0.3", "bodies": [{"joints": keypoints(i, 18)}]} for i in (3, 4)}, "coco18"),
+    ({f"frame_{i}.jpg": {"people": [{"pose_keypoints_2d": keypoints(i, 18)}]} for i in (3, 4)}, "coco18"),
+])  # fmt: skip
+def test_older_layouts(content, skeleton, put):
+    path = put({**content, "frame_6.jpg": []} if isinstance(content["frame_3.jpg"], list) else content)
+    assert detect(path).format == "alphapose"
+    sequence = read(path, fps=30)
+    assert sequence.skeleton.name == skeleton and sequence.positions[:2, 0, 0, 0].tolist() == [3, 4]
+    assert sequence.ids == ("7" if skeleton == "coco17" else "0",) and sequence.metadata["alphapose"]["first"] == 3
+
+
+def test_older_layouts_refused(put):
+    for content, match in (
+        ({"a": 1}, "no list of bodies"),
+        ({"a.jpg": [5]}, "result 0 is int"),
+        ({"a.jpg": [{}]}, "no keypoints"),
+    ):
+        with pytest.raises(InputError, match=match):
+            read(put(content), fps=30)

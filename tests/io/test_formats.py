@@ -23,7 +23,7 @@ from posecodec.pose.synthetic import film, walk
 
 CUT_ANYWHERE = ("csv", "panoptic", "trc", "motive", "vicon", "qualisys", "yolo")
 """Tables of text end after any line, and recordings after any file of a tar."""
-NEEDS = {"sleap": "h5py", "dlc": "tables"}
+NEEDS = {"sleap": "h5py", "slp": "h5py", "dlc": "tables"}
 
 
 def list_cases(*names: str) -> list[Any]:

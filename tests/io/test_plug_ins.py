@@ -64,8 +64,9 @@ def test_a_plug_in_conforms(check, lab, sample, tmp_path):
 
 def test_a_plug_in_takes_no_file_of_others(lab, sample, tmp_path):
     for name, makers in MAKERS.items():
-        (tmp_path / f"a-{name}").write_bytes(makers[0]())
-        assert detect(tmp_path / f"a-{name}").format != "lab"
+        for maker in makers[:1]:
+            (tmp_path / f"a-{name}").write_bytes(maker())
+            assert detect(tmp_path / f"a-{name}").format != "lab"
 
 
 def test_commands_and_functions_know_a_plug_in(lab, tmp_path):

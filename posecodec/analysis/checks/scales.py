@@ -45,6 +45,9 @@ def check_timestamps(sequence: PoseSequence, motion: MeasuredMotion) -> Finding 
 
 
 def check_unit(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
+    if sequence.unit == "px" and sequence.dims == 3:
+        text = "three dimensions in pixels: is the third a confidence, pass --columns xyc (arrays), or 3D in another unit, "
+        return Finding("unit", text + "pass --unit mm or the like", 1)
     if not motion.size:
         return None
     if sequence.unit == "px" and np.nanmax(np.abs(motion.planes)) <= _IMAGE_SHARES:

@@ -2,7 +2,8 @@
 
 As a COCO results list, but `image_id` is a text that ends in the frame's number ("0.jpg", "frame_12.png"), confidences
 go up to about 6, `score` is AlphaPose's own, and `idx` may be a person's number. Leaves out boxes and scores, which are
-reported and made anew on writing, and the older layouts of one object by image name.
+reported and made anew on writing. Older layouts are read too: an object that has for each image a list of bodies
+(PoseFlow's), or an object with `bodies` of `joints` (--format cmu) or `people` of `pose_keypoints_2d` (--format open).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from posecodec.io.parsing import detections, format_metadata
 from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 
+_LISTS, _BODIES = ("bodies", "people"), ("joints", "pose_keypoints_2d")
+_BY_IMAGE = re.compile(rb'\s*\{\s*"[^"]*\d[^"]*\.(jpg|jpeg|png|bmp)"\s*:', re.IGNORECASE)
 _USUAL = detections.Naming("", 1, ".jpg")
 
 
@@ -36,7 +39,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     images: dict[str, int] = {}
     entries = Entries("result", functools.partial(_number_image, images))
     content, size = load_in_parts(path, {TOP: entries.take})
-    if not isinstance(content, list):
+    if isinstance(content, dict):
+        _take_images(content, images, entries)
+    elif not isinstance(content, list):
         expected = "a list was expected; export it with --format coco (the default)"
         raise InputError(f"this is {type(content).__name__}, {expected}")
     entries.report()
@@ -46,8 +51,25 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     table = entries.build_table(size)
     table.renumber(numbers[i] for i in table.frames.tolist())
     facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | entries.find_facts()
-    skeleton = detections.assume_skeleton(table.width // 3, *coco.BUILT_INS)
+    skeleton = detections.assume_skeleton(table.width // 3, *coco.BUILT_INS, "coco18")
     return detections.build_from_table(table, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
+
+
+def _take_images(content: dict[str, Any], images: dict[str, int], entries: Entries) -> None:
+    """The bodies of the older layouts: image -> list of bodies, or an object with such a list."""
+    count = 0
+    for image, value in content.items():
+        found = value if not isinstance(value, dict) else next((value[key] for key in _LISTS if key in value), None)
+        if not isinstance(found, list):
+            raise InputError(f"{image!r:.60} has no list of bodies; export it with --format coco (the default)")
+        _number_image(images, image, "")
+        for body in found:
+            entry = dict(body) if isinstance(body, dict) else body
+            if isinstance(entry, dict):
+                flat = next((entry.pop(key) for key in _BODIES if key in entry), None)
+                entry |= {"image_id": image} | ({} if flat is None else {"keypoints": flat})
+            entries.take(count, entry)
+            count += 1
 
 
 def _number_image(images: dict[str, int], image: Any, where: str) -> int:
@@ -76,7 +98,9 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
 
 def _sniff(file: Source) -> Clue | None:
-    """COCO numbers its images, AlphaPose names them."""
+    """COCO numbers its images, AlphaPose names them; long ago it had an object of them."""
+    if file.is_json and _BY_IMAGE.match(file.head):
+        return Clue("the images that it has bodies for")
     named = file.find_in_json(b'"image_id"') and re.search(rb'"image_id"\s*:\s*"', file.data)
     return Clue('the "image_id" that is a text in it') if named else None
 

@@ -28,7 +28,7 @@ from posecodec.io.formats import csv_comments
 from posecodec.io.formats.csv_cells import Table, fit_cells, is_numbers, parse_cell, read_table
 from posecodec.io.formats.csv_columns import Columns, read_columns
 from posecodec.io.formats.npy import unflatten
-from posecodec.io.parsing import missing, text_tables
+from posecodec.io.parsing import missing, pixel_columns, text_tables
 from posecodec.io.parsing.frame_rates import NO_RATE, find_regular_rate, require_rate
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -53,13 +53,16 @@ class _Rows:
 
 
 @guard_reader
-def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
+def read(
+    path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None, columns: str | None = None
+) -> PoseSequence:
     """The people of a table. What had to be guessed is reported.
 
     Frames run from the first number to the last; numbers without a row are all missing. Times at a constant step become
     a frame rate, others timestamps. metadata `csv`: `first_frame` where that is not 0.
     fps: instead of the file's rate or times, or where it has none. skeleton: needed for numbers without a header (other
-    than coco19's 57 or 38 columns); else the order in which its keypoints are given back.
+    than coco19's 57 or 38 columns); else the order in which its keypoints are given back. columns: "xyc" or "xyz", whether
+    the third of a keypoint's numbers without a header is a confidence; the values tell if it is not given.
     Raises InputError, with the line, if the columns or a cell make no sense, or a frame and person are there twice.
     """
     table = read_table(read_bytes(path))
@@ -67,12 +70,14 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     if cells[0].strip().lower() == "scorer":
         raise InputError("this is a table of DeepLabCut (it begins with 'scorer'); pass --from dlc (format='dlc')")
     if is_numbers(cells):
-        return _read_headless(table, fps, skeleton)
-    columns = read_columns(cells, "fps" in table.comments)
-    found = _read_rows(table, columns)
+        return _read_headless(table, fps, skeleton, columns)
+    if columns is not None:
+        raise UsageError("the header tells what the columns are; leave out --columns")
+    named = read_columns(cells, "fps" in table.comments)
+    found = _read_rows(table, named)
     if not found.lines:
         raise InputError("a header but no rows; export the table again")
-    return _build_sequence(table, columns, found, fps, skeleton)
+    return _build_sequence(table, named, found, fps, skeleton)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -125,7 +130,7 @@ def _encode_row(sequence: PoseSequence, t: int, p: int | None, weights: NDArray[
     return [cell for k, score in enumerate(scores) for cell in (*cells[k * dims : (k + 1) * dims], score)]
 
 
-def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -> PoseSequence:
+def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None, columns: str | None) -> PoseSequence:
     """(T, K*D) numbers; a first line 0, 1, 2, ... is the header of pandas, and a column under its empty cell the index."""
     line, cells = table.first
     index = len(cells) > 2 and not cells[0].strip()
@@ -143,11 +148,16 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None) -
     report_change(f"no header; the {width} columns are taken as the coordinates of each keypoint in turn")
     skeleton = skeleton or csv_comments.read_skeleton(table.comments, None)
     points = unflatten(np.frombuffer(values, np.float64).reshape(count, width), skeleton)
-    points, stated = missing.mask_infinite(points), table.comments.get("fps")
+    points, confidence = pixel_columns.split_confidence(missing.mask_infinite(points), columns)
+    stated = table.comments.get("fps")
     rate = require_rate(stated if fps is None and csv_comments.is_rate(stated) else fps)
     unit, up = (csv_comments.read_text(table.comments, key) for key in ("unit", "up"))
     metadata = {"source_format": "csv"}
-    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=unit, up=up, metadata=metadata)
+    if confidence is not None:
+        unit, up = "px" if unit == "unknown" else unit, "-y" if up == "unknown" else up
+    return PoseSequence.from_arrays(
+        points, fps=rate, confidence=confidence, skeleton=skeleton, unit=unit, up=up, metadata=metadata
+    )
 
 
 def _read_rows(table: Table, columns: Columns) -> _Rows:
@@ -340,5 +350,6 @@ def _sniff(file: Source) -> Clue | None:
 
 FORMAT = Format(
     name="csv", title="table of text", suffixes=(".csv", ".tsv", ".txt"), read=read, write=write,
-    options=("fps", "skeleton"), sniff=_sniff, priority=90,
+    options=("fps", "skeleton", "columns"), sniff=_sniff,
+    priority=90,
 )  # fmt: skip

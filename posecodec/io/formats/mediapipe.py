@@ -72,6 +72,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     parts = _choose_parts(frames)
     samples = {part: _find_sample(frames, part) for part in parts}
     seen = [one.values for frame in frames for part in parts for one in frame.get(part, []) if one is not None]
+    if seen and all(np.isnan(values[:, :2]).any(axis=1).all() for values in seen):
+        raise InputError("no landmark in it has x and y; lists of {x, y, z, visibility} were expected")
     solid = all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
     listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
     _report(frames, parts, seen, left, solid)

@@ -19,6 +19,7 @@ from posecodec.errors import InputError, report_change
 from posecodec.io import Format, guard_reader
 from posecodec.io.formats.coco import BUILT_INS
 from posecodec.io.parsing import detections, per_frame
+from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, pair_sides
@@ -45,17 +46,11 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     fps: frames per second, needed. metadata `mmpose`: the first frame's number if not 0.
     Raises InputError if the file is of another form or keypoints change in number, NoRateError without fps.
     """
-    content, size = detections.load_json(path)
+    frames = _Frames()
+    content, size = load_in_parts(path, {TOP: frames.take, "instance_info": frames.take})
     meta = content.get("meta_info") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
-    frames = _list_frames(content)
-    left: Counter[str] = Counter()
-    listed: dict[int, list[_Instance]] = {}
-    for i, frame in enumerate(frames):
-        number, frames[i] = _read_number(frame, i), None
-        if number in listed:
-            raise InputError(f"frame {i}: frame_id {number} is there twice; keep one recording to a file")
-        listed[number] = _read_instances(frame["instances"], f"frame {number}", left)
+    listed, left = frames.close(content), frames.left
     if left:
         report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
     skeleton, dims = _infer_skeleton([one for found in listed.values() for one in found], meta)
@@ -67,14 +62,39 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     )  # fmt: skip
 
 
-def _list_frames(content: Any) -> list[Any]:
-    found = content.get("instance_info") if isinstance(content, dict) else content
-    if not isinstance(found, list):
-        what = 'neither a list of frames nor an object with a list "instance_info"'
-        raise InputError(f"{what}; export it with MMPose again")
-    if not found:
-        raise InputError("no frames in it; check that the export is whole")
-    return [{"instances": found}] if all(isinstance(one, dict) and "keypoints" in one for one in found) else found
+class _Frames:
+    """Frames, or the instances of one image, as they are taken from the list."""
+
+    def __init__(self) -> None:
+        self.listed: dict[int, list[_Instance]] = {}
+        self.left: Counter[str] = Counter()
+        self._is_image = False
+
+    def take(self, place: int, value: Any) -> None:
+        """The next item of the list. Raises InputError if it is neither, or numbered as another."""
+        is_instance = isinstance(value, dict) and "keypoints" in value
+        self._is_image = is_instance if not place else self._is_image
+        if is_instance and self._is_image:
+            self.listed.setdefault(0, []).extend(_read_instances([value], "frame 0", self.left, place))
+            return
+        if self._is_image:
+            raise InputError(
+                f"item {place} is no instance, and those before it are; keep one image or recording to a file"
+            )
+        number = _read_number(value, place)
+        if number in self.listed:
+            raise InputError(f"frame {place}: frame_id {number} is there twice; keep one recording to a file")
+        self.listed[number] = _read_instances(value["instances"], f"frame {number}", self.left)
+
+    def close(self, content: Any) -> dict[int, list[_Instance]]:
+        """All frames. Raises InputError if the file held none."""
+        found = content.get("instance_info") if isinstance(content, dict) else content
+        if not isinstance(found, list):
+            what = 'neither a list of frames nor an object with a list "instance_info"'
+            raise InputError(f"{what}; export it with MMPose again")
+        if not found:
+            raise InputError("no frames in it; check that the export is whole")
+        return self.listed
 
 
 def _read_number(frame: Any, i: int) -> int:
@@ -86,9 +106,9 @@ def _read_number(frame: Any, i: int) -> int:
     return number
 
 
-def _read_instances(found: list[Any], frame: str, left: Counter[str]) -> list[_Instance]:
+def _read_instances(found: list[Any], frame: str, left: Counter[str], start: int = 0) -> list[_Instance]:
     instances = []
-    for i, value in enumerate(found):
+    for i, value in enumerate(found, start):
         where = f"{frame}, instance {i}"
         if not isinstance(value, dict) or not value.get("keypoints"):
             raise InputError(f"{where} has no keypoints; export it again")

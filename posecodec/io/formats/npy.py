@@ -1,6 +1,7 @@
 """Plain `.npy` arrays of positions: (T, K, D), (T, P, K, D) or flattened (T, K*D), written in the shape they had.
 
-The file knows neither frame rate nor unit nor confidence: the caller states the rate, and writing keeps positions only.
+The third column may be a confidence beside pixels, as detectors give it, which the values or the caller tell. The file knows
+neither frame rate nor unit: the caller states the rate, and writing keeps positions, and confidences in such a column.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, report_change
 from posecodec.io import AnyPath, Clue, Format, guard_reader, read_bytes, write_atomic
-from posecodec.io.parsing import format_metadata, frame_rates, numpy_arrays
+from posecodec.io.parsing import format_metadata, frame_rates, numpy_arrays, pixel_columns
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -21,18 +22,25 @@ from posecodec.pose.skeletons.inference import infer_skeleton
 
 
 @guard_reader
-def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
+def read(
+    path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None, columns: str | None = None
+) -> PoseSequence:
     """Positions from a `.npy`; NaN marks a missing keypoint.
 
     fps: frames per second, needed. skeleton: needed for flattened arrays other than coco19's 57 or 38 columns.
+    columns: "xyc" or "xyz", whether the third column is a confidence; the values tell if it is not given.
     Raises InputError if the rate is missing or the array has another shape or type.
     """
     array = numpy_arrays.decode_array(read_bytes(path), "the array")
-    points = unflatten(array, skeleton)
+    points, confidence = pixel_columns.split_confidence(unflatten(array, skeleton), columns)
     skeleton = skeleton or guess_skeleton(points)
     rate, shape = 1 if fps is None else fps, {2: "flat", 3: "TKD"}.get(array.ndim)
-    metadata = {"source_format": "npy"} | ({"npy": {"shape": shape}} if shape else {})
-    sequence = PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, exact=True, metadata=metadata)
+    facts = ({"shape": shape} if shape else {}) | ({} if confidence is None else {"columns": "xyc"})
+    labels = {} if confidence is None else {"unit": "px", "up": "-y"}
+    metadata = {"source_format": "npy"} | ({"npy": facts} if facts else {})
+    sequence = PoseSequence.from_arrays(
+        points, fps=rate, confidence=confidence, skeleton=skeleton, exact=True, metadata=metadata, **labels
+    )
     frame_rates.require_rate(fps)
     return sequence
 
@@ -40,10 +48,14 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """The positions, float32 or float64, NaN where missing; everything else is left behind.
 
-    (T, P, K, D), or the shape of the file they were read from: (T, K, D) or (T, K*D).
+    (T, P, K, D), or the shape of the file they were read from: (T, K, D) or (T, K*D); with confidences as third column if
+    that had them, zeros where missing.
     """
-    shape = format_metadata.read_facts(sequence, "npy").get("shape") if sequence.people == 1 else None
+    facts = format_metadata.read_facts(sequence, "npy")
+    shape = facts.get("shape") if sequence.people == 1 else None
     points = sequence.positions
+    if facts.get("columns") == "xyc" and sequence.dims == 2:
+        points = pixel_columns.join_confidence(points, sequence.confidence)
     if shape == "TKD":
         points = points[:, 0]
     elif shape == "flat":
@@ -79,6 +91,7 @@ def unflatten(points: NDArray[Any], skeleton: Skeleton | None) -> NDArray[Any]:
 
 
 FORMAT = Format(
-    name="npy", title="NumPy array", suffixes=(".npy",), read=read, write=write, options=("fps", "skeleton"),
+    name="npy", title="NumPy array", suffixes=(".npy",), read=read, write=write,
+    options=("fps", "skeleton", "columns"),
     sniff=lambda file: Clue("being a NumPy array") if file.is_npy else None, priority=90, states_rate=False,
 )  # fmt: skip

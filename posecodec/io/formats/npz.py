@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io import AnyPath, Clue, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.npy import guess_skeleton, unflatten
-from posecodec.io.parsing import frame_rates, numpy_arrays, zip_archive
+from posecodec.io.parsing import frame_rates, numpy_arrays, pixel_columns, zip_archive
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
@@ -35,10 +35,13 @@ KEYS = "positions confidence fps timestamps unit up keypoints skeleton edges pai
 
 
 @guard_reader
-def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None) -> PoseSequence:
+def read(
+    path: Path, *, fps: float | None = None, skeleton: Skeleton | None = None, columns: str | None = None
+) -> PoseSequence:
     """A sequence from an `.npz` of ours, or one with at least `positions` (T, P, K, D) or (T, K, D).
 
     fps: instead of the file's rate or timestamps, or where it has none. skeleton: instead of the file's.
+    columns: "xyc" or "xyz", whether the third column is a confidence; without it and an array of confidences the values tell.
     Raises InputError if an array is missing, of the wrong type, or larger than the file can hold.
     """
     arrays = _read_members(read_bytes(path))
@@ -47,16 +50,23 @@ def read(path: Path, *, fps: float | None = None, skeleton: Skeleton | None = No
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
         raise NoRateError(frame_rates.NO_RATE)
     skeleton = skeleton or _read_skeleton(arrays)
-    points = unflatten(arrays["positions"], skeleton)
-    stated = float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays and fps is None else None
+    points, confidence = unflatten(arrays["positions"], skeleton), arrays.get("confidence")
     unit, up = (_read_text(arrays, key, "unknown") for key in ("unit", "up"))
+    if confidence is None:
+        points, confidence = pixel_columns.split_confidence(points, columns)
+        unit, up = (
+            (unit, up) if confidence is None else ("px" if unit == "unknown" else unit, "-y" if up == "unknown" else up)
+        )
+    elif columns == "xyc":
+        raise UsageError("the file has an array of confidences; leave out --columns xyc")
+    stated = float(_read_numbers(arrays, "fps", "fiu").item()) if "fps" in arrays and fps is None else None
     ids = _read_texts(arrays, "ids") if "ids" in arrays else None
     metadata = json.loads(_read_text(arrays, "metadata", "{}"))
     if not isinstance(metadata, dict):
         raise InputError(f"array 'metadata' holds a JSON {type(metadata).__name__}; an object {{...}} is needed")
     return PoseSequence.from_arrays(
         points, fps=stated if fps is None else fps, timestamps=arrays.get("timestamps") if fps is None else None,
-        confidence=arrays.get("confidence"), skeleton=skeleton or guess_skeleton(points), unit=unit, up=up, ids=ids,
+        confidence=confidence, skeleton=skeleton or guess_skeleton(points), unit=unit, up=up, ids=ids,
         metadata=metadata, exact=True,
     )  # fmt: skip
 
@@ -170,6 +180,6 @@ def _encode_text(value: str | Sequence[str]) -> NDArray[Any]:
 
 FORMAT = Format(
     name="npz", title="posecodec's own NumPy archive", suffixes=(".npz",), own_suffixes=(".npz",), read=read,
-    write=write, options=("fps", "skeleton"), channels=True,
+    write=write, options=("fps", "skeleton", "columns"), channels=True,
     sniff=lambda file: Clue("being a zip archive") if file.is_zip else None, priority=90,
 )  # fmt: skip

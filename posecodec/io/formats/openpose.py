@@ -348,6 +348,7 @@ def _sniff(file: Source) -> Clue | None:
         file.find_name(re.compile(f".*{re.escape(_ENDING)}"), f"*{_ENDING}")
         or file.find_in_files(_NAME, b'"people"', b'"joints"')
         or file.find_in_json(b'"pose_keypoints_2d"', b'"pose_keypoints_3d"')
+        or file.find_in_json(b'"joints"', certainty=Certainty.LIKELY)
         or file.find_in_json(b'"people"', certainty=Certainty.HINT)  # says little, but without people there is no other
     )
 

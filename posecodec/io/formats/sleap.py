@@ -2,7 +2,7 @@
 
 `tracks` holds x and y by track, node and frame, in an order that its `dims` attribute says, or else the shape. Tracks are
 people, nodes keypoints, point scores confidences. Positions are pixels, y down, NaN where missing. The file states no
-frame rate. Leaves out instance and tracking scores, symmetries, provenance, writing, and SLEAP's project files (`.slp`).
+frame rate. Leaves out instance and tracking scores, symmetries, provenance, writing, and projects, which are `slp`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     not fit each other, NoRateError without fps.
     """
     with hdf5.open_file(path) as file:
+        if "pred_points" in file and "tracks" not in file:
+            raise InputError(
+                "this is a SLEAP project; pass --from slp, or export an analysis file (File, Export Analysis HDF5)"
+            )
         nodes = hdf5.read_texts(file, "node_names")
         names = hdf5.read_texts(file, "track_names") if "track_names" in file else []
         positions, order = _read_tracks(file, len(nodes), len(names))

@@ -136,9 +136,9 @@ def mask_origin(values: Any) -> Any:
 
 
 def is_normalized(values: Any) -> bool:
-    """Whether no coordinate of (N, K, 3) is beyond an image of size 1."""
+    """Whether no coordinate of (N, K, 3) is far beyond an image of size 1, and some is there."""
     points = values[..., :2]
-    return not bool((np.abs(points) > 1).any() or np.isnan(points).all())
+    return not bool((np.abs(points - 0.5) > 1).any() or np.isnan(points).all())
 
 
 def _sniff(file: Source) -> Clue | None:
@@ -148,5 +148,5 @@ def _sniff(file: Source) -> Clue | None:
 
 FORMAT = Format(
     name="ultralytics", title="Ultralytics results as JSON", suffixes=(".json",), read=read,
-    read_only="Ultralytics' JSON is only read", sniff=_sniff, priority=41,
+    read_only="Ultralytics' JSON is only read", sniff=_sniff, priority=41, states_rate=False,
 )  # fmt: skip

@@ -277,4 +277,5 @@ def _sniff(file: Source) -> Clue | None:
 FORMAT = Format(
     name="yolo", title="YOLO-pose labels (save_txt)", suffixes=("", ".txt"), folder_mark="NAME_12.txt", read=read,
     write=write, sniff=_sniff, priority=60, options=("fps", "skeleton"),
+    states_rate=False,
 )  # fmt: skip

@@ -54,12 +54,13 @@ def build_sequence(
 
 def build_from_table(
     table: BodyTable, skeleton: Skeleton, dims: int, *, fps: float | None, size: int, source: str,
-    facts: Mapping[str, Any], unit: str = "px", up: str = "-y", most: float = 1,
+    facts: Mapping[str, Any], unit: str = "px", up: str = "-y", most: float = 1, times: Floats | None = None,
 ) -> PoseSequence:  # fmt: skip
     """The bodies of every frame number from the first to the last, under their ids or, without, their list order.
 
-    fps: None raises NoRateError once all else is well. size: bytes of the file, which bound the memory taken.
-    source, facts: the format's name, and what its writer needs. most: the largest usual confidence.
+    fps: None raises NoRateError once all else is well, unless there are times, (T,) in seconds. size: bytes of the
+    file, which bound the memory taken. source, facts: the format's name, and what its writer needs. most: the largest
+    usual confidence.
     Raises InputError if frame numbers and ids are out of all proportion to what there is.
     """
     people, ids, tracked = _identify_bodies(table)
@@ -68,9 +69,10 @@ def build_from_table(
     if tracked and not _has_telling_ids(~np.isnan(positions[..., 0]), ids):
         facts = {**facts, "tracked": True}
     metadata = {"source_format": source} | ({source: dict(facts)} if facts else {})
-    rate = 1.0 if fps is None else float(fps)
-    sequence = PoseSequence(positions, confidence, skeleton, rate, None, unit, up, ids, metadata)
-    require_rate(fps)
+    rate = None if times is not None else 1.0 if fps is None else float(fps)
+    sequence = PoseSequence(positions, confidence, skeleton, rate, times, unit, up, ids, metadata)
+    if times is None:
+        require_rate(fps)
     return sequence
 
 

@@ -5,8 +5,8 @@ that the file cannot hold are refused, so that no header takes more memory than 
 
 Texts of variable length are read without the HDF5 library, which takes as much memory as such a text claims to need, and
 runs forever on some damaged ones. What is stored is simple: records of length, address and index that point into "global
-heap collections" of numbered objects (HDF5 File Format Specification, III.E). Leaves out chunked data sets of such texts
-and addresses of other than 8 bytes.
+heap collections" of numbered objects (HDF5 File Format Specification, III.E). Leaves out compressed data sets of such
+texts and addresses of other than 8 bytes.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _BYTES_PER_BYTE = 3  # bytes of a data set for a byte of the file: what is made 
 _BYTES_FREE = 60 << 20  # bytes that a data set of even a small file may have
 _BYTES_TO_WORK, _WORK_PER_BYTE = 140 << 20, 16  # bytes that reading may take: in all, and for each of the file
 _MAX_NAMES = 100_000  # names in a list: far more than any skeleton or recording has
+_MOST_CHUNKS = 1000  # in which a list of names is stored: h5py puts a thousand into one
 _MAX_NAME = 1000  # characters of a name
 _RECORD = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
@@ -131,15 +132,18 @@ def read_numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
     return _read(found)
 
 
-def read_texts(parent: Any, name: str) -> list[str]:
-    """A list of names, stored as text of fixed or of variable length. Raises InputError where it is something else."""
+def read_texts(parent: Any, name: str, longest: int = _MAX_NAME) -> list[str]:
+    """A list of names, stored as text of fixed or of variable length. Raises InputError where it is something else.
+
+    longest: characters that one may have.
+    """
     found = get_dataset(parent, name)
     if found.shape == (0,):
         return []
     if found.ndim != 1 or found.dtype.kind not in "SO" or found.shape[0] > _MAX_NAMES:
         raise InputError(f"data set {found.name} is {found.dtype} {found.shape}; a list of names was expected")
     values = _read(found) if found.dtype.kind == "S" else _read_heap_texts(found)
-    return [decode_text(value, found.name) for value in values]
+    return [decode_text(value, found.name, longest) for value in values]
 
 
 def read_attribute(owner: Any, name: str) -> Any:
@@ -155,30 +159,28 @@ def read_attribute(owner: Any, name: str) -> Any:
     return owner.attrs[name]
 
 
-def decode_text(value: Any, where: str) -> str:
+def decode_text(value: Any, where: str, longest: int = _MAX_NAME) -> str:
     """Text from the bytes or text of an HDF5 file. Raises InputError where it is none, or no name of sensible length."""
     if isinstance(value, bytes):
         try:
             value = value.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{where} holds text that is no UTF-8; export it again") from error
-    if not isinstance(value, str) or len(value) > _MAX_NAME:
+    if not isinstance(value, str) or len(value) > longest:
         raise InputError(f"{where} holds {value!r:.40} where a name was expected; export it again")
     return str(value)
 
 
 def _read_heap_texts(found: Any) -> list[bytes]:
-    """(n,) texts of variable length in a data set. Raises InputError if it is chunked, or points at what is not there."""
-    offset, count = found.id.get_offset(), found.shape[0]
-    if offset is None or found.id.get_storage_size() != count * _RECORD.itemsize:
-        raise InputError(f"data set {found.name} holds text of variable length in chunks; store it in one piece")
+    """(n,) texts of variable length in a data set. Raises InputError if it is compressed, or points at what is not there."""
+    spans = _find_records(found)
     path = Path(found.file.filename)
     heaps: dict[int, dict[int, bytes]] = {}
     left = path.stat().st_size
     texts = []
     with path.open("rb") as stream:
-        stream.seek(offset)
-        for length, address, index in np.frombuffer(stream.read(count * _RECORD.itemsize), _RECORD).tolist():
+        records = b"".join(_read_span(stream, offset, size) for offset, size in spans)
+        for length, address, index in np.frombuffer(records, _RECORD).tolist():
             if address not in heaps:
                 heaps[address] = _read_heap(stream, address, left, found.name)
                 left -= sum(map(len, heaps[address].values()))
@@ -187,6 +189,30 @@ def _read_heap_texts(found: Any) -> list[bytes]:
                 raise InputError(f"data set {found.name} points at text that is not there; the file is damaged")
             texts.append(content[:length])
     return texts
+
+
+def _find_records(found: Any) -> list[tuple[int, int]]:
+    """(offset, bytes) of the records of a data set in its file: one piece, or chunks that are not compressed."""
+    offset, count = found.id.get_offset(), found.shape[0]
+    if offset is not None and found.id.get_storage_size() == count * _RECORD.itemsize:
+        return [(offset, count * _RECORD.itemsize)]
+    rows = found.chunks[0] if found.chunks else 0
+    chunks = found.id.get_num_chunks() if rows else 0
+    if not rows or found.id.get_create_plist().get_nfilters() or chunks != -(-count // rows) or chunks > _MOST_CHUNKS:
+        raise InputError(f"data set {found.name} holds text of variable length in another way; store it in one piece")
+    infos = sorted((found.id.get_chunk_info(i) for i in range(chunks)), key=lambda info: info.chunk_offset)
+    sizes = [min(rows, count - info.chunk_offset[0]) * _RECORD.itemsize for info in infos]
+    if [info.chunk_offset[0] for info in infos] != list(range(0, count, rows)):
+        raise InputError(f"data set {found.name} has chunks that do not follow each other; the file is damaged")
+    return [(info.byte_offset, size) for info, size in zip(infos, sizes, strict=True)]
+
+
+def _read_span(stream: BinaryIO, offset: int, size: int) -> bytes:
+    if not 0 <= offset < 1 << 62:
+        return b""
+    stream.seek(offset)
+    found = stream.read(size)
+    return found[: len(found) // _RECORD.itemsize * _RECORD.itemsize]
 
 
 def _read_heap(stream: BinaryIO, address: int, left: int, name: str) -> dict[int, bytes]:
