@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.range_coder import inlined_kernel
+from posecodec.entropy.range_coder import inlined_kernel, kernel
 
 WEIGHT_BITS = 8  # Bits after the point of weights
 UNCAPPED = np.int64(1 << 31)  # More than any activation: they are int32
@@ -36,11 +36,15 @@ def run_hidden(x, bias, network, cap, h1, h2):  # type: ignore[no-untyped-def]
     w1 = network.w1
     for i in range(h1.size):
         h1[i] = bias[i]
-    for f in range(x.size):
-        v = x[f]
-        if v != 0:
-            for i in range(h1.size):
-                h1[i] += v * w1[f, i]
+    fours = x.size & ~3
+    for f in range(0, fours, 4):
+        a, b, c, d = x[f], x[f + 1], x[f + 2], x[f + 3]
+        for i in range(h1.size):
+            h1[i] += a * w1[f, i] + b * w1[f + 1, i] + c * w1[f + 2, i] + d * w1[f + 3, i]
+    for f in range(fours, x.size):
+        a = x[f]
+        for i in range(h1.size):
+            h1[i] += a * w1[f, i]
     run_layer(h1, cap, network.w2, network.b2, h2)
 
 
@@ -49,11 +53,22 @@ def run_layer(hidden, cap, weights, bias, out):  # type: ignore[no-untyped-def]
     """Fill `out` (O,) from a hidden layer (G,), whose activations are none above `cap`."""
     for i in range(out.size):
         out[i] = bias[i]
-    for f in range(hidden.size):
-        v = np.int32(min(hidden[f] >> WEIGHT_BITS, cap))  # 32 bits: products need no more, and are faster
-        if v > 0:
-            for i in range(out.size):
-                out[i] += v * weights[f, i]
+    fours = hidden.size & ~3
+    for f in range(0, fours, 4):
+        a, b = _activate(hidden[f], cap), _activate(hidden[f + 1], cap)
+        c, d = _activate(hidden[f + 2], cap), _activate(hidden[f + 3], cap)
+        for i in range(out.size):
+            out[i] += a * weights[f, i] + b * weights[f + 1, i] + c * weights[f + 2, i] + d * weights[f + 3, i]
+    for f in range(fours, hidden.size):
+        a = _activate(hidden[f], cap)
+        for i in range(out.size):
+            out[i] += a * weights[f, i]
+
+
+@kernel
+def _activate(value, cap):  # type: ignore[no-untyped-def]
+    """The activation of a unit; in 32 bits, since products need no more, and are faster."""
+    return np.int32(max(min(value >> WEIGHT_BITS, cap), np.int64(0)))
 
 
 @inlined_kernel

@@ -59,7 +59,7 @@ def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-@kernel
+@inlined_kernel
 def _put_span(state: Ints, out: NDArray[np.uint8], begin: int, end: int) -> None:
     """Keep [begin, end) of the current range, carry into the bytes written, and write those that are settled."""
     pos = state[POS]
@@ -106,7 +106,7 @@ def _get_span(state: Ints, data: NDArray[np.uint8], begin: int, end: int) -> Non
     state[POS] = pos
 
 
-@kernel
+@inlined_kernel
 def put(state: Ints, out: NDArray[np.uint8], start: Int, freq: Int, bits: Int) -> None:
     """Code the interval [start, start + freq) of 2**bits; freq >= 1, 0 <= bits <= 16. Writes at most 2 bytes."""
     width = state[RANGE]

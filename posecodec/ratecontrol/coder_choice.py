@@ -18,6 +18,7 @@ from posecodec.bitstream.header import ID_BYTES, Guarantee
 from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.registry import ChunkCoder, Coders
 from posecodec.coders.transform.block_coder import TooFineError
+from posecodec.coders.transform.stream import find_spectra
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
@@ -37,6 +38,12 @@ class RateControl:
 
     def choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
         """The chunks of a sequence as a target asks. Raises InputError where that cannot be reached."""
+        try:
+            return self._choose(sequence, chunks, target, file_size)
+        finally:
+            find_spectra.cache_clear()
+
+    def _choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
         match target.kind:
             case "levels":
                 return self.choose_levels(sequence, chunks, int(target.value)), None

@@ -14,7 +14,7 @@ from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import step_of_qp
-from posecodec.signal.segmentation import BlockPrice, Segmentation, choose_lengths
+from posecodec.signal.segmentation import BlockPrice, BlockSpectra, Segmentation, choose_lengths
 from posecodec.typing import Bools, Floats, Ints
 
 BLOCKS = Segmentation((16, 32, 64, 128, 256), longest=271)
@@ -115,10 +115,12 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets:
     return np.asarray(np.sign(quantized) * (size - shift))
 
 
-def encode_channels(encoder: RangeEncoder, channels: Floats, coder: BlockCoder) -> Floats:
-    """Code channels (T, C); returns what the decoder will have. Raises TooFineError."""
+def encode_channels(
+    encoder: RangeEncoder, channels: Floats, coder: BlockCoder, spectra: BlockSpectra | None = None
+) -> Floats:
+    """Code channels (T, C); returns what the decoder will have. spectra: of them, where known. Raises TooFineError."""
     step, decoded, start = step_of_qp(coder.qp), np.zeros_like(channels), 0
-    for size in choose_lengths(channels, step, BLOCKS, BLOCK_PRICE, is_residual=coder.is_residual):
+    for size in choose_lengths(spectra or channels, step, BLOCKS, BLOCK_PRICE, is_residual=coder.is_residual):
         choice = BLOCKS.list_options(len(channels) - start)
         encoder.put_uniform(choice.index(size), len(choice))
         kind = coder.choose_kind(start)
