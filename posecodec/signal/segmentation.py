@@ -84,7 +84,8 @@ class BlockSpectra:
 
     def cut(self, start: int, length: int, pinned: bool) -> NDArray[np.float32]:
         """(N, C) of a block, less the frame before where it is pinned."""
-        return self._single[start : start + length] - (self._single[start - 1] if pinned else np.float32(0))
+        before = self._single[start - 1] if pinned else np.float32(0)
+        return np.asarray(self._single[start : start + length] - before)
 
     def transform(self, start: int, length: int, pinned: bool, rows: int | None) -> NDArray[np.float32]:
         """(rows, C) of a block, frequencies first. Spectra that are kept must be asked for the same rows every time."""
