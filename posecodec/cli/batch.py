@@ -92,6 +92,8 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
         raise UsageError("several inputs or a folder need -o DIR")
     if Path(output).exists() and not Path(output).is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder")
+    if suffix == ".posec":
+        _refuse_frames(inputs, format)
     found = [pair for name in inputs for pair in _find_recordings(Path(name), format, suffix)]
     stems = Counter(strip_suffix(path) for _, path in found)
     names = [strip_suffix(path) if stems[strip_suffix(path)] == 1 else path for _, path in found]
@@ -100,6 +102,20 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
         raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
     pairs = zip(found, names, strict=True)
     return [Task(source, Path(output) / name.with_name(f"{name.name}{suffix}")) for (source, _), name in pairs]
+
+
+def _refuse_frames(inputs: tuple[str, ...], format: str | None) -> None:
+    """Raises UsageError where several inputs are numbered files of one frame each: a file of each is hardly meant."""
+    from posecodec.io import FORMATS
+    from posecodec.io.registry import FRAME_FOLDER
+
+    holds_frames = FORMATS[FRAME_FOLDER].holds_frames
+    numbered = [Path(name) for name in inputs if any(map(str.isdecimal, Path(name).name)) and Path(name).is_file()]
+    for (folder, _), count in Counter((path.parent, path.suffix) for path in numbered).items():
+        if count > 1 and holds_frames is not None and holds_frames(folder, format):
+            raise UsageError(
+                f"{folder}: {count} of its files hold one frame each; give the folder itself, which is one recording"
+            )
 
 
 def _find_recordings(path: Path, format: str | None, suffix: str) -> list[tuple[Path, Path]]:

@@ -68,6 +68,13 @@ def test_a_tree_has_a_file_for_each_folder(options, tmp_path):
     ]
 
 
+def test_files_of_a_frame_each_are_no_inputs_of_their_own(tmp_path):
+    path = folder(tmp_path / "a", {f"{i}.json": [detection(i, 1)] for i in range(3)})
+    done = encode(*sorted(path.iterdir()), "-o", tmp_path / "out")
+    assert done.exit_code and "3 of its files hold one frame each; give the folder itself" in str(done.exception)
+    assert encode(path / "0.json", "-o", tmp_path / "one.posec").exit_code == 0
+
+
 def test_arrays_of_a_frame_each(tmp_path):
     (tmp_path / "a").mkdir()
     for i in range(3):
