@@ -1,7 +1,7 @@
 """Many files: which there are, where each goes, doing them in one or several processes, and what came of it.
 
 A tree is mirrored. A file that fails is listed at the end and the others go on; an interrupt finishes the files that are
-being written and leaves the rest for the next time.
+being written and leaves the rest for the next time, which skips what `resuming` remembers as done.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from posecodec.cli.common import STREAM
+from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.errors import InputError, PosecodecError, UsageError
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
@@ -29,10 +30,11 @@ Work = Callable[[Path, Path, Any], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """A file or recording folder, and the file to make of it."""
+    """A file or recording folder, the file to make of it, and what is known of that from the last run."""
 
     source: Path
     target: Path
+    memory: Memory
 
 
 Results = Generator[tuple[Task, dict[str, Any], PosecodecError | None], None, None]  # facts, or what went wrong
@@ -100,8 +102,13 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     repeated = [str(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
-    pairs = zip(found, names, strict=True)
-    return [Task(source, Path(output) / name.with_name(f"{name.name}{suffix}")) for (source, _), name in pairs]
+    root, known = Path(output), read_manifest(Path(output))
+    tasks = []
+    for (source, _), name in zip(found, names, strict=True):
+        target = name.with_name(f"{name.name}{suffix}")
+        entry = known.get(target.as_posix(), Entry(target.as_posix()))
+        tasks.append(Task(source, root / target, Memory(root, entry)))
+    return tasks
 
 
 def _refuse_frames(inputs: tuple[str, ...], format: str | None) -> None:
@@ -204,10 +211,27 @@ def _run_in_processes(tasks: list[Task], work: Work, settings: Any, jobs: int) -
 
 
 def _try_work(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:
+    """The work, unless just that was done already; what was written by the last run may be replaced, nothing else."""
+    memory, asked = task.memory, hash_request(task.source, settings)
     try:
-        return work(task.source, task.target, settings), None
+        if not settings.force and memory.holds(asked):
+            line = f"{task.source}: done already"
+            return {"input": str(task.source), "output": str(memory.output), "skipped": True, "line": line}, None
+        ours = memory.output if memory.is_ours() else None
+        memory.begin(asked)
+        try:
+            facts = work(
+                task.source, task.target, replace(settings, ours=ours, force=settings.force or memory.is_half_done())
+            )
+        except PosecodecError:
+            memory.give_up()
+            raise
+        memory.finish(asked, Path(facts["output"]))
     except PosecodecError as error:
         return {}, error
+    if ours and not settings.force:
+        facts["notes"] = [*facts.get("notes", ()), "was done with other options or from another source; done again"]
+    return facts, None
 
 
 def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecError | None, as_json: bool) -> None:

@@ -30,13 +30,14 @@ Examples:
 
 @dataclass(frozen=True)
 class Settings:
-    """How files are decoded."""
+    """How files are decoded. ours: the output of the last run, which may be replaced."""
 
     format: str | None
     model: str | None
     device: str
     fill: bool
     force: bool
+    ours: Path | None = None
 
 
 @click.command(epilog=EXAMPLES)
@@ -72,14 +73,8 @@ def decode(
 
 
 def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
-    """Decode one file of many to `target`, which gets the suffix of its format; skip what is there and newer."""
-    from posecodec.bitstream.container import read_header
-    from posecodec.io.filesystem import read_file
-
+    """Decode one file of many to `target`, which gets the suffix of its format."""
     with collect_notes() as notes, name_in_errors(source):
-        path = _add_suffix(target, _choose_format(read_header(read_file(source)).metadata, settings.format)[1])
-        if path.exists() and not settings.force and path.stat().st_mtime >= source.stat().st_mtime:
-            return {"input": str(source), "output": str(path), "skipped": True, "line": f"{source}: done already"}
         sequence = decode_posec(source, settings.model, settings.device, settings.fill)[0]
         written = _save(sequence, target, None, settings)
     facts, line = describe_written(str(source), str(written), sequence)
@@ -95,7 +90,7 @@ def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Sett
         return Path(output)
     format, suffix = _choose_format(sequence.metadata, settings.format)
     target = _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
-    io.save(sequence, target, format=format, force=settings.force)
+    io.save(sequence, target, format=format, force=settings.force or target == settings.ours)
     return target
 
 

@@ -37,7 +37,8 @@ _NO_TOKENS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What an encode is asked for, as the options say it: everything a process needs to do a file."""
+    """What an encode is asked for, as the options say it: everything a process needs to do a file.
+    ours: the output of the last run, which may be replaced."""
 
     reading: Reading
     target: Target
@@ -45,6 +46,7 @@ class Settings:
     model: str | None
     device: str
     force: bool
+    ours: Path | None = None
 
 
 @click.command(epilog=EXAMPLES)
@@ -73,8 +75,8 @@ def encode(
     """Encode pose files, or folders of them, to .posec.
 
     Without --max-error, --mean-error, --bitrate, --levels or --lossless the mean error is about 1 % of a body's height.
-    A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, newer than
-    their source and made with the same goal, are skipped.
+    A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, of the same
+    source and made with the same options, are skipped. All others are made again.
     """
     from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound
     from posecodec.ratecontrol.target import Target
@@ -107,10 +109,8 @@ def _encode_single(source: Path, name: str, target: Path | None, settings: Setti
 
 
 def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
-    """Encode one file of many: what it cost and lost, or that it was done already. Raises PosecodecError."""
+    """Encode one file of many: what it cost and lost. What is there is replaced. Raises PosecodecError."""
     began = time.perf_counter()
-    if not settings.force and target.exists() and _is_done(source, target, settings):
-        return {"input": str(source), "output": str(target), "skipped": True, "line": f"{source}: done already"}
     facts, line, encoded = _encoded(source, str(source), settings)
     encoded.save(target, force=True)
     return {**facts, "output": str(target), "line": line, "seconds": time.perf_counter() - began}
@@ -125,29 +125,6 @@ def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any
         encoded = codec.encode(sequence, settings.target, channel_error=settings.channel_error)
         found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data))
     return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
-
-
-def _is_done(source: Path, target: Path, settings: Settings) -> bool:
-    """Whether a target is whole, not older than its source, and of the same goal. Raises UsageError where only the goal
-    is another."""
-    from posecodec.bitstream import container
-    from posecodec.bitstream.chunk_kind import ChunkKind
-    from posecodec.errors import CorruptError, UsageError
-    from posecodec.io.filesystem import read_file
-
-    try:
-        header, chunks = container.read(read_file(target))
-    except (CorruptError, InputError):
-        return False
-    if target.stat().st_mtime < source.stat().st_mtime:
-        return False
-    guarantee, asked = header.guarantee, settings.target.in_unit(header.unit)
-    tokens = all(chunk.kind == ChunkKind.TOKENS for chunk in chunks)
-    if not asked.is_met_by(guarantee) or asked.kind == "levels" and not tokens:
-        kind, value = ("none", 0.0) if guarantee is None else (guarantee.kind, guarantee.value)
-        made_for = f"{kind} {0.0 if kind == 'lossless' else value:g}"
-        raise UsageError(f"{target}: exists already, made with another goal ({made_for}); pass --force")
-    return True
 
 
 def _weights_of(sequence: PoseSequence, target: Target) -> str | None:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posecodec.bitstream.header import Guarantee
 from posecodec.errors import UsageError
 from posecodec.pose.sequence import UNIT_MM
 
 KINDS = ("quality", "levels", "max-error", "mean-error", "bitrate", "lossless")
 """quality: a mean error of about 1 % of a body's height."""
-ROUNDING = 1e-6  # Share of a value by which a guarantee, a float32, may differ from what was asked
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,6 @@ class Target:
             text = f"{self.value:g}{self.unit}"
             raise UsageError(f"{text!r} where positions are in {unit!r}; give a number in that unit, or state --unit")
         return Target(self.kind, self.value * UNIT_MM[self.unit] / UNIT_MM[unit])
-
-    def is_met_by(self, guarantee: Guarantee | None) -> bool:
-        """Whether a file with this guarantee was made for this target, in the recording's unit."""
-        kind = "quality" if guarantee is None else guarantee.kind
-        if guarantee is None or kind == "lossless":
-            return kind == ("quality" if self.kind == "levels" else self.kind)
-        return kind == self.kind and abs(guarantee.value - self.value) <= ROUNDING * self.value
 
 
 def parse_length(text: float | str) -> tuple[float, str]:

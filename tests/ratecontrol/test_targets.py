@@ -15,7 +15,6 @@ from targets import CODEC, IN_17, POINTS, SLACK, WALK, coded, come_and_go, exact
 
 from posecodec import PoseCodec, Skeleton
 from posecodec.bench import untrained_skeletons
-from posecodec.bitstream.header import Guarantee
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
@@ -292,18 +291,6 @@ def test_confidences_are_kept_within_half_a_step(goal, kind):
 def test_contradicting_and_impossible_goals_are_refused(goal):
     with pytest.raises(UsageError):
         CODEC.encode(WALK, **goal)
-
-
-@pytest.mark.parametrize(
-    ("target", "guarantee", "met"),
-    [(Target(), None, True), (Target("levels", 8), None, True), (Target("bitrate", 2), None, False),
-     (Target("lossless"), Guarantee("lossless", 7, 0), True), (Target("max-error", 5), Guarantee("lossless", 7, 0), False),
-     (Target("max-error", 0.1), Guarantee("max-error", float(np.float32(0.1)), 1), True),
-     (Target("max-error", 0.1), Guarantee("mean-error", 0.1, 1), False),
-     (Target("bitrate", 2), Guarantee("bitrate", 2.1, 1), False)],
-)  # fmt: skip
-def test_a_target_is_met_by_its_own_guarantee(target, guarantee, met):
-    assert target.is_met_by(guarantee) is met
 
 
 @pytest.mark.parametrize(
