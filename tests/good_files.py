@@ -240,6 +240,7 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "h36m": [make_h36m],
     "motive": [lambda: MOTIVE],
     "vicon": [lambda: VICON],
+    "sto": [write("sto", _GAPPY, ".sto")],
     "qualisys": [write("qualisys", _GAPPY, ".tsv"), lambda: QUALISYS],
 }
 ITEM = "S1/Walking"  # The recording in files that hold several

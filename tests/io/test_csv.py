@@ -291,7 +291,7 @@ def test_infinite_and_partly_missing(put):
         ("a_x,a_y,a_z,b_x,b_y\n1,2,3,4,5\n", "'b' has no column for z"),
         ("track_id,a_x,a_y\n1,1,2\n", "add the frame numbers"),
         ("time,a_x,a_y\n12:30,1,2\n", "line 2 holds '12:30' where a time"),
-        ("time,a_x,a_y\n,1,2\n", "line 2 has no time"),
+        ("time,a_x,a_y\n,1,2\n1,1,2\n", "line 2 has no time"),
         ("frame,time,id,a_x,a_y\n0,0,a,1,2\n0,1,b,1,2\n", "line 3 gives its frame another time"),
         ("frame,time,a_x,a_y\n0,5,1,2\n1,4,1,2\n", "strictly increasing"),
         ("# fps: x\nframe,a_x,a_y\n0,1,2\n", "line 1: fps is 'x'"),
@@ -334,3 +334,69 @@ def test_any_names_come_back(tmp_path_factory, names, weighted):
     before = PoseSequence.from_arrays(np.ones((2, len(names), 2)), fps=30, skeleton=made, confidence=confidence)
     again(before, folder)
     again(PoseSequence.from_arrays(np.ones((2, len(names), 2, 3)), fps=30, ids=names), folder, "p.csv")
+
+
+BY_FRAME = "frame,timestamp,timestamp_by_camera,model,keypoint,x,y,z,reprojection_error"
+
+
+@pytest.mark.parametrize(("header", "rows"), [
+    (BY_FRAME, ["0,,{},m_body,nose,1,2,3,", "0,,{},m_hand,nose,4,5,6,", "1,,{},m_body,nose,7,8,9,", "1,,{},m_hand,nose,,,,"]),
+    ("frame,keypoint,x,y,z,model,trajectory,reprojection_error",
+     ["0,nose,1,2,3,m_body,,0", "0,nose,4,5,6,m_hand,,", "1,nose,7,8,9,m_body,,", "1,nose,,,,m_hand,,"]),
+])  # fmt: skip
+def test_freemocap_by_frame(put, reports, header, rows):
+    path = put("\n".join([header, *rows]) + "\n")
+    with reports("millimeters are taken"):
+        sequence = csv.read(path, fps=30)
+    assert sequence.skeleton.keypoints == ("m_body/nose", "m_hand/nose") and sequence.unit == "mm"
+    np.testing.assert_array_equal(sequence.positions[:, 0], [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [np.nan] * 3]])
+    with pytest.raises(NoRateError):
+        csv.read(path)
+
+
+def test_freemocap_tells_trajectories_apart(put):
+    text = "frame,keypoint,x,y,z,model,trajectory\n0,nose,1,2,3,r.body,3d_xyz\n0,nose,4,5,6,r.body,rigid_3d_xyz\n"
+    found = csv.read(put(text), fps=30).skeleton.keypoints
+    assert found == ("r.body/3d_xyz/nose", "r.body/rigid_3d_xyz/nose")
+
+
+def test_caliscope(put):
+    text = "sync_index,point_id,x_coord,y_coord,z_coord,frame_time\n"
+    text += "".join(f"{t},{k},{t + k / 8},2,3,{t / 50}\n" for t in range(4, 9) for k in (0, 11))
+    sequence = csv.read(put(text))
+    assert (sequence.fps, sequence.skeleton.keypoints, sequence.frames) == (50, ("0", "11"), 5)
+    assert sequence.positions[0, 0, 1, 0] == 4 + 11 / 8
+    wide = "sync_index,nose_x,nose_y,nose_z\n3,1,2,3\n4,1,2,3\n"
+    assert csv.read(put(wide), fps=20).metadata["csv"] == {"first_frame": 3}
+
+
+@pytest.mark.parametrize(("name", "step", "fps", "note"), [
+    ("time", 20, 50, "taken as milliseconds"), ("timestamp", 33333, 30, "taken as microseconds"),
+    ("t", 16666667, 60, "nanoseconds"),
+    ("time_us", 20000, 50, ""), ("Time (ms)", 20, 50, ""), ("timestamp [us]", 20000, 50, ""), ("timestamp_ns", 2e7, 50, ""),
+    ("time", 0.02, 50, ""), ("time", 1, 1, ""), ("time_s", 20, 0.05, ""), ("seconds", 20, 0.05, ""), ("ms", 20, 50, ""),
+    ("\u00b5s", 20000, 50, ""), ("t.ms", 20, 50, ""),
+])  # fmt: skip
+def test_units_of_times(put, name, step, fps, note):
+    rows = [f"{t},{t * step:.10g},1,2" for t in range(20)]
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        sequence = csv.read(put("\n".join([f"frame,{name},a_x,a_y", *rows])))
+    said = " | ".join(str(w.message) for w in found)
+    assert sequence.rate == pytest.approx(fps, rel=2e-5) and note in said and ("taken as" in said) == bool(note), said
+
+
+def test_our_own_times_are_seconds(tmp_path):
+    before = PoseSequence.from_arrays(np.ones((3, 2, 3)), timestamps=[0.0, 20.0, 50.0])
+    csv.write(before, tmp_path / "a.csv")
+    np.testing.assert_array_equal(csv.read(tmp_path / "a.csv").timestamps, before.timestamps)
+
+
+def test_some_times_are_missing(put, reports):
+    path = put("frame,time,a_x,a_y\n0,0,1,2\n1,,1,2\n2,0.2,1,2\n")
+    with pytest.raises(InputError, match="line 3 has no time"):
+        csv.read(path)
+    with reports("1 rows have no time; the column is not used"):
+        assert csv.read(path, fps=10).frames == 3
+    with pytest.raises(InputError, match="line 2 has no time"):
+        csv.read(put("time,joint,x,y\n,a,1,2\n,b,1,2\n"), fps=10)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from posecodec.errors import DataWarning, InputError, NoRateError
+from posecodec.io import detect
 from posecodec.io.formats import dlc
 
 SUFFIX = ".csv"
@@ -222,3 +223,24 @@ def test_no_rows_and_one_row(kind, tmp_path):
         frame(count=2).iloc[:0].to_hdf(path, key="df_with_missing", format=kind, mode="w")
     with pytest.raises(InputError):
         dlc.read(path, fps=1)
+
+
+@pytest.mark.parametrize(("changes", "note"), [
+    ({",": ";", ".": ","}, "between ';', not commas"), ({",": "\t"}, "not commas"), ({"\n": ",,,\n"}, ""),
+    ({"\n": "\r\n"}, ""),
+    ({"scorer,": "sep=;\nscorer,", ",": ";"}, "between ';'"), ({"scorer": "Scorer", "coords": "Coords"}, ""),
+])  # fmt: skip
+def test_through_a_spreadsheet(put, changes, note):
+    from good_files import DLC
+
+    text = DLC.decode()
+    plain = dlc.read(put(text, "a.csv"), fps=30)
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path = put(text, "b.csv")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        sequence = dlc.read(path, fps=30)
+    np.testing.assert_array_equal(sequence.positions, plain.positions)
+    assert sequence.skeleton == plain.skeleton and note in " | ".join(str(w.message) for w in found)
+    assert detect(path).format == "dlc"

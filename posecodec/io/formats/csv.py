@@ -35,6 +35,9 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Floats, Ints
 
+SLOWEST = 2.0  # seconds between frames from which a column that only says time is believed to be in a finer unit
+FINER = ((1e-3, "milliseconds"), (1e-6, "microseconds"), (1e-9, "nanoseconds"))
+
 
 @dataclass
 class _Rows:
@@ -178,7 +181,8 @@ def _read_rows(table: Table, columns: Columns) -> _Rows:
         nobody = 0 if columns.person is None else -1
         found.people.append(found.ids.setdefault(person, len(found.ids)) if person else nobody)
         if columns.keypoint is not None:
-            name = (_take_cell(cells, columns.part), _take_cell(cells, columns.keypoint))
+            part = "/".join(filter(None, (_take_cell(cells, part) for part in columns.parts)))
+            name = (part, _take_cell(cells, columns.keypoint))
             found.keypoints.append(found.names.setdefault(name, len(found.names)) if any(name) else -1)
     return found
 
@@ -190,11 +194,11 @@ def _take_cell(cells: Sequence[str], column: int | None) -> str:
 def _add_time(found: _Rows, columns: Columns, cells: Sequence[str], line: int, comma: bool) -> None:
     if columns.time is not None:
         cell = cells[columns.time].replace(",", ".") if comma else cells[columns.time]
-        found.times.append(text_tables.parse_number(cell, line, "a time in numbers") * columns.second)
-        found.decimals = max(found.decimals, text_tables.count_decimals(cell) + round(-math.log10(columns.second)))
+        found.times.append(text_tables.parse_number(cell, line, "a time in numbers"))
+        found.decimals = max(found.decimals, text_tables.count_decimals(cell))
     if columns.frame is not None:
         found.frames.append(text_tables.parse_whole(cells[columns.frame], line, "a frame number"))
-    elif columns.time is None:
+    else:
         found.frames.append(len(found.frames))
 
 
@@ -204,7 +208,7 @@ def _build_sequence(
     comments = table.comments
     ids, people = _read_people(found, columns, comments)
     names, keypoints = _read_keypoints(found, columns)
-    frames, times = _read_frames(found, columns)
+    frames, times = _read_frames(found, columns, fps is not None, "fps" in comments)
     first = int(frames.min())
     values = _place_values(found, columns, frames - first, people, keypoints, (len(ids), len(names)))
     points, weights = missing.mask_infinite(values[..., :-1]), values[..., -1]
@@ -216,6 +220,7 @@ def _build_sequence(
         points, confidence = points[:, :, order], confidence[:, :, order] if confidence is not None else None
     rate, stamps = _read_timing(found, comments, frames - first, times, len(values), fps)
     unit, up = (csv_comments.read_text(comments, key) for key in ("unit", "up"))
+    unit = columns.unit if "unit" not in comments else unit
     return PoseSequence.from_arrays(
         points, fps=rate, timestamps=stamps, confidence=confidence, skeleton=skeleton or made, unit=unit, up=up, ids=ids,
         metadata=csv_comments.read_metadata(comments, first if columns.frame is not None else 0),
@@ -268,15 +273,37 @@ def _read_keypoints(found: _Rows, columns: Columns) -> tuple[list[str], Ints | N
     return [f"{part}/{name}" if part else name for part, name in names], ranks[np.frombuffer(found.keypoints, np.intc)]
 
 
-def _read_frames(found: _Rows, columns: Columns) -> tuple[Ints, Floats | None]:
-    """Per row its frame's number and its time."""
+def _read_frames(found: _Rows, columns: Columns, has_rate: bool, ours: bool) -> tuple[Ints, Floats | None]:
+    """Per row its frame's number and its time in seconds. has_rate: whether the user states one, so that times may lack."""
     times = np.frombuffer(found.times, np.float64) if columns.time is not None else None
+    numbers = np.frombuffer(found.frames, np.int64)
     if times is not None and not np.isfinite(times).all():
-        line = found.lines[int(np.argmax(~np.isfinite(times)))]
-        raise InputError(f"line {line} has no time; fill it in, or delete the column and pass --fps N")
-    if columns.frame is None and times is not None:
-        return np.unique(times, return_inverse=True)[1].reshape(-1).astype(np.int64), times
-    return np.frombuffer(found.frames, np.int64), times
+        lacking = ~np.isfinite(times)
+        line = found.lines[int(np.argmax(lacking))]
+        by_row = columns.frame is None and (columns.person is not None or columns.keypoint is not None)
+        if by_row or not (lacking.all() or (has_rate and columns.frame is not None)):
+            raise InputError(f"line {line} has no time; fill it in, or delete the column and pass --fps N")
+        report_change(f"{np.count_nonzero(lacking)} rows have no time; the column is not used")
+        return numbers, None
+    if times is None:
+        return numbers, None
+    if columns.frame is None:
+        numbers = np.unique(times, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    second = columns.second or (1.0 if ours or has_rate else _guess_second(times))
+    found.decimals += round(-math.log10(second))
+    return numbers, times * second
+
+
+def _guess_second(times: Floats) -> float:
+    """What a 1 is in seconds where no name says so: the unit in which frames follow each other as cameras take them."""
+    steps = np.diff(np.unique(times))
+    step = float(np.median(steps)) if len(steps) else 0.0
+    if step < SLOWEST:
+        return 1.0
+    second, name = next((unit for unit in FINER if step * unit[0] < 1), FINER[-1])
+    what = f"times are {step:g} apart, which would be {1 / step:.3g} frames per second; they are taken as {name}"
+    report_change(f"{what} (call the column time_s if they are seconds)")
+    return second
 
 
 def _place_values(

@@ -15,17 +15,28 @@ from posecodec.errors import InputError, report_change
 
 FRAME = (
     "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame#", "frame_num", "framenumber", "frameid",
+    "frame_no", "frame number", "frame no", "sync_index", "fnum",
 )  # fmt: skip
-TIME = {
-    "time": 1.0, "timestamp": 1.0, "t": 1.0, "seconds": 1.0, "time_s": 1.0, "timestamp_s": 1.0, "sec": 1.0, "time (s)": 1.0,
-    "time_ms": 1e-3, "timestamp_ms": 1e-3, "t_ms": 1e-3, "ms": 1e-3, "milliseconds": 1e-3, "time (ms)": 1e-3,
+TIME = (
+    "time", "timestamp", "t", "frame_time", "frametime", "elapsed", "elapsed_time", "time_stamp", "timestamps", "times",
+)  # fmt: skip
+"""Names of a time column, before its unit: time_ms, timestamp (us), t [s]. A unit alone (ms, seconds) is one too."""
+SECONDS = {
+    "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3,
+    "millis": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "ns": 1e-9,
+    "nsec": 1e-9, "nanoseconds": 1e-9,
 }  # fmt: skip
-"""Names of a time column, and its unit in seconds."""
+"""Units of times, in seconds."""
+_TIME = re.compile(rf"({'|'.join(TIME)})(?:[ _.]*[(\[]?({'|'.join(SECONDS)})[)\]]?)?|({'|'.join(list(SECONDS)[1:])})")
 PERSON = ("person", "person_id", "track", "track_id", "individual", "object_id", "instance", "instance_id", "id")
 KEYPOINT = (
     "keypoint", "landmark", "landmark_index", "joint", "bodypart", "keypoint_name", "landmark_name", "joint_name",
     "keypoint_id", "landmark_id", "joint_id", "keypoint_index", "marker", "name",
+    "point_id", "point", "point_name",
 )  # fmt: skip
+PARTS = ("type", "model", "trajectory")
+"""Columns of a long table that tell keypoints of one name apart; `type` is MediaPipe's, the others FreeMoCap's."""
+_FREEMOCAP = {"timestamp_by_camera", "trajectory", "model"}
 CONFIDENCE = ("c", "conf", "confidence", "likelihood", "visibility", "score", "v", "p", "prob", "probability")
 OUR_STYLE = ("suffix", "_", "x")
 _SUFFIX = re.compile(r"(.+?)([_. :/-]?)([xyzXYZ])")
@@ -42,8 +53,9 @@ Indices = tuple[int | None, ...]
 class Columns:
     """Indices of columns from 0, None where there is none.
 
-    second: what a 1 in the time column is in seconds. names, axes, confidence: of K keypoints, of axes D columns each; of a
-    long table only one, without a name. part, keypoint: of a long table, the columns that name the keypoint.
+    second: what a 1 in the time column is in seconds, None where the header does not say. names, axes, confidence: of K
+    keypoints, of axes D columns each; of a long table only one, without a name. parts, keypoint: of a long table, the columns
+    that name the keypoint. unit: of the coordinates, where the program is known by its columns.
     """
 
     names: tuple[str, ...]
@@ -51,10 +63,11 @@ class Columns:
     confidence: Indices
     frame: int | None = None
     time: int | None = None
-    second: float = 1.0
+    second: float | None = 1.0
     person: int | None = None
-    part: int | None = None
+    parts: tuple[int, ...] = ()
     keypoint: int | None = None
+    unit: str = "unknown"
 
 
 def read_columns(header: Sequence[str], ours: bool) -> Columns:
@@ -68,25 +81,38 @@ def read_columns(header: Sequence[str], ours: bool) -> Columns:
         raise InputError(f"the column {twice[0]!r:.60} is in the header twice; rename one")
     lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells))) if cell}
     style, wide = _choose_style(cells, ours)
-    part = keypoint = None
-    if {"x", "y"} <= lower.keys() and len(wide) < 2:
+    keypoint: int | None = None
+    parts: tuple[int, ...] = ()
+    unit = "unknown"
+    axis_of = next((of for of in ("{}", "{}_coord") if {of.format(axis) for axis in "xy"} <= lower.keys()), None)
+    if axis_of is not None and len(wide) < 2:
         keypoint = next((lower[name] for name in KEYPOINT if name in lower), None)
-        part = lower.get("type") if keypoint is not None else None
-        wide = {"0": {axis: lower[axis] for axis in "xyz" if axis in lower}}
+        parts = tuple(lower[name] for name in PARTS if name in lower) if keypoint is not None else ()
+        wide = {"0": {axis: lower[axis_of.format(axis)] for axis in "xyz" if axis_of.format(axis) in lower}}
         confidence: Indices = (next((lower[name] for name in CONFIDENCE if name in lower), None),)
         if keypoint is None:
             report_change("the columns x and y are of no named keypoint; there is one, called 0")
+        elif len(_FREEMOCAP & lower.keys()) > 1:
+            unit = "mm"
+            report_change("FreeMoCap's table states no unit; millimeters are taken (pass --unit if it is another)")
     else:
         confidence = _find_confidences(cells, wide, style)
     axes = _list_axes(wide, cells)
-    used = {i for group in (*axes, confidence, (part, keypoint)) for i in group if i is not None}
+    used = {i for group in (*axes, confidence, parts, (keypoint,)) for i in group if i is not None}
     frame, time, person = _find_roles(cells, used, lower)
     used |= {i for i in (frame, time, person) if i is not None}
     unused = [cell for i, cell in enumerate(cells) if i not in used and cell]
     if unused:
         report_change(f"{len(unused)} columns are not kept: {', '.join(unused[:8])}"[:300])
-    second = TIME[cells[time].lower()] if time is not None else 1.0
-    return Columns(tuple(wide), axes, confidence, frame, time, second, person, part, keypoint)
+    second = _read_second(cells[time]) if time is not None else 1.0
+    return Columns(tuple(wide), axes, confidence, frame, time, second, person, parts, keypoint, unit)
+
+
+def _read_second(cell: str) -> float | None:
+    """What a 1 in a time column is in seconds, None where its name does not say."""
+    match = _TIME.fullmatch(cell.lower())
+    unit = (match[2] or match[3]) if match else None
+    return SECONDS[unit] if unit else None
 
 
 def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) -> Indices:
@@ -95,7 +121,9 @@ def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) 
     def find(names: Sequence[str]) -> int | None:
         return next((lower[name] for name in names if name in lower and lower[name] not in used), None)
 
-    frame, time, person = find(FRAME), find(tuple(TIME)), find(PERSON)
+    frame, person = find(FRAME), find(PERSON)
+    times = sorted(name for name, column in lower.items() if column not in used and _TIME.fullmatch(name))
+    time = find([*TIME, *times])
     if frame is None and not cells[0] and 0 not in used and person is None:
         frame = 0  # the index that pandas writes
     if frame is None and time is None and person is not None:

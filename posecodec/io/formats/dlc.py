@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, report_count
+from posecodec.errors import InputError, report_change, report_count
 from posecodec.io import Clue, Format, guard_reader, read_bytes
 from posecodec.io.filesystem import check_file
-from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle
+from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle, text_tables
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Floats
@@ -35,7 +35,8 @@ LEVELS = ("scorer", "bodyparts", "coords")
 LEVELS_MULTI = ("scorer", "individuals", "bodyparts", "coords")
 COORDS = ("x", "y", "z", "likelihood")
 _GROUP = "df_with_missing"
-_EMPTY = ("", "nan", "NaN", "NA")
+_SCORER = re.compile(rb'(?:\xef\xbb\xbf)?(?:sep=.\r?\n)?\s*"?scorer"?\s*([,;\t])', re.IGNORECASE)
+_START = 100  # bytes in which the first cell and what follows it are looked for
 _NUMBER, _IMAGE = re.compile(r"(\d{1,15})(?:\.0+)?"), re.compile(r".*?(\d{1,15})\.[A-Za-z]\w{0,7}")
 
 Column = tuple[str, ...]
@@ -142,28 +143,40 @@ def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], key
 
 def _read_csv(data: bytes) -> _Table:
     """Header lines, each named in its first cell, then a row a frame."""
-    lines = _read_csv_rows(data)
+    lines, comma = _read_csv_rows(data)
     header: list[list[str]] = []
     for _, cells in lines:
         header.append(cells)
-        if cells[0] == "coords" or len(header) == len(LEVELS_MULTI):
+        if cells[0].strip().lower() == "coords" or len(header) == len(LEVELS_MULTI):
             break
-    labels, expected = tuple(cells[0] for cells in header), f"expected {LEVELS} or {LEVELS_MULTI}"
+    labels, expected = tuple(cells[0].strip().lower() for cells in header), f"expected {LEVELS} or {LEVELS_MULTI}"
     if labels not in (LEVELS, LEVELS_MULTI):
         raise InputError(f"the first lines are {labels!r:.100}, {expected}; is it DeepLabCut's?")
     width = len(header[0])
+    while width > 1 and not any(cells[width - 1] for cells in header if len(cells) >= width):
+        width -= 1  # columns that a spreadsheet left empty
+    header = [cells[:width] for cells in header]
     start = next((i for i, cell in enumerate(header[-1]) if cell in COORDS), width)
     if any(len(cells) != width for cells in header) or start == width:
         raise InputError(f"the header lines have {[len(c) for c in header]} cells; equally many were expected")
     columns = list(zip(*(cells[start:] for cells in header), strict=True))
-    return _Table(columns, *_read_csv_values(lines, width, start))
+    return _Table(columns, *_read_csv_values(lines, width, start, comma))
 
 
-def _read_csv_rows(data: bytes) -> Lines:
-    lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
+def _read_csv_rows(data: bytes) -> tuple[Lines, bool]:
+    """The lines with their numbers, and whether numbers may have decimal commas: semicolons or tabs are a spreadsheet's."""
+    found = _SCORER.match(data[:_START])
+    mark = found[1].decode() if found else ","
+    if mark != ",":
+        report_change(f"cells are between {mark!r}, not commas; the file went through a spreadsheet")
+    return _number_rows(data, mark), mark != ","
+
+
+def _number_rows(data: bytes, mark: str) -> Lines:
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), delimiter=mark)
     try:
         for cells in lines:
-            if any(cells):
+            if any(cells) and not (lines.line_num == 1 and cells[0].lower().startswith("sep=")):
                 yield lines.line_num, cells
     except UnicodeDecodeError as error:
         raise InputError(f"no UTF-8 text after line {lines.line_num}; export it again") from error
@@ -171,20 +184,21 @@ def _read_csv_rows(data: bytes) -> Lines:
         raise InputError(f"line {lines.line_num} is no CSV ({error}); export it again") from error
 
 
-def _read_csv_values(lines: Lines, width: int, start: int) -> tuple[list[str], Floats]:
+def _read_csv_values(lines: Lines, width: int, start: int, comma: bool) -> tuple[list[str], Floats]:
     """Names and (T, W) values of the rows; a name is the cells before the values, put together as a path."""
     rows, values = [], []
     for line, cells in lines:
-        if len(cells) != width:
+        if len(cells) < width or any(cells[width:]):
             what = f"line {line} has {len(cells)} cells, the header {width}"
             raise InputError(f"{what}; the file is cut short or damaged")
         rows.append("/".join(cells[:start]))
-        values.append(np.array([_parse_number(cell, line) for cell in cells[start:]]))
+        given = [cell.replace(",", ".") if comma else cell for cell in cells[start:width]]
+        values.append(np.array([_parse_number(cell, line) for cell in given]))
     return rows, np.array(values, np.float64)
 
 
 def _parse_number(cell: str, line: int) -> float:
-    if cell in _EMPTY:
+    if cell.strip().lower() in text_tables.EMPTY:
         return np.nan
     try:
         return float(cell if "_" not in cell else "?")
@@ -314,6 +328,6 @@ def _read_attribute(owner: Any, name: str) -> Any:
 FORMAT = Format(
     name="dlc", title="DeepLabCut tracks", suffixes=(".csv", ".h5"), read=read,
     read_only="DeepLabCut files are only read", extra="h5", states_rate=False,
-    sniff=lambda file: Clue("beginning with scorer") if file.first_line.lower().startswith((b"scorer,", b'"scorer",'))
+    sniff=lambda file: Clue("beginning with scorer") if _SCORER.match(file.head)
     else file.find_in_hdf5(_GROUP.encode()),
 )  # fmt: skip
