@@ -18,16 +18,18 @@ from posecodec import legacy, zoo
 from posecodec.bitstream import container
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Guarantee, Header
-from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, split_sequence
+from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, find_origin, split_sequence
 from posecodec.coders.registry import build_coders
 from posecodec.coders.tokens.coder import TokensCoder
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
+from posecodec.errors import InputError
 from posecodec.io.filesystem import read_file, write_atomic
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
-from posecodec.ratecontrol.target import Target
+from posecodec.ratecontrol.precision import needs_wide
+from posecodec.ratecontrol.target import ERRORS, Target
 from posecodec.zoo import Weights
 
 if TYPE_CHECKING:
@@ -106,13 +108,22 @@ class PoseCodec:
         bound = DEFAULT_BOUND if target.kind != "lossless" else 0
         bounds = ChannelBound.parse(bound if channel_error is None else channel_error)
         sequence = replace(sequence, metadata=limit_channels(sequence.metadata, bounds))
-        chunks = split_sequence(sequence, whole=target.kind == "lossless")
+        chunks, asked = split_sequence(sequence, whole=target.kind == "lossless"), target.in_unit(sequence.unit)
+        if not needs_wide(sequence, chunks, asked):
+            try:
+                return self._encode_chunks(sequence, chunks, asked)
+            except InputError:
+                if target.kind not in ERRORS:
+                    raise
+        return self._encode_chunks(sequence, split_sequence(sequence, origin=find_origin(sequence)), asked)
+
+    def _encode_chunks(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target) -> Encoded:
+        """The smallest file of chunks that keeps a target in the recording's unit. Raises InputError where none does."""
 
         def file_size(coded: list[Chunk], guarantee: Guarantee | None) -> int:
             return len(container.write(self._build_header(sequence, chunks, (coded, guarantee)), coded))
 
-        choice = self.rate_control.choose(sequence, chunks, target.in_unit(sequence.unit), file_size)
-        return self._pack(sequence, chunks, choice)
+        return self._pack(sequence, chunks, self.rate_control.choose(sequence, chunks, target, file_size))
 
     def decode(self, source: Encoded | Source, fill: bool = False) -> PoseSequence:
         """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it.
@@ -205,13 +216,14 @@ class PoseCodec:
     def _build_header(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Header:
         """The header of a file with these chunks; it names only the weights that they need."""
         coded, guarantee = choice
+        origin = chunks[0].origin if chunks else None
         up = chunks[0].up if chunks else sequence.up if sequence.up != "unknown" else "y"
         return Header(
             self.weights.id if self.weights and any(chunk.needs_body_weights for chunk in coded) else b"",
             self.coders.transform.weights.id if any(chunk.needs_transform_weights for chunk in coded) else b"",
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tuple(dict.fromkeys(chunk.track for chunk in chunks)),
-            dict(sequence.metadata), guarantee,
+            dict(sequence.metadata), guarantee, None if origin is None else tuple(origin.tolist()),
         )  # fmt: skip
 
     def _open(self, source: Source) -> tuple[Header, list[Chunk]]:

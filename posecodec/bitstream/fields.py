@@ -6,6 +6,8 @@ Each `encode_` is mirrored by a method of `FieldReader` or a `decode_`; docs/bit
 from __future__ import annotations
 
 import json
+import math
+import struct
 from fractions import Fraction
 from typing import Any
 
@@ -102,21 +104,22 @@ def encode_json(value: Any) -> bytes:
         raise InputError(what) from error
 
 
-def rate_fraction(fps: float) -> Fraction:
-    """The simplest fraction whose nearest float64 is `fps`. Raises InputError beyond 32 bits.
+def rate_fraction(fps: float) -> Fraction | None:
+    """The simplest fraction whose nearest float64 is `fps`; None beyond 32 bits.
 
     >>> rate_fraction(30000 / 1001), rate_fraction(12.5)
     (Fraction(30000, 1001), Fraction(25, 2))
     """
     ratios = (Fraction(fps).limit_denominator(2**bits) for bits in range(DENOMINATOR_BITS))
     ratio = next((ratio for ratio in ratios if ratio > 0 and float(ratio) == fps), None)
-    if ratio is None or ratio.numerator >= 2**VARINT_BITS:
-        raise InputError(f"a frame rate of {fps} cannot be written as a fraction of 32-bit numbers; pass --fps")
-    return ratio
+    return None if ratio is None or ratio.numerator >= 2**VARINT_BITS else ratio
 
 
 def encode_rate(fps: float) -> bytes:
+    """As short as it goes: a code, a fraction, or 0/ and the float64 itself."""
     ratio = rate_fraction(fps)
+    if ratio is None:
+        return encode_varint(0) + encode_varint(0) + struct.pack("<d", fps)
     if ratio in RATES:
         return encode_varint(1 + RATES.index(ratio))
     return encode_varint(0) + encode_varint(ratio.numerator) + encode_varint(ratio.denominator)
@@ -126,10 +129,13 @@ def decode_rate(source: FieldReader) -> float:
     code = source.read_varint()
     if code:
         return float(RATES[code - 1])
-    numerator, denominator = source.read_varint(), source.read_varint()
-    if not numerator:
-        raise HeaderError("a frame rate of 0")
-    return float(Fraction(numerator, denominator))
+    numerator = source.read_varint()
+    if numerator:
+        return float(Fraction(numerator, source.read_varint()))
+    fps = float(struct.unpack("<d", source.read_bytes(8))[0])
+    if not (math.isfinite(fps) and fps > 0):
+        raise HeaderError(f"a frame rate of {fps}")
+    return fps
 
 
 def encode_times(times: Floats) -> bytes:

@@ -27,7 +27,7 @@ MAX_PEOPLE = 1 << 20  # That a file may name: far more than one has, and little 
 MAX_KEYPOINTS = 2048  # Of a skeleton: four times those of a body with hands and a face mesh
 SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
 REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
-FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised")  # Of the flag byte, lowest bit first
+FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised", "wide")  # Of the flag byte, upwards
 LAYOUT = ("weights", "transform", "layered", "single")
 """What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
 there is one chunk and so neither index nor header CRC."""
@@ -67,7 +67,8 @@ class Header:
     """All that a file says besides its chunks.
 
     weights, transform: first 4 bytes of the SHA-256 of the weights of windows or tokens, and of the transform's, b"" if not
-    needed. up is what the recording states, coded_up what it was coded with. Everything else as in PoseSequence.
+    needed. up is what the recording states, coded_up what it was coded with. origin: D float32 values that were taken off the
+    positions, which are decoded as float64; None if as float32. Everything else as in PoseSequence.
     """
 
     weights: bytes
@@ -84,6 +85,7 @@ class Header:
     tracks: tuple[Track, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
     guarantee: Guarantee | None = None
+    origin: tuple[float, ...] | None = None
 
     @property
     def simple(self) -> bool:
@@ -131,7 +133,7 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     named = header.ids != tuple(str(i) for i in range(len(header.ids)))
     flags = (
         header.dims == 2, header.simple, named, header.timestamps is not None, skeleton == SPELLED_OUT,
-        bool(header.metadata), header.guarantee is not None,
+        bool(header.metadata), header.guarantee is not None, header.origin is not None,
     )  # fmt: skip
     layout = (bool(header.weights), bool(header.transform), layered, single)
     version = VERSION | sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
@@ -150,6 +152,7 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     out += fields.encode_times(header.timestamps) if header.timestamps is not None else b""
     out += encode_packed(fields.encode_json(header.metadata)) if header.metadata else b""
     out += _encode_guarantee(header.guarantee) if header.guarantee else b""
+    out += struct.pack(f"<{header.dims}f", *header.origin) if header.origin is not None else b""
     return bytes(out)
 
 
@@ -159,7 +162,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     layout = {name: bool(version >> 4 + bit & 1) for bit, name in enumerate(LAYOUT)}
     weights, transform = (source.read_bytes(ID_BYTES if layout[name] else 0) for name in ("weights", "transform"))
     flags, labels, shape = source.read_bytes(3)
-    if flags >> len(FLAGS) or labels >> 6:
+    if labels >> 6:
         raise HeaderError("reserved bits are set")
     state = {name: bool(flags >> bit & 1) for bit, name in enumerate(FLAGS)}
     fps = None if state["timed"] else fields.decode_rate(source)
@@ -174,9 +177,11 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     times = fields.decode_times(source, frames) if state["timed"] else None
     metadata = json.loads(source.read_packed()) if state["noted"] else {}
     guarantee = _decode_guarantee(source) if state["promised"] else None
+    dims = 2 if state["flat"] else 3
+    origin = _decode_origin(source, dims) if state["wide"] else None
     header = Header(
-        weights, transform, 2 if state["flat"] else 3, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5],
-        skeleton, fps, times, frames, ids, tracks, metadata, guarantee,
+        weights, transform, dims, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5],
+        skeleton, fps, times, frames, ids, tracks, metadata, guarantee, origin,
     )  # fmt: skip
     if header.coded_up == "unknown" or not isinstance(metadata, dict):
         raise HeaderError("impossible axis or metadata")
@@ -203,6 +208,13 @@ def _decode_guarantee(source: FieldReader) -> Guarantee:
     if not (math.isfinite(value) and value > 0):
         raise HeaderError(f"a promise of {value}")
     return Guarantee(kind, value, source.read_bytes(1)[0] / REACHED_STEPS)
+
+
+def _decode_origin(source: FieldReader, dims: int) -> tuple[float, ...]:
+    origin = struct.unpack(f"<{dims}f", source.read_bytes(4 * dims))
+    if not all(map(math.isfinite, origin)):
+        raise HeaderError(f"an origin of {origin}")
+    return origin
 
 
 def _encode_skeleton(skeleton: Skeleton) -> bytes:

@@ -106,7 +106,7 @@ class BodyPartsCoder:
         rest = self.transform.read(decoder, context.with_skeleton(split.rest_skeleton))
         with np.errstate(all="ignore"):
             pose = split.join(body, rest + body[:, anchors])
-        return DecodedChunk.from_pose(read_end(decoder, pose), presence)
+        return DecodedChunk.from_pose(read_end(decoder, pose), presence, context)
 
     def plan(self, chunk: ChunkInput) -> BodyPartsPlan:
         """The plan of a chunk that is supported."""
@@ -146,8 +146,9 @@ def _cut_body(chunk: ChunkInput, split: BodySplit) -> ChunkInput:
     places = list(split.body)
     mask = np.ascontiguousarray(chunk.presence.mask[:, places])
     return ChunkInput(
-        chunk.track, chunk.points[:, places], split.to_coco19(chunk.points, chunk.skeleton).astype(np.float32),
+        chunk.track, chunk.points[:, places], split.to_coco19(chunk.points, chunk.skeleton).astype(chunk.points.dtype),
         Presence(mask, None, 1.0), chunk.confidence[:, places], chunk.up, split.body_skeleton, chunk.rate, chunk.unit,
+        chunk.origin, None if chunk.recorded is None else chunk.recorded[:, places],
     )  # fmt: skip
 
 

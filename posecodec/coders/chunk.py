@@ -24,6 +24,7 @@ from posecodec.pose.tracks import find_tracks
 from posecodec.typing import Floats
 
 DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
+ROUNDED = 2.0**-48  # Share of coordinates up to which a spread is only how means of them were rounded
 HEIGHT_IN_SPREADS = 3.2  # A standing body's height in root mean square distances of its keypoints from their center
 PERSON_IN_SIDES = 1.5  # The most that a height is of the longer side of poses: people sit, bow, or hide their feet
 LEAST_HEIGHT = 0.001  # Least height, in what it would be if all keypoints were near the center: a few may be elsewhere
@@ -46,25 +47,39 @@ class Memo(dict[Hashable, Any]):
 class ChunkInput:
     """A chunk to be coded: some frames of a track.
 
-    points: (T, K, D) as recorded, NaN where missing. body: (T, 19, D) of coco19, or None where it does not have all of
-    the recorded keypoints. up: axis used for coding. confidence: (T, K). rate: frames per second. unit: of the recording.
+    points: (T, K, D) as recorded, less the origin where the file has one, NaN where missing. body: (T, 19, D) of coco19, or
+    None where it does not have all of the recorded keypoints. up: axis used for coding. confidence: (T, K). rate: frames per
+    second. unit: of the recording. origin, recorded: None, or (D,) and the points (T, K, D) that it was taken from.
     """
 
     track: Track
     points: NDArray[np.floating] = field(repr=False)
-    body: NDArray[np.float32] | None = field(repr=False)
+    body: NDArray[np.floating] | None = field(repr=False)
     presence: Presence = field(repr=False)
     confidence: NDArray[np.float32] = field(repr=False)
     up: str
     skeleton: Skeleton
     rate: float
     unit: str
+    origin: Floats | None = None
+    recorded: NDArray[np.floating] | None = field(default=None, repr=False)
     memo: Memo = field(default_factory=Memo, repr=False)
 
     @property
     def count(self) -> int:
         """Keypoints that are there, over all frames."""
         return int(self.presence.mask.sum())
+
+    @property
+    def farthest(self) -> float:
+        """The largest recorded coordinate, without its sign."""
+        points = self.points if self.recorded is None else self.recorded
+        return float(np.abs(points).max(initial=0.0, where=self.presence.mask[..., None]))
+
+    def measure_errors(self, pose: Floats) -> Floats:
+        """(T, K, D) by how much keypoints are off that a decoder has as `pose`, once it gives them back."""
+        points = self.points if self.recorded is None else self.recorded
+        return points.astype(np.float64) - to_recorded(pose, self.origin).astype(np.float64)
 
     @cached_property
     def spread(self) -> float:
@@ -73,6 +88,7 @@ class ChunkInput:
         count = np.maximum(self.presence.mask.sum(axis=1), 1)
         center = np.nansum(points, axis=1) / count[:, None]
         extent = float(np.sqrt(np.nanmean(np.square(points - center[:, None]).sum(axis=2))))
+        extent = extent if extent > ROUNDED * np.abs(center).max(initial=0.0) else 0.0
         return extent or float(np.abs(np.diff(center, axis=0)).mean()) if len(points) > 1 else extent or 1.0
 
     @property
@@ -95,8 +111,21 @@ class ChunkInput:
         return DEFAULT_ERROR * self.height
 
 
-def split_sequence(sequence: PoseSequence, whole: bool = False) -> list[ChunkInput]:
-    """The chunks of a sequence, in the order of a file. whole: every frame of every person, seen or not."""
+def find_origin(sequence: PoseSequence) -> Floats:
+    """(D,) about the middle of where keypoints are, as float32 has it: what is taken off all of them in a wide file."""
+    points = sequence.positions[sequence.valid].astype(np.float64)
+    middle = points.mean(axis=0) if len(points) else np.zeros(sequence.dims)
+    return middle.astype(np.float32).astype(np.float64)
+
+
+def split_sequence(sequence: PoseSequence, whole: bool = False, origin: Floats | None = None) -> list[ChunkInput]:
+    """The chunks of a sequence, in the order of a file. whole: every frame of every person, seen or not.
+
+    origin: (D,) of a wide file, which is decoded as float64.
+    """
+    recorded = sequence.positions
+    if origin is not None:
+        sequence = sequence.with_positions(recorded.astype(np.float64) - origin, sequence.confidence)
     body = None if missing_for(sequence.skeleton, COCO19) else sequence.mapped_to(COCO19)
     up = sequence.up
     if up == "unknown":
@@ -112,7 +141,8 @@ def split_sequence(sequence: PoseSequence, whole: bool = False) -> list[ChunkInp
         presence = Presence.quantize(sequence.valid[at], sequence.confidence[at])
         chunks.append(ChunkInput(
             track, sequence.positions[at], None if body is None else body.positions[at], presence,
-            sequence.confidence[at], up, sequence.skeleton, sequence.rate, sequence.unit,
+            sequence.confidence[at], up, sequence.skeleton, sequence.rate, sequence.unit, origin,
+            None if origin is None else recorded[at],
         ))  # fmt: skip
     return chunks
 
@@ -127,7 +157,7 @@ def assemble_sequence(header: Header, decoded: Iterable[DecodedChunk]) -> PoseSe
         frames = slice(span.start, span.start + span.length)
         positions[frames, span.person], confidence[frames, span.person] = chunk.positions, chunk.confidence
     if positions is None:
-        positions = np.full((*shape, header.dims), np.nan, np.float32)
+        positions = np.full((*shape, header.dims), np.nan, np.float32 if header.origin is None else np.float64)
     try:
         return PoseSequence(
             positions, confidence, header.skeleton, header.fps, header.timestamps, header.unit, header.up,
@@ -151,9 +181,9 @@ class Candidate:
         return self.chunk.size
 
     @staticmethod
-    def measure(chunk: Chunk, source: ChunkInput, errors: Floats) -> Candidate:
-        """With the errors (T, K, D) of a source's keypoints."""
-        lengths = np.sqrt(np.square(errors).sum(axis=2))[source.presence.mask]
+    def measure(chunk: Chunk, source: ChunkInput, pose: Floats) -> Candidate:
+        """With the errors of a source's keypoints that are decoded as `pose` (T, K, D)."""
+        lengths = np.sqrt(np.square(source.measure_errors(pose)).sum(axis=2))[source.presence.mask]
         return Candidate(chunk, float(lengths.sum()), float(lengths.max(initial=0.0)))
 
 
@@ -167,11 +197,13 @@ class ChunkContext:
     up: str
     rate: float
     unit: str
+    origin: Floats | None = None
 
     @staticmethod
     def from_header(header: Header, frames: int) -> ChunkContext:
         """Of a chunk of so many frames in a file with this header."""
-        return ChunkContext(frames, header.skeleton, header.dims, header.coded_up, header.rate, header.unit)
+        origin = None if header.origin is None else np.array(header.origin)
+        return ChunkContext(frames, header.skeleton, header.dims, header.coded_up, header.rate, header.unit, origin)
 
     def with_skeleton(self, skeleton: Skeleton) -> ChunkContext:
         """The same of other keypoints."""
@@ -186,13 +218,16 @@ class DecodedChunk:
     confidence: NDArray[np.float32]
 
     @staticmethod
-    def from_pose(pose: Floats, presence: Presence) -> DecodedChunk:
-        """Of keypoints (T, K, D), none missing, and what is there."""
-        positions = np.where(presence.mask[..., None], to_float32(pose), np.float32(np.nan))
-        return DecodedChunk(positions, presence.dequantize())
+    def from_pose(pose: Floats, presence: Presence, context: ChunkContext) -> DecodedChunk:
+        """Of keypoints (T, K, D) as coded, none missing, and what is there."""
+        positions = to_recorded(pose, context.origin)
+        missing = np.array(np.nan, positions.dtype)
+        return DecodedChunk(np.where(presence.mask[..., None], positions, missing), presence.dequantize())
 
 
-def to_float32(pose: Floats) -> NDArray[np.float32]:
-    """As the decoder gives it; infinite where that is too far out."""
+def to_recorded(pose: Floats, origin: Floats | None) -> NDArray[np.floating]:
+    """Keypoints (..., D) as the decoder gives them: float32, infinite where that is too far out; with an origin float64."""
+    if origin is not None:
+        return np.asarray(pose + origin)
     with np.errstate(over="ignore"):
         return pose.astype(np.float32)

@@ -22,7 +22,7 @@ AnyFloats = NDArray[Any]
 LARGEST_STEP = 2**53  # Largest step, and distance: beyond, a value's own bits are kept
 LOWEST_RATE, HIGHEST_RATE = 2.0**-60, 2.0**100
 """No k / rate is too large or denormal in float32 between these."""
-MOST_DECIMALS = 9  # Decimals that values may be written with: float32 has no more
+MOST_DECIMALS = {np.dtype(np.float32): 9, np.dtype(np.float64): 17}  # That values are written with: they have no more
 SAMPLE = 1 << 16  # Values that the grid is chosen by
 
 
@@ -89,7 +89,7 @@ def _hold_last(steps: NDArray[np.int64], escaped: NDArray[np.bool_]) -> NDArray[
 
 def choose_grids(values: AnyFloats) -> Iterator[GridSteps]:
     """The most promising grid, and the same with zeros kept by their bits if there are any."""
-    sample = values[: max(8, SAMPLE // values.shape[1])]
+    sample = _take_sample(values)
     rates = _list_rates(sample)
     if not rates:
         return
@@ -103,12 +103,21 @@ def choose_grids(values: AnyFloats) -> Iterator[GridSteps]:
         yield to_steps(values, steps.rate, True)
 
 
+def estimate_bits(values: AnyFloats) -> float:
+    """Bits of a value (T, C), about, on the best grid; infinite where there is none."""
+    return min((_estimate_bits(found) for found in choose_grids(_take_sample(values))), default=math.inf)
+
+
+def _take_sample(values: AnyFloats) -> AnyFloats:
+    return values[: max(8, SAMPLE // values.shape[1])]
+
+
 def _list_rates(sample: AnyFloats) -> list[float]:
     """Steps per unit that might suit: decimals, the last bits of large and typical values, the first difference."""
     finite = sample[np.isfinite(sample) & (sample != 0)].astype(np.float64)
     if not finite.size:
         return [1.0]
-    rates = {10.0**n for n in range(MOST_DECIMALS + 1)}
+    rates = {10.0**n for n in range(MOST_DECIMALS[sample.dtype] + 1)}
     digits = np.finfo(sample.dtype).nmant
     sizes = np.frexp(np.quantile(np.abs(finite), [0.05, 0.5, 1.0], method="higher"))[1]
     rates |= {math.ldexp(1.0, int(min(max(digits + 1 - size, -60), 100))) for size in sizes}

@@ -22,7 +22,7 @@ import numpy as np
 import zstandard
 from numpy.typing import DTypeLike
 
-from posecodec.entropy import float_grids
+from posecodec.entropy import float_decimals, float_grids
 from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.float_coding import Options, read_values, write_values
 from posecodec.entropy.float_grids import AnyFloats, GridSteps
@@ -30,9 +30,10 @@ from posecodec.entropy.float_prediction import choose_predictors, read_predictor
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 
-# The first byte: how the rest is written, and whether float64 values are all float32 ones and written as such.
+# The first byte: how the rest is written, and whether float64 values are all float32 ones, or the shortest decimals of some,
+# and written as these.
 RAW, PLANES, MODEL = 0, 1, 2
-NARROW = 4
+NARROW, DECIMAL = 4, 8
 ZSTD_LEVEL = 19  # The highest short of zstd's "ultra" levels, which need far more memory
 RATE_BITS = 64  # A rate is written as the bits of a float64
 
@@ -48,10 +49,8 @@ def pack_floats(array: AnyFloats) -> bytes:
         return b""
     values = np.ascontiguousarray(array, dtype=dtype).reshape(len(array), -1)
     candidates = [bytes([RAW]) + _compress(values)]
-    narrow = dtype == np.float64 and float_grids.is_narrow(values)
-    values = values.astype(np.float32) if narrow else values
+    flag, values = _shorten(values) if dtype == np.float64 else (0, values)
     planes = values.astype(values.dtype.newbyteorder("<")).view(np.uint8).reshape(values.size, -1).T
-    flag = NARROW if narrow else 0
     candidates.append(bytes([PLANES | flag]) + _compress(planes))
     item, stride = values.itemsize, _find_stride(array.shape)
     candidates += [bytes([MODEL | flag]) + _write_model(s, item, stride) for s in float_grids.choose_grids(values)]
@@ -70,17 +69,28 @@ def unpack_floats(data: bytes, shape: tuple[int, ...], dtype: DTypeLike) -> AnyF
         if size or data:
             raise _build_error(f"{len(data)} bytes for {size} values")
         return np.zeros(shape, wanted)
-    mode, narrow = data[0] & ~NARROW, data[0] & NARROW
-    if mode > MODEL or (narrow and wanted == np.float32):
+    mode, short = data[0] & ~(NARROW | DECIMAL), data[0] & (NARROW | DECIMAL)
+    if mode > MODEL or short == NARROW | DECIMAL or (short and wanted == np.float32):
         raise _build_error(f"an unknown method {data[0]}")
-    stored = np.dtype(np.float32) if narrow else wanted
+    stored = np.dtype(np.float32) if short else wanted
     table = (shape[0], size // shape[0])
     if mode == MODEL:
         values = _read_model(data[1:], table, stored, _find_stride(shape))
     else:
         values = _read_zstd(data[1:], table, stored, mode)
     with np.errstate(invalid="ignore"):
-        return values.reshape(shape).astype(wanted)
+        values = float_decimals.from_shortest(values) if short == DECIMAL else values.astype(wanted)
+    return values.reshape(shape)
+
+
+def _shorten(values: AnyFloats) -> tuple[int, AnyFloats]:
+    """float64 values as what is written, float32 where that is less, and the flag that says so."""
+    if float_grids.is_narrow(values):
+        return NARROW, values.astype(np.float32)
+    short = float_decimals.to_shortest(values)
+    if short is not None and float_grids.estimate_bits(short) < float_grids.estimate_bits(values):
+        return DECIMAL, short
+    return 0, values
 
 
 def _find_stride(shape: tuple[int, ...]) -> int:

@@ -48,7 +48,7 @@ class RateControl:
             case "levels":
                 return self.choose_levels(sequence, chunks, int(target.value)), None
             case "max-error":
-                return self._choose_bounded(chunks, float(np.float32(target.value)))
+                return self._choose_bounded(chunks, target.value)
             case "mean-error" if chunks:
                 return self._choose_mean(chunks, target.value)
             case "bitrate" if chunks:
@@ -73,14 +73,15 @@ class RateControl:
         return min((plain, *self._alternatives(chunk, qp, plain, allowed)), key=lambda candidate: candidate.size)
 
     def _choose_bounded(self, chunks: list[ChunkInput], bound: float) -> Choice:
-        chosen = [self._smallest_within(chunk, bound) for chunk in chunks]
+        chosen = [self._smallest_within(chunk, _round_down(bound)) for chunk in chunks]
         worst = max((candidate.max_error for candidate in chosen), default=0.0)
         if not worst <= bound:
             raise InputError(
                 f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
                 "use --lossless"
             )
-        return [candidate.chunk for candidate in chosen], Guarantee("max-error", bound, min(worst / bound, 1.0))
+        kept = Guarantee("max-error", float(np.float32(bound)), min(worst / bound, 1.0))
+        return [candidate.chunk for candidate in chosen], kept
 
     def _smallest_within(self, chunk: ChunkInput, bound: float) -> Candidate:
         """The smallest candidate that keeps a bound as far as float32 can."""
@@ -100,9 +101,10 @@ class RateControl:
 
     def _choose_mean(self, chunks: list[ChunkInput], error: float) -> Choice:
         """One step for all chunks, the coarsest that keeps a mean error."""
-        if (absolute_qp := self._coarsest_qp(chunks, error)) is None:
+        aim = error * constants.SUM_ROUNDING
+        if (absolute_qp := self._coarsest_qp(chunks, aim)) is None:
             raise InputError(f"a mean error of {error:g} cannot be reached; use --lossless")
-        gain = error / max(self._mean_error(chunks, absolute_qp), 1e-300)
+        gain = aim / max(self._mean_error(chunks, absolute_qp), 1e-300)
         in_basis = self.coders.transform.qp_in_basis
         chosen = [self.choose_smallest(chunk, in_basis(chunk, absolute_qp), gain) for chunk in chunks]
         reached = sum(candidate.total_error for candidate in chosen) / _count(chunks)
@@ -225,6 +227,12 @@ class RateControl:
                 if candidate.size + ID_BYTES < found.size:
                     yield candidate
                 return
+
+
+def _round_down(bound: float) -> float:
+    """The largest float32 that is no more than a bound, as chunks hold it."""
+    nearest = np.float32(bound)
+    return float(nearest if nearest <= bound else np.nextafter(nearest, np.float32(0))) or float(nearest)
 
 
 def _bounded_size(coder: ChunkCoder, chunk: ChunkInput, bound: float, qp: int) -> float:

@@ -13,6 +13,7 @@ from posecodec.pose.sequence import UNIT_MM
 
 KINDS = ("quality", "levels", "max-error", "mean-error", "bitrate", "lossless")
 """quality: a mean error of about 1 % of a body's height."""
+ERRORS = ("quality", "max-error", "mean-error")  # Those that ask for an error and not for a size or for bits
 
 
 @dataclass(frozen=True)

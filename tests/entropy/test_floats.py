@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from posecodec.entropy.floats import MODEL, NARROW, PLANES, RAW, pack_floats, unpack_floats
+from posecodec.entropy.floats import DECIMAL, MODEL, NARROW, PLANES, RAW, pack_floats, unpack_floats
 from posecodec.errors import CorruptError
 from posecodec.pose.synthetic import walk
 
@@ -26,6 +26,23 @@ Floats = NDArray[Any]
 
 dtypes = st.sampled_from([np.dtype(np.float32), np.dtype(np.float64)])
 shapes = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=7) | st.tuples(st.integers(0, 60))
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e3, 1e9])
+def test_shortest_decimals_of_float32_take_no_more_than_it(size: float) -> None:
+    short = (np.random.default_rng(0).normal(size=(200, 6)).cumsum(axis=0) * size).astype(np.float32)
+    short[3, 2], short[5, 1], short[6, 1] = np.nan, 0.0, -0.0
+    wide = np.array([float(str(value)) for value in short.ravel()]).reshape(short.shape)
+    data = checked(wide)
+    assert data[0] & DECIMAL and len(data) == len(pack_floats(short))
+
+
+@pytest.mark.parametrize("decimals", [0, 3, 6, 9])
+def test_decimals_far_from_0_are_whole_steps(decimals: int) -> None:
+    moved = np.random.default_rng(0).normal(size=(300, 6)).cumsum(axis=0)
+    values = np.round(moved + 530000, decimals)
+    near = pack_floats(np.round(moved, decimals))
+    assert len(checked(values)) < len(near) * 1.1 + 40
 
 
 def zstd_size(array: Floats) -> int:

@@ -95,7 +95,7 @@ class TokensCoder:
         assert max_error is None
         coded = self.encode_levels(chunk, qp)
         decoded = self.tokenizer.decode(self._tokenize(chunk).truncate(qp), len(chunk.points), chunk.up, chunk.rate)
-        return Candidate.measure(coded, chunk, chunk.points - self._select(decoded, chunk.skeleton))
+        return Candidate.measure(coded, chunk, self._select(decoded, chunk.skeleton))
 
     def encode_levels(self, chunk: ChunkInput, levels: int) -> Chunk:
         """The bytes alone, of so many levels: the first of all that the encoder finds. Raises InputError."""
@@ -119,7 +119,7 @@ class TokensCoder:
             raise CorruptError("tokens of keypoints that the file's weights cannot code; get the file again")
         presence, tokens = self.read_integers(chunk, context)
         body = self.tokenizer.decode(tokens, context.frames, context.up, context.rate)
-        return DecodedChunk.from_pose(self._select(body, context.skeleton), presence)
+        return DecodedChunk.from_pose(self._select(body, context.skeleton), presence, context)
 
     def read_integers(self, chunk: Chunk, context: ChunkContext) -> tuple[Presence, TokenChunk]:
         """What a chunk's bytes say, before the network. Raises CorruptError."""

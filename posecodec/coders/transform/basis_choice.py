@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posecodec.bitstream.exp_golomb import Field, build_exp_golomb, get_exp_golomb, get_raw, put_raw, sign_extend
-from posecodec.coders.chunk import ChunkContext
+from posecodec.coders.chunk import ROUNDED, ChunkContext
 from posecodec.coders.transform import graph_fourier as graph
 from posecodec.coders.transform.bone_basis import BoneBasis, measure_heading_steps, rescale_prior
 from posecodec.coders.transform.graph_fourier import Edge, GraphBasis, GraphPrior
@@ -37,7 +37,6 @@ EXPONENT_BITS = 10  # Of a graph's unit, signed: octaves of a recording's own
 GRAPH_ORIGIN_BITS = 6  # Low bits of where its keypoints start, in that unit: four times their spread without an escape
 FARTHEST = 2**24  # Units from 0 that a stretch may start: what float32 tells apart
 SPREAD_OCTAVES = 4  # Octaves from a graph's unit to how far its keypoints spread
-ROUNDED = 2.0**-48  # Share of coordinates up to which a spread is only how means of them were rounded
 FINE_STEPS = 42  # Steps in the spread at which trees are compared: an error of about a fiftieth of it
 STIFF_STEPS = 2.5  # Steps in the error at which bases are compared
 TRAINED_GAIN = 1.1  # Of bones by what they learned, which estimates do not see (noise on coco19, log of 2026-11-23)

@@ -6,13 +6,12 @@ The stream inside a chunk is `stream`'s; here stand what is around it (presence,
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.bitstream.presence import read_presence, write_presence
-from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk, to_float32
+from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
 from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, read_motion, write_motion
@@ -55,7 +54,7 @@ class TransformCoder:
         """The mirror of `encode`. Raises CorruptError."""
         decoder = RangeDecoder(chunk.base)
         presence = read_presence(decoder, context.frames, len(context.skeleton))
-        return DecodedChunk.from_pose(read_end(decoder, self.read(decoder, context)), presence)
+        return DecodedChunk.from_pose(read_end(decoder, self.read(decoder, context)), presence, context)
 
     def read(self, decoder: RangeDecoder, context: ChunkContext, guide: Floats | None = None) -> Floats:
         """The motion alone, (T, K, D), of a stream that holds other things too. guide: see `stream.write_motion`."""
@@ -105,16 +104,14 @@ class TransformCoder:
 
 def write_end(encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:
     """End a chunk whose motion decodes to a pose (T, K, D), with corrections where a bound asks for them."""
-    points = chunk.points.astype(np.float64)
-    errors = points - to_float32(pose).astype(np.float64)
     encoder.put_bits(int(max_error is not None), 1)
     if max_error is not None:
-        bound = _tighten_bound(max_error, chunk.points)
-        moves = outlier_steps(points - pose, bound)
+        bound = _tighten_bound(max_error, chunk)
+        moves = outlier_steps(chunk.points.astype(np.float64) - pose, bound)
         put_float32(encoder, bound)
         write_corrections(encoder, moves)
-        errors = points - to_float32(pose + moves * bound_step(bound, pose.shape[2])).astype(np.float64)
-    return Candidate.measure(Chunk(encoder.finish()), chunk, errors)
+        pose = pose + moves * bound_step(bound, pose.shape[2])
+    return Candidate.measure(Chunk(encoder.finish()), chunk, pose)
 
 
 def read_end(decoder: RangeDecoder, pose: Floats) -> Floats:
@@ -128,8 +125,8 @@ def read_end(decoder: RangeDecoder, pose: Floats) -> Floats:
     return pose
 
 
-def _tighten_bound(bound: float, points: NDArray[np.floating]) -> float:
-    """A bound that leaves room for the rounding to float32 that follows, or the bound itself where there is none."""
-    farthest = np.float32(np.nanmax(np.abs(points), initial=0.0))
-    tighter = float(np.float32(bound - np.sqrt(points.shape[2]) / 2 * float(np.spacing(farthest))))
+def _tighten_bound(bound: float, chunk: ChunkInput) -> float:
+    """A bound that leaves room for the rounding of positions that follows, or the bound itself where there is none."""
+    farthest = np.float32(chunk.farthest) if chunk.origin is None else np.float64(chunk.farthest)
+    tighter = float(np.float32(bound - np.sqrt(chunk.points.shape[2]) / 2 * float(np.spacing(farthest))))
     return tighter if tighter > 0 else bound

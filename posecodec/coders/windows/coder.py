@@ -62,7 +62,7 @@ class WindowsCoder:
         def compute() -> Candidate:
             coded, quantized = self._quantize(chunk, qp)
             points = self._reconstruct(quantized, chunk.up, chunk.skeleton)
-            return Candidate.measure(coded, chunk, chunk.points - points)
+            return Candidate.measure(coded, chunk, points)
 
         return chunk.memo.recall((self.kind, "candidate", qp), compute)
 
@@ -73,8 +73,8 @@ class WindowsCoder:
         presence, quantized = self.read_integers(chunk, context)
         if chunk.refinement:
             guide = self._reconstruct(quantized, context.up)
-            return DecodedChunk.from_pose(self.transform.decode_refinement(chunk, context, guide), presence)
-        return DecodedChunk.from_pose(self._reconstruct(quantized, context.up, context.skeleton), presence)
+            return DecodedChunk.from_pose(self.transform.decode_refinement(chunk, context, guide), presence, context)
+        return DecodedChunk.from_pose(self._reconstruct(quantized, context.up, context.skeleton), presence, context)
 
     def encode_alone(self, chunk: ChunkInput, qp: int, longest: int = LONGEST) -> Chunk:
         """The bytes, and nothing measured. longest: frames of a window at most, for less delay."""
