@@ -220,9 +220,13 @@ def _describe_guarantee(header: Header) -> str:
 
 def _describe_common(found: Header | PoseSequence, rate: str) -> dict[str, Any]:
     """What a file's header and a recording both tell. rate: what stands for the frame rate where there is none."""
+    from posecodec.pose.channels import describe_channels, read_channels
+
     fps = rate if found.fps is None else found.fps
     facts = {"people": len(found.ids), "ids": list(found.ids), "frames": found.frames, "fps": fps}
-    return {**facts, "dims": found.dims, "unit": found.unit, "up": found.up, "skeleton": found.skeleton.name}
+    held = read_channels(found.metadata, found.frames)
+    said = {"channels": f"{describe_channels(held)} (beside the places)"} if held else {}
+    return {**facts, "dims": found.dims, "unit": found.unit, "up": found.up, "skeleton": found.skeleton.name, **said}
 
 
 def _describe_gaps(sequence: PoseSequence) -> str:

@@ -91,7 +91,7 @@ class Format:
             raise UsageError(f"{path}: {self.read_only}; save as .npz, .csv or .pose")
         if not self.channels and (held := read_channels(sequence.metadata)):
             report_change(
-                f"{describe_channels(held)} are no places and are NOT KEPT by {self.name}; .c3d and .npz keep them"
+                f"{describe_channels(held)} are no places and are NOT KEPT by {self.name}; .c3d, .csv and .npz keep them"
             )
         self.write(sequence, path, force)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c3d_bytes import made, record
+from click.testing import CliRunner
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
+from posecodec.cli import cli
 from posecodec.errors import DataWarning, InputError
 from posecodec.io.formats import c3d
 from posecodec.pose.channels import read_channels
@@ -262,3 +264,18 @@ def test_default_error_of_angles_and_of_subjects(tmp_path):
     assert found["parameters"]["POINT"]["LABELS"]["value"] == labels
     off = np.abs(found["data"]["points"][:3].transpose(2, 1, 0) - points)
     assert off[:, 7].max() < 0.13 and np.linalg.norm(off[:, :7], axis=2).mean() < 20
+
+
+def test_commands_tell_of_channels(tmp_path, put):
+    data = made(
+        labels=(b"LASI", b"LKneeAngles"), more=[listed(b"ANGLES", b"LKneeAngles"), listed(b"ANGLE_UNITS", b"deg")]
+    )
+    path, out = put(data), tmp_path / "a.posec"
+    said = [CliRunner().invoke(cli, ["encode", str(path), "-f", *more]) for more in ((), ("--channel-error", "0.3deg"))]
+    assert "1 points are no places but 1 angles" in said[0].stderr and "angles (deg) within 0.0" in said[0].stdout
+    assert "angles (deg) within 0.2" in said[1].stdout
+    assert "1 angles (beside the places)" in CliRunner().invoke(cli, ["info", str(out)]).stdout
+    verdict = CliRunner().invoke(cli, ["verify", str(out), str(path)])
+    assert verdict.exit_code == 0, verdict.output
+    wrong = CliRunner().invoke(cli, ["encode", str(path), "-f", "--channel-error", "much"])
+    assert wrong.exit_code == 2 and "no error of channels" in wrong.stderr

@@ -138,7 +138,8 @@ def test_through_the_codec(options, largest):
 
 
 def test_formats_without_room_say_so(tmp_path):
-    with pytest.warns(DataWarning, match="1 angles, 1 powers, 1 moments are no places and are NOT KEPT by csv"):
-        io.save(with_channels(), tmp_path / "a.csv")
-    io.save(with_channels(), tmp_path / "a.npz")
-    assert len(read_channels(io.load(tmp_path / "a.npz").metadata)) == 3
+    with pytest.warns(DataWarning, match="1 angles, 1 powers, 1 moments are no places and are NOT KEPT by trc"):
+        io.save(with_channels(), tmp_path / "a.trc")
+    for name in ("a.npz", "a.csv", "a.c3d"):
+        io.save(with_channels(), tmp_path / name)
+        assert set(measure_channels(with_channels().metadata, io.load(tmp_path / name).metadata).values()) == {0.0}

@@ -378,5 +378,5 @@ def _sniff(file: Source) -> Clue | None:
 FORMAT = Format(
     name="csv", title="table of text", suffixes=(".csv", ".tsv", ".txt"), read=read, write=write,
     options=("fps", "skeleton", "columns"), sniff=_sniff,
-    priority=90,
+    priority=90, channels=True,
 )  # fmt: skip
