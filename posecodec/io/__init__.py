@@ -151,7 +151,8 @@ def find_format(path: AnyPath, format: str | None = None) -> str:
 def find_origin(metadata: Mapping[str, Any]) -> tuple[str, str]:
     """(format, suffix) to give a sequence with such metadata back in: what it came from if that is written, else ours."""
     name = _read_source(metadata)
-    known = FORMATS[name if name in FORMATS and not FORMATS[name].read_only else DEFAULT]
+    is_whole = name in FORMATS and not FORMATS[name].read_only and not FORMATS[name].is_export
+    known = FORMATS[name if is_whole else DEFAULT]
     return known.name, known.suffix_for(metadata)
 
 

@@ -43,6 +43,7 @@ class Format:
     read: `read(path, **options)`; decorate it with `guard_reader`. options: those of OPTIONS that it takes; whatever it
     takes is set on the sequence afterwards too. skeletons: names of skeletons that only it knows, such as "native".
     write: `write(sequence, path, force)`, by way of `write_atomic`; None where read_only says why.
+    is_export: what it writes is less than what was there, so that only those who ask for it by name or suffix get it.
     sniff: the clue that a file or folder is its own, or None; without it only the name tells, or own_suffixes.
     priority: formats are asked from the lowest to the highest, and the first that is sure has the file; what many files
     could be (tables, arrays) belongs at the end.
@@ -60,6 +61,7 @@ class Format:
     read: Callable[..., PoseSequence]
     write: Callable[[PoseSequence, AnyPath, bool], None] | None = None
     read_only: str = ""
+    is_export: bool = False
     sniff: Callable[[Source], Clue | None] | None = None
     own_suffixes: tuple[str, ...] = ()
     folder_mark: str = ""

@@ -113,6 +113,8 @@ def check_round_trip(known: Format, sample: Sample, folder: Path) -> None:
             save(before, target, format=known.name)
         assert not target.exists()
         return
+    if known.is_export:
+        return
     save(before, target, format=known.name)
     after = _read(known, target, sample)
     np.testing.assert_allclose(after.positions, before.positions, rtol=1e-6)
@@ -183,7 +185,7 @@ def check_commands(known: Format, sample: Sample, folder: Path) -> None:
     for goal, bound in ((["--lossless"], 0.0), (["--max-error", "0.5"], 0.5)):
         _run("encode", path, "-o", folder / "x.posec", "-f", "--json", *goal, *flags)
         output = Path(_run("decode", folder / "x.posec", "-o", folder / "out", "-f", "--json")["output"])
-        if known.read_only:
+        if known.read_only or known.is_export:
             direct, after = before, load(output, format="npz")
         else:
             save(before, folder / f"direct{output.suffix}", format=known.name, force=True)

@@ -2,7 +2,7 @@
 
 The result is coco19 where a rig's names are known (`bvh_rigs`), else the rig's own joints. In coco19, neck and mid-hip
 are the midpoints of shoulders and hips. Nose, eyes and ears are measured by no rig: they are placed rigidly on the head
-joint at the distances of `FACE_MM`. Leaves out writing (positions hold no rotations), and resamples nothing.
+joint at the distances of `FACE_MM`. Writing is `bvh_writer`'s. Resamples nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from posecodec.errors import report_change
 from posecodec.io import Format, guard_reader, read_bytes
 from posecodec.io.formats import bvh_rigs
 from posecodec.io.formats.bvh_parser import Motion, parse
+from posecodec.io.formats.bvh_writer import write
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -166,6 +167,6 @@ def _measure_leg(rest: Floats, rig: bvh_rigs.Rig | None) -> float:
 
 FORMAT = Format(
     name="bvh", title="Biovision hierarchy", suffixes=(".bvh",), own_suffixes=(".bvh",), read=read,
-    read_only="BVH stores rotations, and positions do not determine them", options=("unit", "skeleton"),
+    write=write, is_export=True, options=("unit", "skeleton"),
     skeletons=("native",), sniff=lambda file: file.find_start(b"HIERARCHY"),
 )  # fmt: skip
