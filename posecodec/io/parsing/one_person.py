@@ -29,7 +29,8 @@ def hold_gaps(points: Floats, skeleton: Skeleton, what: str) -> Floats:
 
     Says what was done.
     """
-    whole, seen = points.copy(), ~np.isnan(points[..., 0])
+    seen = ~np.isnan(points[..., 0])
+    whole: Floats = points.copy()
     never = np.flatnonzero(~seen.any(axis=0))
     for k in np.flatnonzero(seen.any(axis=0) & ~seen.all(axis=0)):
         at = np.flatnonzero(seen[:, k])
