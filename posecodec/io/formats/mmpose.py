@@ -8,17 +8,17 @@ which become the confidence; there is no frame rate. Leaves out boxes and their 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posecodec.errors import InputError, report_change
+from posecodec.errors import InputError, report_change, report_count
 from posecodec.io import Format, guard_reader
 from posecodec.io.formats.coco import BUILT_INS
 from posecodec.io.parsing import detections, per_frame
+from posecodec.io.parsing.body_table import BodyTable
 from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -27,13 +27,6 @@ from posecodec.pose.skeletons.naming import match_names
 
 _ID_KEYS = ("track_id", "instance_id")
 _KNOWN = {"keypoints", "keypoint_scores", *_ID_KEYS}
-
-
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
-class _Instance:
-    where: str
-    key: str | None
-    body: detections.Body
 
 
 @guard_reader
@@ -50,15 +43,16 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     content, size = load_in_parts(path, {TOP: frames.take, "instance_info": frames.take})
     meta = content.get("meta_info") if isinstance(content, dict) else None
     meta = meta if isinstance(meta, dict) else {}
-    listed, left = frames.close(content), frames.left
+    frames.check_found(content)
+    left, bodies = frames.left, frames.bodies
     if left:
         report_change(f"{', '.join(sorted(left)[:9])} of {max(left.values())} instances are not kept")
-    skeleton, dims = _infer_skeleton([one for found in listed.values() for one in found], meta)
-    bodies = {number: [(one.key, one.body) for one in found] for number, found in listed.items()}
+    skeleton, dims = _infer_skeleton(frames.shape, meta)
     unit, up = ("px", "-y") if dims == 2 else ("unknown", "unknown")
-    return detections.build_sequence(
+    first = int(bodies.list_frames()[0])
+    return detections.build_from_table(
         bodies, skeleton, dims, fps=fps, size=size, source="mmpose", unit=unit, up=up,
-        facts={"first": min(listed)} if listed and min(listed) else {},
+        facts={"first": first} if first else {},
     )  # fmt: skip
 
 
@@ -66,35 +60,55 @@ class _Frames:
     """Frames, or the instances of one image, as they are taken from the list."""
 
     def __init__(self) -> None:
-        self.listed: dict[int, list[_Instance]] = {}
+        self.bodies = BodyTable()
         self.left: Counter[str] = Counter()
+        self.shape: tuple[int, ...] = ()
+        """(K, D + 1) of every instance; empty while there is none."""
         self._is_image = False
+        self._first = ""
 
     def take(self, place: int, value: Any) -> None:
         """The next item of the list. Raises InputError if it is neither, or numbered as another."""
         is_instance = isinstance(value, dict) and "keypoints" in value
         self._is_image = is_instance if not place else self._is_image
         if is_instance and self._is_image:
-            self.listed.setdefault(0, []).extend(_read_instances([value], "frame 0", self.left, place))
+            self.bodies.add_empty(0)
+            self._take_instance(0, value, f"frame 0, instance {place}")
             return
         if self._is_image:
             raise InputError(
                 f"item {place} is no instance, and those before it are; keep one image or recording to a file"
             )
         number = _read_number(value, place)
-        if number in self.listed:
+        if self.bodies.has_frame(number):
             raise InputError(f"frame {place}: frame_id {number} is there twice; keep one recording to a file")
-        self.listed[number] = _read_instances(value["instances"], f"frame {number}", self.left)
+        self.bodies.add_empty(number)
+        for i, one in enumerate(value["instances"]):
+            self._take_instance(number, one, f"frame {number}, instance {i}")
 
-    def close(self, content: Any) -> dict[int, list[_Instance]]:
-        """All frames. Raises InputError if the file held none."""
+    def _take_instance(self, frame: int, value: Any, where: str) -> None:
+        if not isinstance(value, dict) or not value.get("keypoints"):
+            raise InputError(f"{where} has no keypoints; export it again")
+        self.left.update(value.keys() - _KNOWN)
+        body = _read_body(value["keypoints"], value.get("keypoint_scores"), where)
+        if self.shape and body.shape != self.shape:
+            shapes = [(count, width - 1) for count, width in (body.shape, self.shape)]
+            raise InputError(
+                f"{where} has keypoints of shape {shapes[0]}, {self._first} of {shapes[1]}; split the file"
+            )
+        if not self.shape:
+            self.shape, self._first = body.shape, where
+        key = next((detections.read_id(value[name]) for name in _ID_KEYS if name in value), None)
+        self.bodies.add(frame, key, body.ravel().tolist(), where)
+
+    def check_found(self, content: Any) -> None:
+        """Raises InputError if the file held no frames."""
         found = content.get("instance_info") if isinstance(content, dict) else content
         if not isinstance(found, list):
             what = 'neither a list of frames nor an object with a list "instance_info"'
             raise InputError(f"{what}; export it with MMPose again")
         if not found:
             raise InputError("no frames in it; check that the export is whole")
-        return self.listed
 
 
 def _read_number(frame: Any, i: int) -> int:
@@ -104,18 +118,6 @@ def _read_number(frame: Any, i: int) -> int:
     if number is None or number < 0:
         raise InputError(f"frame {i}: frame_id is {frame['frame_id']!r:.60}; a number of 0 or more was expected")
     return number
-
-
-def _read_instances(found: list[Any], frame: str, left: Counter[str], start: int = 0) -> list[_Instance]:
-    instances = []
-    for i, value in enumerate(found, start):
-        where = f"{frame}, instance {i}"
-        if not isinstance(value, dict) or not value.get("keypoints"):
-            raise InputError(f"{where} has no keypoints; export it again")
-        left.update(value.keys() - _KNOWN)
-        key = next((detections.read_id(value[name]) for name in _ID_KEYS if name in value), None)
-        instances.append(_Instance(where, key, _read_body(value["keypoints"], value.get("keypoint_scores"), where)))
-    return instances
 
 
 def _read_body(rows: Any, scores: Any, where: str) -> detections.Body:
@@ -136,14 +138,10 @@ def _read_body(rows: Any, scores: Any, where: str) -> detections.Body:
     return np.concatenate([points, weights[:, None]], axis=1)
 
 
-def _infer_skeleton(instances: Sequence[_Instance], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:
-    odd = next((one for one in instances if one.body.shape != instances[0].body.shape), None)
-    if odd is not None:
-        shape, usual = odd.body[:, 1:].shape, instances[0].body[:, 1:].shape
-        raise InputError(f"{odd.where} has keypoints of shape {shape}, {instances[0].where} of {usual}; split the file")
+def _infer_skeleton(shape: tuple[int, ...], meta: Mapping[str, Any]) -> tuple[Skeleton, int]:
+    """The skeleton and D of instances (K, D + 1); shape is empty where there is none."""
     names = _read_names(meta)
-    count = len(instances[0].body) if instances else len(names) or 17
-    dims = instances[0].body.shape[1] - 1 if instances else 2
+    count, dims = (shape[0], shape[1] - 1) if shape else (len(names) or 17, 2)
     if names and len(names) != count:
         raise InputError(f"meta_info names {len(names)} keypoints, instances have {count}; export it again")
     if names:
@@ -169,10 +167,14 @@ def _read_links(meta: Mapping[str, Any], count: int) -> tuple[tuple[int, int], .
     """The limbs of `skeleton_links`, which count keypoints from 0; those that are no such pair are left out."""
     links = meta.get("skeleton_links")
     edges: dict[tuple[int, int], None] = {}
+    left = 0
     for link in links if isinstance(links, list) else []:
         ends = [detections.read_whole(end) for end in link] if isinstance(link, list) else []
         if len(ends) == 2 and all(end is not None and 0 <= end < count for end in ends):
             edges[ends[0] or 0, ends[1] or 0] = None
+        else:
+            left += 1
+    report_count(left, f"limbs name no two of {count} keypoints and are left out")
     return tuple(edges)
 
 

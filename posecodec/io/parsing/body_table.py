@@ -55,6 +55,10 @@ class BodyTable:
         """A frame that is there, whether or not it has bodies."""
         self._empty.add(frame)
 
+    def has_frame(self, frame: int) -> bool:
+        """Whether `add_empty` has noted a frame."""
+        return frame in self._empty
+
     def renumber(self, frames: Iterable[int]) -> None:
         """Other frame numbers for the bodies, one for each in their order."""
         self._frames = array("q", frames)
