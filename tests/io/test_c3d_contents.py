@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.cli import cli
-from posecodec.errors import DataWarning, InputError
+from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.io.formats import c3d
 from posecodec.pose.channels import read_channels
 
@@ -278,4 +278,4 @@ def test_commands_tell_of_channels(tmp_path, put):
     verdict = CliRunner().invoke(cli, ["verify", str(out), str(path)])
     assert verdict.exit_code == 0, verdict.output
     wrong = CliRunner().invoke(cli, ["encode", str(path), "-f", "--channel-error", "much"])
-    assert wrong.exit_code == 2 and "no error of channels" in wrong.stderr
+    assert isinstance(wrong.exception, UsageError) and "no error of channels" in str(wrong.exception)
