@@ -170,6 +170,7 @@ MARKER_NAMES\tL_ASI\tC7
 1.500\t2.000\t3.000\t0.000\t0.000\t0.000
 1.250\t2.000\t3.000\t4.000\t5.000\t6.000
 """.replace(b"\n", b"\r\n")
+IDTRACKER = b"time,x1,y1,x2,y2\n0.000,1.5,2,3,4\n0.033,1.5,2,nan,nan\n0.067,1.25,2,3,4\n"
 _SOLID, _PEOPLE = walk(6), walk(5, people=2)
 _GAP = _SOLID.positions.copy()
 _GAP[2, 0, 3] = np.nan
@@ -241,10 +242,17 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "motive": [lambda: MOTIVE],
     "vicon": [lambda: VICON],
     "sto": [write("sto", _GAPPY, ".sto")],
+    "idtracker": [lambda: IDTRACKER],
     "qualisys": [write("qualisys", _GAPPY, ".tsv"), lambda: QUALISYS],
 }
 ITEM = "S1/Walking"  # The recording in files that hold several
-NAMES = {"openpose": "take.json", "yolo": "take.txt", "panoptic": "take.tar", "freemocap": "mediapipe_body_3d_xyz.npy"}
+NAMES = {
+    "openpose": "take.json",
+    "yolo": "take.txt",
+    "panoptic": "take.tar",
+    "freemocap": "mediapipe_body_3d_xyz.npy",
+    "idtracker": "trajectories.csv",
+}
 """What their users call such files, where that is not take.SUFFIX."""
 
 

@@ -21,7 +21,7 @@ from posecodec.io.filesystem import expose_bugs
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.pose.synthetic import film, walk
 
-CUT_ANYWHERE = ("csv", "panoptic", "trc", "motive", "vicon", "qualisys", "sto", "yolo")
+CUT_ANYWHERE = ("csv", "panoptic", "trc", "motive", "vicon", "qualisys", "sto", "idtracker", "yolo")
 """Tables of text end after any line, and recordings after any file of a tar."""
 NEEDS = {"sleap": "h5py", "slp": "h5py", "dlc": "tables"}
 
