@@ -6,7 +6,13 @@ Programming mistakes are `assert`ions instead and never end up here.
 
 from __future__ import annotations
 
+import re
 import warnings
+
+_UNPRINTABLE = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff\U000e0000-\U000e007f]"
+)
+"""Control characters, marks of direction, line separators, byte-order marks, half surrogates, invisible tags."""
 
 
 class PosecodecError(Exception):
@@ -51,6 +57,17 @@ class DependencyError(PosecodecError):
 
 class DataWarning(UserWarning):
     """Something in a pose file was changed, left out or guessed while it was read or written: nothing is in silence."""
+
+
+def make_printable(text: object) -> str:
+    """A text from a file as one line that does nothing to a terminal and hides nothing on a page.
+
+    Control characters (escapes, line ends), what turns the direction of writing, and half surrogates become escapes.
+
+    >>> print(make_printable("a\x1b[2J\nb"))
+    a\\x1b[2J\\nb
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def report_change(text: str) -> None:

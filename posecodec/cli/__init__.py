@@ -5,6 +5,7 @@ A command's file is imported when that command is asked for.
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from importlib import import_module
@@ -12,7 +13,7 @@ from importlib import import_module
 import click
 
 from posecodec import __version__
-from posecodec.errors import DataWarning, PosecodecError
+from posecodec.errors import DataWarning, PosecodecError, make_printable
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights or torch missing,
@@ -68,10 +69,13 @@ def cli() -> None:
 def main() -> None:
     """Entry point: run, and turn errors into messages and exit codes."""
     warnings.showwarning = _show
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
     try:
         cli.main(standalone_mode=False)
     except PosecodecError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(make_printable(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.unraisablehook = lambda _: None  # of objects that were being made, such as half a ZipFile
@@ -84,10 +88,12 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        click.echo(f"error: {error.filename or 'output'}: {error.strerror}; check permissions and space", err=True)
+        text = f"error: {error.filename or 'output'}: {error.strerror}; check permissions and space"
+        click.echo(make_printable(text), err=True)
         sys.exit(1)
 
 
 def _show(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
     """Warnings as a line: what was changed in somebody's data is a note, everything else a warning."""
-    click.echo(f"{'note' if issubclass(category, DataWarning) else 'warning'}: {message}", err=True)
+    kind = "note" if issubclass(category, DataWarning) else "warning"
+    click.echo(make_printable(f"{kind}: {message}"), err=True)

@@ -23,7 +23,7 @@ import click
 
 from posecodec.cli.common import STREAM
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
-from posecodec.errors import InputError, PosecodecError, UsageError
+from posecodec.errors import InputError, PosecodecError, UsageError, make_printable
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
 
@@ -238,12 +238,12 @@ def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: Posecode
     if error is not None:
         text = str(error) if str(task.source) in str(error) else f"{task.source}: {error}"
         outcome.failed.append(text)
-        click.echo(f"error: {text}", err=True)
+        click.echo(make_printable(f"error: {text}"), err=True)
         return
     line = facts.pop("line")
     for text in facts.get("notes", ()):
-        click.echo(f"note: {task.source}: {text}", err=True)
-    click.echo(json.dumps(facts, default=str) if as_json else line)
+        click.echo(make_printable(f"note: {task.source}: {text}"), err=True)
+    click.echo(json.dumps(facts, default=str) if as_json else make_printable(line))
     if facts.get("skipped"):
         outcome.skipped += 1
     else:
@@ -279,5 +279,5 @@ def format_summary(facts: dict[str, Any]) -> list[str]:
         known = [e for e in facts["error"] if e["max"] is not None]
         lines += [f"error   {e['mean']:.3g} mean / {e['max']:.3g} max {e['unit']}" for e in known]
     if facts["errors"]:
-        lines += ["failed:", *(f"  {text}" for text in facts["errors"])]
+        lines += ["failed:", *(f"  {make_printable(text)}" for text in facts["errors"])]
     return lines

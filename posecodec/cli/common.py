@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, report_change
+from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, make_printable, report_change
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -87,7 +87,7 @@ class Notes:
     def show(self, source: object) -> None:
         """Print them, one a line, to stderr."""
         for text in self.texts:
-            click.echo(f"note: {source}: {text}", err=True)
+            click.echo(make_printable(f"note: {source}: {text}"), err=True)
 
 
 @contextlib.contextmanager
@@ -159,12 +159,13 @@ def describe_written(source: str, target: str, sequence: PoseSequence) -> tuple[
     """What was written of a recording, as facts and as a line."""
     facts = {"input": source, "output": target, "frames": sequence.frames, "people": sequence.people}
     people = format_people(sequence.people)
-    return facts, f"{source} -> {target}: {sequence.frames} frames, {people}, {sequence.rate:g} fps"
+    return facts, make_printable(f"{source} -> {target}: {sequence.frames} frames, {people}, {sequence.rate:g} fps")
 
 
 def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
     """To stdout, or to stderr where stdout carries the file itself."""
-    click.echo(json.dumps(facts, default=str) if as_json else line, err=to_stderr)
+    lines = map(make_printable, line.split("\n"))
+    click.echo(json.dumps(facts, default=str) if as_json else "\n".join(lines), err=to_stderr)
 
 
 def format_people(count: int) -> str:

@@ -9,7 +9,7 @@ import click
 
 from posecodec.cli import options
 from posecodec.cli.common import Reading, collect_notes, describe_written, format_people, get_codec, load_any, show
-from posecodec.errors import UsageError
+from posecodec.errors import UsageError, make_printable
 
 EXAMPLES = """
 \b
@@ -67,4 +67,4 @@ def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, s
     made = walk(frames=frames, people=people)
     made = film(made) if filmed else made
     io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
-    click.echo(f"{file}: {frames} frames, {format_people(people)}")
+    click.echo(f"{make_printable(file)}: {frames} frames, {format_people(people)}")

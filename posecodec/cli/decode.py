@@ -13,7 +13,7 @@ import click
 
 from posecodec.cli import batch, options
 from posecodec.cli.common import STREAM, collect_notes, decode_posec, describe_written, name_in_errors, open_input, show
-from posecodec.errors import UsageError
+from posecodec.errors import UsageError, make_printable
 
 if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
@@ -137,4 +137,4 @@ def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
             coarse = get_codec(find_named(container.read_header(data).weights), "cpu").cut(data, levels)
     write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
-    click.echo(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")
+    click.echo(f"{make_printable(output)}: {len(data):,} -> {len(coarse):,} bytes{why}")

@@ -10,7 +10,7 @@ import click
 
 from posecodec.cli import options
 from posecodec.cli.common import Reading, collect_notes, decode_posec, load_any, name_in_errors, open_input, show
-from posecodec.errors import CorruptError
+from posecodec.errors import CorruptError, make_printable
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -53,12 +53,12 @@ def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> N
         facts["fps"] = "not in the file; to encode it pass --fps N"
     found = [f.text for f in diagnose(sequence)]
     said = [("note", text) for text in notes.texts] + [("finding", text) for text in found]
-    lines = [_format_facts(facts), *(f"{kind:10} {text}" for kind, text in said)]
+    lines = [_format_facts(facts), *(f"{kind:10} {make_printable(text)}" for kind, text in said)]
     show({**facts, "notes": notes.texts, "findings": found}, "\n".join(lines), as_json)
 
 
 def _format_facts(facts: dict[str, Any]) -> str:
-    return "\n".join(f"{name:10} {_shorten_list(value)}" for name, value in facts.items())
+    return "\n".join(f"{name:10} {make_printable(_shorten_list(value))}" for name, value in facts.items())
 
 
 def _shorten_list(value: Any) -> Any:
@@ -106,7 +106,7 @@ def verify(
     with collect_notes() as notes:
         source = replace(reading, skeleton=skeleton).load(original) if original else None
     found = check(header, sequence, size, source)
-    show(found.as_dict(), f"{file}: {found.describe()}", as_json)
+    show(found.as_dict(), make_printable(f"{file}: {found.describe()}"), as_json)
     if found.kept is False:
         notes.show(original)
         what = f"not kept: {', '.join(name for name, text in found.parts.items() if text != 'kept')}"
@@ -147,7 +147,7 @@ def skeletons(name: str | None) -> None:
         f"{table.name:12} {len(skeleton):3} keypoints, {len(skeleton.edges):3} edges  {table.title}"
         for table, skeleton in zip(TABLES, BUILT_IN.values(), strict=True)
     ]
-    click.echo("\n".join(rows if name is None else _describe_skeleton(resolve_skeleton(name))))
+    click.echo("\n".join(map(make_printable, rows if name is None else _describe_skeleton(resolve_skeleton(name)))))
 
 
 def _describe_skeleton(skeleton: Skeleton) -> list[str]:

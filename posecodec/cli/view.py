@@ -8,6 +8,7 @@ import click
 
 from posecodec.cli import options
 from posecodec.cli.common import Reading, collect_notes, format_people, load_any
+from posecodec.errors import make_printable
 
 EXAMPLES = """
 \b
@@ -41,4 +42,5 @@ def view(file: Path, other: Path | None, output: Path, reading: Reading, model: 
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(file)
-    click.echo(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}")
+    made = f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}"
+    click.echo(make_printable(made))

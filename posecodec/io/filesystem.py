@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gzip
 import os
+import re
 import secrets
 import shutil
 import struct
@@ -21,7 +22,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from posecodec.errors import InputError, PosecodecError, UsageError, report_change
+from posecodec.errors import InputError, PosecodecError, UsageError, make_printable, report_change
 from posecodec.pose.sequence import PoseSequence
 
 Options = ParamSpec("Options")
@@ -36,6 +37,11 @@ UNPACKED_FREE, UNPACKED_TIMES = 20 << 20, 50
 """Bytes that any gzip file may unpack to, and bytes for each of its own. A reader's memory (10 times the file and 200 MB) is
 then counted from what was packed: text packs 3 to 20 times smaller, while a bomb can be a thousand."""
 _EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
+
+
+MAX_NAME = 255  # Bytes of a file's name
+_ODD_NAME = re.compile(r'[/\\:*?"<>|]|^\.|^ |[. ]$|^$')
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}  # of Windows
 
 
 @contextlib.contextmanager
@@ -180,10 +186,13 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
 def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: Callable[[str], bool]) -> None:
     """Write a folder of files by way of a folder beside it, moved into place when complete.
 
-    files: content by plain file name. force: replace a folder that exists, but only one in which `ours` knows every
+    files: content by plain file name, which may come from a file: one that leads elsewhere, or that some system keeps for
+    itself, is refused. force: replace a folder that exists, but only one in which `ours` knows every
     name, so that nothing else is ever deleted. Raises UsageError as `write_atomic` does.
     """
     path = Path(path)
+    for name in files:
+        _check_plain(name)
     _refuse_existing(path, force)
     aside, old = _name_aside(path), _name_aside(path)
     try:
@@ -201,6 +210,19 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
             os.replace(old, path)
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_plain(name: str) -> None:
+    """Raises UsageError where a name is not that of a file in any folder of any system."""
+    odd = (
+        _ODD_NAME.search(name)
+        or name.split(".")[0].upper() in _RESERVED
+        or len(name.encode(errors="replace")) > MAX_NAME
+    )
+    if odd or name != make_printable(name):
+        raise UsageError(
+            f"{name!r:.80} cannot be a file's name everywhere; rename it in the metadata, or choose another format"
+        )
 
 
 def _name_aside(path: Path) -> Path:

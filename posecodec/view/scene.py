@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.analysis.metrics import Comparison, compare, error_per_keypoint
+from posecodec.errors import make_printable
 from posecodec.pose.orientation import guess_up, upright
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.typing import Bools, Floats
@@ -131,7 +132,8 @@ def build(sequence: PoseSequence, other: PoseSequence | None, title: str, size: 
     near, far = _follow_people(lows, highs, points, rate), _enclose_all(lows, highs)
     floor = float(np.percentile(lows[:, 1], OUTLIER_PERCENT)) if len(lows := lows[~np.isnan(lows[:, 0])]) else 0.0
     return Scene(
-        title, _list_facts(sequence), _list_notes(sequence, stride, up if guessed else None), tuple(layers), sequence.ids,
+        make_printable(title), _list_facts(sequence), _list_notes(sequence, stride, up if guessed else None), tuple(layers),
+        tuple(map(make_printable, sequence.ids)),
         choose_hues(sequence.people), sequence.skeleton.edges, sequence.frames, stride, _list_times(sequence)[::stride], rate,
         sequence.unit, _measure_body(layers[0].positions, near), floor, near, far, errors, size,
     )  # fmt: skip
@@ -265,7 +267,7 @@ def _list_facts(sequence: PoseSequence) -> tuple[str, ...]:
     return (
         f"{frames:,} frame{'s' * (frames != 1)}", f"{frames / sequence.rate:.4g} s", rate,
         f"{people} {'person' if people == 1 else 'people'}",
-        f"{sequence.skeleton.name}, {len(sequence.skeleton)} keypoint{'s' * (len(sequence.skeleton) != 1)}",
+        f"{make_printable(sequence.skeleton.name)}, {len(sequence.skeleton)} keypoint{'s' * (len(sequence.skeleton) != 1)}",
         f"{sequence.dims}D{unit}",
     )  # fmt: skip
 

@@ -208,7 +208,7 @@ def test_several_inputs_go_on_after_a_failure(folder, tmp_path):
     assert run("encode", tmp_path).returncode == 2  # a folder needs -o
     result = run("encode", tmp_path, "-o", tmp_path / "out")
     assert result.returncode == 1 and "1 of 2" in result.stderr
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.posec"]
+    assert [p.name for p in (tmp_path / "out").glob("*.posec")] == ["a.posec"]
 
 
 def test_stdout(folder):

@@ -90,7 +90,10 @@ def test_a_tree_of_such_folders_has_a_file_for_each(tmp_path):
             text = json.dumps({"people": [person(body(i))]})
             (tmp_path / "in" / camera / f"{camera}_{i:04d}.json").write_text(text)
     done = CliRunner().invoke(cli, ["encode", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--fps", "30"])
-    assert done.exit_code == 0 and sorted(p.name for p in (tmp_path / "out").iterdir()) == ["cam1.posec", "cam2.posec"]
+    assert done.exit_code == 0 and sorted(p.name for p in (tmp_path / "out").glob("*.posec")) == [
+        "cam1.posec",
+        "cam2.posec",
+    ]
 
 
 def test_alphapose_in_separate_files(tmp_path):

@@ -72,7 +72,7 @@ def test_a_folder_is_one_recording(tmp_path, reports):
     np.testing.assert_array_equal(again.confidence, sequence.confidence)
     assert again.ids == sequence.ids
     done = CliRunner().invoke(cli, ["encode", str(tmp_path), "-o", str(tmp_path / "out"), "--fps", "30"])
-    assert done.exit_code == 0 and sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+    assert done.exit_code == 0 and sorted(p.name for p in (tmp_path / "out").glob("*.posec")) == [
         "again.posec",
         "labels.posec",
     ]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, UsageError, report_change, report_count
+from posecodec.errors import InputError, NoRateError, UsageError, make_printable, report_change, report_count
 from posecodec.io import AnyPath, Certainty, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.filesystem import find_suffix
 from posecodec.io.formats import csv_comments
@@ -112,11 +112,13 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
 
 def _make_safe_names(names: Sequence[str]) -> Sequence[str]:
-    """The names, or all of them numbered where one would need quotes or could be taken for something else."""
+    """The names, or all of them numbered where one would need quotes or could be taken for something else: also for a
+    formula, by a spreadsheet. Their own are in the comments."""
     special = set(',;\t"#\r\n')
     unsafe = any(
         not name or name != name.strip() or special & set(name) or len(name.splitlines()) != 1
-        or name.lower() in text_tables.EMPTY or any("\ud800" <= c <= "\udfff" for c in name)
+        or name.lower() in text_tables.EMPTY or csv_comments.FORMULA.match(name)
+        or name != make_printable(name)
         for name in names
     )  # fmt: skip
     return [str(i) for i in range(len(names))] if unsafe else names

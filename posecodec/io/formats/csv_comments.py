@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
 
 KEYS = ("fps", "unit", "up", "skeleton", "ids", "metadata")
+FORMULA = re.compile(r"[=@]|[+-](?![0-9.]+$)")
+"""How a cell begins that a spreadsheet works out; a number is none."""
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')  # A text in JSON
+_START = re.compile(r"[=@]|(?<=[^\w.])[+-]")  # What formulas begin with: always, or after what is no word
 _NUMBERS = range(1 - (1 << 50), 1 << 50)
 """First frames that are believed: far beyond any recording, and the numbers after them still fit int64."""
 _MAX_RATE = 1e300  # frames per second: JSON can state whole numbers that are beyond any float
@@ -36,9 +41,14 @@ def encode_comments(sequence: PoseSequence, names: Sequence[str]) -> list[str]:
     if sequence.metadata != {"source_format": "csv"}:
         found["metadata"] = dict(sequence.metadata)
     try:
-        return [f"# {key}: {json.dumps(value)}" for key, value in found.items()]
+        return [f"# {key}: {_disarm(json.dumps(value))}" for key, value in found.items()]
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"the metadata are not JSON ({error}); take out what is not") from error
+
+
+def _disarm(text: str) -> str:
+    """The same JSON with what a spreadsheet, which cuts lines at separators, could take for formulas as escapes."""
+    return _TEXT.sub(lambda found: _START.sub(lambda sign: f"\\u{ord(sign[0]):04x}", found[0]), text)
 
 
 def decode_comment(key: str, line: int, text: str) -> Any:
