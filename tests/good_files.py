@@ -15,6 +15,7 @@ import numpy as np
 from slp_files import make_slp
 
 from posecodec.io import FORMATS
+from posecodec.pose.channels import Channel, store_channels
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25
 from posecodec.pose.synthetic import walk
@@ -174,6 +175,12 @@ IDTRACKER = b"time,x1,y1,x2,y2\n0.000,1.5,2,3,4\n0.033,1.5,2,nan,nan\n0.067,1.25
 _SOLID, _PEOPLE = walk(6), walk(5, people=2)
 _GAP = _SOLID.positions.copy()
 _GAP[2, 0, 3] = np.nan
+_ANGLES = Channel("Anna:LKneeAngles", "angles", "deg", np.linspace(0, 60, 96, dtype=np.float32).reshape(32, 3))
+_EVENTS = {"USED": [2, [], [1]], "LABELS": [-1, [11, 1], ["Foot Strike"]], "TIMES": [4, [2, 1], [0.0, 0.25]]}
+_SUBJECTS = replace(
+    walk(32, people=2), ids=("Anna", "Ben"), unit="mm",
+    metadata={"source_format": "c3d", "c3d": {"events": _EVENTS, "order": [[38, 38], [0, 37]]}, **store_channels([_ANGLES])},
+)  # fmt: skip
 _GAPPY = PoseSequence.from_arrays(_GAP, fps=29.97, skeleton=_SOLID.skeleton, unit="mm", up="y")
 _INSTANCE = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17, "bbox": [[1, 2, 3, 4]], "bbox_score": 0.9}
 _META = {"keypoint_id2name": {str(i): f"k{i}" for i in range(17)}}
@@ -232,7 +239,7 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
         )
     ],
     "trc": [write("trc", _GAPPY, ".trc")],
-    "c3d": [write("c3d", walk(32), ".c3d")],  # whole blocks, so that every cut shows
+    "c3d": [write("c3d", walk(32), ".c3d"), write("c3d", _SUBJECTS, ".c3d")],  # whole blocks, so that every cut shows
     "bvh": [lambda: BVH],
     "dlc": [lambda: DLC, write_dlc_h5("table"), write_dlc_h5("fixed"), lambda: DLC_MULTI],
     "sleap": [make_sleap],

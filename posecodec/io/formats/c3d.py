@@ -51,15 +51,18 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if not places:
         raise InputError(f"no places in it, only {describe_channels(channels)} of a model; give a recording of markers")
     subjects = c3d_labels.split_subjects([labels[i] for i in places])
-    found = missing.mask_infinite(values[:, places])
-    missing.report_zeros(found)
-    points = np.full((len(found), len(subjects.ids), len(subjects.keypoints), 3), np.nan, np.float32)
-    for i, (person, keypoint) in enumerate(subjects.at):
-        points[:, person, keypoint] = found[:, i]
     unit, up, facts = _read_unit_and_axes(content)
     facts |= _find_order(subjects, places) | _read_events(content)
     _report_left_out(content)
-    rate = _round_rate(content.rate) if fps is None else fps
+    stated = content.rate
+    del content  # large recordings are let go as soon as can be
+    values = missing.mask_infinite(values[:, places])
+    missing.report_zeros(values)
+    points = np.full((len(values), len(subjects.ids), len(subjects.keypoints), 3), np.nan, np.float32)
+    for i, (person, keypoint) in enumerate(subjects.at):
+        points[:, person, keypoint] = values[:, i]
+    del values
+    rate = _round_rate(stated) if fps is None else fps
     metadata = {"source_format": "c3d"} | ({"c3d": facts} if facts else {}) | _keep_channels(channels)
     return PoseSequence.from_arrays(
         points,

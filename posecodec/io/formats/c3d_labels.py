@@ -22,7 +22,7 @@ MODELED = {"ANGLES": "ANGLE", "FORCES": "FORCE", "MOMENTS": "MOMENT", "POWERS": 
 PLACES = "MARKER"  # In the name of a group whose points are places, whatever its unit
 _PLUG_IN_GAIT = re.compile(r"(?:.*:)?[A-Z]\w*?(Angle|Force|GRF|Moment|Power)s?")
 _GUESSED = {"Angle": "ANGLES", "Force": "FORCES", "GRF": "FORCES", "Moment": "MOMENTS", "Power": "POWERS"}
-_MOST_EMPTY = 4  # Times the labels that there may be places for keypoints, if subjects have few names in common
+_MOST_EMPTY = 3  # Times the labels that there may be places for keypoints, if subjects have few names in common
 
 
 @dataclass(frozen=True)
