@@ -124,12 +124,13 @@ def formats(as_json: bool) -> None:
     rows: list[dict[str, Any]] = [
         {
             "name": name, "what": known.title, "files": [s or "folder" for s in known.suffixes],
-            "read": True, "write": not known.read_only, "extra": known.extra,
+            "read": not known.is_write_only, "write": not known.read_only, "extra": known.extra,
         }
         for name, known in FORMATS.items()
     ]  # fmt: skip
     lines = [
-        f"{r['name']:10} {'read, write' if r['write'] else 'read':12} {' '.join(map(str, r['files'])):18} {r['what']}"
+        f"{r['name']:10} {', '.join(way for way in ('read', 'write') if r[way]):12} "
+        f"{' '.join(map(str, r['files'])):18} {r['what']}"
         + (f" (pip install 'posecodec[{r['extra']}]')" if r["extra"] else "")
         for r in rows
     ]  # fmt: skip

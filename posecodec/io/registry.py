@@ -24,7 +24,7 @@ USUAL_PRIORITY = 50  # Between the marks of JSON files, which are asked about fi
 _NAMES = (
     "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap "
     "h36m motive vicon qualisys ultralytics yolo slp ntu kinetics azure_kinect frames"
-    " sto idtracker"
+    " sto idtracker gltf"
 )
 _BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
 FRAME_FOLDER = "frames"  # The format of folders of files, of any other format, that hold one frame each
@@ -44,6 +44,7 @@ class Format:
     takes is set on the sequence afterwards too. skeletons: names of skeletons that only it knows, such as "native".
     write: `write(sequence, path, force)`, by way of `write_atomic`; None where read_only says why.
     is_export: what it writes is less than what was there, so that only those who ask for it by name or suffix get it.
+    is_write_only: `read` does nothing but say so.
     sniff: the clue that a file or folder is its own, or None; without it only the name tells, or own_suffixes.
     priority: formats are asked from the lowest to the highest, and the first that is sure has the file; what many files
     could be (tables, arrays) belongs at the end.
@@ -62,6 +63,7 @@ class Format:
     write: Callable[[PoseSequence, AnyPath, bool], None] | None = None
     read_only: str = ""
     is_export: bool = False
+    is_write_only: bool = False
     sniff: Callable[[Source], Clue | None] | None = None
     own_suffixes: tuple[str, ...] = ()
     folder_mark: str = ""

@@ -34,7 +34,7 @@ def list_cases(*names: str) -> list[Any]:
             name, number, marks=pytest.mark.skipif(name in lacking, reason=f"{NEEDS.get(name)} is not installed")
         )
         for name in names
-        for number in range(len(MAKERS[name]))
+        for number in range(len(MAKERS.get(name, ())))
     ]
 
 
