@@ -57,7 +57,8 @@ def make_case(number: int, folder: Path) -> Case:
     keypoints = 17 if kind == "coco" else int(rng.choice([1, 2, 5, 19]))
     size = 10.0 ** rng.uniform(-6, 9)
     points = _move(rng, (int(2 ** rng.uniform(0, 6)), people, keypoints, dims)) * size + _place(rng, dims)
-    fps, unit = float(rng.choice(RATES)), str(rng.choice(UNITS[1:])) if kind != "coco" else "px"
+    fps, unit = float(rng.choice(RATES)), str(rng.choice(UNITS[1:] if dims == 2 else list(UNIT_MM)))
+    unit = "px" if kind == "coco" else unit
     bound = size * 10.0 ** rng.uniform(-5, 0)
     asked: Any = bound
     if unit in UNIT_MM and rng.random() < 0.5:

@@ -205,6 +205,7 @@ def _describe_posec(file: Path) -> dict[str, Any]:
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
         "coded as": ", ".join(sorted({c.kind.label + " + residual" * bool(c.refinement) for c in chunks})),
         "promise": _describe_guarantee(header),
+        **({} if header.origin is None else {"origin": [*header.origin]}),
         **_describe_common(header, "timestamps"),
         "tracks": len(header.tracks),
         "chunks": header.chunk_count,

@@ -12,11 +12,12 @@ from c3d_bytes import dec, made, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posecodec import PoseSequence, Skeleton
+from posecodec import PoseSequence, Skeleton, save
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, UsageError
 from posecodec.io.formats import c3d
 from posecodec.io.formats.c3d_parser import decode_floats
 from posecodec.pose.skeletons.builtin import build_skeleton
+from posecodec.pose.synthetic import walk
 
 SUFFIX = ".c3d"
 POINTS = np.arange(1, 19, dtype=np.float32).reshape(3, 1, 2, 3)
@@ -174,3 +175,10 @@ def test_mutated_bytes(tmp_path_factory, processor, changes):
     path.write_bytes(data)
     with suppress(PosecodecError):
         c3d.read(path)
+
+
+def test_rounding_far_from_0_is_said(tmp_path, reports):
+    points = np.round(walk(5).positions.astype(float) / 1000 + (530000.123, 0, 180000.456), 3)
+    sequence = PoseSequence.from_arrays(points, fps=30, unit="m", up="y")
+    with reports("rounded by up to 0.03"):
+        save(sequence, tmp_path / "a.c3d")

@@ -161,3 +161,9 @@ def test_forged_sizes_of_members():
     info.compress_type = zipfile.ZIP_BZIP2
     with pytest.raises(InputError, match="method"):
         zip_archive._check_member(info, 1000, 1 << 20)
+
+
+def test_lengths_are_no_pixels_however_small_the_third_column(tmp_path):
+    points = np.random.default_rng(0).uniform(0, 1, (5, 4, 3)) * (500, 400, 1)
+    np.savez(tmp_path / "a.npz", positions=points, fps=30.0, unit="mm")
+    assert load(tmp_path / "a.npz").dims == 3

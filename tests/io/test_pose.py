@@ -13,6 +13,7 @@ import pytest
 from posecodec import PoseSequence, load, save
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
+from posecodec.pose.synthetic import walk
 
 SUFFIX = ".pose"
 
@@ -178,3 +179,10 @@ def test_we_read_what_pose_format_writes(tmp_path, put):
     save(sequence, tmp_path / "b.pose")
     start = len(stream.getvalue()) - 4 * 6 * 4 * 4
     assert (tmp_path / "b.pose").read_bytes()[:start] == stream.getvalue()[:start]
+
+
+def test_rounding_far_from_0_is_said(tmp_path, reports):
+    points = np.round(walk(5).positions.astype(float) / 1000 + (530000.123, 0, 180000.456), 3)
+    sequence = PoseSequence.from_arrays(points, fps=30, unit="m", up="y")
+    with reports("rounded by up to 0.03"):
+        save(sequence, tmp_path / "a.pose")

@@ -142,6 +142,7 @@ def _sort_labels(
     if sequence.people > 1:
         labels = [c3d_labels.make_label(id, name, plain) for id in sequence.ids for name in labels]
     labels += [channel.name for channel in channels]
+    missing.report_rounding(sequence.positions, ".c3d")
     with np.errstate(over="ignore"):
         places = sequence.positions.reshape(sequence.frames, count, 3).astype("<f4")
     parts = [places, *(channel.values[:, None] for channel in channels)]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing import missing
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -129,6 +130,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         head = _encode_header(header) + struct.pack("<fIH", sequence.fps, sequence.frames, sequence.people)
     except (struct.error, OverflowError, UnicodeError) as error:
         raise UsageError(f"too much for .pose, whose counts and names are 16 bits ({error}); save as .npz") from error
+    missing.report_rounding(sequence.positions, ".pose")
     points = np.nan_to_num(sequence.positions, nan=0.0).astype("<f4")
     write_atomic(path, head + points.tobytes() + sequence.confidence.astype("<f4").tobytes(), force)
 

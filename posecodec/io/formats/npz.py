@@ -21,7 +21,7 @@ from posecodec.errors import InputError, NoRateError, UsageError
 from posecodec.io import AnyPath, Clue, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.formats.npy import guess_skeleton, unflatten
 from posecodec.io.parsing import frame_rates, numpy_arrays, pixel_columns, zip_archive
-from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, build_skeleton
 
@@ -53,7 +53,8 @@ def read(
     points, confidence = unflatten(arrays["positions"], skeleton), arrays.get("confidence")
     unit, up = (_read_text(arrays, key, "unknown") for key in ("unit", "up"))
     if confidence is None:
-        points, confidence = pixel_columns.split_confidence(points, columns)
+        solid = columns is None and unit in UNIT_MM  # what states a length has no pixels
+        points, confidence = pixel_columns.split_confidence(points, "xyz" if solid else columns)
         unit, up = (
             (unit, up) if confidence is None else ("px" if unit == "unknown" else unit, "-y" if up == "unknown" else up)
         )

@@ -14,6 +14,7 @@ from posecodec.errors import report_change, report_count
 from posecodec.pose.sequence import FLOAT32_MAX
 
 _CELLS_PER_VALUE = 2  # honest recordings have a row for at least every second frame and person
+_ROUNDED_SHARE = 1e-5  # of the spread of points that rounding may be, unsaid: 0.02 mm of a body
 _CELLS_FREE = 5_000_000  # cells that any table may ask for: 20 MB of float32, however few rows it has
 
 
@@ -43,6 +44,15 @@ def fill_confidence(points: NDArray[Any], scores: NDArray[Any], what: str) -> ND
     outside = (there & ~unknown & ((scores < 0) | (scores > 1))).sum()
     report_count(outside, f"values of {what} are outside [0, 1]; they are kept")
     return np.where(there, np.where(unknown, 1, scores), 0).astype(np.float32)
+
+
+def report_rounding(points: NDArray[Any], title: str) -> None:
+    """Report by how much a format that holds float32 rounds points (..., D) that are far from 0 for how they spread."""
+    if points.dtype == np.float32 or not np.isfinite(points).any():
+        return
+    off = float(np.nanmax(np.abs(points - points.astype(np.float32))))
+    if off > _ROUNDED_SHARE * float(np.nanstd(points.reshape(-1, points.shape[-1]), axis=0).max()):
+        report_change(f"positions are rounded by up to {off:.3g}, as {title} holds float32; .npz and .csv keep them")
 
 
 def report_zeros(points: NDArray[Any]) -> None:
