@@ -218,10 +218,10 @@ def _report_left_out(content: Content) -> None:
     counts = {"analog channels": analog, "rotations of 4x4": 0 if is_rotation else rotations, "residuals": measured}
     found = [f"{count} {what}" for what, count in counts.items() if count]
     groups = {key.partition(":")[0] for key in parameters} - {"POINT", "ANALOG", "EVENT", "TRIAL", "ROTATION"}
-    if groups:
-        found.append(f"the parameters of {', '.join(sorted(groups))}"[:300])
     if found:
-        report_change(f"{'; '.join(found)} are not kept")
+        report_change(f"{', '.join(found)} are not kept")
+    if names := ", ".join(sorted(groups)):
+        report_change(f"the parameters of {names[:300]} are not kept")
 
 
 def _check_fits(sequence: PoseSequence) -> None:
