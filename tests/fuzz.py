@@ -18,7 +18,7 @@ import traceback
 import warnings
 from pathlib import Path
 
-from good_files import ITEM, MAKERS, name_file
+from good_files import ITEMS, MAKERS, name_file
 
 from posecodec import load
 from posecodec.errors import PosecodecError
@@ -99,7 +99,7 @@ def fuzz(name: str, seconds: float, kept: Path, rng: random.Random) -> tuple[int
     """(reads, reads that succeeded, failures) of one format in so many seconds."""
     good = [maker() for maker in MAKERS[name]]
     known = FORMATS[name]
-    item = ITEM if "item" in known.options else None
+    item = ITEMS.get(name)
     reads = fine = failures = 0
     seen: set[tuple[type, str]] = set()
     end = time.monotonic() + seconds

@@ -89,6 +89,15 @@ def make_ntu() -> bytes:
     return f"3\n1\n{body}0\n2\n{body}{body.replace('101', '102')}".encode()
 
 
+def make_mat() -> bytes:
+    from scipy.io import savemat
+
+    stream = io.BytesIO()
+    values = {"fps": 30.0, "labels": np.array(["a", "b"], dtype=object), "xyz": np.arange(30.0).reshape(5, 2, 3) / 7}
+    savemat(stream, values)
+    return stream.getvalue()
+
+
 def make_h36m() -> bytes:
     stream = io.BytesIO()
     subjects = {"S1": {"Walking": np.ones((4, 32, 3), np.float32)}}
@@ -249,10 +258,11 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "motive": [lambda: MOTIVE],
     "vicon": [lambda: VICON],
     "sto": [write("sto", _GAPPY, ".sto")],
+    "mat": [make_mat],
     "idtracker": [lambda: IDTRACKER],
     "qualisys": [write("qualisys", _GAPPY, ".tsv"), lambda: QUALISYS],
 }
-ITEM = "S1/Walking"  # The recording in files that hold several
+ITEMS = {"h36m": "S1/Walking", "mat": "xyz"}  # The recording in files of formats that may hold several
 NAMES = {
     "openpose": "take.json",
     "yolo": "take.txt",

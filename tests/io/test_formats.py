@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conformance import CHECKS, Sample
-from good_files import ITEM, MAKERS, name_file
+from good_files import ITEMS, MAKERS, name_file
 
 import posecodec
 from posecodec.cli import cli
@@ -23,7 +23,7 @@ from posecodec.pose.synthetic import film, walk
 
 CUT_ANYWHERE = ("csv", "panoptic", "trc", "motive", "vicon", "qualisys", "sto", "idtracker", "yolo")
 """Tables of text end after any line, and recordings after any file of a tar."""
-NEEDS = {"sleap": "h5py", "slp": "h5py", "dlc": "tables"}
+NEEDS = {"mat": "scipy", "sleap": "h5py", "slp": "h5py", "dlc": "tables"}
 
 
 def list_cases(*names: str) -> list[Any]:
@@ -48,7 +48,7 @@ def run(*args: Any) -> Any:
 def make_sample(name: str, number: int = 0) -> Sample:
     """A good file of a format."""
     data = MAKERS[name][number]()
-    item = ITEM if "item" in FORMATS[name].options else None
+    item = ITEMS.get(name)
     return Sample(name_file(name, data), data, item, refuses_cuts=name not in CUT_ANYWHERE and data[:6] != b"scorer")
 
 

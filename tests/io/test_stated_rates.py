@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cli.commands import run
-from good_files import ITEM, MAKERS, name_file
+from good_files import ITEMS, MAKERS, name_file
 
 import posecodec
 from posecodec import io
@@ -34,7 +34,7 @@ def test_of_every_format(name: str, number: int, tmp_path: Path) -> None:
     data = MAKERS[name][number]()
     path = tmp_path / name_file(name, data)
     path.write_bytes(data)
-    options = {"format": name, "item": ITEM if "item" in io.FORMATS[name].options else None}
+    options = {"format": name, "item": ITEMS.get(name)}
     try:
         stated = load_with_notes(path, **options)[0].rate
     except NoRateError:

@@ -27,6 +27,7 @@ from posecodec.io.filesystem import GZIP, check_file
 from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_MATLAB = 512  # bytes before the signature in MATLAB's files
 _BYTES_PER_BYTE = 3  # bytes of a data set for a byte of the file: what is made of it is at most three times as large
 _BYTES_FREE = 60 << 20  # bytes that a data set of even a small file may have
 _BYTES_TO_WORK, _WORK_PER_BYTE = 140 << 20, 16  # bytes that reading may take: in all, and for each of the file
@@ -88,10 +89,11 @@ def _limit_memory(extra: int) -> Iterator[None]:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins with HDF5's signature."""
+    """Whether a file begins with HDF5's signature, or has it after MATLAB's header of 512 bytes."""
     try:
         with path.open("rb") as stream:
-            return stream.read(len(SIGNATURE)) == SIGNATURE
+            head = stream.read(_MATLAB + len(SIGNATURE))
+        return SIGNATURE in (head[: len(SIGNATURE)], head[_MATLAB:])
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
 
