@@ -11,6 +11,7 @@ from tamper import run
 from posecodec.analysis.verification import KEPT, verify
 from posecodec.bitstream import container
 from posecodec.codec import PoseCodec
+from posecodec.pose.channels import Channel, store_channels
 from posecodec.pose.synthetic import walk
 
 CODEC, WALK = PoseCodec(), walk(30)
@@ -45,6 +46,17 @@ def test_another_recording_is_a_verdict_and_no_error(goal):
     for other in (walk(31), walk(30, people=2), replace(WALK, positions=WALK.positions + np.float32(9000))):
         verdict = judge(data, other)
         assert verdict.kept is False and verdict.as_dict()["parts"], verdict
+
+
+def test_channels_keep_their_own_bounds():
+    angles = np.sin(np.arange(90, dtype=np.float32)).reshape(30, 3) * 60
+    original = replace(WALK, metadata=store_channels([Channel("knee", "angles", "deg", angles)]))
+    for bound, off, kept in ((0.0, 0.0, True), (0.5, 0.0, True), (0.5, 2.0, False), (0.0, 0.01, False)):
+        shown = store_channels([Channel("knee", "angles", "deg", angles + np.float32(off), bound)])
+        verdict = judge(CODEC.encode(replace(original, metadata=shown), lossless=not bound).data, original)
+        assert verdict.kept is kept and (verdict.parts["channels"] == KEPT) is kept, (bound, off)
+    for other in ({}, store_channels([Channel("hip", "angles", "deg", angles)])):
+        assert "channels" in "".join(judge(CODEC.encode(replace(WALK, metadata=other)).data, original).broken)
 
 
 def test_nearly_the_same_rate_is_the_same():
