@@ -170,11 +170,11 @@ def _read_parameters(data: bytes, section: int, processor: int, start: int) -> P
     fault = None
     try:
         for at, number, name in _walk_records(data, section + 4, end, processor):
-            passed = passed or at > stated
             if number < 0:
                 groups.setdefault(-number, name)
-            else:
-                found.append((number, name, _read_parameter(data, at, name, processor)))
+                continue
+            found.append((number, name, _read_parameter(data, at, name, processor)))
+            passed = passed or at + len(found[-1][2].data) > stated
     except InputError as error:
         fault = error
     known: dict[str, Parameter] = {}
