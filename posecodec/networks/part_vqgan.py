@@ -29,6 +29,7 @@ from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest,
 
 REACH = 3  # Steps that are seen together: the one before, its own, the one after
 GUIDE_WIDTH, GUIDE_DEPTH = 96, 2  # Of the guide: it sees few codes and says little
+REVIVE = 0.02  # A code of a part that is used less than this share of the mean starts anew; rare codes of paths stay
 STEER_UNIT = 0.02  # Body sizes that the network's correction of a path counts in
 TIME = (2, 1, 1)  # Of a grid with one row and column: what its layers fold and spread along
 
@@ -75,7 +76,9 @@ class PartVQGAN(nn.Module):
         self.components = nn.ParameterList(torch.zeros(config.latent, size) for size in sizes)
         self.bases = nn.ParameterList(torch.zeros(config.latent, size) for size in sizes)
         self.register_buffer("spreads", torch.ones(config.rows, config.latent))
-        quantizers = (ResidualQuantizer(config.levels, config.codes, config.latent) for _ in config.parts)
+        quantizers = (
+            ResidualQuantizer(config.levels, config.codes, config.latent, revive=REVIVE) for _ in config.parts
+        )
         self.quantizers = nn.ModuleList(quantizers)
         self.path_first = ResidualQuantizer(1, config.codes, config.latent)
         self.path_rest = ResidualQuantizer(config.levels - 1, config.codes, config.latent)

@@ -52,7 +52,8 @@ class Weighting:
 class TokenTraining:
     """One run. `out` holds checkpoints and the log; `name` is the weights' name. window: steps of tokens in a window.
 
-    whole: share of the windows that are not quantized, which is how gaps are filled. default_levels: of the weights.
+    whole: share of the windows that are not quantized, which is how gaps are filled. lean: a window is trained at q levels
+    with a probability that goes with 1 / q^lean. default_levels: of the weights.
     start_windows: that the linear path and the first codebooks are fitted to. prior_windows, prior_steps: what the
     integer prior learns from, and how long.
     """
@@ -68,6 +69,7 @@ class TokenTraining:
     batch: int = 24
     window: int = 4
     whole: float = 0.3
+    lean: float = 0.0
     dropout: float = 0.1
     learning_rate: float = 5e-4
     linear_rate: float = 5e-5

@@ -221,7 +221,8 @@ class TokenTrainer:
         body, path = self.draw_windows(config.batch, config.augmentation, rng)
         body, path, counted = hold_ends(body, path, config.damage.held, rng)
         start = self.draw_start(path, rng)
-        used = torch.randint(1, shape.levels + 1, (config.batch,), generator=rng)
+        odds = torch.arange(1, shape.levels + 1, dtype=torch.float32) ** -config.lean
+        used = 1 + torch.multinomial(odds, config.batch, replacement=True, generator=rng)
         whole = torch.rand(config.batch, generator=rng) < config.whole
         used = torch.where(whole, shape.levels + 1, used)
         seen, seen_path, there = damage(body, path, whole, self.groups, self.root, config.damage, rng)
