@@ -79,8 +79,8 @@ class TokenTraining:
     seed: int = 0
     evaluate_every: int = 1000
     start_windows: int = 10240
-    prior_windows: int = 12288
-    prior_steps: int = 3000
+    prior_windows: int = 16384
+    prior_steps: int = 5000
     augmentation: Augmentation = field(default_factory=Augmentation)
     damage: Damage = field(default_factory=Damage)
     losses: Weighting = field(default_factory=Weighting)

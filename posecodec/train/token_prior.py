@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from posecodec.coders.tokens.prior import REACH, TABLE, UNIT, Layers
 from posecodec.coders.tokens.stream import MOST_REMAINDER, NEAR, RemainderModel, find_near
+from posecodec.coders.tokens.weights import FULL_LEVELS, LATE_WIDTH
 from posecodec.entropy.range_coder import MAX_TOTAL
 from posecodec.train.schedule import set_rates
 
-LEVELS = 4  # Of the prior: later levels are near enough to even (benchmarks/LOG.md)
 HIDDEN, NARROW = 64, 48  # Widths of the two layers
 BATCH = 256  # Steps of tokens that are learned from at once
 RATE = 2e-3  # Peak learning rate
@@ -39,50 +39,46 @@ class FloatPrior(nn.Module):
         super().__init__()
         self.values = values.float()
         rows, most, codes, size = values.shape
-        self.levels = min(LEVELS, most)
         known = 2 * rows * size
         self.w1 = nn.Parameter(torch.randn(rows, known, HIDDEN) / known**0.5)
-        self.b1 = nn.Parameter(torch.zeros(rows, self.levels, HIDDEN))
+        self.b1 = nn.Parameter(torch.zeros(rows, most, HIDDEN))
         self.w2 = nn.Parameter(torch.randn(rows, HIDDEN, NARROW) / HIDDEN**0.5)
-        self.b2 = nn.Parameter(torch.zeros(rows, self.levels, NARROW))
-        vectors = self.values[:, : self.levels] / UNIT
+        self.b2 = nn.Parameter(torch.zeros(rows, most, NARROW))
+        vectors = self.values / UNIT
         vectors = vectors / vectors.std(2, keepdim=True).clamp_min(1e-6)
         start = torch.cat([vectors, vectors.square() - 1], -1)[..., :NARROW] * START_SCALE
         self.codes = nn.Parameter(nn.functional.pad(start, (0, NARROW - start.shape[-1])))
-        self.bias = nn.Parameter(torch.zeros(rows, self.levels, codes))
+        self.bias = nn.Parameter(torch.zeros(rows, most, codes))
+        self.told = (torch.arange(NARROW) < LATE_WIDTH) | (torch.arange(most) < FULL_LEVELS)[:, None]
         self.drop = nn.Dropout(DROPOUT)
 
     def forward(self, before: Tensor, tokens: Tensor) -> Tensor:
-        """Nats (B, h, L) that tokens (B, h, Q) cost, after tokens `before` (B, h, Q), or -1 where there are none."""
-        rows = tokens.shape[1]
+        """Nats (B, h, Q) that tokens (B, h, Q) cost, after tokens `before` (B, h, Q), or -1 where there are none."""
+        levels, rows = tokens.shape[2], torch.arange(tokens.shape[1])
         there = (before[:, 0, 0] >= 0).float()[:, None, None]
-        past = self._sum(before.clamp_min(0)) * there
-        now, costs = torch.zeros_like(past), []
-        for level in range(self.levels):
-            for row in range(rows):
-                known = torch.cat([past, now], 1).flatten(1).clamp(-REACH, REACH) / UNIT
-                hidden = self.drop((self.drop(known) @ self.w1[row] + self.b1[row, level]).relu().clamp_max(15.99))
-                narrow = (hidden @ self.w2[row] + self.b2[row, level]).relu().clamp_max(15.99)
-                vectors = self.codes[row, level].clamp(-MOST_CODE, MOST_CODE)
-                logits = narrow @ vectors.T + self.bias[row, level]
-                costs.append(nn.functional.cross_entropy(logits, tokens[:, row, level], reduction="none"))
-                step = torch.zeros_like(now)
-                step[:, row] = self.values[row, level, tokens[:, row, level]]
-                now = now + step
-        nats: Tensor = torch.stack(costs, 1).unflatten(1, (self.levels, rows)).transpose(1, 2)
-        return nats
+        past = self._look_up(before.clamp_min(0)).sum(2) * there
+        steps = self._look_up(tokens)
+        now = steps.cumsum(2) - steps
+        known = now[:, None] + steps[:, None] * (rows[:, None] > rows)[:, :, None, None]
+        known = torch.cat([past[:, None, :, None].expand_as(known), known], 2).transpose(2, 3).flatten(3)
+        hidden = torch.einsum("brlk,rkh->brlh", self.drop(known.clamp(-REACH, REACH) / UNIT), self.w1)
+        hidden = self.drop((hidden + self.b1[:, :levels]).relu().clamp_max(15.99))
+        narrow = torch.einsum("brlh,rhg->brlg", hidden, self.w2) + self.b2[:, :levels]
+        vectors = self.codes[:, :levels].clamp(-MOST_CODE, MOST_CODE) * self.told[:levels, None]
+        logits = torch.einsum("brlg,rlng->brln", narrow.relu().clamp_max(15.99), vectors) + self.bias[:, :levels]
+        return nn.functional.cross_entropy(logits.permute(0, 3, 1, 2), tokens, reduction="none")
 
-    def _sum(self, tokens: Tensor) -> Tensor:
-        parts = [self.values[r, q, tokens[:, r, q]] for r in range(tokens.shape[1]) for q in range(tokens.shape[2])]
-        total: Tensor = torch.stack(parts, 1).unflatten(1, tokens.shape[1:]).sum(2)
-        return total
+    def _look_up(self, tokens: Tensor) -> Tensor:
+        """What tokens (B, h, Q) stand for, (B, h, Q, F)."""
+        rows, levels = (torch.arange(count) for count in tokens.shape[1:])
+        return self.values[rows[:, None], levels, tokens]
 
     @torch.no_grad()
     def to_layers(self) -> Layers:
         """The network in whole numbers."""
         w1, w2 = _round(self.w1 * W1_UNIT, np.int16), _round(self.w2 * W2_UNIT, np.int16)
         b1, b2 = _round(self.b1 * W1_UNIT * UNIT, np.int32), _round(self.b2 * W2_UNIT * 256, np.int32)
-        codes = _round(self.codes.clamp(-MOST_CODE, MOST_CODE) * CODE_UNIT, np.int8)
+        codes = _round(self.codes.clamp(-MOST_CODE, MOST_CODE) * self.told[:, None] * CODE_UNIT, np.int8)
         table = np.rint(2.0**20 * np.exp(-np.arange(TABLE) / 64)).astype(np.int32)
         return Layers(w1, b1, w2, b2, codes, _round(self.bias * BIAS_UNIT, np.int16), table)
 
@@ -104,7 +100,7 @@ def train_prior(values: NDArray[np.int32], tokens: Tensor, steps: int, seed: int
     for step in range(steps):
         set_rates(optimizer, step, steps, 100)
         picks = torch.randint(len(now), (BATCH,), generator=rng)
-        levels = int(torch.randint(model.levels, tokens.shape[3] + 1, (1,), generator=rng))
+        levels = int(torch.randint(1, tokens.shape[3] + 1, (1,), generator=rng))
         loss = model(before[picks][..., :levels], now[picks]).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

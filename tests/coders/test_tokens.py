@@ -18,8 +18,10 @@ from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.cli import cli
 from posecodec.coders.tokens import stream
 from posecodec.coders.tokens.grid import TokenGrid
+from posecodec.coders.tokens.prior import Layers
 from posecodec.coders.tokens.sampling import sample
-from posecodec.coders.tokens.stream import Start, TokenChunk
+from posecodec.coders.tokens.stream import RemainderModel, Start, TokenChunk
+from posecodec.coders.tokens.weights import FULL_LEVELS, LATE_WIDTH, pack_tables, unpack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.kinematics.body_track import find_root, measure_size, split_track
@@ -164,6 +166,32 @@ def test_forged_integers_are_corrupt(token_codec):
     for seed in range(40):
         with pytest.raises(CorruptError):  # noise is read past its end
             stream.read(RangeDecoder(np.random.default_rng(seed).bytes(6)), 64, tables, 3, 0)
+
+
+def test_vectors_of_late_levels_are_kept_short_and_read_back_whole():
+    rng = np.random.default_rng(5)
+    shapes = {
+        "w1": (6, 96, 4),
+        "b1": (6, 6, 4),
+        "w2": (6, 4, 12),
+        "b2": (6, 6, 12),
+        "codes": (6, 6, 16, 12),
+        "bias": (6, 6, 16),
+    }
+    layers = Layers(
+        **{k: rng.integers(-9, 9, shape).astype(np.int8) for k, shape in shapes.items()}, exponential=np.ones(4)
+    )
+    layers.codes[:, FULL_LEVELS:, :, LATE_WIDTH:] = 0
+    remainders = RemainderModel(np.zeros(16, np.uint8), np.ones((4, 2, 4, 5, 17), np.int32))
+    tensors = pack_tables(layers, remainders)
+    assert tensors["prior.late_codes"].shape == (6, 2, 16, LATE_WIDTH)
+    network = {f"network.quantizers.{row}.codebooks": np.zeros((6, 16, 8), np.float16) for row in range(5)}
+    network |= {
+        "network.path_first.codebooks": np.zeros((1, 16, 8)),
+        "network.path_rest.codebooks": np.zeros((5, 16, 8)),
+    }
+    read = unpack_tables(tensors | network | {"network.spreads": np.ones((6, 8))})
+    assert (read.prior.layers.codes == layers.codes).all() and (read.prior.layers.bias == layers.bias).all()
 
 
 def test_the_prior_sums_up_and_prices_what_it_codes(token_codec):

@@ -2,8 +2,8 @@
 
 It reads what the decoder knows already: what the codes of the step before and of this step so far stand for, in whole
 numbers. Two hidden layers answer with a number of nats for each code, and a table of the exponential makes frequencies of
-them. Weights, activations and frequencies are integers, so that encoder and decoder agree on every machine. Levels beyond the
-prior's are near enough to even, and cost log2 N bits.
+them. Weights, activations and frequencies are integers, so that encoder and decoder agree on every machine. Levels that the
+prior does not know cost log2 N bits.
 
 Units: latents in 1/32 of their spread, weights in 1/256, hidden values in 1/256, code vectors in 1/32, logits in 1/1024 nats.
 """

@@ -19,11 +19,12 @@ from posecodec.errors import CorruptError
 from posecodec.typing import Ints
 
 SIZE_STEPS_PER_OCTAVE = 32  # 2.2 % a step: half of that, 20 mm of an adult's height, is the most that is lost
-SIZE_LOW = 3  # Low bits of the size, which differs from what the unit lets expect
+SIZE_LOW = 1  # Low bits of the size, which differs from what the unit lets expect
 MOST_SIZE = 4096  # Steps of sizes that can be told: 128 octaves either way
 HEADING_BITS = 6  # Of the first heading: 64ths of a turn, 5.6 degrees; the first step's path tells the rest
 PLACE_STEPS = 128  # Steps of a place in a body size: 34 mm of an adult
-PLACE_LOW = 6  # Low bits of a place: up to 64 steps, 2 m, without an escape
+PLACE_LOW = {3: (6, 2, 6), 2: (6, 6)}
+"""Low bits of a place by dimensions: 64 steps, 2 m, without an escape; of a height, which is as expected, 4 steps."""
 LEVEL_BITS = 3  # Of how many levels there are, less 1
 ESCAPE_LOW = 2  # Low bits of how far beyond
 NEAR = 5  # Classes of a remainder by the one before it in its channel: -2 and less, -1, 0, 1, 2 and more
@@ -130,9 +131,11 @@ def write(encoder: RangeEncoder, chunk: TokenChunk, tables: TokenTables, dims: i
     start, levels = chunk.start, chunk.tokens.shape[2]
     fields = [*build_exp_golomb(np.array([start.size - expected_size], np.float64), SIZE_LOW)]
     fields += [(start.heading, HEADING_BITS)] if dims == 3 else []
-    fields += [*build_exp_golomb(start.place.astype(np.float64), PLACE_LOW), (levels - 1, LEVEL_BITS)]
-    for value, bits in fields:
-        put_raw(encoder, value, bits)
+    for value, low in zip(start.place.astype(np.float64), PLACE_LOW[dims], strict=True):
+        fields += build_exp_golomb(np.array([value]), low)
+    fields.append((levels - 1, LEVEL_BITS))
+    for field in fields:
+        put_raw(encoder, *field)
     for step, remainders in enumerate(chunk.remainders):
         tables.prior.encode(encoder, chunk.tokens, step, 0, 1)
         tables.remainders.put(encoder, remainders, int(chunk.tokens[step, -1, 0]))
@@ -145,7 +148,7 @@ def read(decoder: RangeDecoder, steps: int, tables: TokenTables, dims: int, expe
     if abs(size) > MOST_SIZE:
         raise CorruptError("a body of a size that none can have; get the file again")
     heading = get_raw(decoder, HEADING_BITS) if dims == 3 else 0
-    place = np.array([get_exp_golomb(decoder, PLACE_LOW) for _ in range(dims)], np.int64)
+    place = np.array([get_exp_golomb(decoder, low) for low in PLACE_LOW[dims]], np.int64)
     levels, (rows, most, _) = get_raw(decoder, LEVEL_BITS) + 1, tables.shape
     if levels > most:
         raise CorruptError(f"{levels} levels of tokens where the weights have {most}; get the file again")

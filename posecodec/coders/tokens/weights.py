@@ -13,6 +13,8 @@ from posecodec.typing import Floats
 
 NETWORK, PRIOR = "network.", "prior."  # What names of tensors begin with
 KIND = "tokens"  # The setting "kind" of weights for tokens
+FULL_LEVELS = 4  # Of the prior, whose codes have vectors of full width
+LATE_WIDTH = 8  # Of the vectors of later levels' codes: with 48 for all, weights would exceed 8 MB
 
 
 def stack_codebooks(tensors: dict[str, NDArray[Any]]) -> Floats:
@@ -24,7 +26,10 @@ def stack_codebooks(tensors: dict[str, NDArray[Any]]) -> Floats:
 
 def unpack_tables(tensors: dict[str, NDArray[Any]]) -> TokenTables:
     """The tables among the tensors of a weights file. Raises KeyError where one is missing."""
-    layers = Layers(*(tensors[PRIOR + name] for name in Layers._fields))
+    found = {name: tensors[PRIOR + name] for name in Layers._fields}
+    late = tensors.get(f"{PRIOR}late_codes", found["codes"][:, :0])
+    late = np.pad(late, [(0, 0)] * 3 + [(0, found["codes"].shape[3] - late.shape[3])])
+    layers = Layers(**found | {"codes": np.concatenate([found["codes"], late], axis=1)})
     spreads = tensors[f"{NETWORK}spreads"].astype(np.float64)
     prior = Prior.build(layers, stack_codebooks(tensors), spreads)
     return TokenTables(prior, RemainderModel(tensors[f"{PRIOR}classes"], tensors[f"{PRIOR}frequencies"]))
@@ -33,4 +38,6 @@ def unpack_tables(tensors: dict[str, NDArray[Any]]) -> TokenTables:
 def pack_tables(layers: Layers, remainders: RemainderModel) -> dict[str, NDArray[Any]]:
     """The mirror of `unpack_tables`, but for what is the network's."""
     tensors = {PRIOR + name: value for name, value in layers._asdict().items()}
+    tensors[f"{PRIOR}codes"] = layers.codes[:, :FULL_LEVELS]
+    tensors[f"{PRIOR}late_codes"] = layers.codes[:, FULL_LEVELS:, :, :LATE_WIDTH]
     return tensors | {f"{PRIOR}classes": remainders.classes, f"{PRIOR}frequencies": remainders.frequencies}
