@@ -129,8 +129,8 @@ def formats(as_json: bool) -> None:
         for name, known in FORMATS.items()
     ]  # fmt: skip
     lines = [
-        f"{r['name']:10} {', '.join(way for way in ('read', 'write') if r[way]):12} "
-        f"{' '.join(map(str, r['files'])):18} {r['what']}"
+        f"{r['name']:12} {', '.join(way for way in ('read', 'write') if r[way]):12} "
+        f"{' '.join(map(str, r['files'])):22} {r['what']}"
         + (f" (pip install 'posecodec[{r['extra']}]')" if r["extra"] else "")
         for r in rows
     ]  # fmt: skip
