@@ -21,7 +21,10 @@ MADE = {
     "walk_lossless": (lambda: walk(20), {"lossless": True}),
     "hand": (lambda: make_hand(90), {"max_error": 2.0}),
     "pixels": (lambda: make_pixels(60), {}),
+    "pixels_sized": (lambda: make_pixels(60), {}),
 }
+OLDER = {"pixels"}
+"""Of versions whose default quality was another, for skeletons that they did not know: they are decoded only."""
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -29,7 +32,7 @@ def test_golden_files_decode_to_the_same_integers_and_poses(name):
     assert_golden(PoseCodec(), FOLDER, name)
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", sorted(MADE.keys() - OLDER))
 def test_encoding_again_gives_the_golden_file(name):
     make, goal = MADE[name]
     data = (FOLDER / f"{name}.posec").read_bytes()
