@@ -60,12 +60,12 @@ class DataWarning(UserWarning):
 
 
 def make_printable(text: object) -> str:
-    """A text from a file as one line that does nothing to a terminal and hides nothing on a page.
+    r"""A text from a file as one line that does nothing to a terminal and hides nothing on a page.
 
     Control characters (escapes, line ends), what turns the direction of writing, and half surrogates become escapes.
 
     >>> print(make_printable("a\x1b[2J\nb"))
-    a\\x1b[2J\\nb
+    a\x1b[2J\nb
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
