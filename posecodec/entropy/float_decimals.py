@@ -28,7 +28,7 @@ def from_shortest(values: NDArray[np.float32]) -> Floats:
     """The decimals of fewest digits (6 to 9) that round to these float32 values, as float64; NaN and infinities as they are.
 
     >>> from_shortest(np.float32([0.1, -530000.1]))
-    array([ 1.0000e-01, -5.3000012e+05])
+    array([ 1.000000e-01, -5.300001e+05])
     """
     wide = values.astype(np.float64)
     sizes = np.abs(wide)

@@ -118,7 +118,7 @@ def test_recordings_that_tokens_cannot_code_are_told(token_codec):
         posecodec.PoseCodec().encode(walk(10), 1)
     slow = dataclasses.replace(walk(600), fps=1.0)
     for call in (lambda: token_codec.encode(slow, 1), lambda: token_codec.tokenizer.count_steps(1024, 1e-6)):
-        with pytest.raises(InputError, match="check the frame rate"):
+        with pytest.raises(InputError, match="check its frame rate"):
             call()
     header, chunks = container.read(token_codec.encode(walk(60), 1).data)
     with pytest.raises(CorruptError, match="no encoder makes"):
