@@ -89,3 +89,22 @@ def test_malformed(put, damage, message):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=message):
         mat.read(path)
+
+
+def test_structs_of_the_mocap_toolbox(put):
+    def take(points, rate):
+        names = np.array(["Head_F", "Head_B", "L_Hand", "R_Hand"], dtype=object)[:, None]
+        return {"type": "MoCap data", "nMarkers": 4, "freq": rate, "markerName": names, "data": points.reshape(9, 12)}
+
+    sequence = load(put({"dance": take(POINTS, 60)}))
+    np.testing.assert_array_equal(sequence.positions[:, 0], POINTS)
+    assert (sequence.fps, sequence.unit, sequence.skeleton.keypoints[2]) == (60, "mm", "L_Hand")
+    several = put({"dance1": take(POINTS, 60), "dance2": take(POINTS + 1, 120)}, "b.mat")
+    with pytest.raises(InputError, match=r"several recordings of the MoCap Toolbox \(dance1, dance2\)"):
+        load(several)
+    for item in ("dance2", "dance2.data"):
+        sequence = load(several, item=item)
+        assert sequence.fps == 120 and (sequence.positions[0, 0] == POINTS[0] + 1).all()
+    wrong = {"a": {"nMarkers": 4, "freq": 60, "data": np.zeros((9, 11))}}
+    with pytest.raises(InputError, match="11 columns, three for each marker"):
+        load(put(wrong, "c.mat"))

@@ -87,3 +87,28 @@ def test_what_cannot_be_written(tmp_path, shape, name, message):
     sequence = PoseSequence.from_arrays(np.ones(shape), fps=30, skeleton=Skeleton("custom", (name,)))
     with pytest.raises(UsageError, match=message):
         sto.write(sequence, tmp_path / "a.sto")
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+@pytest.mark.parametrize("is_vec3", [True, False])
+def test_tables_that_went_through_a_spreadsheet(put, reports, mark, is_vec3):
+    lines = (VEC3 if is_vec3 else flatten("XYZ", "_")).splitlines()
+    table = next(i for i, line in enumerate(lines) if line.startswith("time"))
+    width = lines[table].count("\t")
+    quoted = [mark.join(f'"{c}"' if mark in c else c for c in line.split("\t")) for line in lines[table:]]
+    text = "\n".join([line + mark * width for line in lines[:table]] + quoted) + "\n"
+    with reports("went through a spreadsheet"):
+        sequence = load(put(text))
+    np.testing.assert_array_equal(sequence.positions[:, 0], POINTS)
+    angles = f"Coordinates{mark * 2}\nendheader{mark * 2}\ntime{mark}hip{mark}knee\n0{mark}1{mark}2\n"
+    with reports("went through"), pytest.raises(InputError, match="no three columns are a marker among 2"):
+        load(put(angles))
+
+
+def test_joint_angles_with_one_place_are_no_markers(put):
+    names = "\t".join(
+        ["pelvis_tilt", "pelvis_tx", "pelvis_ty", "pelvis_tz", "hip_flexion_r", "knee_angle_r", "ankle_angle_r"]
+    )
+    text = f"Coordinates\nversion=1\nnRows=1\nnColumns=8\ninDegrees=yes\nendheader\ntime\t{names}\n0\t1\t2\t3\t4\t5\t6\t7\n"
+    with pytest.raises(InputError, match="a model's coordinates: 4 of 7 columns are no places"):
+        load(put(text))

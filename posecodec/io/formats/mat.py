@@ -1,7 +1,8 @@
 """Positions in MATLAB's `.mat`: read. Version 5 to 7 by ourselves, 7.3 (HDF5) by h5py.
 
 An array of frames, keypoints and 2 or 3 coordinates in any order of its axes, by its name, by --item, or because it is the
-only one; names, rate and unit by the names of other variables. QTM's exports and idTracker's `trajectories.mat` are known.
+only one; names, rate and unit by the names of other variables. QTM's exports, the MoCap Toolbox's structs (x, y, z of each
+marker in the columns of `data`, mm) and idTracker's `trajectories.mat` are known.
 Leaves out version 4, other variables, names in cells of version 7.3, and writing (MATLAB reads .csv).
 """
 
@@ -34,6 +35,7 @@ _LABELS = (
 )
 _SIGNATURE_73 = b"MATLAB 7.3 MAT-file"
 _QTM = "Trajectories.Labeled.Data"  # where QTM puts the markers, in a struct named by the file
+_TOOLBOX = "nMarkers"  # by which a struct of the MoCap Toolbox is known, beside its data
 _MAX_DEPTH = 4
 
 
@@ -49,8 +51,12 @@ def read(path: Path, *, fps: float | None = None, item: str | None = None) -> Po
         (key.removesuffix("Trajectories.Labeled.Data") for key in values if key.endswith("Trajectories.Labeled.Data")),
         None,
     )
+    toolbox = _find_toolbox(values, item)
     if item is None and qtm is not None:
         points, names, unit = _read_qtm(values, qtm)
+    elif toolbox is not None:
+        values = {key: value for key, value in values.items() if key.startswith(toolbox)}
+        points, names, unit = _read_toolbox(values, toolbox)
     else:
         points, names, unit = _read_array(values, item)
     points = missing.mask_infinite(points)
@@ -154,6 +160,31 @@ def _read_qtm(values: Mapping[str, Any], start: str) -> tuple[NDArray[Any], list
         report_change("residuals of the markers are left out")
     fits = _is_names(names) and len(names or ()) == len(data)
     return data[:, :3].transpose(2, 0, 1)[:, None], list(names or ()) if fits else [], "mm"
+
+
+def _find_toolbox(values: Mapping[str, Any], item: str | None) -> str | None:
+    """What names of a struct of the MoCap Toolbox begin with; None where there is none, or another array is asked for.
+
+    Raises InputError where there are several and none is asked for.
+    """
+    starts = [key.removesuffix(_TOOLBOX) for key in values if key.endswith(f".{_TOOLBOX}")]
+    starts = [start for start in starts if getattr(values.get(f"{start}data"), "ndim", 0) == 2]
+    if item is not None:
+        return next((start for start in starts if item in (start[:-1], f"{start}data")), None)
+    if len(starts) > 1:
+        held = ", ".join(start[:-1] for start in starts[:10])
+        raise InputError(f"several recordings of the MoCap Toolbox ({held}); pass one of them to --item")
+    return starts[0] if starts else None
+
+
+def _read_toolbox(values: Mapping[str, Any], start: str) -> tuple[NDArray[Any], list[str], str]:
+    """Its data (T, 3K), in mm."""
+    data, names = values[f"{start}data"], values.get(f"{start}markerName")
+    if data.shape[1] % 3 or not data.shape[1]:
+        raise InputError(f"{start}data has {data.shape[1]} columns, three for each marker were expected")
+    points = data.reshape(len(data), 1, -1, 3)
+    fits = _is_names(names) and len(names or ()) == points.shape[2]
+    return points, list(names or ()) if fits else [], "mm"
 
 
 def _find_rate(values: Mapping[str, Any]) -> float | None:

@@ -10,8 +10,9 @@ documentation.
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,11 @@ _STYLES = tuple(
 """How names of columns end where three of them are one marker."""
 _AXIS = dict(zip("xyzXYZ123", "XYZXYZXYZ", strict=True))
 _NO_PLACES = re.compile(r"ground_|force|_v[xyz]?$|moment|torque|grf|_p[xyz]$", re.IGNORECASE)
+_MOST_LEFT = (
+    1  # Columns that are no places, for one that is: body kinematics have an angle for each, joint angles 7 and more
+)
 _MAX_HEADER = 1000  # lines of a header that are believed
+_FILLED = re.compile(r"([^,;\t]+?)([,;])\2*\s*")  # A line of the header, filled up to the width of the table
 _REMEDY = "give a table of places: the .trc, or marker locations that OpenSim's tools report"
 
 Lines = Iterator[tuple[int, str]]
@@ -43,7 +48,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     Times at a constant step become a frame rate, others timestamps. fps: instead of the times.
     Raises InputError where the table holds no places, or a cell is no number.
     """
-    lines: Lines = enumerate(text_tables.decode_lines(read_bytes(path), latin=True), 1)
+    lines: Lines = enumerate(_undo_spreadsheet(text_tables.decode_lines(read_bytes(path), latin=True)), 1)
     header = _read_header(lines)
     at, text = next(((at, line) for at, line in lines if line.strip()), (0, ""))
     titles = text.split()
@@ -119,6 +124,20 @@ def _read_header(lines: Lines) -> dict[str, str]:
     raise InputError("no line endheader; it is no .sto or .mot of OpenSim's, or cut short")
 
 
+def _undo_spreadsheet(lines: Iterable[str]) -> Iterator[str]:
+    """Lines with tabs between cells where a spreadsheet put commas or semicolons, and after the last word of the header."""
+    mark = ""
+    for line in lines:
+        if not mark and (found := _FILLED.fullmatch(line)):
+            mark = found[2]
+            report_change(f"cells are between {mark!r}, not tabs; the file went through a spreadsheet")
+        if not mark:
+            yield line
+            continue
+        cells = next(csv.reader([line], delimiter=mark), [])
+        yield "\t".join(cells).rstrip() + ("\n" if line.endswith("\n") else "")
+
+
 def _read_count(header: Mapping[str, str]) -> int | None:
     text = header.get("nrows", "")
     return text_tables.parse_whole(text, 1, "nRows, a whole number,") if text else None
@@ -137,7 +156,13 @@ def _find_markers(titles: Sequence[str]) -> tuple[list[str], list[int]]:
         raise InputError(
             f"no three columns are a marker among {len(titles) - 1} ({', '.join(titles[1:6])!r:.80}); {_REMEDY}"
         )
-    report_count(len(titles) - 1 - 3 * len(kept), "columns that are no places are left out")
+    left = len(titles) - 1 - 3 * len(kept)
+    if left > _MOST_LEFT * 3 * len(kept):
+        raise InputError(
+            f"a table of a model's coordinates: {left} of {len(titles) - 1} columns are no places but angles and the "
+            f"like; {_REMEDY}"
+        )
+    report_count(left, "columns that are no places are left out")
     return [str(key) for key in kept], [column for columns in kept.values() for column in columns]
 
 
@@ -158,7 +183,7 @@ def _read_rows(lines: Lines, columns: Sequence[int], split: bool) -> MarkerRows:
 
 def _sniff(file: Source) -> Clue | None:
     """endheader on a line of its own, which OpenSim's tables share with SIMM's."""
-    found = re.search(rb"^\s*endheader\s*$", file.head, re.MULTILINE | re.IGNORECASE)
+    found = re.search(rb"^\s*endheader[\s,;]*$", file.head, re.MULTILINE | re.IGNORECASE)
     return Clue("its line endheader") if found and not file.is_json else None
 
 
