@@ -112,3 +112,20 @@ def test_joint_angles_with_one_place_are_no_markers(put):
     text = f"Coordinates\nversion=1\nnRows=1\nnColumns=8\ninDegrees=yes\nendheader\ntime\t{names}\n0\t1\t2\t3\t4\t5\t6\t7\n"
     with pytest.raises(InputError, match="a model's coordinates: 4 of 7 columns are no places"):
         load(put(text))
+
+
+@pytest.mark.parametrize("title", ["Accelerations", "Velocities"])
+def test_velocities_and_accelerations_are_no_places(put, title):
+    text = flatten("XYZ", "_").split("\n", 1)[1]
+    with pytest.raises(InputError, match=f"a table of '{title}', not of places"):
+        load(put(f"{title}\n{text}"))
+    assert load(put(f"Positions\n{text}", "b.sto")).frames == 3
+
+
+def test_names_end_before_what_tells_the_axis(put):
+    """Where two styles are in one table, the more frequent has it, and what is left is not part of a name."""
+    names = (
+        "\t".join(f"{name}_t{axis}" for name in ("pelvis", "R.ASIS", "C7") for axis in "xyz") + "\tpelvis_rx\tpelvis_ry"
+    )
+    text = f"first trial\nnRows=1\nnColumns=12\nendheader\ntime\t{names}\n" + "\t".join(map(str, range(12))) + "\n"
+    assert load(put(text), fps=60).skeleton.keypoints == ("pelvis", "R.ASIS", "C7")

@@ -223,3 +223,13 @@ def test_times_and_rate(put, rate, scale, fps, note):
 
 def test_positions_keep_their_decimals(put):
     assert trc.read(put(FILE.replace("613.4", "530000.123"))).positions[0, 0, 0, 0] == 530000.123
+
+
+def test_times_of_whole_milliseconds_fit_their_rate(put, reports):
+    header = "PathFileType\t4\t(X/Y/Z)\ta.trc\nDataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\n60\t60\t9\t1\tmm\n"
+    rows = "".join(f"{i + 1}\t{round(i / 60, 3):.6f}\t1.5\t2\t{i}\n" for i in range(9))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trc.read(put(f"{header}Frame#\tTime\tC7\n\t\tX1\tY1\tZ1\n\n{rows}")).fps == 60
+    with reports("1 times differ"):
+        trc.read(put(f"{header}Frame#\tTime\tC7\n\t\tX1\tY1\tZ1\n\n{rows.replace('0.017000', '0.018000')}", "b.trc"))

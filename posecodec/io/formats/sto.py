@@ -26,7 +26,7 @@ from posecodec.pose.skeletons.builtin import build_skeleton
 
 _STYLES = tuple(
     re.compile(rf"(.+?){between}({axes})")
-    for between, axes in (("_t", "[xyz]"), ("_", "[XYZ]"), ("_", "[123]"), ("_", "[xyz]"), (".", "[xyz]"))
+    for between, axes in (("_t", "[xyz]"), ("_", "[XYZ]"), ("_", "[123]"), ("_", "[xyz]"), (r"\.", "[xyz]"))
 )
 """How names of columns end where three of them are one marker."""
 _AXIS = dict(zip("xyzXYZ123", "XYZXYZXYZ", strict=True))
@@ -34,6 +34,7 @@ _NO_PLACES = re.compile(r"ground_|force|_v[xyz]?$|moment|torque|grf|_p[xyz]$", r
 _MOST_LEFT = (
     1  # Columns that are no places, for one that is: body kinematics have an angle for each, joint angles 7 and more
 )
+_RATES_OF_CHANGE = re.compile(r"velocit|accelerat", re.IGNORECASE)  # In titles of body kinematics
 _MAX_HEADER = 1000  # lines of a header that are believed
 _FILLED = re.compile(r"([^,;\t]+?)([,;])\2*\s*")  # A line of the header, filled up to the width of the table
 _REMEDY = "give a table of places: the .trc, or marker locations that OpenSim's tools report"
@@ -114,6 +115,8 @@ def _read_header(lines: Lines) -> dict[str, str]:
     header: dict[str, str] = {}
     for at, line in lines:
         text = line.strip()
+        if at == 1 and _RATES_OF_CHANGE.search(text):
+            raise InputError(f"a table of {text!r:.40}, not of places; give that of the positions (..._pos_global.sto)")
         if text.lower() == "endheader":
             return header
         key, equals, value = text.partition("=")

@@ -18,6 +18,7 @@ from posecodec.io.parsing import frame_rates, missing
 from posecodec.io.parsing.text_tables import count_decimals, format_plain, parse_number, parse_whole
 from posecodec.typing import Floats, Ints
 
+MILLISECONDS = 3  # Decimals that times are rounded to, at the coarsest, by programs that fill them up: "0.017000"
 FEWEST = 3  # times that say a rate against the one stated
 PARTS_OF_SECOND = (1e-3, 1e-6)  # of times that are not in seconds: ms, microseconds
 _MAX_OFF = 1e-6  # seconds that a time may be off beside its last digit: float arithmetic
@@ -32,6 +33,7 @@ class MarkerRows:
     def __init__(self, comma: bool = False) -> None:
         self.comma = comma
         self.decimals = 0
+        self._used = MILLISECONDS  # Decimals of the times but for zeros that fill a column
         self._numbers, self._times, self._values = array("q"), array("d"), array("d")
         self._widths = array("q")
         self._last: Sequence[str] = ()
@@ -58,6 +60,7 @@ class MarkerRows:
         time = self._point(time or "")
         self._times.append(parse_number(time, at, "the time"))
         self.decimals = max(self.decimals, count_decimals(time))
+        self._used = max(self._used, count_decimals(time.rstrip("0")))
         self._values.extend([parse_number(self._point(cell), at) for cell in cells])
         self._widths.append(len(cells))
         self._before, self._last, self._is_ended = self._last, cells, is_ended
@@ -148,7 +151,7 @@ class MarkerRows:
         """(N,) seconds by which times are further from those of a rate than their digits leave open."""
         with np.errstate(all="ignore"):
             off: Floats = np.abs(times - times[0] - index / rate)
-        allowed = frame_rates.LAST_DIGIT * second * 10.0**-self.decimals + _MAX_OFF * second
+        allowed = frame_rates.LAST_DIGIT * second * 10.0 ** -min(self.decimals, self._used) + _MAX_OFF * second
         return np.where(off <= allowed, 0.0, np.maximum(np.nan_to_num(off, nan=math.inf), allowed))
 
     def _report_off(self, times: Floats, index: Floats, rate: float) -> None:
