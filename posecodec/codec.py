@@ -140,9 +140,8 @@ class PoseCodec:
     def fill_gaps(self, sequence: PoseSequence) -> PoseSequence:
         """The sequence with the network's keypoints where it has none, from a person's first frame to the last; confidence 0.
 
-        For keypoints that coco19 has by name; others stay missing. The weights are the codec's if they are of tokens
-        and of these
-        dimensions, otherwise body3d or body2d. What was seen is returned as it is. Raises DependencyError without torch.
+        For keypoints that coco19 has by name; others stay missing. The weights are the codec's if they are of tokens and of
+        these dimensions, otherwise body3d or body2d. What was seen stays as it is. Raises DependencyError without torch.
         """
         from posecodec.coders.tokens.gap_filling import fill_sequence
 

@@ -22,7 +22,7 @@ from posecodec.io.formats import c3d_labels, c3d_parser
 from posecodec.io.formats.c3d_parser import BLOCK, KEY, Content, Points
 from posecodec.io.formats.c3d_records import MOST_LISTED, encode_head
 from posecodec.io.parsing import frame_rates, markers, missing
-from posecodec.io.parsing.format_metadata import read_facts
+from posecodec.io.parsing.format_metadata import find_runs, read_facts
 from posecodec.pose.channels import MOST_CELLS, Channel, describe_channels, read_channels, store_channels
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -124,7 +124,7 @@ def _find_order(subjects: c3d_labels.Subjects, places: Sequence[int]) -> dict[st
     for at in range(total):
         order.append(number.get(at, channel))
         channel += at not in number
-    facts: dict[str, Any] = {} if order == list(range(count)) else {"order": c3d_labels.find_consecutive(order)}
+    facts: dict[str, Any] = {} if order == list(range(count)) else {"order": find_runs(order)}
     return facts | ({} if subjects.plain is None else {"plain": subjects.plain})
 
 

@@ -99,23 +99,8 @@ def make_label(id: str, keypoint: str, plain: Any) -> str:
     return keypoint if id == plain else f"{id}:{keypoint}"
 
 
-def find_consecutive(numbers: Sequence[int]) -> list[list[int]]:
-    """Numbers as [first, last] runs, in their order.
-
-    >>> find_consecutive([4, 5, 0, 1, 2])
-    [[4, 5], [0, 2]]
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return runs
-
-
 def expand_order(runs: Any, count: int) -> list[int]:
-    """The mirror of `find_consecutive`; nothing of what is no list of different numbers below a count."""
+    """The mirror of `find_runs`; nothing of what is no list of different numbers below a count."""
     order: list[int] = []
     for run in runs if isinstance(runs, list) else []:
         if not (isinstance(run, list) and len(run) == 2 and all(type(n) is int and 0 <= n < count for n in run)):

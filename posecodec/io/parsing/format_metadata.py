@@ -23,10 +23,10 @@ def read_integer(facts: Any, key: str, otherwise: int, allowed: range = NUMBERS)
 
 
 def find_runs(numbers: Iterable[int]) -> list[list[int]]:
-    """Increasing numbers as [first, last] runs.
+    """Numbers as [first, last] runs, in their order.
 
-    >>> find_runs([1, 2, 3, 7])
-    [[1, 3], [7, 7]]
+    >>> find_runs([7, 1, 2, 3])
+    [[7, 7], [1, 3]]
     """
     found: list[list[int]] = []
     for number in numbers:
