@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from posecodec.coders.tokens.grid import TokenGrid
     from posecodec.coders.tokens.vocabulary import Vocabulary
     from posecodec.io import load, register_format, save
+    from posecodec.memory import set_memory_limit
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
     from posecodec.ratecontrol.target import Target
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.5.0"
 __all__ = [
     "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "Target", "TokenGrid", "Vocabulary", "compare", "load",
-    "register_format", "save",
+    "register_format", "save", "set_memory_limit",
 ]  # fmt: skip
 
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "load": "io",
     "register_format": "io",
     "save": "io",
+    "set_memory_limit": "memory",
 }
 
 sys.meta_path.append(legacy)

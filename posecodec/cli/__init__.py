@@ -16,8 +16,8 @@ from posecodec import __version__
 from posecodec.errors import DataWarning, PosecodecError, make_printable
 
 EXIT_CODES = """
-Exit codes: 0 ok, 1 some files failed, 2 usage, 3 input not understood, 4 corrupt file, 5 weights or torch missing,
-or wrong weights, 130 interrupted.
+Exit codes: 0 ok, 1 some files failed, or no memory or space was left, 2 usage, 3 input not understood, 4 corrupt file,
+5 weights or torch missing, or wrong weights, 130 interrupted.
 """
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FILES = {
@@ -84,6 +84,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
+    except MemoryError:
+        click.echo("error: there is not enough memory; split the recording, or close other programs", err=True)
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

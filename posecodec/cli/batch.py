@@ -24,6 +24,7 @@ import click
 from posecodec.cli.common import STREAM
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.errors import InputError, PosecodecError, UsageError, make_printable
+from posecodec.memory import get_memory_limit, set_memory_limit
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
 
@@ -200,14 +201,21 @@ def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, 
 def _run_in_processes(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
     """In processes of one thread each. An interrupt, of which only the parent hears, waits for files that are being done."""
     os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
-    deaf = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), signal.signal, deaf)
+    jobs = min(jobs, len(tasks))
+    share = get_memory_limit() // jobs
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (share,))
     try:
         waiting = {pool.submit(_try_work, work, task, settings): task for task in tasks}
         for future in as_completed(waiting):
             yield (waiting[future], *future.result())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(memory: int) -> None:
+    """In a process of its own: deaf to interrupts, and with its share of the memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_memory_limit(memory)
 
 
 def _try_work(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:

@@ -47,6 +47,7 @@ class Settings:
 )
 @click.option("--to", "format", help="Format to write, see `formats`.  [default: by suffix, or what was encoded]")
 @options.fill
+@options.max_memory
 @options.many_files
 def decode(
     inputs: tuple[str, ...], output: str | None, format: str | None, fill: bool, jobs: int, summary: Path | None,
@@ -121,6 +122,7 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--levels", type=int, help="Of a file of tokens, how many to keep.")
+@options.max_memory
 @options.force
 def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
     """Cut a file down: tokens to fewer levels, others to what is not refined. Nothing is decoded."""

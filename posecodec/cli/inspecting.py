@@ -71,6 +71,7 @@ def _shorten_list(value: Any) -> Any:
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @options.fps
+@options.max_memory
 @options.model
 @options.json
 def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from posecodec.cli.common import Reading
+from posecodec.memory import set_memory_limit
 
 COLUMNS = ("xyc", "xyz")
 PATH = click.Path(path_type=Path)
@@ -25,6 +26,13 @@ summary = click.option("--summary", type=PATH, help="Also write the summary ther
 skeleton = click.option(
     "--skeleton",
     help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
+)
+max_memory = click.option(
+    "--max-memory",
+    metavar="SIZE",
+    callback=lambda context, option, size: set_memory_limit(size),
+    expose_value=False,
+    help="Refuse files that would take more: 2GiB, 500MB, ... (with -j all together).  [default: half of the machine's]",
 )
 _READING = (
     click.option("--from", "format", help="Format of the input, see `formats`.  [default: by what is in it]"),
@@ -43,6 +51,7 @@ _READING = (
         "--track", is_flag=True, help="Follow people by where they are, where the file's order of them is no identity."
     ),
     click.option("--zeros-missing", "zeros", is_flag=True, help="Keypoints at exactly 0,0(,0) are missing."),
+    max_memory,
 )
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec
 
 from posecodec.errors import InputError, PosecodecError, UsageError, make_printable, report_change
+from posecodec.memory import check_memory
 from posecodec.pose.sequence import PoseSequence
 
 Options = ParamSpec("Options")
@@ -30,7 +31,7 @@ AnyPath = str | os.PathLike[str]
 
 _DAMAGE = (EOFError, OSError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 """What libraries raise where content is damaged."""
-_MISTAKES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a reader raises that did not check enough, whatever the file holds."""
 GZIP = b"\x1f\x8b\x08"
 UNPACKED_FREE, UNPACKED_TIMES = 20 << 20, 50
@@ -79,6 +80,12 @@ def guard_reader(
             return read(Path(path), *args, **options)
         except PosecodecError as error:
             raise type(error)(f"{path}: {error}") from error
+        except MemoryError as error:
+            if exposes_bugs():
+                raise
+            raise InputError(
+                f"{path}: there is not enough memory to read it; split it, or close other programs"
+            ) from error
         except (*_DAMAGE, *_MISTAKES) as error:
             if exposes_bugs() and not isinstance(error, _DAMAGE):
                 raise
@@ -99,8 +106,10 @@ def check_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file, unpacked if it is gzip. Raises InputError if it is missing, a folder, empty, or may not be read."""
+    """The whole file, unpacked if it is gzip. Raises InputError if it is missing, a folder, empty, or may not be read, or is
+    more than `memory` allows."""
     check_file(path)
+    check_memory(path.stat().st_size, "the file")
     try:
         data = path.read_bytes()
     except OSError as error:

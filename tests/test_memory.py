@@ -1,0 +1,85 @@
+"""The limit on memory: sizes, what is refused, the option, and running out."""
+
+from __future__ import annotations
+
+import pytest
+from cli.commands import run
+
+from posecodec import memory, save
+from posecodec.cli import cli, main
+from posecodec.errors import CorruptError, InputError, UsageError
+from posecodec.memory import check_memory, get_memory_limit, parse_size, set_memory_limit
+from posecodec.pose.synthetic import walk
+
+
+@pytest.fixture(autouse=True)
+def usual_limit():
+    yield
+    set_memory_limit(None)
+
+
+def test_more_than_the_limit_is_refused_with_the_option_that_raises_it():
+    set_memory_limit("10MB")
+    check_memory(10_000_000, "a recording")
+    with pytest.raises(InputError, match="a recording would need 9.5 MiB, more than the 9.5 MiB .* --max-memory"):
+        check_memory(10_000_001, "a recording")
+    with pytest.raises(CorruptError):
+        check_memory(10_000_001, "a header", CorruptError)
+
+
+def test_the_usual_limit_is_half_of_the_machine():
+    assert 1 << 28 < get_memory_limit() < 1 << 44
+    assert get_memory_limit() == memory._measure_machine() // 2
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("2GiB", 2 << 30), ("500MB", 500_000_000), ("1.5 kb", 1500), ("0.5tib", 1 << 39), ("7", 7), ("7B", 7)]
+)  # fmt: skip
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1GB", "2 giga", "2G", "1e9", "nan", "0", "0MB"])
+def test_what_is_no_size_is_a_usage_error(text):
+    with pytest.raises(UsageError):
+        set_memory_limit(text)
+
+
+def test_a_container_s_limit_counts(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("1048576\n")
+    (tmp_path / "b").write_text("max\n")
+    monkeypatch.setattr(memory, "_GROUPS", [str(tmp_path / name) for name in "abc"])
+    assert get_memory_limit() == 1 << 19
+
+
+@pytest.mark.parametrize(
+    "command", [["info"], ["encode"], ["convert"], ["view", "-o", "a.html"], ["decode"], ["cut", "-o", "b"]]
+)
+def test_commands_take_the_limit(command, tmp_path):
+    save(walk(3), tmp_path / "a.npz")
+    more = ["b.csv"] if command == ["convert"] else []
+    done = run(command[0], "a.npz", *more, *command[1:], "--max-memory", "1kB", cwd=tmp_path)
+    assert done.returncode == 3 and "the file would need" in done.stderr and "--max-memory" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_processes_share_the_limit(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        save(walk(3), tmp_path / f"in/{name}.npz")
+    size = (tmp_path / "in/a.npz").stat().st_size
+    done = run("encode", "in", "-o", "out", "-j", 2, "--max-memory", int(size * 1.5), cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.count("the file would need") == 2
+
+
+def test_no_memory_is_one_line(monkeypatch, capsys):
+    def take(**options):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "main", take)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert (
+        capsys.readouterr().err == "error: there is not enough memory; split the recording, or close other programs\n"
+    )
