@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from posecodec.errors import WeightsError
+from posecodec.io.replacing import replace_file
 
 FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 """In an installed wheel, and in a checkout."""
@@ -123,7 +124,7 @@ def write_weights(
     packed = {name: np.ascontiguousarray(t) for name, t in halves.items()}
     data = save(packed, metadata={"posecodec": json.dumps(settings, sort_keys=True)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".safetensors").write_bytes(data)
+    replace_file(path.with_suffix(".safetensors"), data)
     values = {"name": path.stem, "sha256": hashlib.sha256(data).hexdigest(), **about, **settings}
-    path.with_suffix(".json").write_text(json.dumps(values, indent=1) + "\n")
+    replace_file(path.with_suffix(".json"), f"{json.dumps(values, indent=1)}\n".encode())
     return values

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from posecodec.errors import UsageError
+from posecodec.io.replacing import append_line
 
 MANIFEST = ".posecodec.jsonl"
 HASH_BYTES = 12  # Of a hash: two of a billion files agree with a chance of 10^-11
@@ -71,8 +72,7 @@ class Memory:
     def _append(self, entry: Entry) -> None:
         line = json.dumps({name: value for name, value in asdict(entry).items() if value})
         try:
-            with (self.root / MANIFEST).open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")  # one write below a page: processes do not get into each other's lines
+            append_line(self.root / MANIFEST, line)
         except OSError as error:
             raise UsageError(
                 f"{self.root / MANIFEST}: cannot be written ({error.strerror}); check the folder"

@@ -1,4 +1,4 @@
-"""Bytes to and from disk for the readers and writers: whole files, written aside and moved into place.
+"""Bytes to and from disk for the readers and writers: whole files.
 
 `guard_reader` turns whatever a hostile file provokes into an InputError that names the file; within `expose_bugs`, as the
 fuzzer runs it, what only a mistake of ours can raise stays as it is. Nothing here knows a format.
@@ -11,8 +11,7 @@ import functools
 import gzip
 import os
 import re
-import secrets
-import shutil
+import stat
 import struct
 import tarfile
 import zipfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec
 
 from posecodec.errors import InputError, PosecodecError, UsageError, make_printable, report_change
+from posecodec.io.replacing import remove_leftovers, replace_file, replace_folder
 from posecodec.memory import check_memory
 from posecodec.pose.sequence import PoseSequence
 
@@ -173,23 +173,19 @@ def read_file(path: AnyPath) -> bytes:
 def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     """Write `data` to `path` by way of a file beside it, so that a failure leaves neither half a file nor a leftover.
 
-    A path that ends in .gz is packed by gzip. force: replace a file that exists. Raises UsageError if the target exists
-    (without `force`), is a folder, or cannot be written.
+    A path that ends in .gz is packed by gzip. force: replace a file that exists; a terminal or a pipe is written into without
+    it. How links, devices and permissions are kept: `replacing`. Raises UsageError if the target exists (without `force`), is
+    a folder, or cannot be written.
     """
     path = Path(path)
     if os.path.isdir(path):
         raise UsageError(f"{path}: this is a folder; name a file to write")
-    _refuse_existing(path, force)
-    aside = _name_aside(path)
+    _refuse_existing(path, force or _is_stream(path))
     packed = path.suffix.lower() == ".gz"
     try:
-        aside.write_bytes(gzip.compress(data, mtime=0) if packed else data)
-        os.replace(aside, path)
+        replace_file(path, gzip.compress(data, mtime=0) if packed else data)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
 
 
 def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: Callable[[str], bool]) -> None:
@@ -202,23 +198,13 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
     path = Path(path)
     for name in files:
         _check_plain(name)
+    remove_leftovers(path.absolute().parent)
     _refuse_existing(path, force)
-    aside, old = _name_aside(path), _name_aside(path)
     try:
         _refuse_foreign(path, ours)
-        aside.mkdir()
-        for name, data in files.items():
-            (aside / name).write_bytes(data)
-        if path.exists():
-            os.replace(path, old)
-        os.replace(aside, path)
+        replace_folder(path, files)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_plain(name: str) -> None:
@@ -234,8 +220,12 @@ def _check_plain(name: str) -> None:
         )
 
 
-def _name_aside(path: Path) -> Path:
-    return path.with_name(f".posecodec-{secrets.token_hex(8)}.tmp")
+def _is_stream(path: Path) -> bool:
+    """Whether there is a terminal, /dev/null or a pipe, in which nothing can be replaced."""
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+    return False
 
 
 def _refuse_existing(path: Path, force: bool) -> None:
@@ -246,7 +236,7 @@ def _refuse_existing(path: Path, force: bool) -> None:
 
 
 def _refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
-    if os.path.lexists(path) and not path.is_dir():
+    if path.exists() and not path.is_dir():
         raise UsageError(f"{path}: is a file where a folder is to be written; remove it or choose another name")
     foreign = sorted(p.name for p in path.iterdir() if not ours(p.name) or p.is_dir()) if path.exists() else []
     if foreign:

@@ -7,17 +7,17 @@ file: tensors by name, numbers as JSON in its metadata, no pickle.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from posecodec.errors import InputError
+from posecodec.io.replacing import replace_file
 from posecodec.networks.part_vqgan import PartVQGAN
 from posecodec.train.discriminator import PatchDiscriminator
 
@@ -45,7 +45,7 @@ class State:
 
 
 def save(state: State, path: Path) -> None:
-    """Write aside and rename, so that an interruption leaves the last one whole."""
+    """Replace the file at once, so that an interruption leaves the last one whole."""
     tensors = {"generator": torch.get_rng_state()}
     numbers: dict[str, Any] = {"step": state.step, "best": state.best}
     for name, module in state.modules.items():
@@ -56,9 +56,7 @@ def save(state: State, path: Path) -> None:
         for index, moments in values["state"].items():
             tensors |= {f"{name}/{index}/{key}": value for key, value in moments.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    save_file({n: x.contiguous() for n, x in tensors.items()}, aside, metadata={"posecodec": json.dumps(numbers)})
-    os.replace(aside, path)
+    replace_file(path, save_bytes({n: x.contiguous() for n, x in tensors.items()}, {"posecodec": json.dumps(numbers)}))
 
 
 def load(state: State, path: Path) -> None:
