@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from posecodec.entropy import range_coder
-from posecodec.entropy.range_coder import MAX_BITS, MAX_TOTAL, Int, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.entropy.range_coder import MAX_BITS, MAX_TOTAL, Int, RangeDecoder, RangeEncoder, is_sound
+from posecodec.kernels import kernel
 from posecodec.typing import Bools, Ints
 
 # A bit's state is a row of these fields. FAST and SLOW are probabilities of a one, times 2**16.

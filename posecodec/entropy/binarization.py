@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.entropy.adaptive_models import BIT_FIELDS, bit_model, get_bit, put_bit
-from posecodec.entropy.range_coder import FAULT, MAX_BITS, MAX_PUT_BYTES, Int, get_bits, kernel, put_bits
+from posecodec.entropy.range_coder import FAULT, MAX_BITS, MAX_PUT_BYTES, Int, get_bits, put_bits
+from posecodec.kernels import kernel
 from posecodec.typing import Ints
 
 # The slots of an integer's bits: is it zero, is it negative, is |v| > 1 .. 14, and the length of the escape.

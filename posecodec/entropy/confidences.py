@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from posecodec.entropy import range_coder
 from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.fixed_point import clip
-from posecodec.entropy.range_coder import FAULT, MAX_BITS, get_binary, is_sound, kernel, put
+from posecodec.entropy.range_coder import FAULT, MAX_BITS, get_binary, is_sound, put
+from posecodec.kernels import kernel
 from posecodec.typing import Bools, Ints
 
 START = 255  # What the first confidence is compared with: certainty

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.range_coder import Int, kernel
+from posecodec.entropy.range_coder import Int
+from posecodec.kernels import kernel
 from posecodec.typing import Ints
 
 LOG16 = np.array([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15], np.int64)

@@ -16,7 +16,8 @@ from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.float_grids import LARGEST_STEP, GridSteps
 from posecodec.entropy.float_prediction import Predictors, extrapolate, predict
-from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound
+from posecodec.kernels import kernel
 from posecodec.typing import Ints
 
 MOST_RESIDUAL = 2 * LARGEST_STEP  # Weighted sums of so much stay below 2**63

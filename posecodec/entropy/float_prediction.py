@@ -14,8 +14,9 @@ import numpy as np
 from posecodec.entropy.adaptive_models import decode_symbols, encode_symbols, symbol_model
 from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.float_grids import LARGEST_STEP
-from posecodec.entropy.range_coder import MAX_TOTAL, RangeDecoder, RangeEncoder, inlined_kernel
+from posecodec.entropy.range_coder import MAX_TOTAL, RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
+from posecodec.kernels import inlined_kernel
 from posecodec.typing import Bools, Floats, Ints
 
 TAPS = np.array(

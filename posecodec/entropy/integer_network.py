@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.range_coder import inlined_kernel, kernel
+from posecodec.kernels import inlined_kernel, kernel
 
 WEIGHT_BITS = 8  # Bits after the point of weights
 UNCAPPED = np.int64(1 << 31)  # More than any activation: they are int32

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posecodec.errors import CorruptError
+from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Ints
 
 LOW = OFFSET = 0  # encoder: low end of the interval; decoder: code value minus low end, always below RANGE
@@ -42,21 +42,6 @@ MAX_PUT_BYTES = 2  # one put narrows the range by at most 2**16, so it writes at
 MAX_OVERRUN = 8  # zeros that a decoder of a sound stream may read past its end
 
 Int: TypeAlias = "int | np.integer[Any]"  # what a kernel takes for an integer
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of integers and integer arrays with numba, on first use, cached on disk.
-
-    To type checkers the compiled function takes anything: numba knows the types better than annotations can say them.
-    """
-    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy")(function)
-    return compiled
-
-
-def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel that is compiled into each that calls it: for those that share the inner loops of several models."""
-    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy", inline="always")(function)
-    return compiled
 
 
 @inlined_kernel

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from posecodec.entropy import adaptive_models
 from posecodec.entropy.binarization import INT_SLOTS, MAX_INT_BYTES, get_int, int_model, put_int
-from posecodec.entropy.range_coder import MAX_TOTAL, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.entropy.range_coder import MAX_TOTAL, RangeDecoder, RangeEncoder, is_sound
 from posecodec.errors import CorruptError
+from posecodec.kernels import kernel
 
 N = 100_000
 GOLDEN = (

@@ -16,7 +16,7 @@ from posecodec.entropy.integer_network import (
     run_layer,
     sum_layer,
 )
-from posecodec.entropy.range_coder import kernel
+from posecodec.kernels import kernel
 
 
 @kernel

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from posecodec.entropy import range_coder as rc
-from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder, kernel
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
+from posecodec.kernels import kernel
 
 N = 100_000
 Symbol = tuple[str, int, int, int]

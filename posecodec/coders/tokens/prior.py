@@ -24,11 +24,10 @@ from posecodec.entropy.range_coder import (
     RangeEncoder,
     advance_total,
     get_target_total,
-    inlined_kernel,
     is_sound,
-    kernel,
     put_total,
 )
+from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Floats
 
 UNIT = 32  # Steps of a latent's spread

@@ -34,12 +34,11 @@ from posecodec.entropy.range_coder import (
     MAX_TOTAL,
     get_binary,
     get_bits,
-    inlined_kernel,
     is_sound,
-    kernel,
     put,
     put_bits,
 )
+from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings

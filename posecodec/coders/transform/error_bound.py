@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from posecodec.entropy.adaptive_models import bit_model, get_bit, put_bit
 from posecodec.entropy.binarization import MAX_INT_BYTES, get_int, int_model, put_int
-from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound, kernel
+from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound
 from posecodec.errors import InputError
+from posecodec.kernels import kernel
 from posecodec.typing import Floats
 
 SAFETY = 0.999  # The share of the bound that is aimed at: decoders differ by less than the rest

@@ -30,11 +30,10 @@ from posecodec.entropy.range_coder import (
     RangeDecoder,
     RangeEncoder,
     get_binary,
-    inlined_kernel,
     is_sound,
-    kernel,
     put,
 )
+from posecodec.kernels import inlined_kernel, kernel
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Bools, Floats, Ints
 
