@@ -13,7 +13,6 @@ import pytest
 
 from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
 from posecodec.io.formats import sleap
-from posecodec.io.parsing import hdf5
 from posecodec.pose.skeletons.builtin import COCO17
 
 h5py = pytest.importorskip("h5py")
@@ -254,12 +253,3 @@ def test_sleap_io_wrote_it(preset, tmp_path):
     np.testing.assert_array_equal(sequence.positions, POINTS)
     np.testing.assert_array_equal(sequence.confidence, np.nan_to_num(SCORES).astype(np.float32))
     assert sequence.ids == ("a", "b") and sequence.skeleton.edges == ((0, 1), (1, 2))
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says how much memory a process holds")
-def test_memory_is_limited_while_a_file_is_open(tmp_path):
-    h5py = pytest.importorskip("h5py")
-    h5py.File(tmp_path / "a.h5", "w").close()
-    with pytest.raises(MemoryError), hdf5.open_file(tmp_path / "a.h5"):
-        np.ones(1 << 26)
-    assert np.ones(1 << 26).all(), "and not afterwards"

@@ -220,7 +220,7 @@ def _read_h5(path: Path) -> _Table:
     raise InputError(f"group {names[0]!r} is {kind!r:.40}, a pandas frame was expected; give DeepLabCut's own .h5")
 
 
-def _read_table(frame: Any) -> _Table:
+def _read_table(frame: hdf5.Group) -> _Table:
     """pandas' table format: one record a row; the columns are in a pickled attribute."""
     table = hdf5.get_dataset(frame, "table")
     fields = table.dtype.names or ()
@@ -229,17 +229,18 @@ def _read_table(frame: Any) -> _Table:
         raise InputError(f"the table has the fields {fields!r:.80}; index and values_block_0 were expected")
     axes = _unpickle_attribute(frame, "non_index_axes")
     order = _check_columns(axes[0][1] if len(axes) == 1 and len(axes[0]) == 2 else None)
+    records = hdf5.read_dataset(table)
     found: dict[Column, NDArray[Any]] = {}
     for name in blocks:
-        block = _check_block(table[name], name)
+        block = _check_block(records[name], name)
         columns = order if len(blocks) == 1 else _check_columns(_unpickle_attribute(table, f"{name}_kind"))
         found.update(zip(_check_width(columns, block, name), block.T, strict=True))
     if found.keys() != set(order):
         raise InputError(f"values for {len(found)} columns, but {len(order)} are named; the file is damaged")
-    return _Table(order, _name_rows(table["index"]), np.stack([found[column] for column in order], axis=1))
+    return _Table(order, _name_rows(records["index"]), np.stack([found[column] for column in order], axis=1))
 
 
-def _read_fixed(frame: Any) -> _Table:
+def _read_fixed(frame: hdf5.Group) -> _Table:
     """pandas' fixed format: the columns as levels and codes, the values in one block or several."""
     order = _read_multi_index(frame, "axis0")
     many = _read_attribute(frame, "axis1_variety") == "multi"
@@ -248,7 +249,7 @@ def _read_fixed(frame: Any) -> _Table:
     index, found = {column: w for w, column in enumerate(order)}, set[Column]()
     for name in (key for key in hdf5.list_names(frame) if re.fullmatch(r"block\d+_values", key)):
         block = _check_block(hdf5.read_numbers(frame, name, 2), name)
-        block = block if _read_attribute(frame[name], "transposed") else block.T
+        block = block if _read_attribute(hdf5.get_dataset(frame, name), "transposed") else block.T
         columns = _check_width(_read_multi_index(frame, name.replace("values", "items")), block, name)
         if len(block) != len(rows) or not index.keys() >= set(columns):
             raise InputError(f"{name} is {block.shape}, for {len(rows)} rows of other columns; the file is damaged")
@@ -259,7 +260,7 @@ def _read_fixed(frame: Any) -> _Table:
     return _Table(order, rows, values)
 
 
-def _read_multi_index(frame: Any, name: str) -> list[Column]:
+def _read_multi_index(frame: hdf5.Group, name: str) -> list[Column]:
     """The tuples of a MultiIndex, from its levels and codes."""
     count = _read_attribute(frame, f"{name}_nlevels")
     if count not in (1, 2, 3, 4):
@@ -275,11 +276,11 @@ def _read_multi_index(frame: Any, name: str) -> list[Column]:
     return _check_columns(columns) if name == "axis0" else columns
 
 
-def _read_index(frame: Any, name: str) -> list[str]:
+def _read_index(frame: hdf5.Group, name: str) -> list[str]:
     found = hdf5.get_dataset(frame, name)
     if found.ndim != 1 or found.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {found.dtype} {found.shape}; frame numbers or image paths were expected")
-    return _name_rows(np.asarray(found[()]))
+    return _name_rows(hdf5.read_dataset(found))
 
 
 def _name_rows(index: NDArray[Any]) -> list[str]:
@@ -311,7 +312,7 @@ def _check_block(block: NDArray[Any], name: str) -> NDArray[Any]:
     return block.astype(np.float64, copy=False)
 
 
-def _unpickle_attribute(owner: Any, name: str) -> Any:
+def _unpickle_attribute(owner: hdf5.Member, name: str) -> Any:
     """A list in a pickled attribute, by the unpickler that runs nothing."""
     data = hdf5.read_attribute(owner, name)
     value = safe_pickle.unpickle(bytes(data), f"attribute {name!r}") if isinstance(data, bytes) else None
@@ -320,7 +321,7 @@ def _unpickle_attribute(owner: Any, name: str) -> Any:
     return value
 
 
-def _read_attribute(owner: Any, name: str) -> Any:
+def _read_attribute(owner: hdf5.Member, name: str) -> Any:
     value = hdf5.read_attribute(owner, name)
     return value.decode("latin1") if isinstance(value, bytes) else value
 

@@ -75,18 +75,17 @@ def _read_values(path: Path) -> Mapping[str, Any]:
         return _read_group(file, 0)
 
 
-def _read_group(group: Any, depth: int) -> dict[str, Any]:
+def _read_group(group: hdf5.Group, depth: int) -> dict[str, Any]:
     """Arrays of numbers by name, their axes in MATLAB's order."""
     found: dict[str, Any] = {}
     for name in hdf5.list_names(group):
         if name.startswith("#") or depth > _MAX_DEPTH:
             continue
-        kind = type(group[name]).__name__
-        if kind == "Group":
-            found[name] = _read_group(hdf5.get_group(group, name), depth + 1)
-        elif kind == "Dataset" and group[name].dtype.kind in "iuf":
-            dataset = hdf5.get_dataset(group, name)
-            found[name] = hdf5.read_numbers(group, name, dataset.ndim).T
+        member = hdf5.find_member(group, name)
+        if isinstance(member, hdf5.Group):
+            found[name] = _read_group(member, depth + 1)
+        elif isinstance(member, hdf5.Dataset) and member.dtype.kind in "iuf":
+            found[name] = hdf5.read_numbers(group, name, member.ndim).T
     return found
 
 

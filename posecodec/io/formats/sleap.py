@@ -58,7 +58,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     )  # fmt: skip
 
 
-def _read_tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _read_tracks(file: hdf5.Group, nodes: int, names: int) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Positions (T, P, K, 2), and the order of axes in the file."""
     stored = hdf5.read_numbers(file, "tracks", 4)
     order = _find_order(file, stored.shape, nodes, names)
@@ -68,7 +68,7 @@ def _read_tracks(file: Any, nodes: int, names: int) -> tuple[NDArray[Any], tuple
     return missing.mask_infinite(positions), order
 
 
-def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
+def _find_order(file: hdf5.Group, shape: tuple[int, ...], nodes: int, names: int) -> tuple[str, ...]:
     """The order of axes that the file states, or that fits the shape."""
     stated = _read_stated_order(file)
     for order in [stated] if stated else ORDERS:
@@ -80,18 +80,18 @@ def _find_order(file: Any, shape: tuple[int, ...], nodes: int, names: int) -> tu
     raise InputError(f"{found}; {expected} was expected, export it again")
 
 
-def _read_stated_order(file: Any) -> tuple[str, ...] | None:
+def _read_stated_order(file: hdf5.Group) -> tuple[str, ...] | None:
     """The order in `dims`, or None; looked for in the bytes, as HDF5 can hang on damaged text of variable length."""
-    if "dims" not in file["tracks"].attrs:
+    if not hdf5.has_attribute(hdf5.get_dataset(file, "tracks"), "dims"):
         return None
-    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(Path(file.filename).read_bytes())}
+    found = {tuple(re.findall(r"[a-z]+", text.decode())) for text in _DIMS.findall(file.file.path.read_bytes())}
     orders = [order for order in found if sorted(order) == sorted(AXES)]
     if len(orders) != 1:
         raise InputError(f"attribute 'dims' of /tracks does not order the axes {', '.join(AXES)}; export it again")
     return orders[0]
 
 
-def _read_scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> NDArray[np.float32]:
+def _read_scores(file: hdf5.Group, positions: NDArray[Any], order: tuple[str, ...]) -> NDArray[np.float32]:
     """Confidences (T, P, K): the point scores, 1 where a node has none (labeled by hand)."""
     axes = [axis for axis in order if axis != "xy"]
     if "point_scores" not in file:
@@ -104,9 +104,9 @@ def _read_scores(file: Any, positions: NDArray[Any], order: tuple[str, ...]) -> 
     return missing.fill_confidence(positions, scores, "score")
 
 
-def _read_skeleton(file: Any, nodes: list[str]) -> Skeleton:
+def _read_skeleton(file: hdf5.Group, nodes: list[str]) -> Skeleton:
     known = build_skeleton(nodes)
-    if known.name != "custom" or "edge_inds" not in file or not hdf5.get_dataset(file, "edge_inds").size:
+    if known.name != "custom" or "edge_inds" not in file or 0 in (hdf5.get_dataset(file, "edge_inds").shape or ()):
         return known
     stored = hdf5.read_numbers(file, "edge_inds", 2)
     rows = stored if stored.shape[1] == 2 else stored.T

@@ -74,7 +74,7 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
     )
 
 
-def _read_project(file: Any) -> _Project:
+def _read_project(file: hdf5.Group) -> _Project:
     tables = {name: _read_table(file, name) for name in _FIELDS}
     metadata = hdf5.get_group(file, "metadata")
     text, version = (hdf5.read_attribute(metadata, name) for name in ("json", "format_id"))
@@ -89,7 +89,7 @@ def _read_project(file: Any) -> _Project:
     return _Project(tables, tracks, videos, _read_skeleton(content, tables), 0.0 if number >= CENTERED else _CORNER)
 
 
-def _read_table(file: Any, name: str) -> _Table:
+def _read_table(file: hdf5.Group, name: str) -> _Table:
     """The columns of a table that are needed, by field."""
     found = hdf5.get_dataset(file, name)
     fields = found.dtype.names or ()
@@ -98,11 +98,11 @@ def _read_table(file: Any, name: str) -> _Table:
         raise InputError(
             f"data set /{name} is {found.dtype} {found.shape}; fields {', '.join(_FIELDS[name])} were expected"
         )
-    rows = np.asarray(found[()])
+    rows = hdf5.read_dataset(found)
     return {field: rows[field] for field in _FIELDS[name]}
 
 
-def _read_entries(file: Any, name: str) -> list[Any]:
+def _read_entries(file: hdf5.Group, name: str) -> list[Any]:
     """The JSON values of a list of texts; none where it is not there."""
     if name not in file:
         return []
@@ -206,12 +206,15 @@ def _list_instances(project: _Project, video: int, bodies: BodyTable) -> list[tu
     numbers, origins = instances["instance_id"].tolist(), instances["from_predicted"].tolist()
     used: list[tuple[int, int]] = []
     spans = np.stack([frames[name].astype(np.int64) for name in _FIELDS["frames"]], axis=1)
-    replaced = 0
+    replaced = listed = 0
     for _, frame, start, end in spans[spans[:, 0] == video].tolist():
         if not 0 <= start <= end <= total or frame < 0:
             raise InputError(
                 f"frame {frame} has instances {start} to {end} of {total}; save the project with SLEAP again"
             )
+        listed += end - start
+        if listed > total:
+            raise InputError("frames share instances; save the project with SLEAP again")
         bodies.add_empty(frame)
         labeled = [i for i in range(start, end) if kinds[i] == _USER]
         origin = {origins[i] for i in labeled} | {-1}
@@ -222,8 +225,6 @@ def _list_instances(project: _Project, video: int, bodies: BodyTable) -> list[tu
         ]  # fmt: skip
         replaced += end - start - len(labeled) - len(rest)
         used += [(frame, i) for i in (*labeled, *rest)]
-        if len(used) > total:
-            raise InputError("frames share instances; save the project with SLEAP again")
     report_count(replaced, "predicted instances are left out, for which others were labeled by hand")
     return used
 

@@ -1,7 +1,7 @@
-"""HDF5 files for the formats built on them: opened with h5py, sizes checked before anything is read.
+"""HDF5 files for the formats built on them: read by h5py in a process apart, sizes checked before anything is read.
 
-h5py is an extra and imported here only, when a file is opened. Links to other files, data kept in other files, and sizes
-that the file cannot hold are refused, so that no header takes more memory than 10 times the file. Knows no format.
+h5py is an extra. Links to other files, data kept in other files, and sizes that the file cannot hold are refused, so that
+no header takes more memory than 10 times the file. Knows no format, and nothing of h5py: `hdf5_process` talks to it.
 
 Texts of variable length are read without the HDF5 library, which takes as much memory as such a text claims to need, and
 runs forever on some damaged ones. What is stored is simple: records of length, address and index that point into "global
@@ -13,37 +13,75 @@ from __future__ import annotations
 
 import math
 import struct
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError
-from posecodec.io.filesystem import GZIP, check_file
+from posecodec.errors import InputError
+from posecodec.io.filesystem import check_file
+from posecodec.io.parsing.hdf5_process import HDF5Process, unpack_dtype
 from posecodec.io.parsing.numpy_arrays import MAX_DEFLATE
+from posecodec.io.unpacking import GZIP
+from posecodec.memory import check_memory
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MATLAB = 512  # bytes before the signature in MATLAB's files
 _BYTES_PER_BYTE = 3  # bytes of a data set for a byte of the file: what is made of it is at most three times as large
 _BYTES_FREE = 60 << 20  # bytes that a data set of even a small file may have
-_BYTES_TO_WORK, _WORK_PER_BYTE = 140 << 20, 16  # bytes that reading may take: in all, and for each of the file
+_DATASETS = 2  # data sets of that size that are read of one file: positions, and all that is smaller
+_COPIES = 3  # of a data set that there are at once: as it was read, as positions, and as it is checked
 _MAX_NAMES = 100_000  # names in a list: far more than any skeleton or recording has
 _MOST_CHUNKS = 1000  # in which a list of names is stored: h5py puts a thousand into one
 _MAX_NAME = 1000  # characters of a name
+_MAX_ATTRIBUTE = 16 << 20  # bytes of an attribute; HDF5 itself has 64 KiB, other than in its newest layout
 _RECORD = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 _HEAP, _OBJECT = struct.Struct("<4sB3xQ"), struct.Struct("<HHIQ")
 
 
-@contextmanager
-def open_file(path: Path) -> Iterator[Any]:
-    """An HDF5 file, open for reading (an `h5py.File`).
+@dataclass(frozen=True, eq=False)
+class Member:
+    """What is in a file: the process that has it, and the names that lead to it from the root."""
 
-    Raises UsageError if h5py is not installed, InputError if the file is missing, no HDF5, or cannot be opened, and for
-    whatever h5py raises in the body: it does so wherever it meets damage, be it in a mere look for a name.
+    file: HDF5Process
+    names: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"/{'/'.join(self.names)}"
+
+
+class Group(Member):
+    """A folder of members; the root is one."""
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self.file.ask("describe", (*self.names, name))["kind"])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(Member):
+    """An array that was not read yet. shape: None where it holds nothing. elsewhere: whether its data is in other files."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...] | None
+    chunks: tuple[int, ...] | None
+    elsewhere: bool
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape or ())
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[Group]:
+    """The root of an HDF5 file, open for reading in a process that ends with the block.
+
+    Raises UsageError if h5py is not installed, InputError if the file is missing, no HDF5, or cannot be opened. In the
+    block every look raises InputError where the file is damaged, or the process ended or took too long.
     """
     check_file(path)
     if not is_hdf5(path):
@@ -51,41 +89,8 @@ def open_file(path: Path) -> Iterator[Any]:
             if stream.read(len(GZIP)) == GZIP:
                 raise InputError("gzip around HDF5 is not unpacked; gunzip it and give the file itself")
         raise InputError("this is no HDF5 file (its signature is missing); check that it is the right file")
-    try:
-        import h5py
-    except ImportError as error:
-        raise UsageError("reading HDF5 needs h5py; pip install 'posecodec[h5]'") from error
-    try:
-        file = h5py.File(path, "r")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"HDF5 cannot open it ({error}); the file is cut short or damaged") from error
-    with file, _limit_memory(_BYTES_TO_WORK + _WORK_PER_BYTE * path.stat().st_size):
-        try:
-            yield file
-        except (LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
-            *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
-            if "h5py" not in Path(innermost.f_code.co_filename).parts:
-                raise
-            raise InputError(f"HDF5 cannot read it ({error}); the file is cut short or damaged") from error
-
-
-@contextmanager
-def _limit_memory(extra: int) -> Iterator[None]:
-    """At most so many bytes more for this process meanwhile, where Linux can say so: on some damaged files libhdf5 takes
-    all that there are, in a mere look for a name."""
-    try:
-        import resource
-
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    except (ImportError, OSError):
-        yield
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (held + extra if soft < 0 else min(held + extra, soft), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    with HDF5Process(path) as file:
+        yield Group(file, ())
 
 
 def is_hdf5(path: Path) -> bool:
@@ -98,20 +103,38 @@ def is_hdf5(path: Path) -> bool:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
 
 
-def list_names(parent: Any) -> list[str]:
+def list_names(parent: Group) -> list[str]:
     """What is in a file or group, in order; h5py gives a name that is no UTF-8 as bytes."""
-    return sorted(map(str, parent))
+    names = parent.file.ask("list", parent.names)["names"]
+    return [str(name) for name in names]
 
 
-def get_group(parent: Any, name: str) -> Any:
+def find_member(parent: Group, name: str) -> Group | Dataset | None:
+    """What has this name in a file or group; None where it is neither, or a link to elsewhere."""
+    names = (*parent.names, name)
+    told = parent.file.ask("describe", names)
+    if told["kind"] == "group":
+        return Group(parent.file, names)
+    if told["kind"] != "dataset":
+        return None
+    shape, chunks = (None if told[key] is None else tuple(map(int, told[key])) for key in ("shape", "chunks"))
+    return Dataset(parent.file, names, unpack_dtype(told["dtype"]), shape, chunks, bool(told["elsewhere"]))
+
+
+def get_group(parent: Group, name: str) -> Group:
     """A group in a file or group. Raises InputError if there is none."""
-    return _get_member(parent, name, "Group", "group")
+    found = find_member(parent, name)
+    if not isinstance(found, Group):
+        raise _explain_lack(parent, name, "group")
+    return found
 
 
-def get_dataset(parent: Any, name: str) -> Any:
+def get_dataset(parent: Group, name: str) -> Dataset:
     """A data set whose size has been checked. Raises InputError if there is none or it is larger than can be."""
-    found = _get_member(parent, name, "Dataset", "data set")
-    if found.external or found.is_virtual:
+    found = find_member(parent, name)
+    if not isinstance(found, Dataset):
+        raise _explain_lack(parent, name, "data set")
+    if found.elsewhere:
         raise InputError(f"data set {found.name} keeps its data in other files, which is not read; export it again")
     if found.shape is None:
         raise InputError(f"data set {found.name} is empty; numbers were expected, export it again")
@@ -120,21 +143,33 @@ def get_dataset(parent: Any, name: str) -> Any:
     size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found.file)
     if size > limit:
         what = f"data set {found.name} states {size} bytes ({found.dtype} {found.shape})"
-        most = f"in a file of {found.file.id.get_filesize()}, at most {limit} are read"
+        most = f"in a file of {found.file.size}, at most {limit} are read"
         raise InputError(f"{what} {most}; export it without compression, or in parts")
     return found
 
 
-def read_numbers(parent: Any, name: str, dims: int) -> NDArray[Any]:
+def read_dataset(found: Dataset) -> NDArray[Any]:
+    """All of a data set. Raises InputError if that is more than is read of one file."""
+    size, limit = math.prod(found.shape or ()) * found.dtype.itemsize, _DATASETS * _limit(found.file)
+    if found.file.held + size > limit:
+        raise InputError(
+            f"with data set {found.name} more than {limit} bytes would be read of a file of {found.file.size}; export "
+            "less of it, or without compression"
+        )
+    check_memory(_COPIES * size, f"data set {found.name}")
+    return found.file.read("read", found.names, size=size)
+
+
+def read_numbers(parent: Group, name: str, dims: int) -> NDArray[Any]:
     """A data set of numbers with so many dimensions. Raises InputError where it is something else."""
     found = get_dataset(parent, name)
     if found.dtype.kind not in "iuf" or found.ndim != dims:
         what = f"data set {found.name} is {found.dtype} {found.shape}"
         raise InputError(f"{what}; numbers in {dims} dimensions were expected")
-    return _read(found)
+    return read_dataset(found)
 
 
-def read_texts(parent: Any, name: str, longest: int = _MAX_NAME) -> list[str]:
+def read_texts(parent: Group, name: str, longest: int = _MAX_NAME) -> list[str]:
     """A list of names, stored as text of fixed or of variable length. Raises InputError where it is something else.
 
     longest: characters that one may have.
@@ -142,23 +177,30 @@ def read_texts(parent: Any, name: str, longest: int = _MAX_NAME) -> list[str]:
     found = get_dataset(parent, name)
     if found.shape == (0,):
         return []
-    if found.ndim != 1 or found.dtype.kind not in "SO" or found.shape[0] > _MAX_NAMES:
+    if found.ndim != 1 or found.dtype.kind not in "SO" or _count_rows(found) > _MAX_NAMES:
         raise InputError(f"data set {found.name} is {found.dtype} {found.shape}; a list of names was expected")
-    values = _read(found) if found.dtype.kind == "S" else _read_heap_texts(found)
+    values = read_dataset(found) if found.dtype.kind == "S" else _read_heap_texts(found)
     return [decode_text(value, found.name, longest) for value in values]
 
 
-def read_attribute(owner: Any, name: str) -> Any:
+def has_attribute(owner: Member, name: str) -> bool:
+    """Whether a group or data set has an attribute."""
+    return bool(owner.file.ask("describe attribute", owner.names, name))
+
+
+def read_attribute(owner: Member, name: str) -> Any:
     """The value of an attribute, None where there is none. Raises InputError if it is larger than its file.
 
     Text of variable length is refused.
     """
-    if name not in owner.attrs:
+    told = owner.file.ask("describe attribute", owner.names, name)
+    if not told or told["shape"] is None:
         return None
-    found = owner.attrs.get_id(name)
-    if found.dtype.hasobject or math.prod(found.shape or ()) * found.dtype.itemsize > _limit(owner.file):
-        raise InputError(f"attribute {name!r} of {owner.name} is {found.dtype} {found.shape}, which is not read")
-    return owner.attrs[name]
+    dtype, shape = unpack_dtype(told["dtype"]), tuple(map(int, told["shape"]))
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or size > min(_limit(owner.file), _MAX_ATTRIBUTE):
+        raise InputError(f"attribute {name!r} of {owner.name} is {dtype} {shape}, which is not read")
+    return owner.file.read("read attribute", owner.names, name, size=size)[()]
 
 
 def decode_text(value: Any, where: str, longest: int = _MAX_NAME) -> str:
@@ -173,14 +215,17 @@ def decode_text(value: Any, where: str, longest: int = _MAX_NAME) -> str:
     return str(value)
 
 
-def _read_heap_texts(found: Any) -> list[bytes]:
+def _count_rows(found: Dataset) -> int:
+    return found.shape[0] if found.shape else 0
+
+
+def _read_heap_texts(found: Dataset) -> list[bytes]:
     """(n,) texts of variable length in a data set. Raises InputError if it is compressed, or points at what is not there."""
     spans = _find_records(found)
-    path = Path(found.file.filename)
     heaps: dict[int, dict[int, bytes]] = {}
-    left = path.stat().st_size
+    left = found.file.size
     texts = []
-    with path.open("rb") as stream:
+    with found.file.path.open("rb") as stream:
         records = b"".join(_read_span(stream, offset, size) for offset, size in spans)
         for length, address, index in np.frombuffer(records, _RECORD).tolist():
             if address not in heaps:
@@ -193,20 +238,19 @@ def _read_heap_texts(found: Any) -> list[bytes]:
     return texts
 
 
-def _find_records(found: Any) -> list[tuple[int, int]]:
+def _find_records(found: Dataset) -> list[tuple[int, int]]:
     """(offset, bytes) of the records of a data set in its file: one piece, or chunks that are not compressed."""
-    offset, count = found.id.get_offset(), found.shape[0]
-    if offset is not None and found.id.get_storage_size() == count * _RECORD.itemsize:
-        return [(offset, count * _RECORD.itemsize)]
+    count = _count_rows(found)
+    told = found.file.ask("records", found.names)
+    if told["offset"] is not None and told["stored"] == count * _RECORD.itemsize:
+        return [(int(told["offset"]), count * _RECORD.itemsize)]
     rows = found.chunks[0] if found.chunks else 0
-    chunks = found.id.get_num_chunks() if rows else 0
-    if not rows or found.id.get_create_plist().get_nfilters() or chunks != -(-count // rows) or chunks > _MOST_CHUNKS:
+    chunks = sorted((int(row), int(offset)) for row, offset in told["chunks"])
+    if not rows or len(chunks) != -(-count // rows) or len(chunks) > _MOST_CHUNKS:
         raise InputError(f"data set {found.name} holds text of variable length in another way; store it in one piece")
-    infos = sorted((found.id.get_chunk_info(i) for i in range(chunks)), key=lambda info: info.chunk_offset)
-    sizes = [min(rows, count - info.chunk_offset[0]) * _RECORD.itemsize for info in infos]
-    if [info.chunk_offset[0] for info in infos] != list(range(0, count, rows)):
+    if [row for row, _ in chunks] != list(range(0, count, rows)):
         raise InputError(f"data set {found.name} has chunks that do not follow each other; the file is damaged")
-    return [(info.byte_offset, size) for info, size in zip(infos, sizes, strict=True)]
+    return [(offset, min(rows, count - row) * _RECORD.itemsize) for row, offset in chunks]
 
 
 def _read_span(stream: BinaryIO, offset: int, size: int) -> bytes:
@@ -238,28 +282,13 @@ def _read_heap(stream: BinaryIO, address: int, left: int, name: str) -> dict[int
     return objects
 
 
-def _get_member(parent: Any, name: str, kind: str, what: str) -> Any:
-    """kind: the class in h5py. what: its name in errors."""
-    import h5py
-
+def _explain_lack(parent: Group, name: str, what: str) -> InputError:
     here = f"{parent.name.rstrip('/')}/{name}"
-    link = parent.get(name, getlink=True) if name in parent else None
-    if link is None:
-        raise InputError(f"no {what} {here}, only {list_names(parent)[:10]}; export it again")
-    found = parent[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(found, getattr(h5py, kind)):
-        raise InputError(f"{here} is no {what} of this file; export it again")
-    return found
+    if name in parent:
+        return InputError(f"{here} is no {what} of this file; export it again")
+    return InputError(f"no {what} {here}, only {list_names(parent)[:10]}; export it again")
 
 
-def _limit(file: Any) -> int:
+def _limit(file: HDF5Process) -> int:
     """How many bytes a data set may have, so that what is made of it stays within 10 times the file + 200 MB."""
-    size = int(file.id.get_filesize())
-    return min(MAX_DEFLATE * size, _BYTES_PER_BYTE * size + _BYTES_FREE)
-
-
-def _read(found: Any) -> NDArray[Any]:
-    try:
-        return np.asarray(found[()])
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"data set {found.name} cannot be read ({error}); the file is cut short or damaged") from error
+    return min(MAX_DEFLATE * file.size, _BYTES_PER_BYTE * file.size + _BYTES_FREE)
