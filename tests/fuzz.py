@@ -1,14 +1,15 @@
 """Fuzz the readers: `python tests/fuzz.py --seconds 300 [FORMAT ...]`; not run by pytest.
 
-Small good files of every format are damaged at random (bytes, numbers, words, lines, structure, lengths), sniffed and
-read. Anything but a PosecodecError is a failure, an exception that is a mistake of a reader too (`expose_bugs`), and so is
-memory beyond 10 times the file + 200 MB (peak resident set of this process, reset before every read). Failing files are kept
-in a folder that is named at the end, the first of each kind; all are counted. Linux only.
+Small good files of every format are damaged at random (bytes, numbers, words, lines, structure, lengths), one in eight of
+them packed by gzip before or after, sniffed and read. Anything but a PosecodecError is a failure, an exception that is a
+mistake of a reader too (`expose_bugs`), and so is time or memory beyond what the file justifies (`limits`). Failing files
+are kept in a folder that is named at the end, the first of each kind; all are counted. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import random
 import re
 import sys
@@ -19,14 +20,15 @@ import warnings
 from pathlib import Path
 
 from good_files import ITEMS, MAKERS, name_file
+from limits import measure_read
 
-from posecodec import load
 from posecodec.errors import PosecodecError
 from posecodec.io import FORMATS, Source
 from posecodec.io.filesystem import expose_bugs
+from posecodec.io.parsing.hdf5 import SIGNATURE
 
-SPARE, TIMES = 200 << 20, 10
-"""A reader may take TIMES the bytes of its file, and SPARE bytes."""
+PACKED = 8  # One of so many files is packed
+FRAMES = "frames"  # The format of folders: of three files, of which the one in the middle is damaged
 NUMBERS = (
     b"-1", b"0", b"1e308", b"1e999", b"nan", b"99999999999999999999", b"4294967295", b"65536", b"", b"null", b'"x"', b"[]",
 )  # fmt: skip
@@ -90,47 +92,83 @@ def grow_count(data: bytes, rng: random.Random) -> bytes:
 KINDS = (flip_bytes, cut_bytes, splice_bytes, replace_number, replace_word, move_line, grow_count)
 
 
-def measure_peak() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) << 10  # type: ignore[index]
+class Trials:
+    """Reads of damaged files of one format, in a folder of their own: how many, how many succeeded, how many failed.
+
+    kept: where failing files are put, the first of each kind.
+    """
+
+    def __init__(self, name: str, folder: Path, kept: Path) -> None:
+        self.name, self.folder, self.kept = name, folder, kept
+        self.reads = self.fine = self.failures = 0
+        self.seeds = [maker() for maker in MAKERS[name]]
+        self._seen: set[object] = set()
+        for seed in self.seeds:  # what is imported on the way is no file's
+            self._read(self._put(seed, seed, False), 30.0)
+
+    def try_file(self, seed: bytes, data: bytes, packed: bool, fps: float | None) -> None:
+        """One read. seed: the good file that it was, which says what it is called."""
+        path = self._put(seed, data, packed)
+        self.reads += 1
+        try:
+            with expose_bugs():
+                FORMATS[self.name].sniff and FORMATS[self.name].sniff(Source(path))
+                self._read(path, fps)
+        except PosecodecError:
+            pass
+        except Exception as error:
+            where = (type(error), str(traceback.extract_tb(error.__traceback__)[-1]))
+            self._fail(where, "".join(traceback.format_exception(error)), path)
+
+    def _read(self, path: Path, fps: float | None) -> None:
+        cost = measure_read(path, PosecodecError, format=self.name, fps=fps, item=ITEMS.get(self.name))
+        self.fine += not isinstance(cost.result, Exception)
+        if cost.excess:
+            self._fail(cost.excess.split()[1], f"{cost.excess}: {cost.result!r:.200}", path)
+
+    def _put(self, seed: bytes, data: bytes, packed: bool) -> Path:
+        """The file, or for FRAMES the folder that it is in."""
+        name = name_file(self.name, seed)
+        if self.name == FRAMES:
+            for number in (1, 2, 3):
+                (self.folder / name.replace("2", str(number))).write_bytes(data if number == 2 else seed)
+            for other in set(self.folder.iterdir()) - {self.folder / name.replace("2", n) for n in "123"}:
+                other.unlink()
+            return self.folder
+        path = self.folder / f"{name}{'.gz' if packed else ''}"
+        path.write_bytes(data)
+        return path
+
+    def _fail(self, kind: object, text: str, path: Path) -> None:
+        self.failures += 1
+        if kind in self._seen:
+            return
+        self._seen.add(kind)
+        print(f"{self.name}: {text}", flush=True)
+        for file in [path] if path.is_file() else sorted(path.iterdir()):
+            (self.kept / f"{self.name}-{self.reads}-{file.name}").write_bytes(file.read_bytes())
 
 
-def fuzz(name: str, seconds: float, kept: Path, rng: random.Random) -> tuple[int, int, int]:
-    """(reads, reads that succeeded, failures) of one format in so many seconds."""
-    good = [maker() for maker in MAKERS[name]]
-    known = FORMATS[name]
-    item = ITEMS.get(name)
-    reads = fine = failures = 0
-    seen: set[tuple[type, str]] = set()
+def can_be_packed(name: str, seed: bytes) -> bool:
+    """Whether gzip around a file is unpacked."""
+    return name not in (FRAMES, "h36m") and SIGNATURE not in seed[:1024]
+
+
+def fuzz(name: str, seconds: float, kept: Path, rng: random.Random) -> Trials:
+    """One format for so many seconds."""
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
+        trials = Trials(name, Path(folder), kept)
         while time.monotonic() < end:
-            seed = rng.choice(good)
-            data = damage(seed, rng)
-            path = Path(folder) / name_file(name, seed)
-            path.write_bytes(data)
-            Path("/proc/self/clear_refs").write_text("5")
-            before = measure_peak()
-            reads += 1
-            try:
-                with expose_bugs():
-                    known.sniff and known.sniff(Source(path))
-                    load(path, format=name, fps=rng.choice((None, 30.0)), item=item)
-                fine += 1
-            except PosecodecError:
-                pass
-            except Exception as error:
-                failures += 1
-                where = (type(error), str(traceback.extract_tb(error.__traceback__)[-1]))
-                if where not in seen:
-                    seen.add(where)
-                    traceback.print_exc()
-                    (kept / f"{name}-{reads}{path.suffix}").write_bytes(data)
-            if measure_peak() - before > TIMES * len(data) + SPARE:
-                failures += 1
-                print(f"{name}: {measure_peak() - before >> 20} MB for a file of {len(data)} bytes")
-                (kept / f"{name}-{reads}-memory{path.suffix}").write_bytes(data)
-    return reads, fine, failures
+            seed = rng.choice(trials.seeds)
+            packed = can_be_packed(name, seed) and not rng.randrange(PACKED)
+            if packed and rng.randrange(2):
+                data = damage(gzip.compress(seed, mtime=0), rng)
+            else:
+                data = damage(seed, rng)
+                data = gzip.compress(data, mtime=0) if packed else data
+            trials.try_file(seed, data, packed, rng.choice((None, 30.0)))
+    return trials
 
 
 def main() -> None:
@@ -143,9 +181,9 @@ def main() -> None:
     kept = Path(tempfile.mkdtemp(prefix="posecodec-fuzz-"))
     failed = 0
     for name in filter(MAKERS.get, options.formats or FORMATS):
-        reads, fine, failures = fuzz(name, options.seconds, kept, random.Random(options.seed))
-        failed += failures
-        print(f"{name:10} {reads:8} reads, {fine:8} of them good, {failures} failures", flush=True)
+        trials = fuzz(name, options.seconds, kept, random.Random(options.seed))
+        failed += trials.failures
+        print(f"{name:10} {trials.reads:8} reads, {trials.fine:8} good, {trials.failures} failures", flush=True)
     print(f"failing files are in {kept}" if failed else "no failures")
     sys.exit(bool(failed))
 

@@ -84,6 +84,28 @@ def make_sleap() -> bytes:
     return stream.getvalue()
 
 
+def make_idtracker_h5() -> bytes:
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file["trajectories"], file["id_probabilities"] = np.ones((4, 2, 2)), np.ones((4, 2, 1))
+        file.attrs["frames_per_second"] = 25.0
+    return stream.getvalue()
+
+
+def make_mat_73() -> bytes:
+    """As MATLAB writes it: HDF5 after a header of 512 bytes, the axes in reverse."""
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w", userblock_size=512) as file:
+        file["xyz"], file["fps"] = np.arange(30.0).reshape(3, 2, 5) / 7, np.array([[30.0]])
+        file["struct/inner"] = np.ones((2, 2))
+    head = b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\x02IM"
+    return head.ljust(512, b"\0") + stream.getvalue()[512:]
+
+
 def make_ntu() -> bytes:
     body = "72057594037931101 0 1 1 1 1 0 0.1 0.2 2\n25\n" + "0.1 0.2 3.5 1 2 3 4 0.1 0.2 0.3 0.9 2\n" * 25
     return f"3\n1\n{body}0\n2\n{body}{body.replace('101', '102')}".encode()
@@ -227,7 +249,7 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
         write_json({"fps": 30, "frames": [{"pose_landmarks": _MARKS}, None, {"pose_landmarks": _MARKS}]}),
         write_json([_MARKS, _MARKS]),
     ],
-    "frames": [],  # a folder of other formats' files
+    "frames": [lambda: b"frame,nose_x,nose_y\n0,1,2\n", write_json([_MARKS])],  # files of a folder
     "slp": [make_slp],
     "ntu": [make_ntu],
     "kinetics": [
@@ -258,8 +280,8 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
     "motive": [lambda: MOTIVE],
     "vicon": [lambda: VICON],
     "sto": [write("sto", _GAPPY, ".sto")],
-    "mat": [make_mat],
-    "idtracker": [lambda: IDTRACKER],
+    "mat": [make_mat, make_mat_73],
+    "idtracker": [lambda: IDTRACKER, make_idtracker_h5],
     "qualisys": [write("qualisys", _GAPPY, ".tsv"), lambda: QUALISYS],
 }
 ITEMS = {"h36m": "S1/Walking", "mat": "xyz"}  # The recording in files of formats that may hold several
@@ -275,5 +297,8 @@ NAMES = {
 
 def name_file(name: str, data: bytes) -> str:
     """What users call a file of a format that begins with such bytes."""
-    suffix = ".h5" if name == "dlc" and data[:4] == b"\x89HDF" else FORMATS[name].suffixes[0]
-    return NAMES.get(name, f"take{suffix}")
+    if name in ("dlc", "idtracker") and data[:4] == b"\x89HDF":
+        return "take.h5"
+    if name == "frames":
+        return "take_2.json" if data[:1] == b"[" else "take_2.csv"
+    return NAMES.get(name, f"take{FORMATS[name].suffixes[0]}")

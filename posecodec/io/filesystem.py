@@ -21,8 +21,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from posecodec.errors import InputError, PosecodecError, UsageError, make_printable, report_change
+from posecodec.errors import InputError, PosecodecError, UsageError, make_printable
 from posecodec.io.replacing import remove_leftovers, replace_file, replace_folder
+from posecodec.io.unpacking import GZIP, unpack
 from posecodec.memory import check_memory
 from posecodec.pose.sequence import PoseSequence
 
@@ -33,10 +34,6 @@ _DAMAGE = (EOFError, OSError, struct.error, tarfile.TarError, zipfile.BadZipFile
 """What libraries raise where content is damaged."""
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a reader raises that did not check enough, whatever the file holds."""
-GZIP = b"\x1f\x8b\x08"
-UNPACKED_FREE, UNPACKED_TIMES = 20 << 20, 50
-"""Bytes that any gzip file may unpack to, and bytes for each of its own. A reader's memory (10 times the file and 200 MB) is
-then counted from what was packed: text packs 3 to 20 times smaller, while a bomb can be a thousand."""
 _EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
 
 
@@ -114,32 +111,7 @@ def read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from error
-    return unpack_gzip(data) if data.startswith(GZIP) else data
-
-
-def unpack_gzip(data: bytes) -> bytes:
-    """What gzip packed. Raises InputError if it is damaged, or unpacks to more than is read (see UNPACKED_TIMES)."""
-    limit = UNPACKED_FREE + UNPACKED_TIMES * len(data)
-    parts, size = list[bytes](), 0
-    while data.startswith(GZIP):
-        engine = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        try:
-            parts.append(engine.decompress(data, limit - size + 1))
-        except zlib.error as error:
-            raise InputError(f"gzip cannot unpack it ({error}); fetch or pack it again") from error
-        size += len(parts[-1])
-        if size > limit:
-            raise InputError(
-                f"it unpacks to more than {limit} bytes, which is not read; gunzip it and give the file itself"
-            )
-        if not engine.eof:
-            raise InputError("the gzip file ends early; it is cut short, fetch or pack it again")
-        data = engine.unused_data
-    if data.strip(b"\0"):
-        report_change(f"{len(data)} bytes after what gzip packed are left out")
-    if not size:
-        raise InputError("the gzip file holds nothing; fetch or pack it again")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return unpack(data) if data.startswith(GZIP) else data
 
 
 def find_suffix(path: AnyPath) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from posecodec.errors import InputError
 
+MAX_KEYPOINTS = (
+    2048  # of what text names: four times those of a body with hands and a face mesh, and what a .posec file holds
+)
 Mapping19 = Mapping[str, tuple[str, ...]]  # coco19 keypoint -> the keypoints whose mean stands for it
 
 
@@ -67,6 +70,12 @@ class Skeleton:
         for left, right in self.pairs:
             order[left], order[right] = right, left
         return tuple(order)
+
+
+def check_keypoints(count: int) -> None:
+    """Raises InputError where a text names more keypoints than MAX_KEYPOINTS, before work is spent on them."""
+    if count > MAX_KEYPOINTS:
+        raise InputError(f"more than {MAX_KEYPOINTS} keypoints; keep those of interest, or split the recording")
 
 
 def missing_for(source: Skeleton, target: Skeleton) -> tuple[str, ...]:

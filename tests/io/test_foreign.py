@@ -12,7 +12,7 @@ from good_files import MAKERS, name_file
 
 from posecodec.cli import cli
 from posecodec.errors import InputError, UsageError
-from posecodec.io import detect, filesystem, load, save
+from posecodec.io import detect, load, save, unpacking
 from posecodec.pose.synthetic import walk
 
 
@@ -98,7 +98,7 @@ def test_gzip_around_a_file(tmp_path, known):
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv.gz", "a.trc.GZ"])
 def test_written_packed(tmp_path, name):
     save(walk(5), tmp_path / name)
-    assert (tmp_path / name).read_bytes()[:3] == filesystem.GZIP
+    assert (tmp_path / name).read_bytes()[:3] == unpacking.GZIP
     np.testing.assert_array_equal(load(tmp_path / name).positions.astype(np.float32), walk(5).positions)
 
 
@@ -113,14 +113,14 @@ def test_names_of_packed_files_in_a_tree(tmp_path):
 
 
 def test_two_members_are_one_file():
-    assert filesystem.unpack_gzip(gzip.compress(b"ab") + gzip.compress(b"cd") + b"\0\0") == b"abcd"
+    assert unpacking.unpack(gzip.compress(b"ab") + gzip.compress(b"cd") + b"\0\0") == b"abcd"
 
 
 @pytest.mark.parametrize(("damage", "message"), [
     (lambda data: data[:-9], "ends early; it is cut short"),
     (lambda data: data[:12] + b"\xff\xff\xff" + data[15:], "cannot unpack it"),
     (lambda data: gzip.compress(b""), "holds nothing"),
-    (lambda data: gzip.compress(bytes(200 << 20)), "unpacks to more than .* gunzip it"),
+    (lambda data: gzip.compress(bytes(200 << 20)), "unpacks to more than .* unpack it"),
 ])  # fmt: skip
 def test_damaged_gzip(tmp_path, damage, message):
     path = tmp_path / "a.csv.gz"

@@ -108,5 +108,5 @@ def test_no_archive(tmp_path):
 
 def test_bomb_of_a_zip(tmp_path):
     path = old_archive(tmp_path / "a.npz", bytes(80 << 20))
-    with pytest.raises(InputError, match="states 838.* bytes in a file of 8"):
+    with pytest.raises(InputError, match="state 838.* bytes in a file of 8"):
         h36m.read(path, item="S1/a")

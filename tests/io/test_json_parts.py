@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import damage, measure_peak
+from fuzz import damage
+from limits import measure_peak
 
 from posecodec.errors import InputError
 from posecodec.io.formats import coco

@@ -23,7 +23,7 @@ from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 
 _LISTS, _BODIES = ("bodies", "people"), ("joints", "pose_keypoints_2d")
-_BY_IMAGE = re.compile(rb'\s*\{\s*"[^"]*\d[^"]*\.(jpg|jpeg|png|bmp)"\s*:', re.IGNORECASE)
+_BY_IMAGE = re.compile(rb'\s*\{\s*"(?=[^"]*\d)[^"]*\.(jpg|jpeg|png|bmp)"\s*:', re.IGNORECASE)
 _USUAL = detections.Naming("", 1, ".jpg")
 
 

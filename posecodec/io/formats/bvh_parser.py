@@ -16,13 +16,16 @@ import numpy as np
 
 from posecodec.errors import InputError
 from posecodec.io.parsing.frame_rates import USUAL_RATES
+from posecodec.pose.skeleton import check_keypoints
 from posecodec.typing import Floats
 
 Channel = tuple[Literal["position", "rotation"], int, int]
 """Kind, axis (0, 1, 2 for x, y, z), column of the motion table."""
 
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
-_POSES_FREE = 1_000_000  # joints times frames that even a short text may ask for
+_POSES_FREE = (
+    10_000  # joints times frames that even a short text may ask for: each joint that moves has a number a frame
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,17 +46,13 @@ class Motion:
 
 @dataclass
 class _Tree:
-    """The hierarchy while it is read; an offset is None until its line comes."""
+    """The hierarchy while it is read; an offset is None until its line comes. columns: C, the channels of all joints."""
 
     names: list[str] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     offsets: list[list[float] | None] = field(default_factory=list)
     channels: list[list[Channel]] = field(default_factory=list)
-
-    @property
-    def columns(self) -> int:
-        """C, the channels of all joints."""
-        return sum(map(len, self.channels))
+    columns: int = 0
 
 
 Line = tuple[int, list[str]]
@@ -127,6 +126,7 @@ def _add_joint(tree: _Tree, open_joints: Sequence[int], number: int, words: list
         _reject(number, words, "a name")
     parent = open_joints[-1] if open_joints else -1
     end = words[0].upper() == "END"
+    check_keypoints(len(tree.names) + 1)
     tree.names.append(f"{tree.names[parent]}_end" if end else " ".join(words[1:]))
     tree.parents.append(parent)
     tree.offsets.append(None)
@@ -148,6 +148,7 @@ def _add_property(tree: _Tree, joint: int, number: int, words: list[str]) -> Non
             _reject(number, [name], "Xposition ... Zrotation")
         kind: Literal["position", "rotation"] = "position" if found[2].lower() == "position" else "rotation"
         tree.channels[joint].append((kind, "xyz".index(found[1].lower()), column))
+    tree.columns += len(names)
 
 
 def _check_frames(frames: tuple[int, str], rows: int, joints: int, size: int) -> None:

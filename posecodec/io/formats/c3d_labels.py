@@ -88,7 +88,7 @@ def split_subjects(labels: Sequence[str]) -> Subjects:
     number, places = {owner: p for p, owner in enumerate(prefixes)}, {name: k for k, name in enumerate(keypoints)}
     plain = None
     if None in number:
-        plain = next(id for i in range(people + 1) if (id := str(i)) not in prefixes)
+        plain = next(id for i in range(people + 1) if (id := str(i)) not in number)
     ids = tuple(plain or "" if owner is None else owner for owner in prefixes)
     at = tuple((number[owner], places[name]) for owner, name in zip(owners, names, strict=True))
     return Subjects(ids, keypoints, at, plain)

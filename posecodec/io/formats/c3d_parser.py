@@ -167,13 +167,16 @@ def _read_parameters(data: bytes, section: int, processor: int, start: int) -> P
     end, passed = min(max(stated, (start - 1) * BLOCK), len(data)), False
     groups: dict[int, str] = {}
     found: list[tuple[int, str, Parameter]] = []
-    fault = None
+    fault, left = None, len(data)
     try:
         for at, number, name in _walk_records(data, section + 4, end, processor):
             if number < 0:
                 groups.setdefault(-number, name)
                 continue
             found.append((number, name, _read_parameter(data, at, name, processor)))
+            left -= len(found[-1][2].data)
+            if left < 0:
+                raise InputError(f"parameter {name!r} at byte {at} repeats the data of others; the file is damaged")
             passed = passed or at + len(found[-1][2].data) > stated
     except InputError as error:
         fault = error

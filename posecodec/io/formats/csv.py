@@ -30,12 +30,14 @@ from posecodec.io.formats.csv_columns import Columns, read_columns
 from posecodec.io.formats.npy import unflatten
 from posecodec.io.parsing import missing, pixel_columns, text_tables
 from posecodec.io.parsing.frame_rates import NO_RATE, find_regular_rate, require_rate
+from posecodec.memory import check_memory
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeleton import Skeleton, check_keypoints
 from posecodec.pose.skeletons.builtin import build_skeleton
 from posecodec.typing import Floats, Ints
 
 SLOWEST = 2.0  # seconds between frames from which a column that only says time is believed to be in a finer unit
+_MOST_COLUMNS = 8  # for each keypoint: x, y, z, a confidence, and as many that nobody reads
 FINER = ((1e-3, "milliseconds"), (1e-6, "microseconds"), (1e-9, "nanoseconds"))
 
 
@@ -70,6 +72,7 @@ def read(
     """
     table = read_table(read_bytes(path))
     cells = table.first[1]
+    check_keypoints(len(cells) // _MOST_COLUMNS)
     if cells[0].strip().lower() == "scorer":
         raise InputError("this is a table of DeepLabCut (it begins with 'scorer'); pass --from dlc (format='dlc')")
     if is_numbers(cells):
@@ -264,10 +267,12 @@ def _read_keypoints(found: _Rows, columns: Columns) -> tuple[list[str], Ints | N
     """Names, and in a long table per row the index of its keypoint."""
     if columns.keypoint is None:
         return list(columns.names), None
+    check_keypoints(len(found.names))
     parts = list(dict.fromkeys(part for part, _ in found.names))
     names = list(found.names)
     if all(name.isascii() and name.isdecimal() and len(name) < 10 for _, name in names):
-        names.sort(key=lambda name: (parts.index(name[0]), int(name[1])))
+        order = {part: i for i, part in enumerate(parts)}
+        names.sort(key=lambda name: (order[name[0]], int(name[1])))
     rank = {name: i for i, name in enumerate(names)}
     ranks = np.array([rank[name] for name in found.names] + [-1])
     if not names:
@@ -318,6 +323,7 @@ def _place_values(
     if missing.is_mostly_missing(math.prod(shape), values.size):
         what = f"{shape[0]} frames of {size[0]} people and {size[1]} keypoints"
         raise InputError(f"{what}, but only {len(values)} rows; correct the frame numbers or split the table")
+    check_memory(4 * 8 * math.prod(shape), f"{size[0]} people in {shape[0]} frames")
     gaps = shape[0] - len(np.unique(frames))
     report_count(gaps, "frames between the first and the last have no row; all is missing there")
     _check_once(found, frames, people, keypoints)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posecodec.errors import InputError, report_change
+from posecodec.pose.skeleton import check_keypoints
 
 FRAME = (
     "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame#", "frame_num", "framenumber", "frameid",
@@ -136,15 +137,18 @@ def _find_roles(cells: Sequence[str], used: set[int], lower: Mapping[str, int]) 
 
 
 def _choose_style(cells: Sequence[str], ours: bool) -> tuple[Style, Wide]:
-    """The style that makes the most keypoints of the cells, and these."""
-    style, found = OUR_STYLE, _find_keypoints(cells, OUR_STYLE)
-    if ours and found:
-        return style, found
-    for other in dict.fromkeys(style for cell in cells for style, _, _ in _list_readings(cell)):
-        others = _find_keypoints(cells, other)
-        if len(others) > len(found):
-            style, found = other, others
-    return style, found
+    """The style that makes the most keypoints of the cells (the first of several), and these: those that have x and y."""
+    by_style: dict[Style, Wide] = {OUR_STYLE: {}}
+    for i, cell in enumerate(cells):
+        for style, name, axis in _list_readings(cell):
+            by_style.setdefault(style, {}).setdefault(name, {})[axis] = i
+    kept = {
+        style: {name: axes for name, axes in found.items() if {"x", "y"} <= axes.keys()}
+        for style, found in by_style.items()
+    }
+    style = OUR_STYLE if ours and kept[OUR_STYLE] else max(kept, key=lambda style: len(kept[style]))
+    check_keypoints(len(kept[style]))
+    return style, kept[style]
 
 
 def _list_axes(wide: Wide, cells: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -169,16 +173,6 @@ def _list_readings(cell: str) -> list[tuple[Style, str, str]]:
     if prefix and (prefix[2] or prefix[3].isdecimal()):
         readings.append((("prefix", prefix[2], "xX"[prefix[1].isupper()]), prefix[3], prefix[1].lower()))
     return readings
-
-
-def _find_keypoints(cells: Sequence[str], style: Style) -> Wide:
-    """Those that have x and y in this style."""
-    found: Wide = {}
-    for i, cell in enumerate(cells):
-        for own, name, axis in _list_readings(cell):
-            if own == style:
-                found.setdefault(name, {})[axis] = i
-    return {name: axes for name, axes in found.items() if {"x", "y"} <= axes.keys()}
 
 
 def _find_confidences(cells: Sequence[str], names: Mapping[str, object], style: Style) -> Indices:

@@ -22,13 +22,15 @@ from posecodec.errors import InputError, UsageError
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import missing
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton, check_keypoints
 from posecodec.pose.skeletons.builtin import BUILT_IN
 
 Pairs = tuple[tuple[int, int], ...]
 _KEY = "pose_header"
 _OLD_VERSION = 0.1  # read only: its rate is whole, and it counts frames in 16 bits
 _VERSION = 0.2  # read and written
+_MAX_NAME = 1000  # bytes of a name; that of a component stands before each of its points
+_MOST_ROWS = 2 * MAX_KEYPOINTS  # limbs, or colors, of a file
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class _Cursor:
 
     def read_text(self, what: str) -> str:
         (size,) = self.unpack("H", what)
+        if size > _MAX_NAME:
+            raise InputError(f"{what} has {size} bytes, more than {_MAX_NAME}; the header is damaged")
         data = self.take(size, what)
         try:
             return data.decode("utf-8")
@@ -137,7 +141,16 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
 def _read_header(cursor: _Cursor) -> _Header:
     width, height, depth, count = cursor.unpack("4H", "the header")
-    header = _Header((width, height, depth), tuple(_read_component(cursor) for _ in range(count)))
+    components: list[_Component] = []
+    rows = points = 0
+    for _ in range(count):
+        components.append(_read_component(cursor))
+        points += len(components[-1].points)
+        rows += max(len(components[-1].limbs), len(components[-1].colors), 1)
+        check_keypoints(points)
+        if rows > _MOST_ROWS:
+            raise InputError(f"more than {_MOST_ROWS} components, limbs or colors; the header is damaged")
+    header = _Header((width, height, depth), tuple(components))
     if header.dims not in (2, 3):
         formats = [c.format for c in header.components]
         raise InputError(f"point formats {formats} have {header.dims} coordinates; 2 or 3 and a confidence are needed")
@@ -147,6 +160,7 @@ def _read_header(cursor: _Cursor) -> _Header:
 def _read_component(cursor: _Cursor) -> _Component:
     name, layout = cursor.read_text("a component's name"), cursor.read_text("a component's format")
     points, limbs, colors = cursor.unpack("3H", f"the counts of component {name!r}")
+    check_keypoints(points)
     names = tuple(cursor.read_text(f"a point name of {name!r}") for _ in range(points))
     pairs = tuple((a, b) for a, b in cursor.read_rows(limbs, 2, f"the limbs of {name!r}"))
     if any(i >= points for pair in pairs for i in pair):

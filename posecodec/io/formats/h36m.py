@@ -42,8 +42,7 @@ SKELETON = Skeleton(
     tuple((KEYPOINTS.index(n), KEYPOINTS.index(n.replace("left", "right"))) for n in KEYPOINTS if n[:4] == "left"),
     root=0,
 )  # fmt: skip
-_BYTES_PER_BYTE = 2  # bytes of the pickle for a byte of the archive: coordinates hardly shrink
-_BYTES_FREE = 50 << 20  # bytes that the pickle in even a small archive may have
+_MOST = 10_000  # recordings in a file: subjects may share their actions, so that few bytes could stand for any number
 
 
 @guard_reader
@@ -73,6 +72,8 @@ def _read_recordings(path: Path) -> dict[str, Any]:
     subjects = value[0] if isinstance(value, list) and len(value) == 1 else None
     if not isinstance(subjects, dict) or not all(isinstance(actions, dict) for actions in subjects.values()):
         raise InputError(f"{MEMBER} is no dict of subjects and actions; is it VideoPose3D's data_3d_h36m.npz?")
+    if sum(map(len, subjects.values())) > _MOST:
+        raise InputError(f"{MEMBER} holds more than {_MOST} recordings; is it VideoPose3D's data_3d_h36m.npz?")
     found = {f"{subject}/{action}": data for subject, actions in subjects.items() for action, data in actions.items()}
     if not found:
         raise InputError(f"{MEMBER} holds no recordings; prepare the file again")
@@ -82,7 +83,7 @@ def _read_recordings(path: Path) -> dict[str, Any]:
 def _read_pickle(path: Path) -> bytes:
     """The bytes after the `.npy` header of the file's one member."""
     size = path.stat().st_size
-    members, names = zip_archive.read_members(path, [MEMBER], size, _BYTES_PER_BYTE * size + _BYTES_FREE)
+    members, names = zip_archive.read_members(path, [MEMBER], size)
     if MEMBER not in members:
         raise InputError(f"no {MEMBER} in it, only {names[:5]}; is it VideoPose3D's data_3d_h36m.npz?")
     stream = io.BytesIO(members[MEMBER])

@@ -75,6 +75,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     if seen and all(np.isnan(values[:, :2]).any(axis=1).all() for values in seen):
         raise InputError("no landmark in it has x and y; lists of {x, y, z, visibility} were expected")
     solid = all(not (np.isnan(values[:, 2]) & ~np.isnan(values[:, :2]).any(axis=1)).any() for values in seen)
+    people = sum(max((len(frame.get(part, [])) for part in parts), default=0) for frame in frames)
+    detections.check_size((people, sum(len(one.values) for one in samples.values() if one), len(_NUMBERS)), size)
     listed = {i: [(None, body) for body in _build_bodies(frame, samples, solid)] for i, frame in enumerate(frames)}
     _report(frames, parts, seen, left, solid)
     return detections.build_sequence(

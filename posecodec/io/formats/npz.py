@@ -100,7 +100,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 def _read_members(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that we know, by key; others are not read."""
     wanted = {f"{key}{ending}" for key in KEYS for ending in ("", ".npy")}
-    members, names = zip_archive.read_members(io.BytesIO(data), wanted, len(data), numpy_arrays.MAX_DEFLATE * len(data))
+    members, names = zip_archive.read_members(io.BytesIO(data), wanted, len(data))
     if "positions.npy" not in members and "positions" not in members:
         _refuse_rotations({name.removesuffix(".npy") for name in names})
     if not members:

@@ -21,7 +21,7 @@ from posecodec.pose.skeletons.builtin import BUILT_IN
 FPS = 30.0  # Frames per second of a Kinect v2
 _BODY, _JOINT = 10, 12  # numbers in a line of a body and of a joint
 _SKELETON = BUILT_IN["kinect25"]
-_START = re.compile(rb"\s*\d+\s*\n\s*\d+\s*\n(\s*\d+( [-+.\deE]+){9}\s*\n\s*25\s*\n)?")
+_START = re.compile(rb"\s*\d+[ \t\r]*\n\s*\d+[ \t\r]*\n(\s*\d+( [-+.\deE]+){9}[ \t\r]*\n\s*25[ \t\r]*\n)?")
 
 
 @guard_reader

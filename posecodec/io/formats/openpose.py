@@ -80,6 +80,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         size += min(file.stat().st_size, MAX_FRAME_JSON) if file.exists() else 0
         _add_frame(recording, number, file)
     sizes, dims = _choose_sections(recording)
+    people = sum(map(len, recording.people.values()))
+    detections.check_size((people, sum(sizes.values()), dims + 1), size)
     listed = {number: _build_bodies(recording, number, sizes, dims) for number in sorted(files)}
     _report(recording, files, dims)
     facts = _collect_facts(naming, sorted(files), recording.style)

@@ -25,6 +25,7 @@ from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, write_atomic
 from posecodec.io.filesystem import check_file, write_folder
 from posecodec.io.parsing import detections, per_frame
+from posecodec.io.unpacking import Unpacked, find_packer
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
@@ -33,6 +34,7 @@ FPS = {"hd_29_97": 30000 / 1001, "vga_25": 25.0}  # Frames per second of the `fp
 INNER_FOLDER = "hdPose3d_stage1_coco19"
 _FOLDER_MARK = "body3DScene_*.json"
 _NAME = re.compile(r"body3DScene_(\d{1,12})\.json")
+_MARK = 8  # bytes that tell what packed a tar
 _MAX_COORDINATE = 1e30  # centimeters: beyond any studio, and well within float32
 _VERSION = 0.7  # of the files that the Studio publishes
 _ID_DIGITS = 18  # ids of so many digits are numbers, as they fit int64; longer ones are text
@@ -109,12 +111,16 @@ def _read_folder(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _read_tar(path: Path) -> Iterator[tuple[int, bytes]]:
     check_file(path)
-    with tarfile.open(path, mode="r|*") as archive:
-        for member in archive:
-            match = _NAME.fullmatch(member.name.rpartition("/")[2])
-            if match and member.isfile():
-                content = archive.extractfile(member) if member.size <= per_frame.MAX_FRAME_JSON else None
-                yield int(match[1]), content.read() if content else b""
+    with path.open("rb") as stream:
+        packer = find_packer(stream.read(_MARK))
+        stream.seek(0)
+        content = Unpacked(stream, path.stat().st_size) if packer else stream
+        with tarfile.open(fileobj=content, mode="r|") as archive:
+            for member in archive:
+                match = _NAME.fullmatch(member.name.rpartition("/")[2])
+                if match and member.isfile():
+                    inner = archive.extractfile(member) if member.size <= per_frame.MAX_FRAME_JSON else None
+                    yield int(match[1]), inner.read() if inner else b""
 
 
 def _add_frame(scene: _Scene, number: int, data: bytes) -> None:

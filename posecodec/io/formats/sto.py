@@ -186,7 +186,7 @@ def _read_rows(lines: Lines, columns: Sequence[int], split: bool) -> MarkerRows:
 
 def _sniff(file: Source) -> Clue | None:
     """endheader on a line of its own, which OpenSim's tables share with SIMM's."""
-    found = re.search(rb"^\s*endheader[\s,;]*$", file.head, re.MULTILINE | re.IGNORECASE)
+    found = re.search(rb"^[ \t]*endheader[\s,;]*$", file.head, re.MULTILINE | re.IGNORECASE)
     return Clue("its line endheader") if found and not file.is_json else None
 
 

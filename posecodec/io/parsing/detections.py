@@ -22,6 +22,7 @@ from posecodec.io.parsing.body_table import BodyTable, Ints
 from posecodec.io.parsing.format_metadata import NUMBERS
 from posecodec.io.parsing.frame_rates import require_rate
 from posecodec.io.parsing.per_frame import check_proportion, list_numbers, parse_json, parse_numbers
+from posecodec.memory import check_memory
 from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence, narrow_floats
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -33,7 +34,7 @@ Listed = Mapping[int, Sequence[tuple[str | None, Body]]]
 
 _TYPE = np.dtype(np.float64)  # of positions, as numbers of text are
 _BYTES_PER_BYTE = 10  # memory of the arrays for a byte of the file: no file that lists bodies needs more
-_BYTES_FREE = 100 << 20  # memory that even a small file may ask for
+_BYTES_FREE = 20 << 20  # memory that even a small file may ask for
 _NUMBERED = re.compile(r"(.*?)(\d{1,15})(\.\w+)?", re.DOTALL)
 
 
@@ -286,6 +287,7 @@ def _stack_bodies(table: BodyTable, people: Ints, count: int, width: tuple[int, 
         what = f"{count} ids in frames {first} to {last} need {needed >> 20} MB"
         raise InputError(f"{what} for a file of {size >> 20} MB; split the recording")
     check_proportion(first, last, count, width[0], len(table), len(frames))
+    check_memory(2 * needed, f"{count} people in {last - first + 1} frames")
     values = np.full((last - first + 1, count, *width), np.nan, _TYPE)
     if len(table):
         values[table.frames - first, people] = table.values(width[1])

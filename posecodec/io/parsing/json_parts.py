@@ -55,6 +55,8 @@ def parse_in_parts(text: str, takers: Mapping[str, Take], what: str = "the file"
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(f"{what} is no JSON ({error.msg} at {where}); the file is cut short or damaged") from error
+    except ValueError as error:
+        raise InputError(f"{what} is no JSON of poses ({error}); export it again") from error
     except RecursionError as error:
         raise InputError(f"{what} is nested too deeply to be a pose file; export it again") from error
     return value

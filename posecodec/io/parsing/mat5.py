@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from posecodec.errors import InputError
-from posecodec.io.filesystem import UNPACKED_FREE, UNPACKED_TIMES
+from posecodec.io.unpacking import limit_unpacked
 
 HEADER = 128
 _MATRIX, _PACKED = 14, 15
@@ -38,6 +38,7 @@ _CELL, _STRUCT, _CHAR, _NUMBERS = 1, 2, 4, range(6, 16)
 _COMPLEX = 0x800
 _MAX_DEPTH = 8  # structs in structs that are believed
 _MAX_TEXT = 100_000
+_MAX_ELEMENTS = 100_000  # arrays in a file, and their parts: each takes 8 bytes and becomes some hundred
 
 
 class MatFile:
@@ -47,7 +48,8 @@ class MatFile:
         if data[126:128] not in (b"IM", b"MI"):
             raise InputError("no MATLAB file of version 5 to 7.3; in MATLAB: save(file, '-v7')")
         self.order = "<" if data[126:128] == b"IM" else ">"
-        self.left = UNPACKED_FREE + UNPACKED_TIMES * len(data)
+        self.left = limit_unpacked(len(data))
+        self.elements = 0
         self.values: dict[str, Any] = {}
         try:
             for kind, body in self._list_elements(memoryview(data)[HEADER:]):
@@ -73,6 +75,9 @@ class MatFile:
         """(type, bytes) of the elements that follow each other."""
         at = 0
         while at + 8 <= len(data):
+            self.elements += 1
+            if self.elements > _MAX_ELEMENTS:
+                raise InputError(f"the MATLAB file holds more than {_MAX_ELEMENTS} arrays; save the positions alone")
             kind, size = struct.unpack_from(f"{self.order}II", data, at)
             if kind >> 16:
                 start, size, kind = at + 4, kind >> 16, kind & 0xFFFF

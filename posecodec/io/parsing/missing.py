@@ -15,7 +15,7 @@ from posecodec.pose.sequence import FLOAT32_MAX
 
 _CELLS_PER_VALUE = 2  # honest recordings have a row for at least every second frame and person
 _ROUNDED_SHARE = 1e-5  # of the spread of points that rounding may be, unsaid: 0.02 mm of a body
-_CELLS_FREE = 5_000_000  # cells that any table may ask for: 20 MB of float32, however few rows it has
+_CELLS_FREE = 1_000_000  # cells that any table may ask for: 8 MB of float64, however few rows it has
 
 
 def mask_infinite(points: NDArray[Any]) -> NDArray[Any]:

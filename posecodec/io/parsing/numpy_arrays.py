@@ -24,7 +24,8 @@ MAX_DEFLATE = 1100
 """Bytes for one of a compressed file: deflate cannot shrink anything further than 1032 times, so more is a forged size."""
 IDTRACKER = "of idtracker.ai give trajectories.h5 or trajectories_csv (its command idtrackerai_format makes them)"
 _IDTRACKER_MARK = b"frames_per_second"  # a key of the dictionary that idtracker.ai pickles
-_MAX_EMPTY = 1 << 24  # largest dimension of an array without elements; more frames than any recording has
+_MAX_EMPTY = (1 << 24, 1 << 12)
+"""Largest first and other dimensions of an array without elements: more frames, people and keypoints than recordings have."""
 
 
 def decode_array(data: bytes, what: str) -> NDArray[Any]:
@@ -41,15 +42,15 @@ def decode_array(data: bytes, what: str) -> NDArray[Any]:
         shape, fortran, dtype = header(stream)
     except (ValueError, EOFError, SyntaxError, TypeError, TokenError) as error:
         raise InputError(f"{what}: not a NumPy array ({error}); save it with numpy.save") from error
-    if dtype.hasobject or dtype.names:
+    if dtype.hasobject or dtype.names or dtype.subdtype:
         hint = IDTRACKER if _IDTRACKER_MARK in data else "save plain numbers or text"
         raise InputError(f"{what}: holds {dtype} values, which would need pickle and run code; {hint}")
     body = len(data) - stream.tell()
     if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != body:
         raise InputError(f"{what}: shape {shape} of {dtype} does not fit the {body} bytes that follow; export it again")
     if not body:  # no byte vouches for the other dimensions
-        if max(shape) > _MAX_EMPTY:
-            raise InputError(f"{what}: shape {shape} is empty yet {max(shape)} long; export it again")
+        if 0 not in shape or shape[0] > _MAX_EMPTY[0] or max(shape[1:], default=0) > _MAX_EMPTY[1]:
+            raise InputError(f"{what}: shape {shape} of {dtype} is long, yet holds nothing; export it again")
         return np.zeros(shape, dtype)
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 

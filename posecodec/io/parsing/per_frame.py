@@ -5,6 +5,7 @@ Shared by the formats that list who is seen in each frame. Knows no format.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError
 from posecodec.io.parsing.json_parts import decode_utf8, parse_in_parts
+from posecodec.memory import check_memory
 from posecodec.typing import Floats
 
 MAX_FRAME_JSON = 1 << 24  # Bytes of JSON for one frame: a thousand people need less
 POSES_PER_BODY = 100  # poses of the array for a body in the file: people may be away for 99 of 100 frames
-KEYPOINTS_FREE = 1_000_000  # keypoints that even a short recording may ask for
+KEYPOINTS_FREE = 250_000  # keypoints that even a short recording may ask for
 
 Frames = Mapping[int, Mapping[str, NDArray[Any]]]
 
@@ -44,7 +46,9 @@ def stack_people(frames: Frames, width: tuple[int, int]) -> People:
     ids = list(dict.fromkeys(key for number in sorted(frames) for key in frames[number]))
     bodies = sum(len(found) for found in frames.values())
     check_proportion(first, last, len(ids), width[0], bodies, len(frames))
-    values = np.full((last - first + 1, len(ids), *width), np.nan)
+    shape = (last - first + 1, len(ids), *width)
+    check_memory(32 * math.prod(shape), f"{len(ids)} people in {shape[0]} frames")
+    values = np.full(shape, np.nan)
     index = {key: p for p, key in enumerate(ids)}
     for number, found in frames.items():
         for key, body in found.items():

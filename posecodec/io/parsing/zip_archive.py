@@ -8,28 +8,40 @@ from pathlib import Path
 from typing import BinaryIO
 
 from posecodec.errors import InputError
+from posecodec.io.unpacking import limit_unpacked
 
 
-def read_members(
-    source: Path | BinaryIO, wanted: Collection[str], size: int, max_bytes: int
-) -> tuple[dict[str, bytes], list[str]]:
+def read_members(source: Path | BinaryIO, wanted: Collection[str], size: int) -> tuple[dict[str, bytes], list[str]]:
     """The wanted members that are there, by name, and the names of all.
 
-    size: bytes of the archive. Raises InputError if a member is larger than `max_bytes`, compressed in another way than
-    NumPy's, or the archive is damaged.
+    size: bytes of the archive. Raises InputError if the members unpack to more than these justify, are compressed in
+    another way than NumPy's, or the archive is damaged.
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            found = [info for info in archive.infolist() if info.filename in wanted]
-            for info in found:
-                _check_member(info, size, max_bytes)
-            return {info.filename: archive.read(info) for info in found}, archive.namelist()
+            found = {info.filename: info for info in archive.infolist() if info.filename in wanted}
+            _check_members(list(found.values()), size)
+            return {name: _read_member(archive, info) for name, info in found.items()}, archive.namelist()
     except (ArithmeticError, LookupError, RuntimeError, ValueError) as error:
         raise InputError(f"the zip archive cannot be read ({error}); the file is cut short or damaged") from error
 
 
-def _check_member(info: zipfile.ZipInfo, size: int, max_bytes: int) -> None:
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError(f"{info.filename} is compressed by method {info.compress_type}; save it with numpy again")
-    if info.file_size > max_bytes:
-        raise InputError(f"{info.filename} states {info.file_size} bytes in a file of {size}; the file is damaged")
+def _check_members(found: list[zipfile.ZipInfo], size: int) -> None:
+    odd = next((i for i in found if i.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)), None)
+    if odd is not None:
+        raise InputError(f"{odd.filename} is compressed by method {odd.compress_type}; save it with numpy again")
+    total, limit = sum(info.file_size for info in found), limit_unpacked(size)
+    if total > limit:
+        raise InputError(
+            f"its arrays state {total} bytes in a file of {size}, at most {limit} are read; the file is damaged, or save it "
+            "with numpy.savez, which does not compress"
+        )
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """No more than its stated size is unpacked: `ZipFile.read` would unpack all that is there."""
+    with archive.open(info) as stream:
+        content = stream.read(info.file_size)
+        if len(content) != info.file_size:
+            raise InputError(f"{info.filename} has {len(content)} bytes, {info.file_size} are stated; it is cut short")
+        return content

@@ -45,6 +45,7 @@ _ALSO = (
     *(("ap10k17", f"{side}_{end}_paw", f"{side}_{end[0]}_paw") for side in ("left", "right") for end in ("front", "back")),
 )  # fmt: skip
 _COMPONENT = re.compile(r"^(?:pose|body)\w*/|(?<=hand)_(?:landmarks|keypoints)\w*(?=/)", re.IGNORECASE)
+_MAX_NAME = 200  # characters of a name that may be another spelling: no table has a longer one
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
@@ -99,6 +100,8 @@ def match_sides(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 @lru_cache(maxsize=4096)  # names of a few large skeletons
 def _parse_name(name: str) -> Key:
+    if len(name) > _MAX_NAME:
+        return "", (name,)
     words = [part for word in _WORD.findall(_COMPONENT.sub("", name)) for part in _split_word(word.lower())]
     found = [_SIDES[word] for word in words if word in _SIDES]
     if len(found) != 1:
