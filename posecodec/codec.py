@@ -20,6 +20,7 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Guarantee, Header
 from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, find_origin, split_sequence
 from posecodec.coders.registry import build_coders
+from posecodec.coders.threads import map_chunks
 from posecodec.coders.tokens.coder import TokensCoder
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
@@ -66,22 +67,23 @@ class PoseCodec:
     30
     """
 
-    def __init__(self, weights: Weights | None = None, device: str = "cpu") -> None:
-        self.weights, self.device = weights, device
+    def __init__(self, weights: Weights | None = None, device: str = "cpu", jobs: int = 1) -> None:
+        self.weights, self.device, self.jobs = weights, device, jobs
         self.coders = build_coders(weights, device)
-        self.rate_control = RateControl(self.coders)
+        self.rate_control = RateControl(self.coders, jobs)
 
     @staticmethod
-    def from_pretrained(name: str | Path | None, device: str = "cpu") -> PoseCodec:
+    def from_pretrained(name: str | Path | None, device: str = "cpu", jobs: int = 1) -> PoseCodec:
         """Weights of windows or tokens by built-in name or path; None for the transform alone. Raises WeightsError.
 
+        jobs: threads in which chunks, 1024 frames of a person each, are coded; the bytes are the same for any number.
         Warns where the weights may not be used commercially.
         """
         weights = None if name is None else zoo.read_weights(name)
         licence = str(weights.settings.get("licence", "")) if weights else ""
         if "NC" in licence:
             warnings.warn(f"weights {name} are licensed {licence}; those without -nc are free", stacklevel=2)
-        return PoseCodec(weights, device)
+        return PoseCodec(weights, device, jobs)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -133,7 +135,7 @@ class PoseCodec:
         header, coded = self._open(source.data if isinstance(source, Encoded) else source)
         coders, pairs = self.coders.by_kind, zip(coded, header.spans, strict=True)
         contexts = ((chunk, ChunkContext.from_header(header, span.length)) for chunk, span in pairs)
-        decoded = (coders[chunk.kind].decode(chunk, context) for chunk, context in contexts)
+        decoded = map_chunks(lambda pair: coders[pair[0].kind].decode(*pair), contexts, self.jobs)
         sequence = assemble_sequence(header, decoded)
         return self.fill_gaps(sequence) if fill else sequence
 

@@ -6,6 +6,7 @@ A command's file is imported when that command is asked for.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -69,6 +70,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point: run, and turn errors into messages and exit codes."""
     warnings.showwarning = _show
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy is not loaded yet; -j says how many cores are used
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show

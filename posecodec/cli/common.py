@@ -136,11 +136,11 @@ def name_in_errors(path: object) -> Iterator[None]:
 
 
 @functools.cache
-def get_codec(name: str | None, device: str) -> PoseCodec:
-    """The codec with weights of a name, loaded once a process."""
+def get_codec(name: str | None, device: str, jobs: int = 1) -> PoseCodec:
+    """The codec with weights of a name, loaded once a process. jobs: threads for the chunks of one recording."""
     from posecodec.codec import PoseCodec
 
-    return PoseCodec.from_pretrained(name, device)
+    return PoseCodec.from_pretrained(name, device, jobs)
 
 
 def decode_posec(source: Path, model: str | None, device: str, fill: bool = False) -> tuple[PoseSequence, Header, int]:

@@ -87,17 +87,20 @@ def encode(
     settings = Settings(reading, asked, channel_error, model, device, force)
     if batch.is_single(inputs, reading.format):
         with open_input(inputs[0]) as source:
-            _encode_single(source, inputs[0], batch.choose_target(inputs[0], output, ".posec"), settings, as_json)
+            target = batch.choose_target(inputs[0], output, ".posec")
+            _encode_single(source, inputs[0], target, settings, as_json, jobs)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
     settings = replace(settings, reading=reading.for_many())
     batch.run(plan, encode_file, settings, jobs, as_json, summary)
 
 
-def _encode_single(source: Path, name: str, target: Path | None, settings: Settings, as_json: bool) -> None:
+def _encode_single(
+    source: Path, name: str, target: Path | None, settings: Settings, as_json: bool, jobs: int
+) -> None:  # fmt: skip
     if target is not None:
         batch.check_target(source, target)
-    facts, line, encoded = _encoded(source, name, settings)
+    facts, line, encoded = _encoded(source, name, settings, jobs)
     facts["output"] = "-" if target is None else str(target)
     if target is None:
         sys.stdout.buffer.write(encoded.data)
@@ -116,12 +119,14 @@ def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
     return {**facts, "output": str(target), "line": line, "seconds": time.perf_counter() - began}
 
 
-def _encoded(source: Path, name: str, settings: Settings) -> tuple[dict[str, Any], str, Encoded]:
+def _encoded(
+    source: Path, name: str, settings: Settings, jobs: int = 1
+) -> tuple[dict[str, Any], str, Encoded]:  # fmt: skip
     from posecodec.analysis.report import report
 
     with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
-        codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device)
+        codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device, jobs)
         encoded = codec.encode(sequence, settings.target, channel_error=settings.channel_error)
         found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data))
     return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded

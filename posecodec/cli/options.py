@@ -21,7 +21,14 @@ device = click.option("--device", default="cpu", show_default=True, help="cpu, c
 fill = click.option("--fill", is_flag=True, help="Put the network's keypoints where the recording has none.")
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-jobs = click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+jobs = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Files at once, each in a process; of a single recording chunks, in threads.",
+)
 summary = click.option("--summary", type=PATH, help="Also write the summary there, as JSON.")
 skeleton = click.option(
     "--skeleton",

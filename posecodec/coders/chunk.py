@@ -21,6 +21,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.tracks import find_tracks
+from posecodec.pose.vectors import measure_lengths
 from posecodec.typing import Floats
 
 DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
@@ -33,7 +34,10 @@ Result = TypeVar("Result")
 
 
 class Memo(dict[Hashable, Any]):
-    """What has been worked out about one chunk, kept while an encoder tries one step after the other."""
+    """What has been worked out about one chunk, kept while an encoder tries one step after the other.
+
+    All of it takes kilobytes a frame; `forget` leaves what came of the trials.
+    """
 
     def recall(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         """What is known under a key; computed the first time. Nothing is kept of what raises."""
@@ -41,6 +45,11 @@ class Memo(dict[Hashable, Any]):
             self[key] = compute()
         known: Result = self[key]
         return known
+
+    def forget(self) -> None:
+        """Let go all but candidates and single numbers."""
+        for key in [key for key, known in self.items() if not isinstance(known, Candidate | float | bool)]:
+            del self[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +140,14 @@ def split_sequence(sequence: PoseSequence, whole: bool = False, origin: Floats |
     if up == "unknown":
         source = body or sequence
         up = guess_up(source.positions.reshape(-1, *source.positions.shape[2:]), source.skeleton)
+    chunks, valid = [], sequence.valid
     if whole:
         tracks = [Track(person, 0, sequence.frames) for person in range(sequence.people) if sequence.frames]
     else:
-        tracks = [Track(*track) for track in find_tracks(sequence.valid)]
-    chunks = []
+        tracks = [Track(*track) for track in find_tracks(valid)]
     for track, (start, length) in [(each, span) for each in tracks for span in each.chunks]:
         at = slice(start, start + length), track.person
-        presence = Presence.quantize(sequence.valid[at], sequence.confidence[at])
+        presence = Presence.quantize(valid[at], sequence.confidence[at])
         chunks.append(ChunkInput(
             track, sequence.positions[at], None if body is None else body.positions[at], presence,
             sequence.confidence[at], up, sequence.skeleton, sequence.rate, sequence.unit, origin,
@@ -158,6 +167,8 @@ def assemble_sequence(header: Header, decoded: Iterable[DecodedChunk]) -> PoseSe
         positions[frames, span.person], confidence[frames, span.person] = chunk.positions, chunk.confidence
     if positions is None:
         positions = np.full((*shape, header.dims), np.nan, np.float32 if header.origin is None else np.float64)
+    positions.setflags(write=False)
+    confidence.setflags(write=False)
     try:
         return PoseSequence(
             positions, confidence, header.skeleton, header.fps, header.timestamps, header.unit, header.up,
@@ -183,7 +194,7 @@ class Candidate:
     @staticmethod
     def measure(chunk: Chunk, source: ChunkInput, pose: Floats) -> Candidate:
         """With the errors of a source's keypoints that are decoded as `pose` (T, K, D)."""
-        lengths = np.sqrt(np.square(source.measure_errors(pose)).sum(axis=2))[source.presence.mask]
+        lengths = measure_lengths(source.measure_errors(pose))[source.presence.mask]
         return Candidate(chunk, float(lengths.sum()), float(lengths.max(initial=0.0)))
 
 

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.vectors import find_medians, measure_lengths
 from posecodec.typing import Floats
 
 HEADING_UNIT = 1000.0  # Heading is in thousandths of a radian beside the millimeters of the bones
@@ -37,11 +38,20 @@ class RestBones:
         """(K-1, 3, 3) of each bone: rows x, y and z, z the direction at rest."""
         return np.stack([_build_frame(direction) for direction in self.directions])
 
+    @cached_property
+    def _turn(self) -> Floats:
+        """(3B, 3B) what turns all bones at once, as rows, into their frames."""
+        count = len(self.frames)
+        whole = np.zeros((count, 3, count, 3))
+        whole[np.arange(count), :, np.arange(count)] = self.frames.swapaxes(1, 2)
+        return whole.reshape(3 * count, 3 * count)
+
     def log_map(self, bones: Floats) -> Floats:
         """(T, B, 3) bones to (T, 3B): tangent coordinates in mm at the length at rest, and the length's difference."""
-        size = np.linalg.norm(bones, axis=-1)
-        local = np.einsum("bij,tbj->tbi", self.frames, bones) / np.maximum(size, SHORTEST)[..., None]
-        side = np.linalg.norm(local[..., :2], axis=-1)
+        size = measure_lengths(bones)
+        local = (bones.reshape(len(bones), -1) @ self._turn).reshape(bones.shape)
+        local /= np.maximum(size, SHORTEST)[..., None]
+        side = measure_lengths(local[..., :2])
         angle = np.arctan2(side, local[..., 2])
         factor = np.where(side > STRAIGHT, angle / np.maximum(side, STRAIGHT), 1.0) * self.lengths
         tangent = local[..., :2] * factor[..., None]
@@ -53,9 +63,10 @@ class RestBones:
         """The mirror of `log_map`: (T, 3B) to (T, B, 3)."""
         split = values.reshape(len(values), -1, 3)
         tangent = split[..., :2] / self.lengths[:, None]
-        angle = np.linalg.norm(tangent, axis=-1)
+        angle = measure_lengths(tangent)
         local = np.concatenate([tangent * np.sinc(angle / np.pi)[..., None], np.cos(angle)[..., None]], axis=-1)
-        return np.asarray(np.einsum("bij,tbi->tbj", self.frames, local) * (split[..., 2] + self.lengths)[..., None])
+        bones = (local.reshape(len(values), -1) @ self._turn.T).reshape(split.shape)
+        return np.asarray(bones * (split[..., 2] + self.lengths)[..., None])
 
 
 def _build_frame(direction: Floats) -> Floats:
@@ -156,7 +167,7 @@ def build_frames(along: Floats, across: Floats) -> Floats:
 
 
 def _normalize(vectors: Floats, instead: Floats) -> Floats:
-    size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    size = measure_lengths(vectors)[:, None]
     return np.where(size > NO_DIRECTION, vectors / np.maximum(size, NO_DIRECTION), instead)
 
 
@@ -175,11 +186,11 @@ def follow_heading(points: Floats, skeleton: Skeleton) -> Floats:
 
 def measure_scale(points: Floats, rest: RestBones, tree: BoneTree) -> int | None:
     """Steps of size that make the bones of (T, K, 3) as long as at rest, together; None where none is seen."""
-    length = np.linalg.norm(tree.measure_bones(points), axis=-1)
+    length = measure_lengths(tree.measure_bones(points))
     seen = ~np.isnan(length).all(axis=0)
     if not seen.any():
         return None
-    ratio = rest.lengths[seen].sum() / max(float(np.nanmedian(length[:, seen], axis=0).sum()), 1e-300)
+    ratio = rest.lengths[seen].sum() / max(float(find_medians(length[:, seen], 0).sum()), 1e-300)
     steps = int(np.clip(np.rint(SCALE_STEPS_PER_OCTAVE * np.log2(ratio)), -MAX_SCALE, MAX_SCALE))
     return steps if abs(steps) < MAX_SCALE else None
 

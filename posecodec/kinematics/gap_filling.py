@@ -46,6 +46,8 @@ def interpolate_bones(points: Floats, tree: BoneTree) -> Floats:
 def fill_from_centroid(points: Floats) -> Floats:
     """(T, K, D) without gaps: as `interpolate_gaps`, and keypoints never seen in the middle of the others."""
     whole = interpolate_gaps(points)
+    if not np.isnan(whole[0]).any():
+        return whole
     return np.where(np.isnan(whole), np.nanmean(whole, axis=1, keepdims=True), whole)
 
 

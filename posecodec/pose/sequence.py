@@ -95,7 +95,9 @@ class PoseSequence:
         rate = None if fps is None else float(_as_float(fps, "fps", np.float64))
         times = None if timestamps is None else _as_float(timestamps, "timestamps", np.float64)
         names = tuple(str(i) for i in (range(points.shape[1]) if ids is None else ids))
-        weights = np.where(missing, np.float32(0), weights).astype(np.float32)
+        weights[missing] = 0
+        points.setflags(write=False)
+        weights.setflags(write=False)
         return PoseSequence(points, weights, skeleton, rate, times, unit, up, names, dict(metadata or {}))
 
     @staticmethod
@@ -213,8 +215,10 @@ def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) ->
         raise InputError(f"positions hold {shape[2]} keypoints but skeleton {name!r} has {keypoints}")
     if confidence.shape != shape[:3] or confidence.dtype != np.float32:
         raise InputError(f"confidence is {confidence.dtype} {confidence.shape}; float32 {shape[:3]} is needed")
-    infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
-    _reject(infinite, "an infinite coordinate (or one beyond float32)", "make it NaN if missing")
+    lowest, highest = (known.reduce(positions, axis=None, initial=0) for known in (np.fmin, np.fmax))
+    if not -FLOAT32_MAX <= lowest <= highest <= FLOAT32_MAX:
+        infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
+        _reject(infinite, "an infinite coordinate (or one beyond float32)", "make it NaN if missing")
     missing = np.isnan(positions)
     partly = missing.any(axis=-1) & ~missing.all(axis=-1)
     _reject(partly, "a keypoint with only some coordinates NaN", "make all of them NaN")

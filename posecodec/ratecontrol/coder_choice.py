@@ -17,8 +17,8 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import ID_BYTES, Guarantee
 from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.registry import ChunkCoder, Coders
+from posecodec.coders.threads import map_chunks
 from posecodec.coders.transform.block_coder import TooFineError
-from posecodec.coders.transform.stream import find_spectra
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
@@ -31,19 +31,13 @@ FileSize = Callable[[list[Chunk], Guarantee | None], int]  # Bytes of the whole 
 
 
 class RateControl:
-    """Chooses among the coders of one codec."""
+    """Chooses among the coders of one codec. jobs: chunks that are worked on at once."""
 
-    def __init__(self, coders: Coders) -> None:
-        self.coders = coders
+    def __init__(self, coders: Coders, jobs: int = 1) -> None:
+        self.coders, self.jobs = coders, jobs
 
     def choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
         """The chunks of a sequence as a target asks. Raises InputError where that cannot be reached."""
-        try:
-            return self._choose(sequence, chunks, target, file_size)
-        finally:
-            find_spectra.cache_clear()
-
-    def _choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
         match target.kind:
             case "levels":
                 return self.choose_levels(sequence, chunks, int(target.value)), None
@@ -54,9 +48,25 @@ class RateControl:
             case "bitrate" if chunks:
                 return self._choose_bitrate(sequence, chunks, target.value, file_size)
             case "lossless":
-                exact = [self.coders.lossless.encode(chunk).chunk for chunk in chunks]
-                return exact, Guarantee("lossless", checksum(sequence), 0.0)
-        return [self.choose_smallest(chunk, self._default_qp(chunk)).chunk for chunk in chunks], None
+                exact = self._choose_each(chunks, self.coders.lossless.encode)
+                return _take_chunks(exact), Guarantee("lossless", checksum(sequence), 0.0)
+        chosen = self._choose_each(chunks, lambda chunk: self.choose_smallest(chunk, self._default_qp(chunk)))
+        return _take_chunks(chosen), None
+
+    def _choose_each(
+        self, chunks: Sequence[ChunkInput], choose: Callable[[ChunkInput], Candidate], is_last: bool = True
+    ) -> list[Candidate]:
+        """A candidate for each chunk. What was worked out about it is let go, but candidates only where no more is asked."""
+
+        def choose_and_forget(chunk: ChunkInput) -> Candidate:
+            chosen = choose(chunk)
+            if is_last:
+                chunk.memo.clear()
+            elif len(chunks) > constants.SAMPLED_CHUNKS:
+                chunk.memo.forget()
+            return chosen
+
+        return list(map_chunks(choose_and_forget, chunks, self.jobs if len(chunks) > 1 else 1))
 
     def choose_levels(self, sequence: PoseSequence, chunks: list[ChunkInput], levels: int) -> list[Chunk]:
         """Tokens of so many levels, and nothing else."""
@@ -73,7 +83,7 @@ class RateControl:
         return min((plain, *self._alternatives(chunk, qp, plain, allowed)), key=lambda candidate: candidate.size)
 
     def _choose_bounded(self, chunks: list[ChunkInput], bound: float) -> Choice:
-        chosen = [self._smallest_within(chunk, _round_down(bound)) for chunk in chunks]
+        chosen = self._choose_each(chunks, partial(self._smallest_within, bound=_round_down(bound)))
         worst = max((candidate.max_error for candidate in chosen), default=0.0)
         if not worst <= bound:
             raise InputError(
@@ -81,7 +91,7 @@ class RateControl:
                 "use --lossless"
             )
         kept = Guarantee("max-error", float(np.float32(bound)), min(worst / bound, 1.0))
-        return [candidate.chunk for candidate in chosen], kept
+        return _take_chunks(chosen), kept
 
     def _smallest_within(self, chunk: ChunkInput, bound: float) -> Candidate:
         """The smallest candidate that keeps a bound as far as float32 can."""
@@ -104,33 +114,44 @@ class RateControl:
         aim = error * constants.SUM_ROUNDING
         if (absolute_qp := self._coarsest_qp(chunks, aim)) is None:
             raise InputError(f"a mean error of {error:g} cannot be reached; use --lossless")
-        gain = aim / max(self._mean_error(chunks, absolute_qp), 1e-300)
-        in_basis = self.coders.transform.qp_in_basis
-        chosen = [self.choose_smallest(chunk, in_basis(chunk, absolute_qp), gain) for chunk in chunks]
+        gain = aim / max(self._mean_error(absolute_qp, chunks), 1e-300)
+        chosen = self._choose_at(chunks, absolute_qp, gain)
         reached = sum(candidate.total_error for candidate in chosen) / _count(chunks)
-        return [candidate.chunk for candidate in chosen], Guarantee("mean-error", error, min(reached / error, 1.0))
+        return _take_chunks(chosen), Guarantee("mean-error", error, min(reached / error, 1.0))
+
+    def _choose_at(
+        self, chunks: Sequence[ChunkInput], absolute_qp: int, gain: float = 1.0, is_last: bool = True
+    ) -> list[Candidate]:
+        """The smallest candidate of each chunk at the step of an absolute QP."""
+
+        def choose(chunk: ChunkInput) -> Candidate:
+            qp = self.coders.transform.qp_in_basis(chunk, absolute_qp)
+            return chunk.memo.recall(("smallest", qp, gain), lambda: self.choose_smallest(chunk, qp, gain))
+
+        return self._choose_each(chunks, choose, is_last)
 
     def _choose_bitrate(
         self, sequence: PoseSequence, chunks: list[ChunkInput], limit: float, file_size: FileSize
     ) -> Choice:
         """One step for all chunks, the finest whose file is within a rate in kbit/s."""
-        in_basis = self.coders.transform.qp_in_basis
 
-        def choose(absolute_qp: int) -> list[Chunk]:
-            return [self.choose_smallest(chunk, in_basis(chunk, absolute_qp)).chunk for chunk in chunks]
-
-        def measure_rate(fineness: int) -> float:
+        def measure_rate(fineness: int, some: Sequence[ChunkInput] = chunks) -> float:
             try:
-                size = file_size(choose(-fineness), Guarantee("bitrate", limit, 0.0))
+                coded = _take_chunks(self._choose_at(some, -fineness, is_last=False))
             except TooFineError:
                 return math.inf
+            whole = len(some) == len(chunks)
+            share = sum(len(chunk.points) for chunk in some) / sum(len(chunk.points) for chunk in chunks)
+            size = file_size(coded, kept) if whole else sum(chunk.size for chunk in coded) / share
             return size * 8e-3 * sequence.rate / sequence.frames
 
+        kept = Guarantee("bitrate", limit, 0.0)
         start = -qp_of_step(chunks[0].default_error * constants.STEPS_IN_MEAN_ERROR)
-        finest = largest_satisfying(measure_rate, limit, start, range(-MAX_QP, MAX_QP + 1))
+        finest = _search_sampled(measure_rate, chunks, limit, start)
         if finest is None:
             raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
-        return choose(-finest), Guarantee("bitrate", limit, measure_rate(finest) / limit)
+        reached = measure_rate(finest)
+        return _take_chunks(self._choose_at(chunks, -finest)), Guarantee("bitrate", limit, reached / limit)
 
     def _default_qp(self, chunk: ChunkInput) -> int:
         """The transform's QP of the default quality: the expected one, unless it misses by far."""
@@ -147,16 +168,18 @@ class RateControl:
     def _coarsest_qp(self, chunks: list[ChunkInput], error: float) -> int | None:
         """The largest absolute QP of the transform that keeps a mean error; None if none does."""
         start = qp_of_step(error * constants.STEPS_IN_MEAN_ERROR)
-        return largest_satisfying(partial(self._mean_error, chunks), error, start, range(-MAX_QP, MAX_QP + 1))
+        return _search_sampled(self._mean_error, chunks, error, start)
 
-    def _mean_error(self, chunks: list[ChunkInput], absolute_qp: int) -> float:
+    def _mean_error(self, absolute_qp: int, some: Sequence[ChunkInput]) -> float:
         """Of all keypoints, by the transform; infinite where the step is too fine to be coded."""
         transform = self.coders.transform
         try:
-            total = sum(transform.encode(c, transform.qp_in_basis(c, absolute_qp)).total_error for c in chunks)
+            tried = self._choose_each(
+                some, lambda chunk: transform.encode(chunk, transform.qp_in_basis(chunk, absolute_qp)), False
+            )
         except TooFineError:
             return math.inf
-        return total / _count(chunks)
+        return sum(candidate.total_error for candidate in tried) / _count(some)
 
     def _alternatives(self, chunk: ChunkInput, qp: int, plain: Candidate, allowed: float) -> Iterator[Candidate]:
         """Candidates of other coders than the transform whose summed error is allowed."""
@@ -164,7 +187,7 @@ class RateControl:
         if parts.supports(chunk):
             yield from self._in_parts(chunk, qp, plain, allowed)
             return
-        if qp < constants.WINDOWS_FROM_QP or not windows.supports(chunk):
+        if qp < constants.WINDOWS_FROM_QP or plain.size > constants.WINDOWS_BYTES or not windows.supports(chunk):
             return
         if (windows_qp := self._near_windows(chunk, qp, allowed, plain.size)) is not None:
             yield windows.encode(chunk, windows_qp)
@@ -218,6 +241,8 @@ class RateControl:
             return
         try:
             alone = transform.encode(body, body_qp)
+            if alone.size > constants.WINDOWS_BYTES:
+                return
             windows_qp = self._near_windows(body, body_qp, alone.total_error, alone.size)
         except InputError:
             return
@@ -227,6 +252,25 @@ class RateControl:
                 if candidate.size + ID_BYTES < found.size:
                     yield candidate
                 return
+
+
+def _search_sampled(
+    measure: Callable[[int, Sequence[ChunkInput]], float], chunks: Sequence[ChunkInput], limit: float, start: int
+) -> int | None:
+    """The largest QP whose measure over all chunks is at most a limit: begun where it is so over some of them."""
+    candidates = range(-MAX_QP, MAX_QP + 1)
+    if len(chunks) <= constants.SAMPLED_CHUNKS:
+        return largest_satisfying(lambda qp: measure(qp, chunks), limit, start, candidates)
+    some = chunks[:: -(-len(chunks) // constants.SAMPLED_CHUNKS)]
+    near = largest_satisfying(lambda qp: measure(qp, some), limit, start, candidates)
+    for chunk in some:
+        chunk.memo.forget()
+    start = start if near is None else near
+    return largest_satisfying(lambda qp: measure(qp, chunks), limit, start, candidates, first_stride=1)
+
+
+def _take_chunks(chosen: Sequence[Candidate]) -> list[Chunk]:
+    return [candidate.chunk for candidate in chosen]
 
 
 def _round_down(bound: float) -> float:

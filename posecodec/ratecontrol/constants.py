@@ -4,6 +4,7 @@ Units: QP is 16 per octave of the quantizer step. Found on val, benchmarks/LOG.m
 """
 
 WINDOWS_FROM_QP = 84  # QP of the transform from which on windows are tried: finer, they never take fewer bytes
+WINDOWS_BYTES = 640  # Of the transform up to which windows are tried: larger, they never won (log of 2026-11-27)
 REFINED_FROM_QP = 140  # QP of the transform from which on windows with a refinement are tried
 REFINED_QPS = (176, 160)  # QPs of windows that are tried below a refinement
 LOG_ERROR_PER_QP = 0.03  # How the logarithm of the mean error grows with the QP, about
@@ -20,3 +21,6 @@ EXTRA_TRIALS = 2  # QPs above the expected one that are tried for a chunk in par
 WINDOWS_BODY_QPS = 3  # QPs tried for the rest of a chunk in parts, downward, when its body is of windows
 EXPECTED_QP_ROUNDS = 3  # Times that an expected QP of windows is corrected by the error found there
 EXPECTED_PARTS_ROUNDS = 2  # The same for parts
+SAMPLED_CHUNKS = (
+    8  # Of a long recording that a step for all is sought with first: more are searched only around what that gives
+)

@@ -26,8 +26,12 @@ def minimize(size: Measure, start: int, candidates: range) -> int:
     return best
 
 
-def largest_satisfying(value: Measure, limit: float, start: int, candidates: range) -> int | None:
+def largest_satisfying(
+    value: Measure, limit: float, start: int, candidates: range, first_stride: int = STRIDES[0]
+) -> int | None:
     """The largest candidate whose rising `value` is at most the limit, by galloping and bisection; None if none is.
+
+    first_stride: small where it is expected to be near the start.
 
     The value need not rise strictly: what is returned keeps the limit and the one after it does not, or is no candidate.
 
@@ -35,12 +39,12 @@ def largest_satisfying(value: Measure, limit: float, start: int, candidates: ran
     42
     """
     value = lru_cache(maxsize=None)(value)
-    good, stride = _clip(start, candidates), STRIDES[0]
+    good, stride = _clip(start, candidates), first_stride
     while value(good) > limit:
         if good == candidates.start:
             return None
         good, stride = max(good - stride, candidates.start), 2 * stride
-    bad, stride = good + 1, STRIDES[0]
+    bad, stride = good + 1, first_stride
     while bad in candidates and value(bad) <= limit:
         good, bad, stride = bad, min(bad + stride, candidates.stop), 2 * stride
     while bad - good > 1:

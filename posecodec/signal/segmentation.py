@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from posecodec.kernels import kernel
 from posecodec.signal.dct import dct, dst
 from posecodec.typing import Floats
 
@@ -17,6 +19,12 @@ MIN_CHANNEL, MAX_CHANNEL = (
     1e30,
 )  # Smallest that counts, and largest value that lengths are chosen by: float32 holds its sums
 MAX_VALUE = 1e15  # Largest value in steps that lengths are chosen by: squares of its sums fit float32
+PIECE = 1 << 16  # Values that are transformed together, about: what caches hold of single precision
+PIECE_CHANNELS = 64  # Of which they are
+KEPT_FROM = 2  # Steps tried from which on spectra are kept: memory that is written once costs more than it saves
+MAX_KEPT_VALUES = 1 << 25  # Of spectra that are kept: 128 MiB, a whole chunk of 350 markers in 3D
+MULTIPLIED = 8  # Values whose squares of up to 1e32 are multiplied in doubles before anything is looked at
+LARGE_PRODUCT = 1e40  # From which on a logarithm is taken: with MULTIPLIED more it is below 1e308
 ESTIMATE_GAIN = 1.2  # Times its size in steps that a coefficient's bits are estimated by, as 0.5 log2(1 + square)
 
 
@@ -52,55 +60,110 @@ class BlockPrice:
     rows: int | None = None
     residue_bits: float = 0.0
 
-    def estimate(self, spectra: BlockSpectra, factor: float, start: int, length: int, pinned: bool) -> float:
-        """About the bits of a block of channels times a factor, predicted by the frame before where it is pinned."""
-        values = spectra.transform(start, length, pinned, self.rows) * np.float32(factor)
-        np.square(values, out=values)
-        residue = 0.0
-        if self.residue_bits:
-            residue = float(np.square(spectra.cut(start, length, pinned) * np.float32(factor)).sum() - values.sum())
-        values += 1
-        return self.bits + 0.5 * float(np.log2(values, out=values).sum()) + self.residue_bits * residue
+    def estimate(self, spectra: BlockSpectra, factor: float, length: int, starts: range, pinned: bool) -> Floats:
+        """(S,) about the bits of blocks of channels times a factor, predicted by the frame before where they are pinned."""
+        total = np.full(len(starts), self.bits)
+        for columns, first, last in spectra.list_pieces(length, len(starts)):
+            some = starts[first:last]
+            values = spectra.transform(length, some, columns, pinned, self.rows)
+            total[first:last] += 0.5 * _sum_logs(values, factor)
+            if self.residue_bits:
+                whole = _sum_squares(spectra.cut(length, some, columns, pinned), factor)
+                total[first:last] += self.residue_bits * (whole - _sum_squares(values, factor))
+        return total
 
 
 @dataclass(eq=False, repr=False)
 class BlockSpectra:
     """Transforms of all blocks that channels (T, C) may be cut into, in single precision; no step changes them.
 
-    kept: those that were worked out, by start and length, where several steps are to be tried; None where only one is.
+    Where several steps are tried they are kept from the second on, unless they are too many.
     """
 
     channels: Floats
-    kept: dict[tuple[int, int], NDArray[np.float32]] | None = None
+    _kept: dict[tuple[int, int, int], NDArray[np.float32]] | None = None
+    _tried: int = 0
+
+    def begin_step(self, segmentation: Segmentation) -> None:
+        """Say that lengths are chosen for another step."""
+        self._tried += 1
+        values = self.channels.size * sum(segmentation.lengths) // segmentation.lengths[0]
+        if self._tried == KEPT_FROM and values <= MAX_KEPT_VALUES:
+            self._kept = {}
 
     @cached_property
     def largest(self) -> float:
         """The largest magnitude, at least MIN_CHANNEL."""
         return float(np.abs(self._single).max(initial=MIN_CHANNEL))
 
+    def list_pieces(self, length: int, count: int) -> Iterator[tuple[slice, int, int]]:
+        """Channels, first and last of so many blocks that are worked on together: few enough to stay near."""
+        some = max(PIECE // (length * PIECE_CHANNELS), 1)
+        for column in range(0, self.channels.shape[1], PIECE_CHANNELS):
+            for first in range(0, count, some):
+                yield slice(column, column + PIECE_CHANNELS), first, min(first + some, count)
+
     @cached_property
     def _single(self) -> NDArray[np.float32]:
         return np.clip(self.channels, -MAX_CHANNEL, MAX_CHANNEL).astype(np.float32)
 
-    def cut(self, start: int, length: int, pinned: bool) -> NDArray[np.float32]:
-        """(N, C) of a block, less the frame before where it is pinned."""
-        before = self._single[start - 1] if pinned else np.float32(0)
-        return np.asarray(self._single[start : start + length] - before)
+    def transform(
+        self, length: int, starts: range, columns: slice, pinned: bool, rows: int | None
+    ) -> NDArray[np.float32]:
+        """(rows, S, C) of blocks that begin at evenly spaced frames, frequencies first; the same rows every time."""
+        key = length, starts.start, columns.start
+        if self._kept is not None and key in self._kept:
+            return self._kept[key]
+        blocks = self.cut(length, starts, columns, pinned)
+        found = (_single_precision(length, pinned, rows) @ blocks.reshape(length, -1)).reshape(-1, *blocks.shape[1:])
+        if self._kept is not None:
+            self._kept[key] = found
+        return np.asarray(found)
 
-    def transform(self, start: int, length: int, pinned: bool, rows: int | None) -> NDArray[np.float32]:
-        """(rows, C) of a block, frequencies first. Spectra that are kept must be asked for the same rows every time."""
-        if self.kept is not None and (start, length) in self.kept:
-            return self.kept[start, length]
-        found = _single_precision(length, pinned, rows) @ self.cut(start, length, pinned)
-        if self.kept is not None:
-            self.kept[start, length] = found
-        return found
+    def cut(self, length: int, starts: range, columns: slice, pinned: bool) -> NDArray[np.float32]:
+        """(N, S, C) of blocks, less the frame before where they are pinned."""
+        values = self._single[:, columns]
+        shape, row = (length, len(starts), values.shape[1]), values.strides[0]
+        blocks = as_strided(values[starts.start :], shape, (row, row * starts.step, values.itemsize), writeable=False)
+        before = values[starts.start - 1 : starts.stop - 1 : starts.step] if pinned else np.float32(0)
+        return np.subtract(blocks, before, order="C")
 
 
 @lru_cache(maxsize=512)
 def _single_precision(frames: int, pinned: bool, rows: int | None) -> NDArray[np.float32]:
     """A transform's lowest rows in the precision that choosing lengths needs."""
     return (dst(frames) if pinned else dct(frames))[:rows].astype(np.float32)
+
+
+@kernel
+def _sum_logs(values, factor):  # type: ignore[no-untyped-def]
+    """(S,) sums of log2(1 + (factor * value)^2) over blocks (N, S, C): logarithms of products, which are far fewer."""
+    rows, count, columns = values.shape
+    total, products = np.zeros(count), np.ones((count, columns))
+    for first in range(0, rows, MULTIPLIED):
+        for k in range(first, min(first + MULTIPLIED, rows)):
+            for s in range(count):
+                for c in range(columns):
+                    scaled = factor * values[k, s, c]
+                    products[s, c] *= 1.0 + scaled * scaled
+        last = first + MULTIPLIED >= rows
+        for s in range(count):
+            for c in range(columns):
+                if last or products[s, c] > LARGE_PRODUCT:
+                    total[s] += np.log2(products[s, c])
+                    products[s, c] = 1.0
+    return total
+
+
+@kernel
+def _sum_squares(values, factor):  # type: ignore[no-untyped-def]
+    """(S,) sums of (factor * value)^2 over blocks (N, S, C)."""
+    total = np.zeros(values.shape[1])
+    for k in range(values.shape[0]):
+        for s in range(values.shape[1]):
+            for c in range(values.shape[2]):
+                total[s] += (factor * values[k, s, c]) ** 2
+    return total
 
 
 def choose_lengths(
@@ -116,13 +179,24 @@ def choose_lengths(
     frames, shortest = len(spectra.channels), segmentation.lengths[0]
     longest = segmentation.longest if longest is None else max(longest, 2 * shortest - 1)
     factor = min(ESTIMATE_GAIN / step, MAX_VALUE / spectra.largest)
+    spectra.begin_step(segmentation)
+
+    def price_all(length: int, starts: range) -> Floats:
+        return price.estimate(spectra, factor, length, starts, starts.start > 0 and not is_residual)
+
+    later = {
+        n: price_all(n, range(shortest, frames - n + 1, shortest))
+        for n in segmentation.lengths
+        if n <= longest and n + shortest <= frames
+    }
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for start in range(0, frames, shortest):
         if start not in best:
             continue
-        pinned = start > 0 and not is_residual
         for length in (n for n in segmentation.list_options(frames - start) if n <= longest):
-            total, end = best[start][0] + price.estimate(spectra, factor, start, length, pinned), start + length
+            known = start > 0 and length in later
+            bits = later[length][start // shortest - 1] if known else price_all(length, range(start, start + 1))[0]
+            total, end = best[start][0] + float(bits), start + length
             if end not in best or total < best[end][0]:
                 best[end] = (total, length)
     lengths, end = [], frames

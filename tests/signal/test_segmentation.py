@@ -9,7 +9,7 @@ from posecodec.coders.transform.block_coder import BLOCK_PRICE, BLOCKS
 from posecodec.coders.windows.frequency_bands import WINDOW_PRICE
 from posecodec.coders.windows.lengths import WINDOW_LENGTHS
 from posecodec.signal.dct import dct, dst
-from posecodec.signal.segmentation import BlockPrice, Segmentation, choose_lengths, list_spans
+from posecodec.signal.segmentation import BlockPrice, BlockSpectra, Segmentation, choose_lengths, list_spans
 
 SMALL = Segmentation((4, 8, 12), longest=15)
 KINDS = [(BLOCKS, BLOCK_PRICE), (WINDOW_LENGTHS, WINDOW_PRICE)]
@@ -107,3 +107,13 @@ def test_still_channels_take_few_blocks_and_busy_ones_many():
 
 def test_spans_follow_each_other():
     assert list_spans((16, 32, 20)) == [(0, 16), (16, 32), (48, 20)] and list_spans(()) == []
+
+
+def test_kept_spectra_change_nothing():
+    channels = wander(700, channels=70)
+    for is_residual in (False, True):
+        spectra = BlockSpectra(channels)
+        for step in (0.5, 2.0, 0.5, 8.0):
+            found = choose_lengths(spectra, step, BLOCKS, BLOCK_PRICE, is_residual=is_residual)
+            assert found == choose_lengths(channels, step, BLOCKS, BLOCK_PRICE, is_residual=is_residual)
+        assert spectra._kept

@@ -8,6 +8,7 @@ search for a step pays for it once. The mirrored pair is `BasisChoice.write` and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from posecodec.pose.orientation import upright
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
-from posecodec.signal.segmentation import ESTIMATE_GAIN
+from posecodec.signal.segmentation import ESTIMATE_GAIN, BlockSpectra
 from posecodec.typing import Bools, Floats, Ints
 
 NO_CHANNELS: Floats = np.zeros(1)  # In place of channels that nobody codes, and of those of a guide that is not there
@@ -64,6 +65,11 @@ class BasisChoice:
     def is_generic(self) -> bool:
         """Whether nothing was trained for the basis."""
         return isinstance(self.basis, GraphBasis)
+
+    @cached_property
+    def spectra(self) -> BlockSpectra:
+        """Of the channels, what lengths of blocks are chosen by."""
+        return BlockSpectra(self.channels)
 
     def write(self, encoder: RangeEncoder) -> None:
         """What the decoder must know before the channels."""
@@ -207,7 +213,7 @@ def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> BasisCh
 
 def _is_stiff(choice: BasisChoice, points: Floats, skeleton: Skeleton, error: float) -> bool:
     """Whether bones that keep their length make it cheaper than a graph for (T, K, D) as recorded."""
-    whole = gaps.fill_from_centroid(points)
+    whole = gaps.fill_from_centroid(points)[:PRICED_FRAMES]
     modes = graph.compute_modes(len(skeleton), graph.build_tree(skeleton))
     channels = GraphBasis(modes, whole[0].mean(axis=0)).forward(whole)
     bits = _estimate_bits(choice.channels, error * choice.scale * STIFF_STEPS)

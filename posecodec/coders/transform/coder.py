@@ -83,23 +83,31 @@ class TransformCoder:
         points = chunk.points.astype(np.float64)
         return choose_basis(points, body, chunk.skeleton, chunk.up, chunk.rate, self.tables, chunk.default_error)
 
+    def is_generic(self, chunk: ChunkInput) -> bool:
+        """Whether nothing was trained for the basis of a chunk; remembered apart from the basis."""
+        return chunk.memo.recall((self.kind, "generic"), lambda: self.basis(chunk).is_generic)
+
+    def scale(self, chunk: ChunkInput) -> float:
+        """What the basis of a chunk multiplies coordinates by; remembered apart from the basis."""
+        return chunk.memo.recall((self.kind, "scale"), lambda: float(self.basis(chunk).scale))
+
     def qp_for_error(self, chunk: ChunkInput, error: float) -> int:
         """The QP that gives about that mean error, in the recording's unit."""
-        steps = STEPS_IN_GRAPH_ERROR if self.basis(chunk).is_generic else STEPS_IN_BONE_ERROR
+        steps = STEPS_IN_GRAPH_ERROR if self.is_generic(chunk) else STEPS_IN_BONE_ERROR
         return self.qp_in_basis(chunk, qp_of_step(error * steps))
 
     def default_qp(self, chunk: ChunkInput) -> int:
         """The QP that is expected to give the default quality."""
-        return self.qp_for_error(chunk, chunk.default_error) if self.basis(chunk).is_generic else BODY_QP
+        return self.qp_for_error(chunk, chunk.default_error) if self.is_generic(chunk) else BODY_QP
 
     def qp_in_basis(self, chunk: ChunkInput, absolute_qp: int) -> int:
         """The QP of a step in the recording's unit, which is the same for chunks of all scales."""
-        qp = absolute_qp + qp_of_step(self.basis(chunk).scale)
+        qp = absolute_qp + qp_of_step(self.scale(chunk))
         return min(max(qp, self.qp_range.start), self.qp_range.stop - 1)
 
     def to_absolute_qp(self, chunk: ChunkInput, qp: int) -> int:
         """The QP in the recording's unit of one in the basis. The mirror of `qp_in_basis`."""
-        return qp - qp_of_step(self.basis(chunk).scale)
+        return qp - qp_of_step(self.scale(chunk))
 
 
 def write_end(encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:

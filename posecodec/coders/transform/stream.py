@@ -5,23 +5,19 @@ The mirrored pair is `write_motion` and `read_motion`; docs/bitstream.md specifi
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from posecodec.bitstream.exp_golomb import get_raw, put_raw
 from posecodec.coders.chunk import ChunkContext
 from posecodec.coders.transform.basis_choice import BasisChoice, read_basis
-from posecodec.coders.transform.block_coder import BLOCKS, BlockCoder, decode_channels, encode_channels
+from posecodec.coders.transform.block_coder import BlockCoder, decode_channels, encode_channels
 from posecodec.coders.transform.coefficient_model import CoefficientModel
 from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
-from posecodec.signal.segmentation import BlockSpectra
 from posecodec.typing import Floats
 
 QP_BITS = 11  # Steps from 2**-64 to almost 2**64 of a channel's unit
 FIRST_QP = -(1 << QP_BITS - 1)  # Of the finest step that can be told
 LAST_QP = FIRST_QP + (1 << QP_BITS) - 1  # Of the coarsest
-MAX_KEPT_VALUES = 1 << 25  # Of spectra that are kept: 128 MiB, a whole chunk of 350 markers in 3D
 
 
 def write_motion(
@@ -35,20 +31,9 @@ def write_motion(
     put_raw(encoder, qp - FIRST_QP, QP_BITS)
     coder = BlockCoder(model, choice.prior, choice.pinned, qp, guide is not None, choice.is_generic)
     if guide is None:
-        return choice.reconstruct(encode_channels(encoder, choice.channels, coder, find_spectra(choice)))
+        return choice.reconstruct(encode_channels(encoder, choice.channels, coder, choice.spectra))
     known = choice.project(guide)
     return choice.reconstruct(encode_channels(encoder, choice.channels - known, coder) + known)
-
-
-@lru_cache(maxsize=2)
-def find_spectra(choice: BasisChoice) -> BlockSpectra:
-    """What lengths of blocks are chosen by, of two stretches at a time: a body and what hangs on it.
-
-    Kept from step to step where a stretch is not too long, until `find_spectra.cache_clear()`.
-    """
-    frames, count = choice.channels.shape
-    values = frames * count * sum(BLOCKS.lengths) // BLOCKS.lengths[0]
-    return BlockSpectra(choice.channels, {} if values <= MAX_KEPT_VALUES else None)
 
 
 def read_motion(
