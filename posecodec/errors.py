@@ -59,6 +59,21 @@ class DataWarning(UserWarning):
     """Something in a pose file was changed, left out or guessed while it was read or written: nothing is in silence."""
 
 
+def describe_failure(error: Exception) -> str:
+    """What went wrong, in a line, whoever raised it.
+
+    >>> describe_failure(OSError(28, "No space left on device", "a.posec"))
+    'a.posec: No space left on device; check permissions and space'
+    """
+    if isinstance(error, PosecodecError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; split the recording, or close other programs"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'output'}: {error.strerror or error}; check permissions and space"
+    return f"{type(error).__name__}: {error}; this is a mistake of posecodec's, please report it"
+
+
 def make_printable(text: object) -> str:
     r"""A text from a file as one line that does nothing to a terminal and hides nothing on a page.
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 import warnings
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from posecodec import __version__
-from posecodec.errors import DataWarning, PosecodecError, make_printable
+from posecodec.cli.common import show_warning
+from posecodec.errors import PosecodecError, describe_failure, make_printable
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 some files failed, or no memory or space was left, 2 usage, 3 input not understood, 4 corrupt file,
@@ -69,7 +72,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: run, and turn errors into messages and exit codes."""
-    warnings.showwarning = _show
+    warnings.showwarning = show_warning
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy is not loaded yet; -j says how many cores are used
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -79,26 +82,27 @@ def main() -> None:
     except PosecodecError as error:
         click.echo(make_printable(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # which click takes for a question that nobody answered
+            _show_fault(error.__cause__)
         sys.unraisablehook = lambda _: None  # of objects that were being made, such as half a ZipFile
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except MemoryError:
-        click.echo("error: there is not enough memory; split the recording, or close other programs", err=True)
-        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except OSError as error:
-        text = f"error: {error.filename or 'output'}: {error.strerror}; check permissions and space"
-        click.echo(make_printable(text), err=True)
+    except (MemoryError, OSError) as error:
+        click.echo(make_printable(f"error: {describe_failure(error)}"), err=True)
         sys.exit(1)
+    except Exception as error:
+        _show_fault(error)
 
 
-def _show(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
-    """Warnings as a line: what was changed in somebody's data is a note, everything else a warning."""
-    kind = "note" if issubclass(category, DataWarning) else "warning"
-    click.echo(make_printable(f"{kind}: {message}"), err=True)
+def _show_fault(error: Exception) -> NoReturn:
+    """A mistake of ours, with where it was made: its text may be a file's."""
+    lines = [line for part in traceback.format_exception(error) for line in part.rstrip().split("\n")]
+    click.echo("\n".join([*map(make_printable, lines), f"error: {make_printable(describe_failure(error))}"]), err=True)
+    sys.exit(1)

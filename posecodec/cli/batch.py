@@ -7,15 +7,12 @@ being written and leaves the rest for the next time, which skips what `resuming`
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-import os
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +20,8 @@ import click
 
 from posecodec.cli.common import STREAM
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
-from posecodec.errors import InputError, PosecodecError, UsageError, make_printable
-from posecodec.memory import get_memory_limit, set_memory_limit
+from posecodec.cli.workers import run_tasks
+from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure, make_printable
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
 
@@ -38,7 +35,8 @@ class Task:
     memory: Memory
 
 
-Results = Generator[tuple[Task, dict[str, Any], PosecodecError | None], None, None]  # facts, or what went wrong
+Results = Generator[tuple[Task, dict[str, Any], str | None], None, None]  # facts, or what went wrong
+_KILLED = "its process was killed, as happens where memory runs out; split it, or take fewer processes (-j)"
 
 
 @dataclass
@@ -145,15 +143,24 @@ def _walk(folder: Path, format: str | None, suffix: str, above: tuple[Path, ...]
         yield folder  # reading it fails with a message, and the others go on
         return
     for path in inside:
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if is_single((str(path),), format):
-                yield path
-            elif path.resolve() not in above:
-                yield from _walk(path, format, suffix, above)
-        elif _is_wanted(path, format, suffix):
+        is_folder, is_wanted = _classify(path, format, suffix)
+        if is_wanted:
             yield path
+        elif is_folder and path.resolve() not in above:
+            yield from _walk(path, format, suffix, above)
+
+
+def _classify(path: Path, format: str | None, suffix: str) -> tuple[bool, bool]:
+    """Whether something is a folder, and whether it is a recording: what cannot be looked at is, and reading it says why."""
+    if path.name.startswith("."):
+        return False, False
+    try:
+        if path.is_dir():
+            return True, is_single((str(path),), format)
+        is_ordinary = path.is_file() or not path.exists()  # a pipe or a device would be waited for, for ever
+        return False, is_ordinary and _is_wanted(path, format, suffix)
+    except (OSError, MemoryError):
+        return False, True
 
 
 def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
@@ -176,75 +183,82 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
 
 def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, summary: Path | None) -> None:
     """Do all tasks, print each and the whole. Raises PosecodecError if some failed."""
-    for folder in {task.target.parent for task in tasks}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as cause:
-            raise UsageError(f"{folder}: cannot be made ({cause.strerror}); choose another output") from cause
+    _make_folder(tasks[0].memory.root)
     outcome = Outcome()
-    here: Results = ((task, *_try_work(work, task, settings)) for task in tasks)
-    with contextlib.closing(_run_in_processes(tasks, work, settings, jobs) if jobs > 1 else here) as results:
+    with contextlib.closing(_run_here_or_there(tasks, work, settings, jobs)) as results:
         for number, (task, facts, error) in enumerate(results, 1):
             _report(outcome, task, facts, error, as_json)
             if sys.stderr.isatty():
                 click.echo(f"\r[{number}/{len(tasks)}]{'' if number < len(tasks) else chr(10)}", nl=False, err=True)
     facts = sum_up(outcome)
+    click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(format_summary(facts)))
     if summary is not None:
         from posecodec.io.filesystem import write_atomic
 
         write_atomic(summary, json.dumps({**facts, "files": outcome.done}, indent=1, default=str).encode(), True)
-    click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(format_summary(facts)))
     if outcome.failed:
         raise PosecodecError(f"{len(outcome.failed)} of {len(tasks)} files failed")
 
 
-def _run_in_processes(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
-    """In processes of one thread each. An interrupt, of which only the parent hears, waits for files that are being done."""
-    os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
-    jobs = min(jobs, len(tasks))
-    share = get_memory_limit() // jobs
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (share,))
+def _run_here_or_there(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
+    """All tasks, each with its facts or with what went wrong."""
+    do = functools.partial(_try_work, work=work, settings=settings)
+    if jobs == 1:
+        for task in tasks:
+            yield (task, *do(task))
+        return
+    for task, found in run_tasks(do, tasks, min(jobs, len(tasks)), _renew):
+        yield (task, *(({}, _KILLED) if found is None else found))
+
+
+def _renew(task: Task) -> Task:
+    """The task as it is after a process was killed at it."""
+    entry = read_manifest(task.memory.root).get(task.memory.entry.file, task.memory.entry)
+    return replace(task, memory=replace(task.memory, entry=entry))
+
+
+def _try_work(task: Task, work: Work, settings: Any) -> tuple[dict[str, Any], str | None]:
+    """The work, unless just that was done already: facts, or what went wrong, whatever it was.
+
+    What was written by the last run may be replaced, nothing else.
+    """
     try:
-        waiting = {pool.submit(_try_work, work, task, settings): task for task in tasks}
-        for future in as_completed(waiting):
-            yield (waiting[future], *future.result())
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        return _do_work(task, work, settings), None
+    except Exception as error:
+        return {}, describe_failure(error)
 
 
-def _start_worker(memory: int) -> None:
-    """In a process of its own: deaf to interrupts, and with its share of the memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_memory_limit(memory)
-
-
-def _try_work(work: Work, task: Task, settings: Any) -> tuple[dict[str, Any], PosecodecError | None]:
-    """The work, unless just that was done already; what was written by the last run may be replaced, nothing else."""
+def _do_work(task: Task, work: Work, settings: Any) -> dict[str, Any]:
     memory, asked = task.memory, hash_request(task.source, settings)
+    if not settings.force and memory.holds(asked):
+        line = f"{task.source}: done already"
+        return {"input": str(task.source), "output": str(memory.output), "skipped": True, "line": line}
+    _make_folder(task.target.parent)
+    ours = memory.output if memory.is_ours() else None
+    memory.begin(asked)
     try:
-        if not settings.force and memory.holds(asked):
-            line = f"{task.source}: done already"
-            return {"input": str(task.source), "output": str(memory.output), "skipped": True, "line": line}, None
-        ours = memory.output if memory.is_ours() else None
-        memory.begin(asked)
-        try:
-            facts = work(
-                task.source, task.target, replace(settings, ours=ours, force=settings.force or memory.is_half_done())
-            )
-        except PosecodecError:
-            memory.give_up()
-            raise
-        memory.finish(asked, Path(facts["output"]))
-    except PosecodecError as error:
-        return {}, error
+        facts = work(
+            task.source, task.target, replace(settings, ours=ours, force=settings.force or memory.is_half_done())
+        )
+    except Exception:
+        memory.give_up()
+        raise
+    memory.finish(asked, Path(facts["output"]))
     if ours and not settings.force:
         facts["notes"] = [*facts.get("notes", ()), "was done with other options or from another source; done again"]
-    return facts, None
+    return facts
 
 
-def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: PosecodecError | None, as_json: bool) -> None:
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be made ({error.strerror}); choose another output") from error
+
+
+def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: str | None, as_json: bool) -> None:
     if error is not None:
-        text = str(error) if str(task.source) in str(error) else f"{task.source}: {error}"
+        text = error if str(task.source) in error else f"{task.source}: {error}"
         outcome.failed.append(text)
         click.echo(make_printable(f"error: {text}"), err=True)
         return

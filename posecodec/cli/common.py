@@ -168,6 +168,12 @@ def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
     click.echo(json.dumps(facts, default=str) if as_json else "\n".join(lines), err=to_stderr)
 
 
+def show_warning(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    """Warnings as a line: what was changed in somebody's data is a note, everything else a warning."""
+    kind = "note" if issubclass(category, DataWarning) else "warning"
+    click.echo(make_printable(f"{kind}: {message}"), err=True)
+
+
 def format_people(count: int) -> str:
     """How many, in words."""
     return "1 person" if count == 1 else f"{count} people"
