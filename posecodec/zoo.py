@@ -3,12 +3,17 @@
 The safetensors file holds tensors and, in its metadata, settings such as the skeleton; its SHA-256 is the
 weights' identity and stands in every file encoded with them. The card beside it repeats these and adds how they were
 trained. Reading either loads no torch.
+
+Weights are input as recordings are: without a card that gives their hash they are not taken, and each kind of them states a
+`Rule` for every tensor that compiled code reads, which `check_tensors` looks at before it does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +23,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from posecodec.errors import WeightsError
+from posecodec.errors import PosecodecError, WeightsError
 from posecodec.io.replacing import replace_file
 
 FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 """In an installed wheel, and in a checkout."""
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What is raised of weights where nothing was checked before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,20 +70,85 @@ def list_weights() -> list[str]:
     return sorted({file.stem for folder in FOLDERS if folder.is_dir() for file in folder.glob("*.safetensors")})
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What a tensor has to be.
+
+    dtype: "f" for floats of any size, or the name of a kind of integers. shape: a letter is the same number wherever it
+    stands. low, high: what all values are within. holds: what else is true of it, if anything; its name says it.
+    """
+
+    dtype: str
+    shape: tuple[int | str, ...]
+    low: float
+    high: float
+    holds: Callable[[NDArray[Any]], bool] | None = None
+
+    def find_fault(self, tensor: NDArray[Any], sizes: dict[str, int]) -> str | None:
+        """What is wrong with a tensor; None if nothing is. sizes: what letters stand for, to which others are added."""
+        kind = tensor.dtype.kind if self.dtype == "f" else tensor.dtype.name
+        if kind != self.dtype:
+            return f"of type {tensor.dtype}, not {'float' if self.dtype == 'f' else self.dtype}"
+        if len(tensor.shape) == len(self.shape):
+            for size, found in zip(self.shape, tensor.shape, strict=True):
+                if isinstance(size, str) and found:
+                    sizes.setdefault(size, found)
+        wanted = tuple(sizes.get(size) if isinstance(size, str) else size for size in self.shape)
+        if tensor.shape != wanted:
+            return f"of shape {tensor.shape}, not ({', '.join(str(size or '?') for size in wanted)})"
+        if tensor.size and not (self.low <= tensor.min() and tensor.max() <= self.high):  # so is NaN not
+            return f"{tensor.min()} to {tensor.max()}, which is not within {self.low:g} to {self.high:g}"
+        if self.holds is not None and not self.holds(tensor):
+            return f"one of which this is not true: {self.holds.__name__.replace('_', ' ')}"
+        return None
+
+
+def check_tensors(
+    tensors: Mapping[str, NDArray[Any]], rules: Mapping[str, Rule], sizes: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Whether there is each tensor that there is a rule for, and as it says: the numbers that its letters stand for.
+
+    sizes: those that are known before. Raises WeightsError.
+    """
+    found = dict(sizes or {})
+    for name, rule in rules.items():
+        fault = rule.find_fault(tensors[name], found) if name in tensors else "missing"
+        if fault:
+            raise WeightsError(f"{name} is {fault}")
+    return found
+
+
+@contextlib.contextmanager
+def name_weights(name: str) -> Iterator[None]:
+    """Whatever goes wrong while weights are unpacked is a WeightsError that names them."""
+    try:
+        yield
+    except (*_MISTAKES, PosecodecError) as error:
+        what = str(error) if isinstance(error, PosecodecError) else f"{type(error).__name__}: {error}"
+        raise WeightsError(f"weights {name!r} do not fit this posecodec: {what}; get them again") from error
+
+
 def read_weights(name: str | Path) -> Weights:
-    """Load and check weights. Raises WeightsError if they are missing, damaged, or not what their card says."""
+    """Load weights. Raises WeightsError if they are missing, damaged, or not what their card says."""
     path = find_weights(name)
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    stated = read_card(path).get("sha256", digest)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    digest, stated = hashlib.sha256(data).hexdigest(), read_card(path).get("sha256")
+    if stated is None:
+        beside = path.with_suffix(".json")
+        raise WeightsError(f"{beside}, which gives the SHA-256 of {path}, is missing or lacks it; get both files")
     if stated != digest:
         raise WeightsError(f"{path} has SHA-256 {digest[:12]}..., its card says {str(stated)[:12]}...; get it again")
     try:
         tensors = load(data)
         size = int.from_bytes(data[:8], "little")
         settings = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["posecodec"])
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is not a posecodec weights file: {error}; get it again") from error
+    if not isinstance(settings, dict):
+        raise WeightsError(f"{path} is not a posecodec weights file: it has no settings; get it again")
     return Weights(path.stem, digest, tensors, settings)
 
 
@@ -107,8 +179,8 @@ def read_card(path: Path) -> dict[str, Any]:
     if not beside.exists():
         return {}
     try:
-        values = json.loads(beside.read_text())
-    except ValueError as error:
+        values = json.loads(beside.read_text("utf-8"))
+    except (OSError, RecursionError, ValueError) as error:
         raise WeightsError(f"{beside} is not JSON: {error}; get it again") from error
     return values if isinstance(values, dict) else {}
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 from posecodec.errors import InputError
+
+FRACTIONS = ("extent", "sigma", "rate", "remainder")  # Fields that need not be whole numbers
+MOST_DEPTH_OR_STEP = 256  # Eight seconds; more blocks than any network of a few MB has
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class PartConfig:
     remainder: float = 0.018
 
     def __post_init__(self) -> None:
+        self._check_types()
         folds = self.step // self.patch
         if self.dims not in (2, 3) or self.step % self.patch or folds & (folds - 1):
             raise InputError(f"dims {self.dims}, step {self.step}, patch {self.patch}: 2 or 3; a power of two patches")
@@ -45,6 +50,19 @@ class PartConfig:
             raise InputError(f"parts {self.parts} need every keypoint once")
         sizes = (self.codes, self.levels, self.latent, self.width, self.depth, self.features, self.keypoints)
         if min(sizes) < 1 or self.grid < 8 or not (self.extent > 0 and self.sigma > 0 and self.rate > 0):
+            raise InputError(f"impossible network: {self}")
+
+    def _check_types(self) -> None:
+        """Settings of weights come from a file, and JSON has any values. Raises InputError."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "parts"}
+        whole = [value for name, value in values.items() if name not in FRACTIONS]
+        whole += [k for part in self.parts for k in part]
+        fractions = [values[name] for name in FRACTIONS]
+        if not all(type(value) is int for value in whole) or not all(
+            type(value) in (int, float) for value in fractions
+        ):
+            raise InputError("numbers of a network that are none")
+        if max(self.depth, self.step) > MOST_DEPTH_OR_STEP or not all(map(math.isfinite, fractions)):
             raise InputError(f"impossible network: {self}")
 
     @property

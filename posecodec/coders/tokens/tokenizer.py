@@ -7,6 +7,7 @@ and the mirror. What is only integers (`tables`) needs no torch; the network is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from posecodec.coders.tokens import stream
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.tokens.stream import Start, TokenChunk
 from posecodec.coders.tokens.vocabulary import Vocabulary
-from posecodec.coders.tokens.weights import unpack_tables
+from posecodec.coders.tokens.weights import check_tables, unpack_tables
 from posecodec.errors import InputError, WeightsError
 from posecodec.kinematics.body_track import split_track
 from posecodec.kinematics.bones import BoneTree, steady_bones
@@ -30,7 +31,7 @@ from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.signal.resampling import count_frames, resample
 from posecodec.typing import Floats
-from posecodec.zoo import Weights
+from posecodec.zoo import Weights, name_weights
 
 if TYPE_CHECKING:
     from posecodec.networks.part_vqgan import PartVQGAN
@@ -49,17 +50,24 @@ class Tokenizer:
     """Weights as tables and network."""
 
     def __init__(self, weights: Weights, device: str = "cpu") -> None:
-        try:
+        with name_weights(weights.name):
             self.weights, self.device = weights, device
             self.config = from_dict(PartConfig, weights.settings["network"])
             self.skeleton = BUILT_IN[weights.settings["skeleton"]]
             self.bones = tuple((int(a), int(b), float(share)) for a, b, share in weights.settings["bones"])
             self.usual_size = float(weights.settings["usual_size"])
             self.default_levels = int(weights.settings["default_levels"])
+            self._check_settings()
+            check_tables(weights.tensors, self.config)
             self.tables = unpack_tables(weights.tensors)
-        except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
-            what = f"weights {weights.name!r} do not fit this posecodec: {error}; get them again"
-            raise WeightsError(what) from error
+
+    def _check_settings(self) -> None:
+        """Raises WeightsError."""
+        ends = {end for a, b, share in self.bones for end in (a, b) if math.isfinite(share)}
+        count = len(self.skeleton)
+        sound = count == self.config.keypoints and bool(ends) and ends <= set(range(count))
+        if not (sound and 0 < self.usual_size < math.inf and 1 <= self.default_levels <= self.config.levels):
+            raise WeightsError("skeleton, bones, size or levels in the settings are none of its network")
 
     @property
     def dims(self) -> int:

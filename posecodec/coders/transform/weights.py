@@ -11,13 +11,31 @@ from numpy.typing import NDArray
 
 from posecodec import zoo
 from posecodec.coders.transform.bone_basis import BoneTables
-from posecodec.coders.transform.coefficient_model import TENSOR_NAMES, CoefficientModel
-from posecodec.errors import WeightsError
+from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, SLOTS, TENSOR_NAMES, CoefficientModel
+from posecodec.coders.weight_rules import LARGE, MOST_BIAS, MOST_WEIGHT, can_be_inverted, have_directions
+from posecodec.entropy.range_coder import MAX_TOTAL
 from posecodec.kinematics.bones import RestBones
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Ints
-from posecodec.zoo import Weights
+from posecodec.zoo import Rule, Weights, check_tensors, name_weights
 
 NAME = "transform"
+RULES = {
+    "polar.usual": Rule("f", ("B", 3), -LARGE, LARGE, have_directions),
+    "polar.lengths": Rule("f", ("B",), 1, LARGE),
+    "polar.mean": Rule("f", ("C",), -LARGE, LARGE),
+    "polar.matrix": Rule("f", ("C", "C"), -LARGE, LARGE, can_be_inverted),
+    "model.w1": Rule("int32", (FEATURES, "H"), -MOST_WEIGHT, MOST_WEIGHT),
+    "model.b1": Rule("int32", ("H",), -MOST_BIAS, MOST_BIAS),
+    "model.w2": Rule("int32", ("H", "G"), -MOST_WEIGHT, MOST_WEIGHT),
+    "model.b2": Rule("int32", ("G",), -MOST_BIAS, MOST_BIAS),
+    "model.w3": Rule("int32", ("G",), -MOST_WEIGHT, MOST_WEIGHT),
+    "model.b3": Rule("int32", (1,), -MOST_BIAS, MOST_BIAS),
+    "model.rows": Rule("int32", (ROWS, SLOTS), 1, MAX_TOTAL - 1),
+    "model.shifts": Rule("int32", (ROWS, 3), -256, 256),  # a step either way
+    "prior": Rule("int16", (2, "C", BINS), -1024, 1024),  # 64 octaves
+}
+SIZES = {"B": len(COCO19) - 1, "C": 3 * len(COCO19) + 1}  # Of the one skeleton that there are bones for
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,14 +59,13 @@ def load_built_in() -> tuple[Weights, TransformTables]:
 
 def unpack_tables(found: Weights) -> TransformTables:
     """The tables in a weights file. Raises WeightsError if it holds others."""
-    try:
-        parts = (f"polar.{name}" for name in ("usual", "lengths", "mean", "matrix"))
-        usual, lengths, mean, matrix = (found.tensors[part].astype(np.float64) for part in parts)
-        model = {name: found.tensors[f"model.{tensor}"].astype(np.int32) for name, tensor in TENSOR_NAMES.items()}
-        bones = BoneTables(RestBones(usual, lengths), mean, matrix)
-        return TransformTables(bones, found.tensors["prior"].astype(np.int64), CoefficientModel(**model))
-    except KeyError as error:
-        raise WeightsError(f"{found.name!r} holds no tables of the transform codec ({error}); get it again") from error
+    with name_weights(found.name):
+        check_tensors(found.tensors, RULES, SIZES)
+    parts = (f"polar.{name}" for name in ("usual", "lengths", "mean", "matrix"))
+    usual, lengths, mean, matrix = (found.tensors[part].astype(np.float64) for part in parts)
+    model = {name: found.tensors[f"model.{tensor}"] for name, tensor in TENSOR_NAMES.items()}
+    bones = BoneTables(RestBones(usual, lengths), mean, matrix)
+    return TransformTables(bones, found.tensors["prior"].astype(np.int64), CoefficientModel(**model))
 
 
 def pack_tables(tables: TransformTables) -> dict[str, NDArray[Any]]:
