@@ -10,17 +10,24 @@ from typing import Any
 
 from numba import njit
 
+from posecodec.kernel_cache import attach_cache
+
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of numbers and arrays with numba, on first use, cached on disk.
+    """Compile a function of numbers and arrays with numba, on first use, and keep it on disk (`kernel_cache`).
 
     To type checkers the compiled function takes anything: numba knows the types better than annotations can say them.
     """
-    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy", nogil=True)(function)
-    return compiled
+    return _compile(function)
 
 
 def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that is compiled into each that calls it: for those that share the inner loops of several models."""
-    compiled: Callable[..., Any] = njit(cache=True, error_model="numpy", nogil=True, inline="always")(function)
+    return _compile(function, inline="always")
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = njit(error_model="numpy", nogil=True, **options)(function)
+    if compiled is not function:  # as it is with NUMBA_DISABLE_JIT=1
+        attach_cache(compiled)
     return compiled

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from posecodec.kernels import kernel
 
 PLANES: dict[int, tuple[tuple[int, int], ...]] = {2: ((0, 1),), 3: ((0, 1), (2, 1), (0, 2))}
 """Axes (horizontal, vertical) of every plane for 2D and 3D points."""
@@ -140,7 +141,7 @@ def read_out(logs: NDArray[np.float32], sigma: float = 1.0, empty: float = EMPTY
     the border.
     """
     threshold = float(np.log(empty)) if empty > 0 else -np.inf
-    return _read_out(np.ascontiguousarray(logs, dtype=np.float32), threshold, FLATTEST / sigma**2)
+    return np.asarray(_read_out(np.ascontiguousarray(logs, dtype=np.float32), threshold, FLATTEST / sigma**2))
 
 
 def read_corrected(points: Tensor, correction: Tensor, grid: int, extent: float, sigma: float) -> Tensor:
@@ -152,7 +153,7 @@ def read_corrected(points: Tensor, correction: Tensor, grid: int, extent: float,
     return from_pixels(torch.from_numpy(found).reshape(centers.shape), grid, extent)
 
 
-@numba.njit(cache=True, parallel=False)
+@kernel
 def _read_out(logs: NDArray[np.float32], threshold: float, flattest: float) -> NDArray[np.float32]:
     count, grid, _ = logs.shape
     centers = np.empty((count, 2), np.float32)
@@ -180,7 +181,7 @@ def _read_out(logs: NDArray[np.float32], threshold: float, flattest: float) -> N
     return centers
 
 
-@numba.njit(cache=True)
+@kernel
 def _find_vertex(slope: float, bend: float, flattest: float) -> float:
     vertex = -slope / (2 * min(bend, -flattest))
     return min(max(vertex, -REACH), REACH)
