@@ -47,7 +47,7 @@ def test_links_to_nothing_pipes_and_what_was_deleted_meanwhile(jobs: int, folder
     (source / "loop.npz").symlink_to("loop.npz")
     os.mkfifo(source / "c.csv")
     (source / "d.csv").symlink_to("/dev/zero")
-    found = run("encode", source, "-o", folder / "out", "-j", jobs, timeout=100)
+    found = run("encode", source, "-o", folder / "out", "-j", jobs, timeout=600)
     assert found.returncode == 1 and "2 done, 0 skipped (done before), 2 failed" in found.stdout, found.stderr
     assert "b.npz: no such file" in found.stdout and "Traceback" not in found.stderr
     assert list_made(folder / "out") == ["a.posec", "z.posec"]
@@ -92,7 +92,7 @@ def start(folder: Path, jobs: int, *names: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_memory_that_runs_out_and_mistakes_of_ours(jobs: int, tmp_path: Path) -> None:
-    shown, errors = start(tmp_path, jobs, "a", "large", "odd", "warned 1", "warned 2", "z").communicate(timeout=100)
+    shown, errors = start(tmp_path, jobs, "a", "large", "odd", "warned 1", "warned 2", "z").communicate(timeout=600)
     assert errors.endswith("2 of 6 files failed\n") and "\x1b" not in shown + errors
     assert "4 done, 0 skipped (done before), 2 failed" in shown and "large: there is not enough memory" in shown
     assert "KeyError: '\\x1b[2J'; this is a mistake of posecodec's" in shown
@@ -105,7 +105,7 @@ def test_memory_that_runs_out_and_mistakes_of_ours(jobs: int, tmp_path: Path) ->
 @posix
 def test_a_killed_process_costs_its_own_file_only(tmp_path: Path) -> None:
     names = ("a", "murderer", "unlucky", "b", "z")
-    shown, errors = start(tmp_path, 2, *names).communicate(timeout=100)
+    shown, errors = start(tmp_path, 2, *names).communicate(timeout=600)
     assert errors.endswith("1 of 5 files failed\n") and "murderer: its process was killed" in shown
     assert "4 done, 0 skipped (done before), 1 failed" in shown
     assert list_made(tmp_path / "out") == sorted({*names} - {"murderer"})

@@ -223,5 +223,5 @@ def test_tables_survive_being_written():
 
 
 def test_tables_of_other_weights_are_refused():
-    with pytest.raises(WeightsError, match="no tables"):
+    with pytest.raises(WeightsError, match="is missing"):
         unpack_tables(replace(FOUND, tensors={}))
