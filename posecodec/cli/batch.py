@@ -207,11 +207,11 @@ def _run_here_or_there(tasks: list[Task], work: Work, settings: Any, jobs: int) 
         for task in tasks:
             yield (task, *do(task))
         return
-    for task, found in run_tasks(do, tasks, min(jobs, len(tasks)), _renew):
+    for task, found in run_tasks(do, tasks, min(jobs, len(tasks)), _look_again):
         yield (task, *(({}, _KILLED) if found is None else found))
 
 
-def _renew(task: Task) -> Task:
+def _look_again(task: Task) -> Task:
     """The task as it is after a process was killed at it."""
     entry = read_manifest(task.memory.root).get(task.memory.entry.file, task.memory.entry)
     return replace(task, memory=replace(task.memory, entry=entry))

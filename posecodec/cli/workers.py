@@ -27,17 +27,17 @@ _warned: list[Warned] = []  # In a process of its own: what is to be said, which
 
 
 def run_tasks(
-    do: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, renew: Callable[[Task], Task]
+    do: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, look_again: Callable[[Task], Task]
 ) -> Generator[tuple[Task, Result | None], None, None]:
     """(task, what `do` returned of it), in the order in which they are done; None where the process was killed at it.
 
     Which of the tasks it was that had a process killed is not known: those that were under way are done again, one after
-    another, as `renew` returns them. Warnings are shown here, each once.
+    another, as `look_again` returns them. Warnings are shown here, each once.
     """
     rest, said = deque(tasks), set[Warned]()
     while rest:
         for task in (yield from _run_pool(do, rest, jobs, said)):
-            if (yield from _run_pool(do, deque([renew(task)]), 1, said)):
+            if (yield from _run_pool(do, deque([look_again(task)]), 1, said)):
                 yield task, None
 
 
