@@ -107,7 +107,7 @@ def test_a_killed_process_costs_its_own_file_only(tmp_path: Path) -> None:
     names = ("a", "murderer", "unlucky", "b", "z")
     shown, errors = start(tmp_path, 2, *names).communicate(timeout=600)
     assert errors.endswith("1 of 5 files failed\n") and "murderer: its process was killed" in shown
-    assert list_made(tmp_path / "out") == sorted({*names} - {"murderer"})  # done, or found to be done when looked at again
+    assert list_made(tmp_path / "out") == sorted({*names} - {"murderer"})
 
 
 @posix
