@@ -8,24 +8,33 @@ Who works out a chunk is in `coders`, who chooses among them in `ratecontrol`, w
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posecodec import legacy, zoo
 from posecodec.bitstream import container
-from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.header import Guarantee, Header
-from posecodec.coders.chunk import ChunkContext, ChunkInput, assemble_sequence, find_origin, split_sequence
+from posecodec.bitstream.container import Chunk, Loss, PosecFile
+from posecodec.bitstream.header import Guarantee, Header, Track
+from posecodec.coders.chunk import (
+    ChunkContext,
+    ChunkInput,
+    DecodedChunk,
+    assemble_sequence,
+    find_origin,
+    split_sequence,
+)
+from posecodec.coders.lossless import cover_missing
 from posecodec.coders.registry import build_coders
 from posecodec.coders.threads import map_chunks
 from posecodec.coders.tokens.coder import TokensCoder
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
-from posecodec.errors import InputError
-from posecodec.io.filesystem import read_file, write_atomic
+from posecodec.errors import CorruptError, InputError
+from posecodec.io.filesystem import write_atomic
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
@@ -38,7 +47,8 @@ if TYPE_CHECKING:
 else:
     __getattr__ = legacy.find_renamed(__name__)
 
-Source = bytes | str | Path  # A `.posec` file: its bytes, or where it is
+Source = bytes | str | Path | PosecFile  # A `.posec` file: its bytes, its path or URL, or opened already
+ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,21 +133,54 @@ class PoseCodec:
         """The smallest file of chunks that keeps a target in the recording's unit. Raises InputError where none does."""
 
         def file_size(coded: list[Chunk], guarantee: Guarantee | None) -> int:
-            return len(container.write(self._build_header(sequence, chunks, (coded, guarantee)), coded))
+            return len(_write(self._build_header(sequence, chunks, (coded, guarantee)), coded)[0])
 
         return self._pack(sequence, chunks, self.rate_control.choose(sequence, chunks, target, file_size))
 
-    def decode(self, source: Encoded | Source, fill: bool = False) -> PoseSequence:
+    def decode(
+        self, source: Encoded | Source, fill: bool = False, *, frames: slice = ALL,
+        people: Sequence[str] | None = None, lost: list[Loss] | None = None,
+    ) -> PoseSequence:  # fmt: skip
         """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it.
 
-        Raises CorruptError if the file is damaged, WeightsError if it was encoded with other weights.
+        frames, people: only these frames, and people by their ids in this order; no more than what they need is read.
+        lost: gets what is damaged, which is then missing (NaN, confidence 0), instead of a CorruptError.
+        Raises CorruptError if what is read of the file is damaged, WeightsError if it was encoded with other weights,
+        UsageError if there are no such frames or people, InputError if it cannot be read.
         """
-        header, coded = self._open(source.data if isinstance(source, Encoded) else source)
-        coders, pairs = self.coders.by_kind, zip(coded, header.spans, strict=True)
-        contexts = ((chunk, ChunkContext.from_header(header, span.length)) for chunk, span in pairs)
-        decoded = map_chunks(lambda pair: coders[pair[0].kind].decode(*pair), contexts, self.jobs)
-        sequence = assemble_sequence(header, decoded)
+        with _open_posec(source) as file:
+            header, span, numbers = file.header.cut(frames, people)
+            if header is file.header and lost is None:
+                file.check_length()
+            sequence = assemble_sequence(header, self._decode_chunks(file, span, numbers, lost), file.size)
         return self.fill_gaps(sequence) if fill else sequence
+
+    def _decode_chunks(
+        self, file: PosecFile, frames: range, people: Sequence[int], lost: list[Loss] | None
+    ) -> Iterator[tuple[Track, DecodedChunk]]:
+        """The chunks that have something of some frames and people, each with its place among these."""
+        places, header = {person: number for number, person in enumerate(people)}, file.header
+        self.coders.check_weights(header, [])
+        wanted = [i for i, span in enumerate(file.spans) if span.person in places and span.clip(frames).length]
+
+        def decode(found: tuple[int, Chunk]) -> tuple[Track, DecodedChunk] | Loss:
+            number, chunk = found
+            span = file.spans[number]
+            try:
+                self.coders.check_weights(header, [chunk])
+                context = ChunkContext.from_header(header, span.length)
+                decoded = self.coders.by_kind[chunk.kind].decode(chunk, context)
+            except CorruptError as error:
+                if lost is None:
+                    raise
+                return file.describe_loss(number, error)
+            return Track(places[span.person], span.start - frames.start, span.length), decoded
+
+        for found in map_chunks(decode, file.read_chunks(wanted, lost), self.jobs):
+            if not isinstance(found, Loss):
+                yield found
+            elif lost is not None:
+                lost.append(found)
 
     def fill_gaps(self, sequence: PoseSequence) -> PoseSequence:
         """The sequence with the network's keypoints where it has none, from a person's first frame to the last; confidence 0.
@@ -212,7 +255,8 @@ class PoseCodec:
 
     def _pack(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Encoded:
         header, coded = self._build_header(sequence, chunks, choice), choice[0]
-        return Encoded(container.write(header, coded), header, self.coders.tokens.read_grids(header, coded))
+        tokens = self.coders.tokens.read_grids(header, coded)
+        return Encoded(*_write(header, coded), tokens)
 
     def _build_header(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Header:
         """The header of a file with these chunks; it names only the weights that they need."""
@@ -229,6 +273,24 @@ class PoseCodec:
 
     def _open(self, source: Source) -> tuple[Header, list[Chunk]]:
         """The mirror of `_pack`: header and chunks, which these weights can decode."""
-        header, coded = container.read(source if isinstance(source, bytes) else read_file(source))
+        with _open_posec(source) as file:
+            header, coded = file.header, file.read_all()
         self.coders.check_weights(header, coded)
         return header, coded
+
+
+@contextlib.contextmanager
+def _open_posec(source: Encoded | Source) -> Iterator[PosecFile]:
+    """A file, closed afterwards if it was not open before."""
+    if isinstance(source, PosecFile):
+        yield source
+        return
+    with PosecFile(source.data if isinstance(source, Encoded) else source) as file:
+        yield file
+
+
+def _write(header: Header, coded: list[Chunk]) -> tuple[bytes, Header]:
+    """The file, and the header that it has."""
+    data = container.write(header, coded)
+    covered = cover_missing(header, coded, len(data))
+    return (data, header) if covered[0] is header else (container.write(*covered), covered[0])

@@ -1,7 +1,8 @@
 """How much memory a file may ask for: the one limit that readers and decoders check before they take any.
 
-It stands beside the rule that what is asked for is in proportion to what is there, which each reader checks for itself: a
-large file may be sound and still more than this machine has. Knows no file.
+It stands beside the rule that what is asked for is in proportion to what is there, which each reader checks for itself
+(`check_justified` for what a few bytes can say at length): a large file may be sound and still more than this machine has.
+Knows no file.
 """
 
 from __future__ import annotations
@@ -20,23 +21,33 @@ _UNITS |= {f"{unit}b": 1000**power for power, unit in enumerate("kmgt", 1)}
 _UNITS |= {f"{unit}ib": 1024**power for power, unit in enumerate("kmgt", 1)}
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?([kmgt]?i?b?)", re.IGNORECASE)
 
+FREE = 64 << 20  # bytes that any file may ask for, however short: 2 hours of 19 keypoints
+TIMES = 1 << 14  # bytes that each byte of a file justifies: 20 times what coded motion does at its coarsest
+
 _limit: int | None = None
+_sharers = 1
 
 
-def set_memory_limit(size: int | str | None) -> None:
+def set_memory_limit(size: int | str | None, sharers: int = 1) -> None:
     """How much memory reading or decoding one file may take, in this process: bytes, or "2GiB", "500MB".
 
-    None: half of what the machine (or its container) has. Raises UsageError for what is no size.
+    None: half of what the machine (or its container) has, and no more than a file's bytes justify; a size is also for files
+    that ask for more than that. sharers: processes that share it. Raises UsageError for what is no size.
     """
-    global _limit
-    _limit = parse_size(size) if isinstance(size, str) else size
+    global _limit, _sharers
+    _limit, _sharers = parse_size(size) if isinstance(size, str) else size, sharers
     if _limit is not None and _limit < 1:
         raise UsageError(f"a memory limit of {size!r} leaves nothing; give one such as 2GiB or 500MB")
 
 
 def get_memory_limit() -> int:
     """The limit in bytes."""
-    return _measure_machine() // SHARE if _limit is None else _limit
+    return (_measure_machine() // SHARE if _limit is None else _limit) // _sharers
+
+
+def get_told_limit() -> int | None:
+    """The limit as it was set, for all who share it; None if it is the usual one."""
+    return _limit
 
 
 def check_memory(needed: int, what: str, error: type[PosecodecError] = InputError) -> None:
@@ -49,6 +60,19 @@ def check_memory(needed: int, what: str, error: type[PosecodecError] = InputErro
         have = f"more than the {format_size(limit)} that a file may take"
         remedy = "--max-memory SIZE (posecodec.set_memory_limit in Python) if you trust it"
         raise error(f"{what} would need {format_size(needed)}, {have}; split it, or pass {remedy}")
+
+
+def is_justified(needed: int, there: int) -> bool:
+    """Whether so many bytes of a file may ask for so many of memory, unless a limit is set."""
+    return needed <= FREE + TIMES * there
+
+
+def check_justified(needed: int, there: int, what: str, error: type[PosecodecError]) -> None:
+    """As `check_memory`; where no limit is set, raises also if `there` bytes of a file do not justify what is needed."""
+    check_memory(needed, what, error)
+    if get_told_limit() is None and not is_justified(needed, there):
+        remedy = "pass --max-memory SIZE (posecodec.set_memory_limit in Python) if you trust it"
+        raise error(f"{what} would need {format_size(needed)}, which {there} bytes do not justify; {remedy}")
 
 
 def parse_size(text: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -27,7 +27,7 @@ HALF_STEP = (
     0.5 / CONFIDENCE_STEPS + 1e-6
 )  # That a confidence may be off, times the scale: rounding, and that to float32
 FARTHEST = 2.0  # Times the original's spread that a mean error may be where none was promised: no encoder is so far off
-KEPT = "kept"
+KEPT, DAMAGE = "kept", "damage"
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,15 @@ class Verdict:
         """The verdict in a line."""
         number = f" {self.promised:g} {self.unit}".rstrip() if self.promised is not None else ""
         reached = f", {self.reached:.6g} reached" if self.reached is not None else ""
-        text = f"whole, decodes; {self.promise}{number}{reached}: "
+        state = "whole, decodes" if DAMAGE not in self.parts else "damaged"
+        text = f"{state}; {self.promise}{number}{reached}: "
         if self.promise == "none":
             error = (
                 ""
                 if self.reached is None
                 else f" of positions, {self.reached:.3g} {self.unit}".rstrip() + " off on average"
             )
-            text = f"whole, decodes; nothing was promised{error}"
+            text = f"{state}; nothing was promised{error}"
             if self.kept and not self.parts:
                 return text
             text += ": "
@@ -84,9 +85,15 @@ def checksum(sequence: PoseSequence) -> int:
     return found
 
 
-def verify(header: Header, decoded: PoseSequence, size: int, original: PoseSequence | None = None) -> Verdict:
-    """The verdict on a file of `size` bytes, from what it decodes to and, if there, the original."""
+def verify(
+    header: Header, decoded: PoseSequence, size: int, original: PoseSequence | None = None, damage: Sequence[str] = ()
+) -> Verdict:
+    """The verdict on a file of `size` bytes, from what it decodes to and, if there, the original.
+
+    damage: what is wrong with a file of which `decoded` is the rest.
+    """
     guarantee, parts = header.guarantee, {} if original is None else _compare_parts(header, decoded, original)
+    parts |= {DAMAGE: "; ".join(damage)} if damage else {}
     unit = header.unit if header.unit != "unknown" else ""
     errors = None
     if original is not None and decoded.positions.shape == original.positions.shape:
@@ -108,7 +115,7 @@ def verify(header: Header, decoded: PoseSequence, size: int, original: PoseSeque
         reached = 8e-3 * size * (original or decoded).rate / max(decoded.frames, 1)
         parts["bitrate"] = _check_bound(reached, guarantee, "kbit/s")
         return _conclude("bitrate", guarantee.value, reached, "kbit/s", parts)
-    if original is None:
+    if original is None and not damage:
         return Verdict(guarantee.kind, guarantee.value, guarantee.value * guarantee.reached, unit, None)
     if errors is None:
         return _conclude(guarantee.kind, guarantee.value, None, unit, parts)

@@ -1,14 +1,17 @@
 """The `.posec` file around the chunks: header, index and checksums, as docs/bitstream.md specifies.
 
-The mirrored pair is `write` and `read`. Of a chunk it knows only the kind (`chunk_kind`), and it loads
-neither torch nor numba.
+The mirrored pair is `write` and `read`; `PosecFile` reads no more than is asked for, and what is left of a damaged file.
+Of a chunk it knows only the kind (`chunk_kind`), and it loads neither torch nor numba.
 """
 
 from __future__ import annotations
 
 import binascii
 import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 from zstandard import ZstdError
 
@@ -16,10 +19,14 @@ from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights, needs_
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
 from posecodec.bitstream.header import MAGIC, VERSION, Header, ParsedHeader, header_bytes, parse_header
 from posecodec.errors import CorruptError, PosecodecError
+from posecodec.io.byte_source import ByteSource
+from posecodec.io.filesystem import AnyPath
+from posecodec.io.unpacking import GZIP, unpack
 
 LAYER_BYTES = 12  # What a refinement adds to a chunk beside itself: a second checksum, and sizes in the index
 CRC_BYTES, HEADER_CRC_BYTES = 4, 2  # Of a part (CRC-32) and of the header (CRC-16)
 HEADER_CRC_START = 0xFFFF  # CRC-16/CCITT-FALSE
+MOST_AT_ONCE = 16 << 20  # Bytes of chunks from which on no more are read with them
 
 
 @dataclass(frozen=True)
@@ -66,33 +73,16 @@ def write(header: Header, chunks: list[Chunk]) -> bytes:
     return head + check.to_bytes(HEADER_CRC_BYTES, "little") + b"".join(checked)
 
 
-def read(data: bytes) -> tuple[Header, list[Chunk]]:
-    """Header and checked chunks of a file. Raises CorruptError that says what is wrong, and where."""
-    found = _read_checked_header(data)
-    if found.single:
-        if len(data) < found.end + CRC_BYTES or data[-CRC_BYTES:] != _crc32(data[:-CRC_BYTES]):
-            raise CorruptError("the file fails its checksum: it is damaged, cut short or too long; get it again")
-        return found.header, [Chunk(data[found.end : -CRC_BYTES])]
-    end = found.end + sum(found.sizes) + CRC_BYTES * len(found.sizes)
-    if len(data) != end:
-        what = "cut short" if len(data) < end else "longer than it should be"
-        raise CorruptError(f"the file is {what}: {len(data)} bytes, its index says {end}; get it again")
-    parts, start = [], found.end
-    for number, size in enumerate(found.sizes):
-        part, crc = data[start : start + size], data[start + size : start + size + CRC_BYTES]
-        if crc != _part_crc(part, found.check, number):
-            which = f"part {number} of {len(found.sizes)} (byte {start})"
-            raise CorruptError(f"{which} fails its checksum; get the file again")
-        parts.append(part)
-        start += size + CRC_BYTES
-    if found.layered:
-        return found.header, [Chunk(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
-    return found.header, [Chunk(part) for part in parts]
+def read(source: bytes | AnyPath) -> tuple[Header, list[Chunk]]:
+    """Header and checked chunks of a whole file. Raises CorruptError that says what is wrong, and where."""
+    with PosecFile(source) as file:
+        return file.header, file.read_all()
 
 
-def read_header(data: bytes) -> Header:
-    """The header of a file or of its beginning, chunks unread. Raises CorruptError."""
-    return _read_checked_header(data).header
+def read_header(source: bytes | AnyPath) -> Header:
+    """The header of a file, or of the beginning of one of several chunks. Raises CorruptError."""
+    with PosecFile(source) as file:
+        return file.header
 
 
 def drop_refinements(data: bytes) -> bytes:
@@ -105,25 +95,174 @@ def drop_refinements(data: bytes) -> bytes:
     return write(replace(header, guarantee=None, transform=header.transform if needed else b""), cut)
 
 
-def _read_checked_header(data: bytes) -> ParsedHeader:
+@dataclass(frozen=True)
+class Loss:
+    """Frames `start` to `stop` - 1 of a person that a damaged file does not give back, or only coarsely; and why."""
+
+    person: str
+    start: int
+    stop: int
+    why: str
+    coarse: bool = False
+
+    def __str__(self) -> str:
+        what = "coarser" if self.coarse else "lost"
+        return f"frames {self.start} to {self.stop - 1} of {self.person!r} are {what}: {self.why}"
+
+
+class PosecFile:
+    """A file whose header was read and checked, and whose chunks are read when they are asked for.
+
+    source: bytes, a path, or a URL. header: what it says. size: bytes in all. spans: person, first frame and number of
+    frames of each chunk. Raises CorruptError where the header is damaged, which in a file of one chunk shares its checksum,
+    InputError where the source cannot be read.
+    """
+
+    def __init__(self, source: bytes | AnyPath) -> None:
+        self._source = ByteSource(source)
+        try:
+            head = self._source.read(0, self._source.block)
+            if head.startswith(GZIP):
+                with self._source as packed:
+                    self._source = ByteSource(unpack(packed.read(0, packed.size)))
+                head = self._source.read(0, self._source.block)
+            self._found = _read_checked_header(self._source, head)
+            self._single = self._read_single() if self._found.single else b""
+        except PosecodecError:
+            self._source.close()
+            raise
+        self.header, self.size, self.spans = self._found.header, self._source.size, self._found.header.spans
+
+    @property
+    def length_fault(self) -> str:
+        """What is wrong with the number of bytes; "" if nothing, or if there is no index that tells."""
+        end = self.size if self._found.single else self._starts[-1]
+        what = "cut short" if self.size < end else "longer than it should be"
+        fault = f"the file is {what}: {self.size} bytes, its index says {end}"
+        return "" if self.size == end else f"{fault}; get it again, or what is whole of it by decode --recover"
+
+    def check_length(self) -> None:
+        """Raises CorruptError where there is a `length_fault`."""
+        if self.length_fault:
+            raise CorruptError(self.length_fault)
+
+    def read_chunks(
+        self, numbers: Iterable[int] | None = None, lost: list[Loss] | None = None
+    ) -> Iterator[tuple[int, Chunk]]:
+        """Some chunks, all by default, in the order of the file, each with its number; only they are read.
+
+        lost: gets what is damaged, which is then left out, instead of a CorruptError.
+        """
+        wanted = range(len(self.spans)) if numbers is None else sorted(numbers)
+        for run in self._find_runs(wanted):
+            data, begin = self._read_run(run)
+            for number in run:
+                parts = list[bytes]()
+                try:
+                    for part in self._check_parts(number, data, begin):
+                        parts.append(part)
+                except CorruptError as error:
+                    if lost is None:
+                        raise
+                    lost.append(self.describe_loss(number, error, coarse=bool(parts)))
+                if parts:
+                    yield number, Chunk(*parts)
+
+    def read_all(self) -> list[Chunk]:
+        """All chunks of a file that is whole. Raises CorruptError."""
+        self.check_length()
+        return [chunk for _, chunk in self.read_chunks()]
+
+    def describe_loss(self, number: int, why: object, coarse: bool = False) -> Loss:
+        """What is lost with a chunk."""
+        span = self.spans[number]
+        return Loss(self.header.ids[span.person], span.start, span.start + span.length, str(why), coarse)
+
+    def describe_damage(self, lost: list[Loss]) -> list[str]:
+        """All that is wrong with the file, given what reading it lost."""
+        return [*filter(None, [self.length_fault]), *map(str, lost)]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each part begins, and where the file ends."""
+        return list(accumulate((size + CRC_BYTES for size in self._found.sizes), initial=self._found.end))
+
+    @property
+    def _layers(self) -> int:
+        return 1 + self._found.layered
+
+    def _find_runs(self, numbers: Sequence[int]) -> Iterator[range]:
+        """Chunks that lie side by side and are read at once."""
+        first = 0
+        for i, number in enumerate(numbers):
+            follows = i + 1 < len(numbers) and numbers[i + 1] == number + 1
+            if not follows or self._measure_run(numbers[first], number) > MOST_AT_ONCE:
+                yield range(numbers[first], number + 1)
+                first = i + 1
+
+    def _measure_run(self, first: int, last: int) -> int:
+        return 0 if self._found.single else self._starts[(last + 1) * self._layers] - self._starts[first * self._layers]
+
+    def _read_run(self, run: range) -> tuple[bytes, int]:
+        """The bytes of chunks that lie side by side, and where these begin in the file."""
+        if self._found.single:
+            return self._single, 0
+        begin = self._starts[run.start * self._layers]
+        return self._source.read(begin, self._starts[run.stop * self._layers]), begin
+
+    def _read_single(self) -> bytes:
+        """The only chunk, whose checksum is the header's too. Raises CorruptError."""
+        data = self._source.read(0, self._source.size)
+        if len(data) < self._found.end + CRC_BYTES or data[-CRC_BYTES:] != _crc32(data[:-CRC_BYTES]):
+            raise CorruptError("the file fails its checksum: it is damaged, cut short or too long; get it again")
+        return data[self._found.end : -CRC_BYTES]
+
+    def _check_parts(self, number: int, data: bytes, begin: int) -> Iterator[bytes]:
+        """The parts of a chunk. Raises CorruptError at the first that is damaged."""
+        if self._found.single:
+            yield data
+            return
+        for part_number in range(number * self._layers, (number + 1) * self._layers):
+            start, stop = (self._starts[part_number + i] - begin for i in range(2))
+            part, crc = data[start : stop - CRC_BYTES], data[stop - CRC_BYTES : stop]
+            if crc != _part_crc(part, self._found.check, part_number):
+                which = f"part {part_number} of {len(self._found.sizes)} (byte {start + begin})"
+                fault = "is not there: the file is cut short" if stop > len(data) else "fails its checksum"
+                raise CorruptError(f"{which} {fault}; get the file again, or what is whole of it by decode --recover")
+            yield part
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._source.close()
+
+    def __enter__(self) -> PosecFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _read_checked_header(source: ByteSource, data: bytes) -> ParsedHeader:
+    """data: the first bytes, as many as were read at once."""
     if data[:3] != MAGIC:
         raise CorruptError(f"this is no .posec file: it begins with {data[:3]!r}, not {MAGIC!r}")
     if len(data) > 3 and data[3] & 15 != VERSION:
         raise CorruptError(f"the file is damaged or of version {data[3] & 15}; this posecodec reads version {VERSION}")
-    source = FieldReader(data, 3)
+    reader = FieldReader(source, data, 3)
     try:
-        found = parse_header(source)
+        found = parse_header(reader)
+        check = binascii.crc_hqx(reader.data[: found.end], HEADER_CRC_START)
+        stored = b"" if found.single else reader.read_bytes(HEADER_CRC_BYTES)
     except HeaderError as error:
-        what = f"the header is damaged or cut short at byte {source.place}: {error}; get it again"
+        what = f"the header is damaged or cut short at byte {reader.place}: {error}; get it again"
         raise CorruptError(what) from error
+    except CorruptError:
+        raise
     except (PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, ZstdError) as error:
-        raise CorruptError(f"the header is damaged near byte {source.place} ({error}); get the file again") from error
-    if found.single:
-        return found
-    check = binascii.crc_hqx(data[: found.end], HEADER_CRC_START)
-    if data[found.end : found.end + HEADER_CRC_BYTES] != check.to_bytes(HEADER_CRC_BYTES, "little"):
+        raise CorruptError(f"the header is damaged near byte {reader.place} ({error}); get the file again") from error
+    if stored != check.to_bytes(HEADER_CRC_BYTES, "little")[: len(stored)]:
         raise CorruptError("the header fails its checksum; get the file again")
-    return replace(found, check=check, end=found.end + HEADER_CRC_BYTES)
+    return replace(found, check=check, end=found.end + len(stored))
 
 
 def _crc32(data: bytes, start: int = 0) -> bytes:

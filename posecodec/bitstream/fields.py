@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from posecodec.errors import InputError
+from posecodec.errors import CorruptError, InputError
+from posecodec.io.byte_source import ByteSource
+from posecodec.memory import FREE, check_justified, is_justified
 from posecodec.typing import Floats
 
 MAX_PACKED = 64 << 20  # Bytes of a packed field when unpacked: what a header may ask a reader to hold
+JSON_COST = 64  # Bytes of memory for each byte of JSON at most: lists in lists take 44. So 1 MiB is justified
+TIME_COST = 64  # Bytes of memory for each timestamp while they are decoded: 50. So 2^20 of them are justified
+CHANNELS = b'"channels":{"data":"'  # Where the text of channels begins in JSON: one string, which costs what it is long
 VARINT_BITS = 35  # Five groups of seven: the largest number that a header holds
 DENOMINATOR_BITS = 32  # Of a frame rate as a fraction
 RATES = tuple(map(Fraction, "24000/1001 24 25 30000/1001 30 48 50 60000/1001 60 90 100 120 200 240".split()))
@@ -29,20 +34,27 @@ class HeaderError(Exception):
 
 
 class FieldReader:
-    """Reads fields one after the other and never beyond the end."""
+    """Reads fields one after the other and never beyond the end. data: what was read of the source for that."""
 
-    def __init__(self, data: bytes, place: int) -> None:
-        self.data, self.place = data, place
+    def __init__(self, source: ByteSource, data: bytes, place: int) -> None:
+        self._source, self.data, self.place = source, bytearray(data), place
 
     def require(self, count: int) -> None:
         """Refuse a count of fields that the bytes left cannot hold."""
-        if count > len(self.data) - self.place:
-            raise HeaderError(f"{count} fields in {len(self.data) - self.place} bytes")
+        if count > self._source.size - self.place:
+            raise HeaderError(f"{count} fields in {max(self._source.size - self.place, 0)} bytes")
 
     def read_bytes(self, count: int) -> bytes:
         self.require(count)
         self.place += count
-        return self.data[self.place - count : self.place]
+        if self.place > len(self.data):
+            more = (
+                self._source.block + len(self.data) // 4
+            )  # so that accesses are few, and hardly anything is read in vain
+            self.data += self._source.read(len(self.data), max(self.place, len(self.data) + more))
+        if self.place > len(self.data):
+            raise HeaderError("the file became shorter while it was read")
+        return bytes(self.data[self.place - count : self.place])
 
     def read_varint(self) -> int:
         value = 0
@@ -58,7 +70,13 @@ class FieldReader:
     def read_text(self) -> str:
         return self.read_bytes(self.read_varint()).decode()
 
-    def read_packed(self) -> bytes:
+    def read_json(self, what: str) -> Any:
+        """The value that a packed field spells out."""
+        text = self._read_packed()
+        check_justified(JSON_COST * measure_json(text), 0, what, CorruptError)
+        return json.loads(text)
+
+    def _read_packed(self) -> bytes:
         size, raw = self.read_varint(), self.read_varint()
         if raw > MAX_PACKED:
             raise HeaderError(f"a packed field of {raw} bytes")
@@ -90,10 +108,23 @@ def encode_text(value: str) -> bytes:
 
 
 def encode_packed(data: bytes) -> bytes:
-    if len(data) > MAX_PACKED:
-        raise InputError(f"{len(data)} bytes of metadata; at most {MAX_PACKED} can be kept")
     frame = zstandard.ZstdCompressor(level=19, write_checksum=False, write_content_size=False).compress(data)
     return encode_varint(len(frame)) + encode_varint(len(data)) + frame
+
+
+def measure_json(text: bytes) -> int:
+    """Bytes of JSON but those of channels' text."""
+    start = text.find(CHANNELS) + len(CHANNELS)
+    return len(text) - (max(text.find(b'"', start) - start, 0) if start >= len(CHANNELS) else 0)
+
+
+def encode_packed_json(value: Any, what: str) -> bytes:
+    """Raises InputError where it is longer than readers take."""
+    text = encode_json(value)
+    if not is_justified(JSON_COST * measure_json(text), 0) or len(text) > MAX_PACKED:
+        most = f"at most {FREE // JSON_COST:,} can be kept, and {MAX_PACKED:,} with channels"
+        raise InputError(f"{what} of {len(text):,} bytes; {most}: leave some out")
+    return encode_packed(text)
 
 
 def encode_json(value: Any) -> bytes:
@@ -142,10 +173,14 @@ def encode_times(times: Floats) -> bytes:
     from posecodec.entropy.floats import pack_floats  # numba takes a third of a second to load
 
     data = pack_floats(times)
+    if not is_justified(TIME_COST * len(times), len(data)):
+        raise InputError(f"{len(times):,} timestamps that follow a rule; give fps instead, or cut the recording")
     return encode_varint(len(data)) + data
 
 
 def decode_times(source: FieldReader, frames: int) -> Floats:
     from posecodec.entropy.floats import unpack_floats
 
-    return unpack_floats(source.read_bytes(source.read_varint()), (frames,), np.float64)
+    data = source.read_bytes(source.read_varint())
+    check_justified(TIME_COST * frames, len(data), f"the timestamps of {frames} frames", CorruptError)
+    return unpack_floats(data, (frames,), np.float64)

@@ -5,15 +5,18 @@ The mirrored pair is `header_bytes` and `parse_header`; `container` adds checksu
 
 from __future__ import annotations
 
-import json
 import math
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from posecodec.bitstream import fields
-from posecodec.bitstream.fields import FieldReader, HeaderError, encode_packed, encode_varint
-from posecodec.errors import InputError
+from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
+from posecodec.errors import InputError, UsageError
+from posecodec.pose.channels import cut_channels
 from posecodec.pose.sequence import AXES, UNITS, mean_rate
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -23,9 +26,12 @@ MAGIC, VERSION = b"PSC", 2
 CHUNK_FRAMES = 1024  # Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more
 ID_BYTES = 4  # Of the SHA-256 that weights are named by
 MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
-MAX_PEOPLE = 1 << 20  # That a file may name: far more than one has, and little enough to make room for
+MAX_PEOPLE = 1 << 16  # That a file may name: more than any tracker gives, and little enough to make room for
 MAX_KEYPOINTS = 2048  # Of a skeleton: four times those of a body with hands and a face mesh
+MAX_EDGES = 4096  # Of a skeleton: half as many again as a mesh of a face has
 SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
+EARLY = 1e-6  # Of a frame: by so much a time may miss it and still mean it
+LISTED = 12  # Ids that fit a message
 REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
 FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised", "wide")  # Of the flag byte, upwards
 LAYOUT = ("weights", "transform", "layered", "single")
@@ -34,7 +40,7 @@ there is one chunk and so neither index nor header CRC."""
 GUARANTEES = ("max-error", "mean-error", "bitrate", "lossless")  # Kinds of guarantees, by their number in the file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Track:
     """One person's frames from entering to leaving: index of the person, first frame, number of frames."""
 
@@ -47,6 +53,12 @@ class Track:
         """(start, length) in the recording of each of the track's chunks."""
         cuts = range(0, self.length, CHUNK_FRAMES)
         return [(self.start + cut, min(CHUNK_FRAMES, self.length - cut)) for cut in cuts]
+
+    def clip(self, frames: range) -> Track:
+        """What of it is within some frames, counted from the first of them; of length 0 if nothing is."""
+        start = min(max(self.start, frames.start), frames.stop)
+        stop = max(min(self.start + self.length, frames.stop), start)
+        return Track(self.person, start - frames.start, stop - start)
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,11 @@ class Header:
         return len(self.ids) == 1 and self.tracks == (Track(0, 0, self.frames),)
 
     @property
+    def bare(self) -> int:
+        """Frames times people that no track covers."""
+        return self.frames * len(self.ids) - sum(track.length for track in self.tracks)
+
+    @property
     def rate(self) -> float:
         """Frames per second; the mean rate where timestamps are given, as in PoseSequence."""
         return mean_rate(self.fps, self.timestamps)
@@ -106,6 +123,40 @@ class Header:
     def spans(self) -> list[Track]:
         """Person, first frame and number of frames of every chunk, in the order of the file."""
         return [Track(track.person, *span) for track in self.tracks for span in track.chunks]
+
+    def find_frames(self, start: float = 0.0, end: float = math.inf) -> slice:
+        """The frames from `start` on and before `end`, in seconds from the first."""
+        if self.timestamps is not None:
+            times = self.timestamps - self.timestamps[:1].sum()
+            return slice(*(int(np.searchsorted(times, second)) for second in (start, end)))
+        numbers = (second * self.rate - EARLY for second in (start, end))
+        return slice(*(math.ceil(min(max(number, 0), self.frames)) for number in numbers))
+
+    def cut(self, frames: slice, people: Sequence[str] | None) -> tuple[Header, range, list[int]]:
+        """The header of some frames and people, of all if None; which frames these are, and the people's numbers.
+
+        Of what metadata tell frame by frame, channels are cut. Raises UsageError where there are no such frames or people.
+        """
+        first, stop, step = frames.indices(self.frames)
+        if step != 1 or stop <= first < self.frames + (self.frames > 0):
+            what = f"there are no frames {frames.start} to {frames.stop} in steps of {step}"
+            raise UsageError(f"{what} in a recording of {self.frames}; give some that follow each other")
+        known = {name: number for number, name in enumerate(self.ids)}
+        names = self.ids if people is None else tuple(dict.fromkeys(map(str, people)))
+        if lost := [name for name in names if name not in known]:
+            raise UsageError(f"nobody is called {lost[0]!r}; there are {', '.join(map(repr, self.ids[:LISTED]))}")
+        span, kept = range(first, max(first, stop)), [known[name] for name in names]
+        if len(span) == self.frames and names == self.ids:
+            return self, span, kept
+        numbers = {person: number for number, person in enumerate(kept)}
+        tracks = [replace(t.clip(span), person=numbers[t.person]) for t in self.tracks if t.person in numbers]
+        times = None if self.timestamps is None else self.timestamps[first:stop]
+        metadata = cut_channels(self.metadata, self.frames, slice(first, stop))
+        found = replace(
+            self, timestamps=times, frames=len(span), ids=names, metadata=metadata, guarantee=None,
+            tracks=tuple(track for track in tracks if track.length),
+        )  # fmt: skip
+        return found, span, kept
 
 
 @dataclass(frozen=True)
@@ -127,8 +178,11 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
             f"{header.frames} frames of {len(header.ids)} people; at most {MAX_POSES} frames times people fit: "
             "cut the recording"
         )
-    if len(header.skeleton) > MAX_KEYPOINTS:
-        raise InputError(f"{len(header.skeleton)} keypoints; at most {MAX_KEYPOINTS} fit: split the skeleton")
+    if len(header.skeleton) > MAX_KEYPOINTS or len(header.skeleton.edges) > MAX_EDGES:
+        found = f"{len(header.skeleton)} keypoints, {len(header.skeleton.edges)} edges"
+        raise InputError(f"{found}; at most {MAX_KEYPOINTS} and {MAX_EDGES} fit: split the skeleton")
+    if len(header.ids) > MAX_PEOPLE:
+        raise InputError(f"{len(header.ids)} people; at most {MAX_PEOPLE} fit: cut the recording")
     skeleton = next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), SPELLED_OUT)
     named = header.ids != tuple(str(i) for i in range(len(header.ids)))
     flags = (
@@ -148,9 +202,9 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     if not header.simple:
         numbers = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
         out += b"".join(encode_varint(n) for n in numbers)
-    out += encode_packed(_encode_skeleton(header.skeleton)) if skeleton == SPELLED_OUT else b""
+    out += _encode_skeleton(header.skeleton) if skeleton == SPELLED_OUT else b""
     out += fields.encode_times(header.timestamps) if header.timestamps is not None else b""
-    out += encode_packed(fields.encode_json(header.metadata)) if header.metadata else b""
+    out += fields.encode_packed_json(header.metadata, "metadata") if header.metadata else b""
     out += _encode_guarantee(header.guarantee) if header.guarantee else b""
     out += struct.pack(f"<{header.dims}f", *header.origin) if header.origin is not None else b""
     return bytes(out)
@@ -175,7 +229,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     tracks = (Track(0, 0, frames),) if state["simple"] else _decode_tracks(source, frames, people)
     skeleton = _decode_skeleton(source, state["spelled"], shape & 31)
     times = fields.decode_times(source, frames) if state["timed"] else None
-    metadata = json.loads(source.read_packed()) if state["noted"] else {}
+    metadata = source.read_json("the metadata") if state["noted"] else {}
     guarantee = _decode_guarantee(source) if state["promised"] else None
     dims = 2 if state["flat"] else 3
     origin = _decode_origin(source, dims) if state["wide"] else None
@@ -219,7 +273,7 @@ def _decode_origin(source: FieldReader, dims: int) -> tuple[float, ...]:
 
 def _encode_skeleton(skeleton: Skeleton) -> bytes:
     names = ("name", "keypoints", "edges", "pairs", "root")
-    return fields.encode_json({name: getattr(skeleton, name) for name in names})
+    return fields.encode_packed_json({name: getattr(skeleton, name) for name in names}, "a skeleton")
 
 
 def _decode_skeleton(source: FieldReader, spelled: bool, number: int) -> Skeleton:
@@ -227,9 +281,9 @@ def _decode_skeleton(source: FieldReader, spelled: bool, number: int) -> Skeleto
         return list(BUILT_IN.values())[number]
     if number != SPELLED_OUT:
         raise HeaderError("skeleton both built in and spelled out")
-    values = json.loads(source.read_packed())
-    if len(values["keypoints"]) > MAX_KEYPOINTS:
-        raise HeaderError(f"{len(values['keypoints'])} keypoints")
+    values = source.read_json("the skeleton")
+    if len(values["keypoints"]) > MAX_KEYPOINTS or len(values["edges"]) > MAX_EDGES:
+        raise HeaderError(f"{len(values['keypoints'])} keypoints, {len(values['edges'])} edges")
     edges, pairs = (tuple((int(a), int(b)) for a, b in values[key]) for key in ("edges", "pairs"))
     root = None if values["root"] is None else int(values["root"])
     return Skeleton(str(values["name"]), tuple(str(k) for k in values["keypoints"]), edges, pairs, root)
@@ -239,7 +293,10 @@ def _decode_tracks(source: FieldReader, frames: int, people: int) -> tuple[Track
     count = source.read_varint()
     source.require(3 * count)
     tracks = tuple(Track(source.read_varint(), source.read_varint(), source.read_varint()) for _ in range(count))
-    for track in tracks:
-        if track.person >= people or not track.length or track.start + track.length > frames:
-            raise HeaderError(f"impossible {track}")
+    ends: dict[int, int] = {}
+    for track in sorted(tracks, key=lambda track: track.start):
+        end = track.start + track.length
+        if track.person >= people or not track.length or end > frames or ends.get(track.person, 0) > track.start:
+            raise HeaderError(f"impossible or overlapping {track}")
+        ends[track.person] = end
     return tracks

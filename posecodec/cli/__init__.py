@@ -20,8 +20,8 @@ from posecodec.cli.common import show_warning
 from posecodec.errors import PosecodecError, describe_failure, make_printable
 
 EXIT_CODES = """
-Exit codes: 0 ok, 1 some files failed, or no memory or space was left, 2 usage, 3 input not understood, 4 corrupt file,
-5 weights or torch missing, or wrong weights, 130 interrupted.
+Exit codes: 0 ok, 1 some files failed, some of a file is lost, or no memory or space was left, 2 usage,
+3 input not understood, 4 corrupt file, 5 weights or torch missing, or wrong weights, 130 interrupted.
 """
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _FILES = {

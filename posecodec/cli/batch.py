@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from posecodec.cli.common import STREAM
+from posecodec.cli.common import STREAM, describe_damage
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.cli.workers import run_tasks
 from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure, make_printable
@@ -266,7 +266,9 @@ def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: str | No
     for text in facts.get("notes", ()):
         click.echo(make_printable(f"note: {task.source}: {text}"), err=True)
     click.echo(json.dumps(facts, default=str) if as_json else make_printable(line))
-    if facts.get("skipped"):
+    if facts.get("damage"):
+        outcome.failed.append(describe_damage(task.source, facts["damage"]))
+    elif facts.get("skipped"):
         outcome.skipped += 1
     else:
         outcome.done.append(facts)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posecodec.cli.part import Part
 from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, make_printable, report_change
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
 
 STREAM = "-"
+LONGEST_LIST = 12  # entries that still fit a line or two
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
 
 
@@ -103,10 +105,15 @@ def collect_notes() -> Iterator[Notes]:
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
 
-def load_any(path: Path, reading: Reading, model: str | None = None) -> tuple[PoseSequence, bool]:
-    """A recording or a decoded .posec file, and whether its frame rate was assumed because nothing states it."""
+def load_any(
+    path: Path, reading: Reading, model: str | None = None, damage: list[str] | None = None
+) -> tuple[PoseSequence, bool]:
+    """A recording or a decoded .posec file, and whether its frame rate was assumed because nothing states it.
+
+    damage: as of `decode_posec`.
+    """
     if path.suffix == ".posec":
-        return decode_posec(path, model, "cpu")[0], False
+        return decode_posec(path, model, "cpu", damage=damage)[0], False
     try:
         return reading.load(path), False
     except NoRateError:
@@ -114,10 +121,12 @@ def load_any(path: Path, reading: Reading, model: str | None = None) -> tuple[Po
 
 
 @contextlib.contextmanager
-def open_input(name: str, suffix: str = "") -> Iterator[Path]:
-    """The path of an input; standard input ("-") is copied to a file for as long as it is needed."""
+def open_input(name: str, suffix: str = "") -> Iterator[Path | str]:
+    """The path of an input, or a URL; standard input ("-") is copied to a file for as long as it is needed."""
+    from posecodec.io.byte_source import is_url
+
     if name != STREAM:
-        yield Path(name)
+        yield name if is_url(name) else Path(name)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"stdin{suffix}"
@@ -143,16 +152,37 @@ def get_codec(name: str | None, device: str, jobs: int = 1) -> PoseCodec:
     return PoseCodec.from_pretrained(name, device, jobs)
 
 
-def decode_posec(source: Path, model: str | None, device: str, fill: bool = False) -> tuple[PoseSequence, Header, int]:
-    """What is in a .posec file, its header, and its size in bytes."""
-    from posecodec.bitstream import container
-    from posecodec.io.filesystem import read_file
+def decode_posec(
+    source: Path | str, model: str | None, device: str, fill: bool = False, part: Part | None = None,
+    damage: list[str] | None = None,
+) -> tuple[PoseSequence, Header, int]:  # fmt: skip
+    """What is in a .posec file or a part of it, its header, and its size in bytes.
+
+    damage: gets what is wrong with the file, whose lost frames are then missing, instead of a CorruptError.
+    """
+    from posecodec.bitstream.container import Loss, PosecFile
     from posecodec.zoo import find_named
 
-    data = read_file(source)
-    with name_in_errors(source):
-        header, _ = container.read(data)
-        return get_codec(model or find_named(header.weights), device).decode(data, fill), header, len(data)
+    with name_in_errors(source), PosecFile(source) as file:
+        codec, lost = get_codec(model or find_named(file.header.weights), device), list[Loss]()
+        part = part or Part()
+        frames, people = part.find_frames(file.header), part.people or None
+        sequence = codec.decode(file, fill, frames=frames, people=people, lost=None if damage is None else lost)
+        if damage is not None:
+            damage += file.describe_damage(lost)
+    return sequence, file.header, file.size
+
+
+def describe_damage(source: object, damage: list[str]) -> str:
+    """What is wrong with a file of which all else was used."""
+    more = [f"and {len(damage) - LONGEST_LIST} more"] if len(damage) > LONGEST_LIST else []
+    return f"{source}: is damaged, all else was used; get the file again: {'; '.join(damage[:LONGEST_LIST] + more)}"
+
+
+def raise_damage(source: object, damage: list[str]) -> None:
+    """Raises PosecodecError that lists what is wrong with a file, if anything, once the rest of it has been used."""
+    if damage:
+        raise PosecodecError(describe_damage(source, damage))
 
 
 def describe_written(source: str, target: str, sequence: PoseSequence) -> tuple[dict[str, Any], str]:

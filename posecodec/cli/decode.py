@@ -6,13 +6,24 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from posecodec.cli import batch, options
-from posecodec.cli.common import STREAM, collect_notes, decode_posec, describe_written, name_in_errors, open_input, show
+from posecodec.cli.common import (
+    STREAM,
+    collect_notes,
+    decode_posec,
+    describe_written,
+    name_in_errors,
+    open_input,
+    raise_damage,
+    show,
+)
+from posecodec.cli.part import Part, part_options
 from posecodec.errors import UsageError, make_printable
 
 if TYPE_CHECKING:
@@ -24,6 +35,7 @@ Examples:
   posecodec decode walk.posec                  the format that was encoded
   posecodec decode walk.posec -o walk.csv      or .npz, .trc, .c3d, .pose, ...
   posecodec decode small/ -o data/ -j 2        a tree of files
+  posecodec decode day.posec --start 00:10:00 --end 00:10:05 -o five_seconds.npz
   posecodec decode clip.posec -o clip/ --to openpose
 """
 
@@ -36,6 +48,8 @@ class Settings:
     model: str | None
     device: str
     fill: bool
+    part: Part
+    recover: bool
     force: bool
     ours: Path | None = None
 
@@ -46,40 +60,59 @@ class Settings:
     "-o", "--output", help="File, folder, or - for stdout.  [default: IN with the suffix of what was encoded]"
 )
 @click.option("--to", "format", help="Format to write, see `formats`.  [default: by suffix, or what was encoded]")
+@part_options
+@click.option("--recover", is_flag=True, help="Of a damaged file give what is whole; the rest is missing. Exit code 1.")
 @options.fill
 @options.max_memory
 @options.many_files
 def decode(
-    inputs: tuple[str, ...], output: str | None, format: str | None, fill: bool, jobs: int, summary: Path | None,
-    model: str | None, device: str, force: bool, as_json: bool,
+    inputs: tuple[str, ...], output: str | None, format: str | None, part: Part, recover: bool, fill: bool, jobs: int,
+    summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Decode .posec files to the format that was encoded, or to another.
 
-    What came from a format that is only read (BVH, SLEAP, ...) becomes .npz.
+    What came from a format that is only read (BVH, SLEAP, ...) becomes .npz. Of a part of a long file only that part is
+    read, also behind a URL (pip install 'posecodec[remote]').
     """
-    settings = Settings(format, model, device, fill, force)
+    settings = Settings(format, model, device, fill, part, recover, force)
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
     with open_input(inputs[0], ".posec") as source, collect_notes() as notes:
-        sequence = decode_posec(source, model, device, fill)[0]
+        sequence, damage = _decode(source, settings)
         if output == STREAM or (output is None and inputs[0] == STREAM):
             written = STREAM
             _write_to_stdout(sequence, format)
         else:
-            written = str(_save(sequence, Path(inputs[0]).with_suffix(""), output, settings))
+            written = str(_save(sequence, _choose_stem(inputs[0]), output, settings))
     notes.show(inputs[0])
     facts, line = describe_written(inputs[0], written, sequence)
-    show({**facts, "notes": notes.texts}, line, as_json, written == STREAM)
+    show({**facts, "notes": notes.texts, **({"damage": damage} if damage else {})}, line, as_json, written == STREAM)
+    raise_damage(inputs[0], damage)
 
 
 def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
     """Decode one file of many to `target`, which gets the suffix of its format."""
     with collect_notes() as notes, name_in_errors(source):
-        sequence = decode_posec(source, settings.model, settings.device, settings.fill)[0]
+        sequence, damage = _decode(source, settings)
         written = _save(sequence, target, None, settings)
     facts, line = describe_written(str(source), str(written), sequence)
-    return {**facts, "notes": notes.texts, "line": line}
+    return {**facts, "notes": notes.texts, "line": line, **({"damage": damage} if damage else {})}
+
+
+def _decode(source: Path | str, settings: Settings) -> tuple[PoseSequence, list[str]]:
+    """The part that was asked for, and what is wrong with the file where the rest of it was asked for."""
+    damage = list[str]() if settings.recover else None
+    sequence = decode_posec(source, settings.model, settings.device, settings.fill, settings.part, damage)[0]
+    return sequence, damage or []
+
+
+def _choose_stem(source: str) -> Path:
+    """Where the output goes, without its suffix: beside a file, and here where it is behind a URL."""
+    from posecodec.io.byte_source import is_url
+
+    path = PurePosixPath(urlsplit(source).path).name if is_url(source) else source
+    return Path(path).with_suffix("")
 
 
 def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Settings) -> Path:

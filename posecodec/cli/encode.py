@@ -88,7 +88,7 @@ def encode(
     if batch.is_single(inputs, reading.format):
         with open_input(inputs[0]) as source:
             target = batch.choose_target(inputs[0], output, ".posec")
-            _encode_single(source, inputs[0], target, settings, as_json, jobs)
+            _encode_single(Path(source), inputs[0], target, settings, as_json, jobs)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
     settings = replace(settings, reading=reading.for_many())

@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import Reading, collect_notes, decode_posec, load_any, name_in_errors, open_input, show
+from posecodec.cli.common import (
+    LONGEST_LIST,
+    Reading,
+    collect_notes,
+    decode_posec,
+    load_any,
+    name_in_errors,
+    open_input,
+    raise_damage,
+    show,
+)
 from posecodec.errors import CorruptError, make_printable
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
-
-LONGEST_LIST = 12  # entries that still fit a line or two
 
 
 @click.command()
@@ -30,11 +38,12 @@ def info(file: str, reading: Reading, as_json: bool) -> None:
     Reads no weights. Nothing is changed; findings name the option that helps.
     """
     with open_input(file) as path:
-        if path.suffix == ".posec":
-            facts = _describe_posec(path)
-            show(facts, _format_facts(facts), as_json)
+        if isinstance(path, Path) and path.suffix != ".posec":
+            _show_recording(path, file, reading, as_json)
             return
-        _show_recording(path, file, reading, as_json)
+        facts = _describe_posec(path)
+        show(facts, _format_facts(facts), as_json)
+        raise_damage(file, facts.get("damage", []))
 
 
 def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> None:
@@ -95,7 +104,7 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
 def verify(
     file: Path, original: Path | None, skeleton: str | None, reading: Reading, model: str | None, as_json: bool
 ) -> None:
-    """Check that a .posec file is whole and decodes, and that it keeps its promise.
+    """Check that a .posec file is whole and decodes, and that it keeps its promise. Of a damaged one the rest is checked.
 
     With the ORIGINAL, read with the options that it was encoded with, all that the file holds is compared: positions,
     which keypoints are there, confidences, rate or times, people, skeleton, unit, up axis and metadata. Without it a
@@ -103,13 +112,16 @@ def verify(
     """
     from posecodec.analysis.verification import verify as check
 
-    sequence, header, size = decode_posec(file, model, "cpu")
+    damage = list[str]()
+    sequence, header, size = decode_posec(file, model, "cpu", damage=damage)
     with collect_notes() as notes:
         source = replace(reading, skeleton=skeleton).load(original) if original else None
-    found = check(header, sequence, size, source)
+    found = check(header, sequence, size, source, damage)
     show(found.as_dict(), make_printable(f"{file}: {found.describe()}"), as_json)
     if found.kept is False:
         notes.show(original)
+        if damage:
+            raise CorruptError(f"{file}: is damaged; get it again, or decode --recover what is whole")
         what = f"not kept: {', '.join(name for name, text in found.parts.items() if text != 'kept')}"
         raise CorruptError(
             f"{file}: {what}; the file is not of {original or 'what was encoded'} as these options read it"
@@ -191,18 +203,19 @@ def models(as_json: bool) -> None:
     show(cards, "\n".join(lines) or "no weights found", as_json)
 
 
-def _describe_posec(file: Path) -> dict[str, Any]:
-    from posecodec.bitstream import container
-    from posecodec.io.filesystem import read_file
+def _describe_posec(file: Path | str) -> dict[str, Any]:
+    from posecodec.bitstream.container import Loss, PosecFile
 
-    data = read_file(file)
-    with name_in_errors(file):
-        header, chunks = container.read(data)
+    lost = list[Loss]()
+    with name_in_errors(file), PosecFile(file) as posec:
+        header, chunks = posec.header, [chunk for _, chunk in posec.read_chunks(lost=lost)]
+        damage = posec.describe_damage(lost)
     return {
         "format": "posec",
+        **({"damage": damage} if damage else {}),
         "source": header.metadata.get("source_format", "npz"),
-        "bytes": len(data),
-        "overhead": len(data) - sum(len(c.base) + len(c.refinement) for c in chunks),
+        "bytes": posec.size,
+        "overhead": posec.size - sum(len(c.base) + len(c.refinement) for c in chunks),
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
         "coded as": ", ".join(sorted({c.kind.label + " + residual" * bool(c.refinement) for c in chunks})),
         "promise": _describe_guarantee(header),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import Reading, collect_notes, format_people, load_any
+from posecodec.cli.common import Reading, collect_notes, format_people, load_any, raise_damage
 from posecodec.errors import make_printable
 
 EXAMPLES = """
@@ -33,9 +33,10 @@ def view(file: Path, other: Path | None, output: Path, reading: Reading, model: 
     """
     from posecodec.view import write
 
+    damage = list[str]()
     with collect_notes() as notes:
-        sequence, assumed = load_any(file, reading, model)
-        second = load_any(other, Reading(fps=reading.fps, unit=reading.unit), model)[0] if other else None
+        sequence, assumed = load_any(file, reading, model, damage)
+        second = load_any(other, Reading(fps=reading.fps, unit=reading.unit), model, damage)[0] if other else None
         coded = other or file
         size = coded.stat().st_size if coded.suffix == ".posec" else None
         write(sequence, output, second, title=file.name, size=size, force=force)
@@ -44,3 +45,4 @@ def view(file: Path, other: Path | None, output: Path, reading: Reading, model: 
     notes.show(file)
     made = f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}"
     click.echo(make_printable(made))
+    raise_damage(other or file, damage)

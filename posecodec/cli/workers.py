@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from posecodec.cli.common import show_warning
-from posecodec.memory import get_memory_limit, set_memory_limit
+from posecodec.memory import get_told_limit, set_memory_limit
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -46,8 +46,7 @@ def _run_pool(
 ) -> Generator[tuple[Task, Result], None, list[Task]]:
     """Take tasks from `rest` until it is empty, or until a process was killed: returns those that were under way then."""
     os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
-    share = get_memory_limit() // jobs
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (share,))
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (get_told_limit(), jobs))
     under_way: dict[Future[tuple[Result, list[Warned]]], Task] = {}
     try:
         while rest or under_way:
@@ -74,10 +73,10 @@ def _take_result(future: Future[tuple[Result, list[Warned]]], said: set[Warned])
     return found
 
 
-def _start_worker(memory: int) -> None:
+def _start_worker(memory: int | None, jobs: int) -> None:
     """In a process of its own: deaf to interrupts, with its share of the memory, and gone when the first process is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_memory_limit(memory)
+    set_memory_limit(memory, jobs)
     warnings.showwarning = lambda message, category, *_, **__: _warned.append((str(message), category))
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

@@ -16,6 +16,7 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Header, Track
 from posecodec.bitstream.presence import Presence
 from posecodec.errors import CorruptError, InputError
+from posecodec.memory import check_justified, check_memory
 from posecodec.pose.orientation import guess_up
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
@@ -156,18 +157,26 @@ def split_sequence(sequence: PoseSequence, whole: bool = False, origin: Floats |
     return chunks
 
 
-def assemble_sequence(header: Header, decoded: Iterable[DecodedChunk]) -> PoseSequence:
-    """The mirror of `split_sequence`: chunks at their places; what none covers is missing. Raises CorruptError."""
-    shape = (header.frames, len(header.ids), len(header.skeleton))
-    positions, confidence = None, np.zeros(shape, np.float32)
-    for span, chunk in zip(header.spans, decoded, strict=True):
-        if positions is None:
-            positions = np.full((*shape, header.dims), np.nan, chunk.positions.dtype)
-        frames = slice(span.start, span.start + span.length)
-        positions[frames, span.person], confidence[frames, span.person] = chunk.positions, chunk.confidence
-    if positions is None:
-        positions = np.full((*shape, header.dims), np.nan, np.float32 if header.origin is None else np.float64)
-    positions.setflags(write=False)
+def assemble_sequence(header: Header, decoded: Iterable[tuple[Track, DecodedChunk]], size: int) -> PoseSequence:
+    """The mirror of `split_sequence`: chunks at their places, which may reach beyond; what none covers is missing.
+
+    Memory is taken as chunks need it, and for what none covers as the `size` of the file justifies it. Raises CorruptError.
+    """
+    _check_bare(header, header.bare, usual_dtype(header), size)
+    covered = np.zeros((header.frames, len(header.ids)), bool)
+    positions = confidence = None
+    for place, chunk in decoded:
+        if positions is None or confidence is None:
+            positions, confidence = _make_room(header, chunk.positions.dtype)
+        start, stop = max(place.start, 0), min(place.start + place.length, header.frames)
+        there, own = slice(start, stop), slice(start - place.start, stop - place.start)
+        positions[there, place.person], confidence[there, place.person] = chunk.positions[own], chunk.confidence[own]
+        covered[there, place.person] = True
+    if positions is None or confidence is None:
+        positions, confidence = _make_room(header, usual_dtype(header))
+    _check_bare(header, int(covered.size - covered.sum()), positions.dtype, size)
+    positions[~covered] = np.nan
+    positions.setflags(write=False)  # as is `confidence`, so that the sequence takes them without copies
     confidence.setflags(write=False)
     try:
         return PoseSequence(
@@ -176,6 +185,30 @@ def assemble_sequence(header: Header, decoded: Iterable[DecodedChunk]) -> PoseSe
         )  # fmt: skip
     except InputError as error:
         raise CorruptError(f"the file holds what no recording can: {error}; get the file again") from error
+
+
+def usual_dtype(header: Header) -> np.dtype[Any]:
+    """Of positions as all chunks but exact ones give them."""
+    return np.dtype(np.float32 if header.origin is None else np.float64)
+
+
+def measure_pose(header: Header, dtype: np.dtype[Any]) -> int:
+    """Bytes of a person's positions and confidences in one frame."""
+    return len(header.skeleton) * (header.dims * dtype.itemsize + np.dtype(np.float32).itemsize)
+
+
+def _make_room(header: Header, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Positions, which are not there before they are written, and confidences of 0. Raises CorruptError."""
+    shape = (header.frames, len(header.ids), len(header.skeleton))
+    needed = shape[0] * shape[1] * measure_pose(header, dtype)
+    check_memory(needed, f"{shape[2]} keypoints of {shape[1]} people in {shape[0]} frames", CorruptError)
+    return np.empty((*shape, header.dims), dtype), np.zeros(shape, np.float32)
+
+
+def _check_bare(header: Header, poses: int, dtype: np.dtype[Any], size: int) -> None:
+    """Raises CorruptError where a file of `size` bytes does not justify so many poses that no chunk tells of."""
+    what = f"{header.frames} frames of {len(header.ids)} people, hardly ever there,"
+    check_justified(poses * measure_pose(header, dtype), size, what, CorruptError)
 
 
 @dataclass(frozen=True)

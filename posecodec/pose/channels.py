@@ -11,20 +11,22 @@ import binascii
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from posecodec.errors import UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change
+from posecodec.memory import check_justified, is_justified
 from posecodec.typing import Bools
 
 KEY = "channels"
 DEFAULT_BOUND = "0.2%"
 """What a channel may be off by unless told, of its range: 0.1 degrees of a knee's 60."""
 MOST_CELLS = 1 << 26  # Values that metadata may name: 150 channels for an hour at 100 Hz
+_CELL_COST = 16  # Bytes of memory for each of them while they are read: five as stored, twice four as float32
 _ORDERS = 4  # Differences in time that are tried, from none on
 _RANGE_PERCENTILES = (2, 98)  # What a channel's range is between: a spike widens no bound
 _FINER = 1 - 1e-6  # Times a step, so that what rounding to float32 adds stays within the bound
@@ -89,7 +91,10 @@ class ChannelBound:
 
 
 def store_channels(channels: Sequence[Channel]) -> dict[str, Any]:
-    """Channels of the same frames as what goes into metadata, {} where there are none. Each is kept within its bound."""
+    """Channels of the same frames as what goes into metadata, {} where there are none. Each is kept within its bound.
+
+    Raises InputError where so much is so constant that a reader would take it for an attack.
+    """
     if not channels:
         return {}
     rows, streams = [], []
@@ -102,12 +107,17 @@ def store_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     folded = ((numbers << 1) ^ (numbers >> 63)).astype("<u8").view(np.uint8).reshape(-1, 8)
     planes = np.ascontiguousarray(folded[:, :_PLANES].T).tobytes()
     data = zstandard.ZstdCompressor(level=_LEVEL).compress(mask + planes)
+    if not is_justified(_CELL_COST * len(numbers), len(data)):
+        raise InputError(f"channels of {len(numbers):,} numbers that hardly ever change; leave constant ones out")
     stored = {"list": rows, "frames": len(channels[0].values), "data": base64.b85encode(data).decode()}
     return {KEY: stored}
 
 
 def read_channels(metadata: Mapping[str, Any], frames: int | None = None) -> list[Channel]:
-    """The channels in metadata; none where there are none, they are no such thing, or not of so many frames."""
+    """The channels in metadata; none where there are none, they are no such thing, or not of so many frames.
+
+    Raises InputError where they would take more memory than their bytes justify (`memory.check_justified`).
+    """
     found = metadata.get(KEY)
     try:
         count, rows = found["frames"], [_check_row(row) for row in found["list"]]  # type: ignore[index]
@@ -118,18 +128,26 @@ def read_channels(metadata: Mapping[str, Any], frames: int | None = None) -> lis
     if type(count) is not int or not 0 < count * max(columns, len(rows)) <= MOST_CELLS or frames not in (None, count):
         return []
     mask_size, cells = -(-count * len(rows) // 8), count * columns
+    check_justified(_CELL_COST * cells, len(data), f"channels of {cells} numbers", InputError)
     raw = _decompress(data, mask_size + _PLANES * cells)
     if raw is None:
         return []
     there = np.unpackbits(np.frombuffer(raw, np.uint8, mask_size), count=count * len(rows)).astype(bool)
     planes = np.frombuffer(raw, np.uint8, _PLANES * cells, mask_size).reshape(_PLANES, cells)
-    folded = sum((planes[i].astype(np.int64) << 8 * i for i in range(_PLANES)), np.zeros(cells, np.int64))
-    numbers, channels, at = (folded >> 1) ^ -(folded & 1), [], 0
-    for i, row in enumerate(rows):
-        whole = numbers[at : at + count * row[3]].reshape(count, row[3])
-        channels.append(_from_whole(row, there[i * count : (i + 1) * count], whole))
-        at += whole.size
+    channels, at = [], 0
+    for i, (name, kind, unit, width, step, order) in enumerate(rows):
+        numbers = planes[:, at : at + count * width].reshape(_PLANES, count, width)
+        values = np.stack([_from_planes(numbers[..., column], step, order) for column in range(width)], axis=1)
+        values[~there[i * count : (i + 1) * count]] = np.nan
+        channels.append(Channel(name, kind, unit, values, step / 2 / _FINER))
+        at += count * width
     return channels
+
+
+def cut_channels(metadata: Mapping[str, Any], count: int, frames: slice) -> dict[str, Any]:
+    """Metadata of `count` frames whose channels are cut to some of them; their values stay as they are."""
+    cut = [replace(channel, values=channel.values[frames]) for channel in read_channels(metadata, count)]
+    return {**metadata, **store_channels(cut)}
 
 
 def limit_channels(metadata: Mapping[str, Any], bound: ChannelBound) -> dict[str, Any]:
@@ -197,17 +215,18 @@ def _round_to_steps(values: NDArray[np.float32], step: float) -> NDArray[np.int6
     return whole.astype(np.int64) if off <= step / 2 / _FINER else None
 
 
-def _from_whole(row: tuple[str, str, str, int, float, int], there: Bools, whole: NDArray[np.int64]) -> Channel:
-    name, kind, unit, _, step, order = row
+def _from_planes(planes: NDArray[np.uint8], step: float, order: int) -> NDArray[np.float32]:
+    """The values (T,) of a column from the bytes (5, T) of its whole numbers."""
+    folded = sum(
+        (plane.astype(np.int64) << 8 * p for p, plane in enumerate(planes)), np.zeros(planes.shape[1], np.int64)
+    )
+    whole = (folded >> 1) ^ -(folded & 1)
     for _ in range(order):
-        whole = np.cumsum(whole, axis=0)
+        whole = np.cumsum(whole)
     if step:
         with np.errstate(over="ignore"):
-            values = (whole * step).astype(np.float32)
-    else:
-        bits = np.where(whole < 0, (-1 - whole) | 0x80000000, whole)
-        values = bits.astype(np.uint32).view(np.float32)
-    return Channel(name, kind, unit, np.where(there[:, None], values, np.float32(np.nan)), step / 2 / _FINER)
+            return (whole * step).astype(np.float32)
+    return np.where(whole < 0, (-1 - whole) | 0x80000000, whole).astype(np.uint32).view(np.float32)
 
 
 def _check_row(row: Any) -> tuple[str, str, str, int, float, int]:

@@ -43,9 +43,9 @@ class RateControl:
                 return self.choose_levels(sequence, chunks, int(target.value)), None
             case "max-error":
                 return self._choose_bounded(chunks, target.value)
-            case "mean-error" if chunks:
+            case "mean-error":
                 return self._choose_mean(chunks, target.value)
-            case "bitrate" if chunks:
+            case "bitrate":
                 return self._choose_bitrate(sequence, chunks, target.value, file_size)
             case "lossless":
                 exact = self._choose_each(chunks, self.coders.lossless.encode)
@@ -141,12 +141,12 @@ class RateControl:
             except TooFineError:
                 return math.inf
             whole = len(some) == len(chunks)
-            share = sum(len(chunk.points) for chunk in some) / sum(len(chunk.points) for chunk in chunks)
+            share = sum(len(chunk.points) for chunk in some) / max(sum(len(chunk.points) for chunk in chunks), 1)
             size = file_size(coded, kept) if whole else sum(chunk.size for chunk in coded) / share
-            return size * 8e-3 * sequence.rate / sequence.frames
+            return size * 8e-3 * sequence.rate / max(sequence.frames, 1)
 
         kept = Guarantee("bitrate", limit, 0.0)
-        start = -qp_of_step(chunks[0].default_error * constants.STEPS_IN_MEAN_ERROR)
+        start = -qp_of_step(chunks[0].default_error * constants.STEPS_IN_MEAN_ERROR) if chunks else 0
         finest = _search_sampled(measure_rate, chunks, limit, start)
         if finest is None:
             raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")

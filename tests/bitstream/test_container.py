@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posecodec.bitstream.container import Chunk, drop_refinements, read, read_header, write
-from posecodec.bitstream.fields import RATES, encode_packed, encode_rate, encode_varint, rate_fraction
+from posecodec.bitstream.fields import RATES, encode_rate, encode_varint, rate_fraction
 from posecodec.bitstream.header import (
     CHUNK_FRAMES,
     GUARANTEES,
@@ -31,7 +31,7 @@ def test_more_keypoints_than_fit_are_refused_both_ways():
     many = build_skeleton(MAX_KEYPOINTS + 1)
     with pytest.raises(InputError, match="2049 keypoints"):
         write(variant(skeleton=many), [Chunk(b"")])
-    head = encode_packed(_encode_skeleton(many))
+    head = _encode_skeleton(many)
     with pytest.raises(CorruptError, match="2049 keypoints"):
         read(forged(0b10010, encode_varint(3) + encode_varint(0) + head, shape=0x5F))
 
