@@ -62,7 +62,9 @@ def add_frame(tables: dict[str, list[Any]], number: int, video: int = 0) -> None
 def encode_project(
     tables: dict[str, list[Any]], version: float = 1.2, *, compression: str | None = None, **changes: Any
 ) -> bytes:
-    """The bytes of a file. compression: of the tables. changes: data sets instead of the usual ones, None to leave one out; `metadata` its JSON."""
+    """The bytes of a file.
+
+    compression: of the tables. changes: data sets instead of the usual ones, None to leave one out; `metadata` its JSON."""
     import h5py
 
     types = {"frames": FRAME, "instances": INSTANCE, "points": POINT, "pred_points": PREDICTED}
