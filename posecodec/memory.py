@@ -7,6 +7,7 @@ Knows no file.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -98,6 +99,7 @@ def format_size(size: int) -> str:
     return f"{size / 1024**power:.1f} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}" if power else f"{size} bytes"
 
 
+@functools.cache
 def _measure_machine() -> int:
     """Bytes that the machine has, or its container may take."""
     found = [_measure_windows() if os.name == "nt" else _measure_posix()]

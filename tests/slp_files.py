@@ -59,8 +59,12 @@ def add_frame(tables: dict[str, list[Any]], number: int, video: int = 0) -> None
     tables["frames"].append((len(tables["frames"]), video, number, count, count))
 
 
-def encode_project(tables: dict[str, list[Any]], version: float = 1.2, **changes: Any) -> bytes:
-    """The bytes of a file. changes: data sets instead of the usual ones, None to leave one out; `metadata` its JSON."""
+def encode_project(
+    tables: dict[str, list[Any]], version: float = 1.2, *, compression: str | None = None, **changes: Any
+) -> bytes:
+    """The bytes of a file.
+
+    compression: of the tables. changes: data sets instead of the usual ones, None to leave one out; `metadata` its JSON."""
     import h5py
 
     types = {"frames": FRAME, "instances": INSTANCE, "points": POINT, "pred_points": PREDICTED}
@@ -75,7 +79,7 @@ def encode_project(tables: dict[str, list[Any]], version: float = 1.2, **changes
         metadata.attrs["json"] = np.bytes_(json.dumps(content.pop("metadata", METADATA)))
         for name, value in content.items():
             if value is not None:
-                file.create_dataset(name, data=value)
+                file.create_dataset(name, data=value, compression=compression if name in types else None)
     return stream.getvalue()
 
 

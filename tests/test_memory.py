@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 from cli.commands import run
 
-from posecodec import memory, save
+from posecodec import load, memory, save
 from posecodec.cli import cli, main
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.memory import check_memory, get_memory_limit, parse_size, set_memory_limit
@@ -49,7 +55,9 @@ def test_a_container_s_limit_counts(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("1048576\n")
     (tmp_path / "b").write_text("max\n")
     monkeypatch.setattr(memory, "_GROUPS", [str(tmp_path / name) for name in "abc"])
+    memory._measure_machine.cache_clear()
     assert get_memory_limit() == 1 << 19
+    memory._measure_machine.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +67,7 @@ def test_commands_take_the_limit(command, tmp_path):
     save(walk(3), tmp_path / "a.npz")
     more = ["b.csv"] if command == ["convert"] else []
     done = run(command[0], "a.npz", *more, *command[1:], "--max-memory", "1kB", cwd=tmp_path)
-    assert done.returncode == 3 and "the file would need" in done.stderr and "--max-memory" in done.stderr
+    assert done.returncode == 3 and "reading the file would need" in done.stderr and "--max-memory" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -68,8 +76,30 @@ def test_processes_share_the_limit(tmp_path):
     for name in "ab":
         save(walk(3), tmp_path / f"in/{name}.npz")
     size = (tmp_path / "in/a.npz").stat().st_size
-    done = run("encode", "in", "-o", "out", "-j", 2, "--max-memory", int(size * 1.5), cwd=tmp_path)
-    assert done.returncode == 1 and done.stderr.count("the file would need") == 2
+    done = run("encode", "in", "-o", "out", "-j", 2, "--max-memory", int(size * 4), cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.count("reading the file would need") == 2
+
+
+def test_packed_files_take_no_more_than_the_limit(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a_x,a_y\n" + b"1,2\n" * 500_000))
+    np.savez_compressed(tmp_path / "a.npz", positions=np.zeros((8000, 19, 3)))
+    set_memory_limit("1MB")
+    for name in ("a.csv.gz", "a.npz"):
+        with pytest.raises(InputError, match="what .* would need .* --max-memory"):
+            load(tmp_path / name, fps=30)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits what a process may take")
+def test_a_file_that_finds_no_memory_is_one_line(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((1_000_000, 19, 3), np.float32))
+    code = "import resource as r; r.setrlimit(r.RLIMIT_AS, (1 << 30, 1 << 30)); from posecodec.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "info", "a.npy", "--fps", "30"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 1 and "not enough memory" in done.stderr and len(done.stderr.splitlines()) == 1, (
+        done.stderr
+    )
 
 
 def test_no_memory_is_one_line(monkeypatch, capsys):

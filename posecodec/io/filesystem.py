@@ -34,6 +34,9 @@ _DAMAGE = (EOFError, OSError, struct.error, tarfile.TarError, zipfile.BadZipFile
 """What libraries raise where content is damaged."""
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a reader raises that did not check enough, whatever the file holds."""
+_COPIES = (
+    3  # of a file that there are at once, at least: its bytes, what is made of them, and that once more to check it
+)
 _EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
 
 
@@ -80,9 +83,8 @@ def guard_reader(
         except MemoryError as error:
             if exposes_bugs():
                 raise
-            raise InputError(
-                f"{path}: there is not enough memory to read it; split it, or close other programs"
-            ) from error
+            what = f"{path}: there is not enough memory to read it; split it, or close other programs"
+            raise PosecodecError(what) from error
         except (*_DAMAGE, *_MISTAKES) as error:
             if exposes_bugs() and not isinstance(error, _DAMAGE):
                 raise
@@ -106,7 +108,7 @@ def read_bytes(path: Path) -> bytes:
     """The whole file, unpacked if it is gzip. Raises InputError if it is missing, a folder, empty, or may not be read, or is
     more than `memory` allows."""
     check_file(path)
-    check_memory(path.stat().st_size, "the file")
+    check_memory(_COPIES * path.stat().st_size, "reading the file")
     try:
         data = path.read_bytes()
     except OSError as error:

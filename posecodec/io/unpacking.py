@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO, Protocol
 
 from posecodec.errors import InputError, report_change
-from posecodec.memory import get_memory_limit
+from posecodec.memory import check_memory
 
 GZIP, _BZIP2, _XZ = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0"
 UNPACKED_FREE, UNPACKED_TIMES = 4 << 20, 50
@@ -75,13 +75,14 @@ def find_packer(head: bytes) -> str | None:
 
 def limit_unpacked(size: int) -> int:
     """How many bytes may come out of so many that are packed."""
-    return min(UNPACKED_FREE + UNPACKED_TIMES * size, get_memory_limit())
+    return UNPACKED_FREE + UNPACKED_TIMES * size
 
 
 class Unpacked(io.RawIOBase):
     """The content of a packed stream, part after part; bytes after the last part are left out, with a note.
 
-    size: packed bytes. Reading raises InputError where it is damaged, ends early, or unpacks to more than `limit_unpacked`.
+    size: packed bytes. Reading raises InputError where it is damaged, ends early, or unpacks to more than
+    `limit_unpacked` or `memory` allows.
     """
 
     def __init__(self, packed: BinaryIO, size: int) -> None:
@@ -106,6 +107,7 @@ class Unpacked(io.RawIOBase):
             parts.append(part)
             wanted -= len(part)
             self._left -= len(part)
+            check_memory(self._limit - self._left, "what it unpacks to")
             if self._left < 0:
                 raise InputError(
                     f"it unpacks to more than {self._limit} bytes, which is not read; unpack it and give what is in it"

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from good_files import ITEMS
 from limits import measure_read
@@ -24,6 +25,7 @@ from slp_files import encode_project, start_tables
 from posecodec import PoseSequence
 from posecodec.errors import InputError
 
+h5py = pytest.importorskip("h5py")
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells peaks of memory"),
     pytest.mark.filterwarnings("ignore::posecodec.errors.DataWarning"),
@@ -175,6 +177,21 @@ def write_slp() -> bytes:
     return encode_project(tables)
 
 
+def write_packed_slp() -> bytes:
+    """A table of 8 MB, as many as are read of any file, in a few kB."""
+    tables = start_tables()
+    tables["frames"] = [(i, 0, i, 0, 0) for i in range(200_000)]
+    return encode_project(tables, compression="gzip")
+
+
+def write_packed_sleap() -> bytes:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("tracks", data=np.zeros((1, 2, 3, 1_000_000)), compression="gzip")
+        file["node_names"], file["track_names"] = np.array([b"a", b"b", b"c"]), np.array([b"t"])
+    return stream.getvalue()
+
+
 def detect_pose(frame: int) -> object:
     return {"image_id": frame, "category_id": 1, "keypoints": [1.0, 2.0, 0.5] * 17, "score": 0.5}
 
@@ -235,6 +252,8 @@ ATTACKS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "a pickle of zeros": ("h36m", "a.npz", lambda: pack_zip({"positions_3d.npy": LONG})),
     "parameters that share their data": ("c3d", "a.c3d", lambda: write_c3d(20_000)),
     "frames that share instances": ("slp", "a.slp", write_slp),
+    "a table that packs well": ("slp", "a.slp", write_packed_slp),
+    "tracks that pack well": ("sleap", "a.h5", write_packed_sleap),
 }  # fmt: skip
 SNIFFED = {
     "blank lines": lambda: b"\n" * 65_536,

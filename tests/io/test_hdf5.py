@@ -85,7 +85,7 @@ def test_a_process_that_works_without_end_is_stopped(path):
 def test_a_process_that_takes_memory_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5_process, "_BYTES_TO_WORK", 1 << 20)
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("a", data=np.zeros(6 << 20), compression="gzip")
+        file.create_dataset("a", data=np.zeros(1 << 20), compression="gzip")
     with pytest.raises(InputError, match="HDF5 cannot read it"), hdf5.open_file(tmp_path / "a.h5") as file:
         hdf5.read_numbers(file, "a", 1)
 

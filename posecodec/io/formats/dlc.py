@@ -27,9 +27,10 @@ from posecodec.errors import InputError, report_change, report_count
 from posecodec.io import Clue, Format, guard_reader, read_bytes
 from posecodec.io.filesystem import check_file
 from posecodec.io.parsing import frame_rates, hdf5, missing, safe_pickle, text_tables
+from posecodec.io.parsing.format_metadata import NUMBERS
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
-from posecodec.typing import Floats
+from posecodec.typing import Floats, Ints
 
 LEVELS = ("scorer", "bodyparts", "coords")
 LEVELS_MULTI = ("scorer", "individuals", "bodyparts", "coords")
@@ -45,10 +46,10 @@ Lines = Iterator[tuple[int, list[str]]]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Table:
-    """columns: W names by level. rows: T frame numbers or image paths, as text. values: (T, W)."""
+    """columns: W names by level. rows: T frame numbers, or these or image paths as text. values: (T, W)."""
 
     columns: list[Column]
-    rows: list[str]
+    rows: list[str] | NDArray[np.integer[Any]]
     values: NDArray[Any]
 
 
@@ -64,20 +65,22 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     check_file(path)
     binary = hdf5.is_hdf5(path)
     table = _read_h5(path) if binary else _read_csv(read_bytes(path))
-    if not table.rows:
+    if not len(table.rows):
         raise InputError("a header but no rows; analyze the video again")
     return _build_sequence(table, fps, binary)
 
 
 def _build_sequence(table: _Table, fps: float | None, exact: bool) -> PoseSequence:
     scorer, ids, keypoints, dims = _read_names(table.columns)
-    numbers = _parse_frame_numbers(table.rows)
+    numbers = (
+        _check_frame_numbers(table.rows) if isinstance(table.rows, np.ndarray) else _parse_frame_numbers(table.rows)
+    )
     values = _place_values(table, numbers, ids, keypoints)
     positions = missing.mask_infinite(values[..., :dims])
     given = any(column[-1] == "likelihood" for column in table.columns)
     confidence = missing.fill_confidence(positions, values[..., 3], "likelihood") if given else None
     rate = frame_rates.require_rate(fps)
-    facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": min(numbers)} if min(numbers) else {})
+    facts: dict[str, Any] = {"scorer": scorer} | ({"first_frame": int(numbers.min())} if numbers.min() else {})
     unit, up = ("px", "-y") if dims == 2 else ("unknown", "unknown")
     return PoseSequence.from_arrays(
         positions, fps=rate, confidence=confidence, skeleton=build_skeleton(keypoints), unit=unit, up=up,
@@ -106,7 +109,17 @@ def _read_names(columns: Sequence[Column]) -> tuple[str, list[str], list[str], i
     return scorers[0], ids, list(dict.fromkeys(c[-2] for c in columns)), dims
 
 
-def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
+def _check_frame_numbers(rows: NDArray[np.integer[Any]]) -> Ints:
+    """The frame numbers, which rows have as such."""
+    odd = rows.astype(np.float64)
+    if odd.min() < 0 or odd.max() >= NUMBERS.stop:
+        raise InputError(f"rows are numbered {rows.min()} to {rows.max()}; frame numbers were expected")
+    if len(np.unique(rows)) < len(rows):
+        raise InputError("a frame number is there twice; keep one row a frame")
+    return rows.astype(np.int64)
+
+
+def _parse_frame_numbers(rows: Sequence[str]) -> Ints:
     """The frame number of each row: the row's own, or that at the end of the image's name."""
     folders, numbers = set[str](), dict[int, None]()
     for i, row in enumerate(rows):
@@ -121,19 +134,19 @@ def _parse_frame_numbers(rows: Sequence[str]) -> list[int]:
         numbers[number] = None
     if len(folders) > 1:
         raise InputError(f"rows are of {len(folders)} folders ({sorted(folders)[:2]} ...); keep one video to a file")
-    return list(numbers)
+    return np.fromiter(numbers, np.int64)
 
 
-def _place_values(table: _Table, numbers: Sequence[int], ids: Sequence[str], keypoints: Sequence[str]) -> NDArray[Any]:
+def _place_values(table: _Table, numbers: Ints, ids: Sequence[str], keypoints: Sequence[str]) -> NDArray[Any]:
     """(T, P, K, 4): x, y, z, likelihood, NaN where the file has nothing."""
-    first, count = min(numbers), max(numbers) - min(numbers) + 1
+    first, count = int(numbers.min()), int(numbers.max() - numbers.min()) + 1
     shape = (count, max(len(ids), 1), len(keypoints), len(COORDS))
     if missing.is_mostly_missing(math.prod(shape), table.values.size):
         what = f"frames {first} to {first + count - 1}, {shape[1]} individuals and {shape[2]} bodyparts"
         raise InputError(f"{what}, but only {len(numbers)} rows of {len(table.columns)} columns; split the file")
     report_count(count - len(numbers), "frames between the first and the last are not in it; all is missing there")
     values = np.full(shape, np.nan, table.values.dtype)
-    rows = np.array(numbers) - first
+    rows = numbers - first
     person, point = ({name: i for i, name in enumerate(names)} for names in (ids, keypoints))
     for w, column in enumerate(table.columns):
         p = person[column[1]] if len(column) == 4 else 0
@@ -244,7 +257,8 @@ def _read_fixed(frame: hdf5.Group) -> _Table:
     """pandas' fixed format: the columns as levels and codes, the values in one block or several."""
     order = _read_multi_index(frame, "axis0")
     many = _read_attribute(frame, "axis1_variety") == "multi"
-    rows = ["/".join(row) for row in _read_multi_index(frame, "axis1")] if many else _read_index(frame, "axis1")
+    several = ["/".join(row) for row in _read_multi_index(frame, "axis1")] if many else None
+    rows = _read_index(frame, "axis1") if several is None else several
     values = np.full((len(rows), len(order)), np.nan)
     index, found = {column: w for w, column in enumerate(order)}, set[Column]()
     for name in (key for key in hdf5.list_names(frame) if re.fullmatch(r"block\d+_values", key)):
@@ -276,17 +290,17 @@ def _read_multi_index(frame: hdf5.Group, name: str) -> list[Column]:
     return _check_columns(columns) if name == "axis0" else columns
 
 
-def _read_index(frame: hdf5.Group, name: str) -> list[str]:
+def _read_index(frame: hdf5.Group, name: str) -> list[str] | NDArray[np.integer[Any]]:
     found = hdf5.get_dataset(frame, name)
     if found.ndim != 1 or found.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {found.dtype} {found.shape}; frame numbers or image paths were expected")
     return _name_rows(hdf5.read_dataset(found))
 
 
-def _name_rows(index: NDArray[Any]) -> list[str]:
+def _name_rows(index: NDArray[Any]) -> list[str] | NDArray[np.integer[Any]]:
     if index.dtype.kind not in "iuS":
         raise InputError(f"the rows' names are {index.dtype}; frame numbers or image paths were expected")
-    return [str(row) if isinstance(row, int) else hdf5.decode_text(row, "the rows' names") for row in index.tolist()]
+    return index if index.dtype.kind in "iu" else [hdf5.decode_text(row, "the rows' names") for row in index.tolist()]
 
 
 def _check_columns(names: Any) -> list[Column]:

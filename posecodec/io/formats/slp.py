@@ -230,7 +230,8 @@ def _list_instances(project: _Project, video: int, bodies: BodyTable) -> list[tu
 
 
 def _add_bodies(project: _Project, used: list[tuple[int, int]], bodies: BodyTable) -> None:
-    instances = {name: values.tolist() for name, values in project.tables["instances"].items()}
+    fields = ("instance_type", "track", "point_id_start", "point_id_end")
+    instances = {name: project.tables["instances"][name].tolist() for name in fields}
     points = {kind: _stack_points(project, name) for kind, name in ((_USER, "points"), (_PREDICTED, "pred_points"))}
     named = len(set(project.tracks)) == len(project.tracks) and all(project.tracks)
     if not named:

@@ -1,7 +1,7 @@
 """HDF5 files for the formats built on them: read by h5py in a process apart, sizes checked before anything is read.
 
-h5py is an extra. Links to other files, data kept in other files, and sizes that the file cannot hold are refused, so that
-no header takes more memory than 10 times the file. Knows no format, and nothing of h5py: `hdf5_process` talks to it.
+h5py is an extra. Links to other files, data kept in other files, and sizes that the file's bytes do not justify are
+refused. Knows no format, and nothing of h5py: `hdf5_process` talks to it.
 
 Texts of variable length are read without the HDF5 library, which takes as much memory as such a text claims to need, and
 runs forever on some damaged ones. What is stored is simple: records of length, address and index that point into "global
@@ -31,8 +31,9 @@ from posecodec.memory import check_memory
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MATLAB = 512  # bytes before the signature in MATLAB's files
-_BYTES_PER_BYTE = 3  # bytes of a data set for a byte of the file: what is made of it is at most three times as large
-_BYTES_FREE = 60 << 20  # bytes that a data set of even a small file may have
+_BYTES_FREE = 8 << 20  # bytes that a data set of even a small file may have
+_NUMBERS_PER_BYTE = 20  # bytes of an array of numbers for a byte of the file: most may be missing, which packs well
+_BYTES_PER_BYTE = 3  # the same of tables, texts and indices, which become objects of many times their size
 _DATASETS = 2  # data sets of that size that are read of one file: positions, and all that is smaller
 _COPIES = 3  # of a data set that there are at once: as it was read, as positions, and as it is checked
 _MAX_NAMES = 100_000  # names in a list: far more than any skeleton or recording has
@@ -130,7 +131,7 @@ def get_group(parent: Group, name: str) -> Group:
 
 
 def get_dataset(parent: Group, name: str) -> Dataset:
-    """A data set whose size has been checked. Raises InputError if there is none or it is larger than can be."""
+    """A data set whose size has been checked. Raises InputError if there is none or it is larger than its bytes justify."""
     found = find_member(parent, name)
     if not isinstance(found, Dataset):
         raise _explain_lack(parent, name, "data set")
@@ -140,7 +141,7 @@ def get_dataset(parent: Group, name: str) -> Dataset:
         raise InputError(f"data set {found.name} is empty; numbers were expected, export it again")
     # A chunk is unpacked as a whole, however little of it the data set uses
     shape = [max(n, chunk) for n, chunk in zip(found.shape, found.chunks or found.shape, strict=True)]
-    size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found.file)
+    size, limit = math.prod(shape) * found.dtype.itemsize, _limit(found)
     if size > limit:
         what = f"data set {found.name} states {size} bytes ({found.dtype} {found.shape})"
         most = f"in a file of {found.file.size}, at most {limit} are read"
@@ -150,7 +151,7 @@ def get_dataset(parent: Group, name: str) -> Dataset:
 
 def read_dataset(found: Dataset) -> NDArray[Any]:
     """All of a data set. Raises InputError if that is more than is read of one file."""
-    size, limit = math.prod(found.shape or ()) * found.dtype.itemsize, _DATASETS * _limit(found.file)
+    size, limit = math.prod(found.shape or ()) * found.dtype.itemsize, _DATASETS * _limit(found)
     if found.file.held + size > limit:
         raise InputError(
             f"with data set {found.name} more than {limit} bytes would be read of a file of {found.file.size}; export "
@@ -198,7 +199,7 @@ def read_attribute(owner: Member, name: str) -> Any:
         return None
     dtype, shape = unpack_dtype(told["dtype"]), tuple(map(int, told["shape"]))
     size = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject or size > min(_limit(owner.file), _MAX_ATTRIBUTE):
+    if dtype.hasobject or size > min(MAX_DEFLATE * owner.file.size, _MAX_ATTRIBUTE):
         raise InputError(f"attribute {name!r} of {owner.name} is {dtype} {shape}, which is not read")
     return owner.file.read("read attribute", owner.names, name, size=size)[()]
 
@@ -289,6 +290,8 @@ def _explain_lack(parent: Group, name: str, what: str) -> InputError:
     return InputError(f"no {what} {here}, only {list_names(parent)[:10]}; export it again")
 
 
-def _limit(file: HDF5Process) -> int:
-    """How many bytes a data set may have, so that what is made of it stays within 10 times the file + 200 MB."""
-    return min(MAX_DEFLATE * file.size, _BYTES_PER_BYTE * file.size + _BYTES_FREE)
+def _limit(found: Dataset) -> int:
+    """How many bytes a data set may have. An array is numbers in several dimensions; a row of them may be an index."""
+    is_array = found.dtype.kind in "iuf" and found.ndim > 1
+    times = _NUMBERS_PER_BYTE if is_array else _BYTES_PER_BYTE
+    return min(MAX_DEFLATE * found.file.size, times * found.file.size + _BYTES_FREE)

@@ -34,7 +34,10 @@ _SECONDS_TO_WORK, _BYTES_A_SECOND = (
 _PATIENCE = (
     6  # seconds that may pass for each of these: others use the machine too, and some systems have no such limit
 )
-_BYTES_TO_WORK, _WORK_PER_BYTE = 140 << 20, 16  # memory that reading may take, likewise
+_BYTES_TO_WORK, _WORK_PER_BYTE = (
+    64 << 20,
+    48,
+)  # memory that reading may take, likewise: a data set, and a chunk as large
 _REPLY_FREE, _REPLY_PER_BYTE = 1 << 20, 8  # bytes of a reply: names, of which JSON makes six where they are not ASCII
 _REQUESTS_FREE = (
     3000  # and one for every so many bytes: a member takes 80 and is asked for thrice; one in itself has no end

@@ -9,6 +9,9 @@ from typing import BinaryIO
 
 from posecodec.errors import InputError
 from posecodec.io.unpacking import limit_unpacked
+from posecodec.memory import check_memory
+
+_COPIES = 2  # of the arrays that there are at once: as they are in the archive, and as they are checked
 
 
 def read_members(source: Path | BinaryIO, wanted: Collection[str], size: int) -> tuple[dict[str, bytes], list[str]]:
@@ -36,6 +39,7 @@ def _check_members(found: list[zipfile.ZipInfo], size: int) -> None:
             f"its arrays state {total} bytes in a file of {size}, at most {limit} are read; the file is damaged, or save it "
             "with numpy.savez, which does not compress"
         )
+    check_memory(_COPIES * total, "what is in the zip archive")
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
