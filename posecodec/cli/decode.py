@@ -13,7 +13,7 @@ import click
 
 from posecodec.cli import batch, options
 from posecodec.cli.common import STREAM, collect_notes, decode_posec, describe_written, name_in_errors, open_input, show
-from posecodec.errors import UsageError, make_printable
+from posecodec.errors import UsageError
 
 if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
@@ -127,7 +127,7 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
     """Cut a file down: tokens to fewer levels, others to what is not refined. Nothing is decoded."""
     from posecodec.bitstream import container
-    from posecodec.cli.common import get_codec
+    from posecodec.cli.common import get_codec, show_lines
     from posecodec.io.filesystem import read_file, write_atomic
     from posecodec.zoo import find_named
 
@@ -139,4 +139,4 @@ def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
             coarse = get_codec(find_named(container.read_header(data).weights), "cpu").cut(data, levels)
     write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
-    click.echo(f"{make_printable(output)}: {len(data):,} -> {len(coarse):,} bytes{why}")
+    show_lines(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")
