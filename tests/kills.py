@@ -118,7 +118,7 @@ def main(count: int, seed: int = 0) -> str:
             posecodec.save(walk(20 + number), root / "in" / f"{number:02}.npz")
             posecodec.save(walk(4 + number), root / "in" / f"scene {number:02}", format="panoptic")
         small, back, told = root / "small", root / "back", []
-        encode = measure(["encode", f"{root}/in", "-o", str(small), "-j", "2", "--max-error", "5mm"], small)
+        encode = measure(["encode", f"{root}/in", "-o", str(small), "-j", "2", "--fps", "30"], small)
         decode = measure(["decode", str(small), "-o", str(back), "-j", "2"], back)
         for run in (decode, encode):
             hit, aside = attack(run, count // 2, rng)
