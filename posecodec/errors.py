@@ -10,9 +10,10 @@ import re
 import warnings
 
 _UNPRINTABLE = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff\U000e0000-\U000e007f]"
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164"
+    "\\ud800-\\udfff\\ufeff\\uffa0\\ufff9-\\ufffb\U000e0000-\U000e007f]"
 )
-"""Control characters, marks of direction, line separators, byte-order marks, half surrogates, invisible tags."""
+"""Control characters, marks of direction, line separators, half surrogates, and what is invisible and belongs to no word."""
 
 
 class PosecodecError(Exception):

@@ -23,7 +23,7 @@ from posecodec.cli.resuming import MANIFEST
 from posecodec.pose.synthetic import walk
 
 COMMAND = [sys.executable, "-m", "posecodec"]
-FILES = 12  # of a folder: a run takes about twice as long as it takes to start
+FILES = 12  # of a run, and as many folders: it takes about twice as long as it takes to start
 PATIENCE = 600  # Looks, 50 ms apart, that processes without a first one have to end in: half a minute
 LATEST = 1.1  # Share of an undisturbed run's time after which there are no kills
 
@@ -108,17 +108,17 @@ def finish(run: Run) -> None:
     assert found == run.expected, f"{run.arguments}: {sorted(set(found) ^ set(run.expected))} differ"
 
 
-def main(count: int, seed: int = 0) -> str:
-    """Kill so often, and say what came of it."""
+def main(count: int, files: int = FILES, seed: int = 0) -> str:
+    """Kill so often, runs over so many files and as many folders, and say what came of it."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "in").mkdir()
-        for number in range(FILES):
+        for number in range(files):
             posecodec.save(walk(20 + number), root / "in" / f"{number:02}.npz")
             posecodec.save(walk(4 + number), root / "in" / f"scene {number:02}", format="panoptic")
         small, back, told = root / "small", root / "back", []
-        encode = measure(["encode", f"{root}/in", "-o", str(small), "-j", "2", "--max-error", "5mm"], small)
+        encode = measure(["encode", f"{root}/in", "-o", str(small), "-j", "2", "--fps", "30"], small)
         decode = measure(["decode", str(small), "-o", str(back), "-j", "2"], back)
         for run in (decode, encode):
             hit, aside = attack(run, count // 2, rng)

@@ -16,8 +16,8 @@ from typing import NoReturn
 import click
 
 from posecodec import __version__
-from posecodec.cli.common import show_warning
-from posecodec.errors import PosecodecError, describe_failure, make_printable
+from posecodec.cli.common import show_lines, show_warning
+from posecodec.errors import PosecodecError, describe_failure
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 some files failed, some of a file is lost, or no memory or space was left, 2 usage,
@@ -80,7 +80,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except PosecodecError as error:
-        click.echo(make_printable(f"error: {error}"), err=True)
+        show_lines(f"error: {error}", True)
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):  # which click takes for a question that nobody answered
@@ -89,13 +89,15 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        usage = context.get_usage().split("\n") if context else []
+        show_lines([*usage, f"error: {error.format_message()}"], True)
         sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except (MemoryError, OSError) as error:
-        click.echo(make_printable(f"error: {describe_failure(error)}"), err=True)
+        show_lines(f"error: {describe_failure(error)}", True)
         sys.exit(1)
     except Exception as error:
         _show_fault(error)
@@ -104,5 +106,5 @@ def main() -> None:
 def _show_fault(error: Exception) -> NoReturn:
     """A mistake of ours, with where it was made: its text may be a file's."""
     lines = [line for part in traceback.format_exception(error) for line in part.rstrip().split("\n")]
-    click.echo("\n".join([*map(make_printable, lines), f"error: {make_printable(describe_failure(error))}"]), err=True)
+    show_lines([*lines, f"error: {describe_failure(error)}"], True)
     sys.exit(1)

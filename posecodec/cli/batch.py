@@ -18,10 +18,10 @@ from typing import Any
 
 import click
 
-from posecodec.cli.common import STREAM, describe_damage
+from posecodec.cli.common import STREAM, describe_damage, show, show_lines
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.cli.workers import run_tasks
-from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure, make_printable
+from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
 
@@ -191,7 +191,7 @@ def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, 
             if sys.stderr.isatty():
                 click.echo(f"\r[{number}/{len(tasks)}]{'' if number < len(tasks) else chr(10)}", nl=False, err=True)
     facts = sum_up(outcome)
-    click.echo(json.dumps({"summary": facts}) if as_json else "\n".join(format_summary(facts)))
+    show({"summary": facts}, format_summary(facts), as_json)
     if summary is not None:
         from posecodec.io.filesystem import write_atomic
 
@@ -260,12 +260,12 @@ def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: str | No
     if error is not None:
         text = error if str(task.source) in error else f"{task.source}: {error}"
         outcome.failed.append(text)
-        click.echo(make_printable(f"error: {text}"), err=True)
+        show_lines(f"error: {text}", True)
         return
     line = facts.pop("line")
     for text in facts.get("notes", ()):
-        click.echo(make_printable(f"note: {task.source}: {text}"), err=True)
-    click.echo(json.dumps(facts, default=str) if as_json else make_printable(line))
+        show_lines(f"note: {task.source}: {text}", True)
+    show(facts, line, as_json)
     if facts.get("damage"):
         outcome.failed.append(describe_damage(task.source, facts["damage"]))
     elif facts.get("skipped"):
@@ -303,5 +303,5 @@ def format_summary(facts: dict[str, Any]) -> list[str]:
         known = [e for e in facts["error"] if e["max"] is not None]
         lines += [f"error   {e['mean']:.3g} mean / {e['max']:.3g} max {e['unit']}" for e in known]
     if facts["errors"]:
-        lines += ["failed:", *(f"  {make_printable(text)}" for text in facts["errors"])]
+        lines += ["failed:", *(f"  {text}" for text in facts["errors"])]
     return lines

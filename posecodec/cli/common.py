@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STREAM = "-"
 LONGEST_LIST = 12  # entries that still fit a line or two
+LONGEST_LINE = 4000  # characters that are shown of a line: ids and names may be as long as a file
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
 
 
@@ -89,7 +90,7 @@ class Notes:
     def show(self, source: object) -> None:
         """Print them, one a line, to stderr."""
         for text in self.texts:
-            click.echo(make_printable(f"note: {source}: {text}"), err=True)
+            show_lines(f"note: {source}: {text}", True)
 
 
 @contextlib.contextmanager
@@ -189,19 +190,30 @@ def describe_written(source: str, target: str, sequence: PoseSequence) -> tuple[
     """What was written of a recording, as facts and as a line."""
     facts = {"input": source, "output": target, "frames": sequence.frames, "people": sequence.people}
     people = format_people(sequence.people)
-    return facts, make_printable(f"{source} -> {target}: {sequence.frames} frames, {people}, {sequence.rate:g} fps")
+    return facts, f"{source} -> {target}: {sequence.frames} frames, {people}, {sequence.rate:g} fps"
 
 
-def show(facts: Any, line: str, as_json: bool, to_stderr: bool = False) -> None:
+def show(facts: Any, lines: str | Iterable[str], as_json: bool, to_stderr: bool = False) -> None:
     """To stdout, or to stderr where stdout carries the file itself."""
-    lines = map(make_printable, line.split("\n"))
-    click.echo(json.dumps(facts, default=str) if as_json else "\n".join(lines), err=to_stderr)
+    if as_json:
+        click.echo(json.dumps(facts, default=str), err=to_stderr)
+    else:
+        show_lines(lines, to_stderr)
+
+
+def show_lines(lines: str | Iterable[str], to_stderr: bool = False) -> None:
+    """A line or several, whatever is in them: each stays one, does nothing to a terminal, and has an end."""
+    shown = [make_printable(line) for line in ([lines] if isinstance(lines, str) else lines)]
+    for number, line in enumerate(shown):
+        if len(line) > LONGEST_LINE:
+            shown[number] = f"{line[:LONGEST_LINE]} ... ({len(line)} characters)"
+    click.echo("\n".join(shown), err=to_stderr)
 
 
 def show_warning(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
     """Warnings as a line: what was changed in somebody's data is a note, everything else a warning."""
     kind = "note" if issubclass(category, DataWarning) else "warning"
-    click.echo(make_printable(f"{kind}: {message}"), err=True)
+    show_lines(f"{kind}: {message}", True)
 
 
 def format_people(count: int) -> str:

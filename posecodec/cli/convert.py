@@ -8,8 +8,17 @@ from pathlib import Path
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import Reading, collect_notes, describe_written, format_people, get_codec, load_any, show
-from posecodec.errors import UsageError, make_printable
+from posecodec.cli.common import (
+    Reading,
+    collect_notes,
+    describe_written,
+    format_people,
+    get_codec,
+    load_any,
+    show,
+    show_lines,
+)
+from posecodec.errors import UsageError
 
 EXAMPLES = """
 \b
@@ -67,4 +76,4 @@ def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, s
     made = walk(frames=frames, people=people)
     made = film(made) if filmed else made
     io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
-    click.echo(f"{make_printable(file)}: {frames} frames, {format_people(people)}")
+    show_lines(f"{file}: {frames} frames, {format_people(people)}")

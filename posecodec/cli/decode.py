@@ -24,7 +24,7 @@ from posecodec.cli.common import (
     show,
 )
 from posecodec.cli.part import Part, part_options
-from posecodec.errors import UsageError, make_printable
+from posecodec.errors import UsageError
 
 if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
@@ -160,7 +160,7 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
     """Cut a file down: tokens to fewer levels, others to what is not refined. Nothing is decoded."""
     from posecodec.bitstream import container
-    from posecodec.cli.common import get_codec
+    from posecodec.cli.common import get_codec, show_lines
     from posecodec.io.filesystem import read_file, write_atomic
     from posecodec.zoo import find_named
 
@@ -172,4 +172,4 @@ def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
             coarse = get_codec(find_named(container.read_header(data).weights), "cpu").cut(data, levels)
     write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
-    click.echo(f"{make_printable(output)}: {len(data):,} -> {len(coarse):,} bytes{why}")
+    show_lines(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")

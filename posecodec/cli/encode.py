@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import batch, options
-from posecodec.cli.common import Reading, collect_notes, get_codec, measure_size, name_in_errors, open_input, show
-from posecodec.errors import InputError, make_printable
+from posecodec.cli.common import (
+    Reading,
+    collect_notes,
+    get_codec,
+    measure_size,
+    name_in_errors,
+    open_input,
+    show,
+    show_lines,
+)
+from posecodec.errors import InputError
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded
@@ -107,8 +116,8 @@ def _encode_single(
     else:
         encoded.save(target, settings.force)
     for text in facts["notes"]:
-        click.echo(make_printable(f"note: {name}: {text}"), err=True)
-    show(facts, make_printable(line), as_json, target is None)
+        show_lines(f"note: {name}: {text}", True)
+    show(facts, line, as_json, target is None)
 
 
 def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
@@ -184,4 +193,4 @@ def tokens(
         arrays[f"chunk_{i}"] = grid.truncate(vocabulary.levels).indices
     facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
     write_arrays(output, arrays, facts, force)
-    click.echo(f"{make_printable(output)}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")
+    show_lines(f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")

@@ -19,8 +19,9 @@ from posecodec.cli.common import (
     open_input,
     raise_damage,
     show,
+    show_lines,
 )
-from posecodec.errors import CorruptError, make_printable
+from posecodec.errors import CorruptError
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -62,12 +63,12 @@ def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> N
         facts["fps"] = "not in the file; to encode it pass --fps N"
     found = [f.text for f in diagnose(sequence)]
     said = [("note", text) for text in notes.texts] + [("finding", text) for text in found]
-    lines = [_format_facts(facts), *(f"{kind:10} {make_printable(text)}" for kind, text in said)]
-    show({**facts, "notes": notes.texts, "findings": found}, "\n".join(lines), as_json)
+    lines = [*_format_facts(facts), *(f"{kind:10} {text}" for kind, text in said)]
+    show({**facts, "notes": notes.texts, "findings": found}, lines, as_json)
 
 
-def _format_facts(facts: dict[str, Any]) -> str:
-    return "\n".join(f"{name:10} {make_printable(_shorten_list(value))}" for name, value in facts.items())
+def _format_facts(facts: dict[str, Any]) -> list[str]:
+    return [f"{name:10} {_shorten_list(value)}" for name, value in facts.items()]
 
 
 def _shorten_list(value: Any) -> Any:
@@ -91,7 +92,7 @@ def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: boo
         first, second = (load_any(path, Reading(fps=fps), model)[0] for path in (a, b))
     notes.show(a)
     found = measure(first, second)
-    show(found.as_dict(), "\n".join(found.describe()), as_json)
+    show(found.as_dict(), found.describe(), as_json)
 
 
 @click.command()
@@ -117,7 +118,7 @@ def verify(
     with collect_notes() as notes:
         source = replace(reading, skeleton=skeleton).load(original) if original else None
     found = check(header, sequence, size, source, damage)
-    show(found.as_dict(), make_printable(f"{file}: {found.describe()}"), as_json)
+    show(found.as_dict(), f"{file}: {found.describe()}", as_json)
     if found.kept is False:
         notes.show(original)
         if damage:
@@ -147,7 +148,7 @@ def formats(as_json: bool) -> None:
         + (f" (pip install 'posecodec[{r['extra']}]')" if r["extra"] else "")
         for r in rows
     ]  # fmt: skip
-    show(rows, "\n".join(lines), as_json)
+    show(rows, lines, as_json)
 
 
 @click.command()
@@ -161,7 +162,7 @@ def skeletons(name: str | None) -> None:
         f"{table.name:12} {len(skeleton):3} keypoints, {len(skeleton.edges):3} edges  {table.title}"
         for table, skeleton in zip(TABLES, BUILT_IN.values(), strict=True)
     ]
-    click.echo("\n".join(map(make_printable, rows if name is None else _describe_skeleton(resolve_skeleton(name)))))
+    show_lines(rows if name is None else _describe_skeleton(resolve_skeleton(name)))
 
 
 def _describe_skeleton(skeleton: Skeleton) -> list[str]:
@@ -195,12 +196,11 @@ def models(as_json: bool) -> None:
         facts = zoo.read_card(path)
         keys = ("sha256", "skeleton", "licence", "attribution", "steps", "commit")
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
-    lines = [
-        f"{c['name']}  {str(c['sha256'])[:8]}  {c['bytes'] / 1e6:.2f} MB  {c['skeleton']}  {c['licence']}  "
-        f"{c['steps']} steps\n    {c['attribution']}"
-        for c in cards
-    ]
-    show(cards, "\n".join(lines) or "no weights found", as_json)
+    lines = []
+    for c in cards:
+        told = f"{c['bytes'] / 1e6:.2f} MB  {c['skeleton']}  {c['licence']}  {c['steps']} steps"
+        lines += [f"{c['name']}  {str(c['sha256'])[:8]}  {told}", f"    {c['attribution']}"]
+    show(cards, lines or "no weights found", as_json)
 
 
 def _describe_posec(file: Path | str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from posecodec.cli import options
+from posecodec.cli.common import show_lines
 
 
 @click.command()
@@ -29,8 +30,8 @@ def train(config: Path, target: Path, device: str, threads: int | None) -> None:
         click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
 
     trainer.run(show)
-    card = export(trainer, target, lambda text: click.echo(text, err=True))
-    click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
+    card = export(trainer, target, lambda text: show_lines(text, True))
+    show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
 @click.command("train-transform")
@@ -44,8 +45,8 @@ def train_transform(data: Path, target: Path, samples: int, steps: int, threads:
     _limit_threads(threads)
     from posecodec.train.transform import export
 
-    card = export(data, target, samples, steps, lambda text: click.echo(text, err=True))
-    click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
+    card = export(data, target, samples, steps, lambda text: show_lines(text, True))
+    show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
 @click.command("train-windows")
@@ -57,8 +58,8 @@ def train_windows(config: Path, target: Path, threads: int | None) -> None:
     _limit_threads(threads)
     from posecodec.train.windows import WindowTraining, train
 
-    card = train(WindowTraining.load(config), target, lambda text: click.echo(text, err=True))
-    click.echo(f"{target}.safetensors  {card['sha256'][:8]}")
+    card = train(WindowTraining.load(config), target, lambda text: show_lines(text, True))
+    show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
 def _limit_threads(threads: int | None) -> None:

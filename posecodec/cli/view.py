@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import Reading, collect_notes, format_people, load_any, raise_damage
-from posecodec.errors import make_printable
+from posecodec.cli.common import Reading, collect_notes, format_people, load_any, raise_damage, show_lines
 
 EXAMPLES = """
 \b
@@ -43,6 +42,5 @@ def view(file: Path, other: Path | None, output: Path, reading: Reading, model: 
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(file)
-    made = f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}"
-    click.echo(make_printable(made))
+    show_lines(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}")
     raise_damage(other or file, damage)
