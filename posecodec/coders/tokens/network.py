@@ -1,14 +1,16 @@
-"""The network of token weights, in torch."""
+"""The network of token weights, and what its search for codes reads, in torch."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
+from posecodec.coders.tokens.stream import RemainderModel
 from posecodec.coders.tokens.weights import NETWORK
 from posecodec.errors import WeightsError
 from posecodec.networks.part_config import PartConfig
 from posecodec.networks.part_vqgan import PartVQGAN
+from posecodec.networks.path_search import RemainderPrices
 from posecodec.zoo import Weights
 
 
@@ -29,3 +31,9 @@ def load_network(weights: Weights, config: PartConfig, device: str) -> PartVQGAN
         raise WeightsError(f"weights {weights.name!r} lack {', '.join(lost[:3])} of the network; get them again")
     model.load_state_dict(state)
     return model.to(device).eval()
+
+
+def load_remainder_prices(model: RemainderModel, device: str) -> RemainderPrices:
+    """What remainders of paths cost, for the search of codes."""
+    classes, bits = torch.from_numpy(model.classes).long(), torch.from_numpy(model.bits).float()
+    return RemainderPrices(classes.to(device), bits.to(device))
