@@ -118,14 +118,18 @@ def decode(model: PartVQGAN, codes: Codes, start: Floats) -> Floats:
 
 
 @torch.inference_mode()
-def restore_body(model: PartVQGAN, body: Floats) -> Floats:
-    """A body (T, K, D) as the network sees it, gaps filled: through heatmaps and latents, but no codes."""
-    latents = encode_body(model, body)
+def restore_body(model: PartVQGAN, body: Floats, late: bool = False) -> Floats:
+    """A body (T, K, D) as the network sees it, gaps filled: through heatmaps and latents, but no codes.
+
+    late: steps begin half a step later, so that others are seen together.
+    """
+    before = model.config.step // 2 if late else 0
+    latents = encode_body(model, np.concatenate([np.repeat(body[:1], before, axis=0), body]))
     config = model.config
     still = latents.new_zeros(*latents.shape[:2], 1, config.latent)
     remainders = latents.new_zeros(*latents.shape[:2], config.knots, config.path_channels)
     made, _ = draw_body(model, torch.cat([latents, still], 2), remainders, config.levels + 1)
-    return np.asarray(made[0, : len(body)].double().cpu().numpy())
+    return np.asarray(made[0, before : before + len(body)].double().cpu().numpy())
 
 
 def draw_body(model: PartVQGAN, latents: Tensor, remainders: Tensor, levels: int) -> tuple[Tensor, Tensor]:
