@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PATH_THRIFT = 0.75  # Squared steps of a remainder, summed over a step's latent, that a bit is worth (benchmarks/LOG.md)
+PATH_THRIFT = {3: 0.75, 2: 5.0}
+"""By dimensions: squared steps of a remainder, of the whole latent, that a bit is worth (benchmarks/LOG.md)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,4 +48,5 @@ class Prices:
         rest: (B, N, F) latents that each code and its remainder (B, N, knots, D + 1) leave. unit: of a remainder.
         """
         bits = self.tokens[:, step, -1, 0] + self.remainders.measure(remainders)
-        return (rest.square().sum(-1) + PATH_THRIFT * unit**2 * bits).argmin(-1)
+        worth = PATH_THRIFT[remainders.shape[-1] - 1] * unit**2
+        return (rest.square().sum(-1) + worth * bits).argmin(-1)

@@ -351,7 +351,7 @@ def test_a_path_takes_the_code_that_is_cheapest_with_its_remainder(token_codec):
         rest = rest - network.project_remainders(way.remainders[:, :1])[:, 0]
         whole = torch.zeros(16, 2, 4).index_put((way.tokens[0, 0],), way.remainders[0, 0])
         spent = prices.measure(whole)[way.tokens[0, 0]] + 9.0
-        return float(rest.square().sum() + PATH_THRIFT * known.config.remainder**2 * spent)
+        return float(rest.square().sum() + PATH_THRIFT[3] * known.config.remainder**2 * spent)
 
     assert cost(cheap) <= cost(plain) + 1e-6
     bits[:, :, -1, 0] = 1e9

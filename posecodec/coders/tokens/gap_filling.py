@@ -21,7 +21,7 @@ from posecodec.pose.tracks import find_tracks
 from posecodec.signal.resampling import resample
 from posecodec.typing import Bools, Floats
 
-ROUNDS = 4  # Of the network: what it made of a gap is seen in the next round; more of them drift (benchmarks/LOG.md)
+ROUNDS = 3  # Of the network: what it made of a gap is seen in the next round; more of them drift (benchmarks/LOG.md)
 ENDS = 4  # Frames on each side of a gap whose mean says how far the network is off there: single ones may jitter
 
 
