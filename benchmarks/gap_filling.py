@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from views import load_takes
 
 import posecodec
 from posecodec.bench.record import collect_facts
-from posecodec.coders.tokens.gap_filling import blend
+from posecodec.coders.tokens.gap_filling import fill_by
 from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
 from posecodec.kinematics.gap_filling import interpolate_bones, interpolate_gaps
@@ -84,7 +85,10 @@ def list_fills(codec: posecodec.PoseCodec, dims: int) -> dict[str, Fill]:
 def list_body_fills(codec: posecodec.PoseCodec) -> dict[str, BodyFill]:
     """Ways to fill a body whose root and heading are known."""
     network = codec.tokenizer.network
-    return {IN_BODY: interpolate_gaps, NETWORK_IN_BODY: lambda body: blend(body, part_io.restore_body(network, body))}
+    return {
+        IN_BODY: interpolate_gaps,
+        NETWORK_IN_BODY: lambda body: fill_by(body, partial(part_io.restore_body, network)),
+    }
 
 
 def measure(

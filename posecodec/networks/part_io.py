@@ -21,6 +21,7 @@ from posecodec.networks import heatmap
 from posecodec.networks.beam_search import BEAM, search_codes
 from posecodec.networks.part_vqgan import PartVQGAN, Path
 from posecodec.networks.path import place_array, to_world
+from posecodec.networks.path_search import Prices, RemainderPrices
 from posecodec.signal.joins import smooth_joins
 from posecodec.typing import Floats
 
@@ -62,38 +63,40 @@ def encode_body(model: PartVQGAN, body: Floats) -> Tensor:
 
 
 @torch.inference_mode()
-def encode(model: PartVQGAN, body: Floats, path: Floats, start: Floats, price: Price) -> Codes:
+def encode(
+    model: PartVQGAN, body: Floats, path: Floats, start: Floats, price: Price, remainders: RemainderPrices
+) -> Codes:
     """All levels of codes of a body (T, K, D) and its path (T, D + 1), first seen from `start` (D + 1,).
 
-    price: what codes cost, by those that a first search finds.
+    price: what codes cost, by those that a first search finds. remainders: what theirs cost.
     """
     latents, first = encode_body(model, body), _to_tensor(start, model)[None]
     held = _hold(path, model)
     tokens, _, _ = find_codes(model, latents, held, first, beam=1)
-    bits = _to_tensor(price(tokens[0].cpu().numpy().astype(np.int32)), model)
-    tokens, way, _ = find_codes(model, latents, held, first, bits)
+    bits = _to_tensor(price(tokens[0].cpu().numpy().astype(np.int32)), model)[None]
+    tokens, way, _ = find_codes(model, latents, held, first, Prices(bits, remainders))
     found = tokens[0], way.remainders[0].flatten(1)
     return Codes(*(values.cpu().numpy().astype(np.int32) for values in found))
 
 
 def find_codes(
-    model: PartVQGAN, latents: Tensor, path: Tensor, start: Tensor, bits: Tensor | None = None, beam: int = BEAM
+    model: PartVQGAN, latents: Tensor, path: Tensor, start: Tensor, prices: Prices | None = None, beam: int = BEAM
 ) -> tuple[Tensor, Path, Tensor]:
-    """Tokens (B, t, h, Q) of latents (B, t, h - 1, F) and paths (B, T, D + 1), the paths step by step, and the guess of them.
-
-    bits: (t, h, L, N) that codes cost, for B = 1.
-    """
+    """Tokens (B, t, h, Q) of latents (B, t, h - 1, F) and paths (B, T, D + 1), the paths step by step, and the guess
+    of them."""
     shape = latents.shape[:2]
 
     def search(values: Tensor, row: int, books: Tensor) -> Tensor:
-        known = None if bits is None else bits[:, row, model.config.levels - len(books) :]
+        known = None
+        if prices is not None:
+            known = prices.tokens[:, :, row, model.config.levels - len(books) :].flatten(0, 1)
         codes: Tensor = search_codes(values.flatten(0, 1), books, known, beam).unflatten(0, shape)
         return codes
 
     *books, first, later = model.list_codebooks()
     parts = torch.stack([search(latents[:, :, row], row, book) for row, book in enumerate(books)], 2)
     guess = model.guess(parts[..., 0])
-    way = model.encode_path(path, guess, start)
+    way = model.encode_path(path, guess, start, prices)
     rest = way.values - first[0][way.tokens] - model.project_remainders(way.remainders)
     last = torch.cat([way.tokens.unsqueeze(-1), search(rest, len(books), later)], 2)
     return torch.cat([parts, last.unsqueeze(2)], 2), way, guess
@@ -115,14 +118,18 @@ def decode(model: PartVQGAN, codes: Codes, start: Floats) -> Floats:
 
 
 @torch.inference_mode()
-def restore_body(model: PartVQGAN, body: Floats) -> Floats:
-    """A body (T, K, D) as the network sees it, gaps filled: through heatmaps and latents, but no codes."""
-    latents = encode_body(model, body)
+def restore_body(model: PartVQGAN, body: Floats, late: bool = False) -> Floats:
+    """A body (T, K, D) as the network sees it, gaps filled: through heatmaps and latents, but no codes.
+
+    late: steps begin half a step later, so that others are seen together.
+    """
+    before = model.config.step // 2 if late else 0
+    latents = encode_body(model, np.concatenate([np.repeat(body[:1], before, axis=0), body]))
     config = model.config
     still = latents.new_zeros(*latents.shape[:2], 1, config.latent)
     remainders = latents.new_zeros(*latents.shape[:2], config.knots, config.path_channels)
     made, _ = draw_body(model, torch.cat([latents, still], 2), remainders, config.levels + 1)
-    return np.asarray(made[0, : len(body)].double().cpu().numpy())
+    return np.asarray(made[0, before : before + len(body)].double().cpu().numpy())
 
 
 def draw_body(model: PartVQGAN, latents: Tensor, remainders: Tensor, levels: int) -> tuple[Tensor, Tensor]:

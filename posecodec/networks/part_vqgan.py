@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from posecodec.networks.layers import Fold, Residual, Unfold
 from posecodec.networks.part_config import PartConfig
 from posecodec.networks.path import to_local, to_world
+from posecodec.networks.path_search import Prices
 from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest, nearest_codes, sum_codes
 
 REACH = 3  # Steps that are seen together: the one before, its own, the one after
@@ -143,18 +144,31 @@ class PartVQGAN(nn.Module):
         return guessed
 
     @torch.no_grad()
-    def encode_path(self, path: Tensor, guess: Tensor, start: Tensor) -> Path:
-        """A path (B, T, D + 1) step by step, given the guess of it, from a first state (B, D + 1)."""
+    def encode_path(self, path: Tensor, guess: Tensor, start: Tensor, prices: Prices | None = None) -> Path:
+        """A path (B, T, D + 1) step by step, given the guess of it, from a first state (B, D + 1).
+
+        With prices the code of a step is the cheapest for what it leaves, otherwise the nearest.
+        """
         states, values, tokens, remainders = [start], [], [], []
+        book = self.path_first.codebooks[0]
         for step, frames in enumerate(path.unflatten(1, (-1, self.config.step)).unbind(1)):
-            local = to_local(frames, states[-1])
-            values.append((local.flatten(1) - self.means[-1]) @ self.components[-1].T - guess[:, step])
-            tokens.append(find_nearest(values[-1], self.path_first.codebooks[0]))
-            drawn = self.draw_path(self.path_first.codebooks[0][tokens[-1]] + guess[:, step])
-            off = (local - drawn)[:, self.config.step // self.config.knots - 1 :: self.config.step // self.config.knots]
-            remainders.append((off / self.config.remainder).round())
-            states.append(self.advance(tokens[-1], remainders[-1], guess[:, step], states[-1]))
+            local, guessed = to_local(frames, states[-1]), guess[:, step]
+            values.append((local.flatten(1) - self.means[-1]) @ self.components[-1].T - guessed)
+            if prices is None:
+                tokens.append(find_nearest(values[-1], book))
+            else:
+                after = self.find_remainders(local[:, None], book + guessed[:, None])
+                rest = values[-1][:, None] - book - self.project_remainders(after)
+                tokens.append(prices.choose_path(step, rest, after, self.config.remainder))
+            remainders.append(self.find_remainders(local, book[tokens[-1]] + guessed))
+            states.append(self.advance(tokens[-1], remainders[-1], guessed, states[-1]))
         return Path(*(torch.stack(x, 1) for x in (values, tokens, remainders, states[:-1])))
+
+    def find_remainders(self, local: Tensor, latents: Tensor) -> Tensor:
+        """Whole numbers (..., knots, D + 1) by which paths (..., step, D + 1) are off what latents (..., F) say."""
+        between = self.config.step // self.config.knots
+        off = (local - self.draw_path(latents))[..., between - 1 :: between, :]
+        return (off / self.config.remainder).round()
 
     def advance(self, token: Tensor, remainder: Tensor, guess: Tensor, state: Tensor) -> Tensor:
         """The state (B, D + 1) after a step: by the path's token (B,) of the first level, remainder (B, knots, D +

@@ -15,14 +15,18 @@ from torch import Tensor
 
 from posecodec import zoo
 from posecodec.coders.tokens import weights as token_weights
-from posecodec.coders.tokens.prior import to_whole
+from posecodec.coders.tokens.network import load_remainder_prices
+from posecodec.coders.tokens.prior import Prior, to_whole
+from posecodec.coders.tokens.stream import TokenTables
 from posecodec.networks.part_io import find_codes
+from posecodec.networks.path_search import Prices
 from posecodec.train import checkpoint, data
 from posecodec.train.git_commit import find_commit
 from posecodec.train.token_loop import TokenTrainer
 from posecodec.train.token_prior import count_remainders, train_prior
 
 BATCH = 64  # Windows that are encoded at once
+FIRST_SHARE = 3  # Of the last prior's steps a first one has, which only says what codes cost while they are chosen
 KEY = 2**31  # Of the generator that windows are drawn by, apart from the steps of training
 
 
@@ -32,16 +36,20 @@ def export(trainer: TokenTrainer, target: Path, say: Callable[[str], None]) -> d
     checkpoint.load(trainer.state, trainer.checkpoint_path)
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data.copy_(tensor.data.half().float())
-    tokens, remainders = collect(trainer, config.prior_windows, say)
-    used = [len(np.unique(column)) for column in tokens.flatten(0, 1).flatten(1).T.numpy()]
-    say(f"codes in use: {min(used)} to {max(used)} of {config.model.codes}")
     tensors = {f"{token_weights.NETWORK}{name}": value.numpy() for name, value in model.state_dict().items()}
     unsaved = ("uses", "sums", f".components.{len(config.model.parts)}")
     tensors = {name: value for name, value in tensors.items() if not name.endswith(unsaved)}
     values = to_whole(token_weights.stack_codebooks(tensors), model.spreads.numpy()[:, None, None])
-    layers = train_prior(values, tokens, config.prior_steps, config.seed, say)
-    flat = tokens.flatten(0, 1).numpy().astype(np.int32), remainders.flatten(0, 1).numpy().astype(np.int32)
-    tensors |= token_weights.pack_tables(layers, count_remainders(*flat, config.model.codes))
+    tables = None
+    for steps in (config.prior_steps // FIRST_SHARE, config.prior_steps):
+        tokens, remainders = collect(trainer, config.prior_windows, tables, say)
+        layers = train_prior(values, tokens, steps, config.seed, say)
+        flat = tokens.flatten(0, 1).numpy().astype(np.int32), remainders.flatten(0, 1).numpy().astype(np.int32)
+        tables = TokenTables(Prior(layers, values), count_remainders(*flat, config.model.codes))
+    assert tables is not None
+    used = [len(np.unique(column)) for column in tokens.flatten(0, 1).flatten(1).T.numpy()]
+    say(f"codes in use: {min(used)} to {max(used)} of {config.model.codes}")
+    tensors |= token_weights.pack_tables(tables.prior.layers, tables.remainders)
     settings = {
         "kind": token_weights.KIND, "dims": config.model.dims, "network": asdict(config.model),
         "skeleton": config.data.skeleton, "bones": trainer.bones, "usual_size": measure_usual_size(trainer),
@@ -55,14 +63,27 @@ def export(trainer: TokenTrainer, target: Path, say: Callable[[str], None]) -> d
 
 
 @torch.no_grad()
-def collect(trainer: TokenTrainer, windows: int, say: Callable[[str], None]) -> tuple[Tensor, Tensor]:
-    """Tokens (B, t, h, Q) and remainders (B, t, knots, D + 1) of so many augmented training windows."""
+def collect(
+    trainer: TokenTrainer, windows: int, tables: TokenTables | None, say: Callable[[str], None]
+) -> tuple[Tensor, Tensor]:
+    """Tokens (B, t, h, Q) and remainders (B, t, knots, D + 1) of so many augmented training windows.
+
+    With tables they are chosen as the encoder does, by what they cost.
+    """
     model, found = trainer.state.model.eval(), []
     for number in range(-(-windows // BATCH)):
         rng = data.build_generator(trainer.config.seed, KEY + number)
         body, path = trainer.draw_windows(BATCH, trainer.config.augmentation, rng)
         latents = trainer.encode(body, body, torch.ones(body.shape[:3], dtype=torch.bool))
-        tokens, way, _ = find_codes(model, latents, path, trainer.draw_start(path, rng))
+        start = trainer.draw_start(path, rng)
+        if tables is None:
+            tokens, way, _ = find_codes(model, latents, path, start)
+        else:
+            first, _, _ = find_codes(model, latents, path, start, beam=1)
+            bits = [torch.from_numpy(tables.prior.price(grid.astype(np.int32))) for grid in first.numpy()]
+            tokens, way, _ = find_codes(
+                model, latents, path, start, Prices(torch.stack(bits), load_remainder_prices(tables.remainders, "cpu"))
+            )
         found.append((tokens, way.remainders))
         if number % 50 == 49:
             say(f"tokens of {(number + 1) * BATCH} windows")

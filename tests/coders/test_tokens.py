@@ -17,6 +17,7 @@ from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.cli import cli
 from posecodec.coders.tokens import stream
+from posecodec.coders.tokens.gap_filling import ROUNDS, fill_by
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.tokens.prior import Layers
 from posecodec.coders.tokens.sampling import sample
@@ -29,6 +30,7 @@ from posecodec.kinematics.bones import BoneTree, steady_bones
 from posecodec.networks import part_io
 from posecodec.networks.beam_search import search_codes
 from posecodec.networks.path import place_array
+from posecodec.networks.path_search import PATH_THRIFT, Prices
 from posecodec.networks.vector_quantizer import nearest_codes, sum_codes
 from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
@@ -329,3 +331,54 @@ def test_advice_names_what_there_is_and_fits_the_recording():
     for sequence in (mouse, mouse.mapped_to(BUILT_IN["coco19"])):
         with pytest.raises(InputError, match="for people's bodies"):
             coder.check_sequence(sequence)
+
+
+@torch.no_grad()
+def test_a_path_takes_the_code_that_is_cheapest_with_its_remainder(token_codec):
+    known, sequence = token_codec.tokenizer, walk(100)
+    prices, network = known.remainder_prices, known.network
+    track = split_track(sequence.positions[:, 0].astype(np.float64), COCO19, known.bones)
+    path, start = torch.from_numpy(track.path).float()[None, :96], torch.from_numpy(track.path[0]).float()[None]
+    guess = torch.zeros(1, 3, known.config.latent)
+    bits = torch.full((1, 3, 6, 1, 16), 9.0)
+    plain, cheap = (
+        network.encode_path(path, guess, start),
+        network.encode_path(path, guess, start, Prices(bits, prices)),
+    )
+
+    def cost(way):  # of the first step, which both see from the same state
+        rest = way.values[:, 0] - network.path_first.codebooks[0][way.tokens[:, 0]]
+        rest = rest - network.project_remainders(way.remainders[:, :1])[:, 0]
+        whole = torch.zeros(16, 2, 4).index_put((way.tokens[0, 0],), way.remainders[0, 0])
+        spent = prices.measure(whole)[way.tokens[0, 0]] + 9.0
+        return float(rest.square().sum() + PATH_THRIFT[3] * known.config.remainder**2 * spent)
+
+    assert cost(cheap) <= cost(plain) + 1e-6
+    bits[:, :, -1, 0] = 1e9
+    bits[:, :, -1, 0, 7] = 0
+    assert (network.encode_path(path, guess, start, Prices(bits, prices)).tokens == 7).all()
+
+
+def test_prices_of_remainders_are_what_they_cost(token_codec):
+    known, generator = token_codec.tokenizer, np.random.default_rng(0)
+    model, values = known.tables.remainders, generator.integers(-7, 8, (16, 2, 4))
+    priced = known.remainder_prices.measure(torch.from_numpy(values).float()).numpy()
+    for code in range(16):
+        encoder = RangeEncoder()
+        for _ in range(50):
+            model.put(encoder, values[code].ravel().astype(np.int32), code)
+        assert 8 * len(encoder.finish()) / 50 == pytest.approx(priced[code], abs=0.5)
+
+
+def test_gaps_are_seen_again_with_what_was_made_of_them():
+    points, seen = np.random.default_rng(0).normal(size=(30, 5, 3)), []
+    points[10:20, 2] = np.nan
+
+    def restore(whole, late):
+        seen.append((bool(np.isnan(whole).any()), late))
+        return np.nan_to_num(whole) + 0.1
+
+    filled = fill_by(points, restore)
+    assert seen == [(number == 0, number % 2 == 1) for number in range(ROUNDS)]
+    there = ~np.isnan(points)
+    assert (filled[there] == points[there]).all() and np.isfinite(filled).all()

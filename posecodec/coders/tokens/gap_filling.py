@@ -1,10 +1,13 @@
 """Gaps filled by the network: what it makes of the keypoints that were seen, led over into these at both ends of a gap.
 
-No codes are involved: the encoder's latents go to the decoder as they are. `kinematics.gap_filling` has ways without
+No codes are involved: the encoder's latents go to the decoder as they are, in several rounds, as in the imputation of missing
+data by principal components: what a round made of a gap is seen by the next. `kinematics.gap_filling` has ways without
 a network.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,6 +21,7 @@ from posecodec.pose.tracks import find_tracks
 from posecodec.signal.resampling import resample
 from posecodec.typing import Bools, Floats
 
+ROUNDS = 3  # Of the network: what it made of a gap is seen in the next round; more of them drift (benchmarks/LOG.md)
 ENDS = 4  # Frames on each side of a gap whose mean says how far the network is off there: single ones may jitter
 
 
@@ -54,7 +58,18 @@ def fill_gaps(points: Floats, tokenizer: Tokenizer, up: str, rate: float) -> Flo
     gone = np.isnan(points[..., 0])
     if not gone.any() or gone.all():
         return points
-    return blend(points, _restore(points, tokenizer, up, rate))
+    return fill_by(points, lambda whole, late: _restore(whole, late, tokenizer, up, rate))
+
+
+def fill_by(points: Floats, restore: Callable[[Floats, bool], Floats]) -> Floats:
+    """Keypoints (T, K, D) with NaN where missing, filled by what `restore` makes of them, again and again.
+
+    restore: keypoints, at first with gaps, then filled, and whether steps begin half a step late; to all of them.
+    """
+    filled = points
+    for number in range(ROUNDS):
+        filled = blend(points, restore(filled, number % 2 == 1))
+    return filled
 
 
 def blend(points: Floats, made: Floats) -> Floats:
@@ -68,15 +83,15 @@ def blend(points: Floats, made: Floats) -> Floats:
     return filled
 
 
-def _restore(points: Floats, tokenizer: Tokenizer, up: str, rate: float) -> Floats:
-    """What the network makes of all keypoints (T, K, D), in the recording's unit and axes."""
+def _restore(points: Floats, late: bool, tokenizer: Tokenizer, up: str, rate: float) -> Floats:
+    """What the network makes of all keypoints (T, K, D), in the recording's unit and axes. late: as in `fill_by`."""
     network = tokenizer.network
     from posecodec.networks import part_io, path
 
     turned = points.astype(np.float64) @ tokenizer.orient(up).T
     world = resample(turned, tokenizer.count_frames(len(points), rate))
     track = split_track(world, tokenizer.skeleton, tokenizer.bones)
-    body = part_io.restore_body(network, track.body)
+    body = part_io.restore_body(network, track.body, late)
     made = path.place_array(body, track.path) * track.size
     return np.asarray(resample(made, len(points)) @ tokenizer.orient(up))
 

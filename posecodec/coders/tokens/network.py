@@ -1,4 +1,4 @@
-"""The network of token weights, in torch."""
+"""The network of token weights, and what its search for codes reads, in torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from posecodec.coders.tokens.stream import RemainderModel
 from posecodec.coders.tokens.weights import NETWORK
 from posecodec.coders.weight_rules import LARGE
 from posecodec.errors import WeightsError
 from posecodec.networks.part_config import PartConfig
 from posecodec.networks.part_vqgan import PartVQGAN
+from posecodec.networks.path_search import RemainderPrices
 from posecodec.zoo import Rule, Weights, check_tensors, name_weights
 
 
@@ -43,3 +45,9 @@ def list_rules(config: PartConfig) -> dict[str, Rule]:
 def as_float32(tensor: NDArray[Any]) -> torch.Tensor:
     """An array in torch."""
     return torch.from_numpy(tensor.astype(np.float32))
+
+
+def load_remainder_prices(model: RemainderModel, device: str) -> RemainderPrices:
+    """What remainders of paths cost, for the search of codes."""
+    classes, bits = torch.from_numpy(model.classes).long(), torch.from_numpy(model.bits).float()
+    return RemainderPrices(classes.to(device), bits.to(device))

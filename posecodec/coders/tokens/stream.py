@@ -16,7 +16,7 @@ from posecodec.bitstream.exp_golomb import build_exp_golomb, get_exp_golomb, get
 from posecodec.coders.tokens.prior import Prior
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
-from posecodec.typing import Ints
+from posecodec.typing import Floats, Ints
 
 SIZE_STEPS_PER_OCTAVE = 32  # 2.2 % a step: half of that, 20 mm of an adult's height, is the most that is lost
 SIZE_LOW = 1  # Low bits of the size, which differs from what the unit lets expect
@@ -71,6 +71,12 @@ class RemainderModel:
     def count(self) -> int:
         """Remainders of a step."""
         return int(np.prod(self.frequencies.shape[1:3]))
+
+    @property
+    def bits(self) -> Floats:
+        """Of each value, in the shape of the frequencies; what an escape says besides is not in it."""
+        shares = self.frequencies / self.frequencies.sum(axis=-1, keepdims=True)
+        return np.asarray(-np.log2(shares))
 
     def _find_rows(self, code: int, values: list[int]) -> NDArray[np.int32]:
         """Chances of the value that comes after those of a step so far."""

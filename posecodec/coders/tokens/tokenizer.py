@@ -35,6 +35,7 @@ from posecodec.zoo import Weights, name_weights
 
 if TYPE_CHECKING:
     from posecodec.networks.part_vqgan import PartVQGAN
+    from posecodec.networks.path_search import RemainderPrices
 
 DEFAULT_SIZE_PX = 125.0
 """Of bodies that tokens in 2D give, root mean square distance from the root: about a third of a full-HD image's height."""
@@ -82,6 +83,13 @@ class Tokenizer:
 
         return load_network(self.weights, self.config, self.device)
 
+    @cached_property
+    def remainder_prices(self) -> RemainderPrices:
+        """What remainders cost, for the network's search."""
+        from posecodec.coders.tokens.network import load_remainder_prices
+
+        return load_remainder_prices(self.tables.remainders, self.device)
+
     def orient(self, up: str) -> Floats:
         """(D, D) that turns a recording's axes into the network's: y up in 3D, y down in 2D, as in images."""
         turned = upright(self.dims, up)
@@ -116,7 +124,8 @@ class Tokenizer:
         state = self.to_state(start, size)
         if self.dims == 3:
             track.path[:, 3] += 2 * np.pi * np.rint((state[3] - track.path[0, 3]) / (2 * np.pi))
-        codes = part_io.encode(network, track.body, track.path, state, self.tables.prior.price)
+        prices = self.tables.prior.price, self.remainder_prices
+        codes = part_io.encode(network, track.body, track.path, state, *prices)
         return TokenChunk(start, codes.tokens, codes.remainders)
 
     def decode(self, chunk: TokenChunk, frames: int, up: str, rate: float) -> Floats:
