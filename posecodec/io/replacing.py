@@ -143,10 +143,10 @@ def _open_aside(folder: Path, old: os.stat_result | None) -> Iterator[tuple[Path
                 yield aside, descriptor
                 return
         finally:
-            with contextlib.suppress(OSError):
+            with contextlib.ExitStack() as last:  # whatever interrupts one, the others are done
+                last.callback(_close, descriptor)
+                last.enter_context(contextlib.suppress(OSError))
                 aside.unlink()
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -161,9 +161,16 @@ def _make_folder_aside(folder: Path) -> Iterator[Path]:
                 yield aside
                 return
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            if descriptor is not None:
-                os.close(descriptor)
+            with contextlib.ExitStack() as last:
+                last.callback(_close, descriptor)
+                shutil.rmtree(aside, ignore_errors=True)
+
+
+def _close(descriptor: int | None) -> None:
+    """Of what is moved or gone by now, so that no failure matters."""
+    if descriptor is not None:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _name_aside(folder: Path) -> Path:
