@@ -45,9 +45,11 @@ class TransformCoder:
         return chunk.memo.recall((self.kind, qp, max_error), lambda: self._encode(chunk, qp, max_error))
 
     def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None) -> Candidate:
-        encoder = RangeEncoder()
+        encoder, basis = RangeEncoder(), self.basis(chunk)
+        if max_error is not None:  # of which the cheapest is sought
+            basis.spectra.keep()
         write_presence(encoder, self.kind, chunk.presence)
-        pose = write_motion(encoder, self.basis(chunk), qp, self.tables.model)
+        pose = write_motion(encoder, basis, qp, self.tables.model)
         return write_end(encoder, chunk, pose, max_error)
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
