@@ -66,10 +66,10 @@ def test_what_was_worked_out_about_chunks_is_let_go(many_chunks, monkeypatch, go
 def test_memos_forget_all_but_candidates_and_numbers():
     codec, chunk = PoseCodec(), split_sequence(walk(64))[0]
     coder = codec.coders.transform
-    candidate, scale = coder.encode(chunk, 100), coder.scale(chunk)
+    candidate, scale = coder.encode(chunk, 100), coder.find_scale(chunk)
     chunk.memo.forget()
     assert sorted(map(type, chunk.memo.values()), key=str) == [float, type(candidate)]
-    assert coder.encode(chunk, 100) is candidate and coder.scale(chunk) == scale
+    assert coder.encode(chunk, 100) is candidate and coder.find_scale(chunk) == scale
     assert isinstance(chunk.memo, Memo)
 
 

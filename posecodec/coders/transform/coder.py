@@ -89,7 +89,7 @@ class TransformCoder:
         """Whether nothing was trained for the basis of a chunk; remembered apart from the basis."""
         return chunk.memo.recall((self.kind, "generic"), lambda: self.basis(chunk).is_generic)
 
-    def scale(self, chunk: ChunkInput) -> float:
+    def find_scale(self, chunk: ChunkInput) -> float:
         """What the basis of a chunk multiplies coordinates by; remembered apart from the basis."""
         return chunk.memo.recall((self.kind, "scale"), lambda: float(self.basis(chunk).scale))
 
@@ -104,12 +104,12 @@ class TransformCoder:
 
     def qp_in_basis(self, chunk: ChunkInput, absolute_qp: int) -> int:
         """The QP of a step in the recording's unit, which is the same for chunks of all scales."""
-        qp = absolute_qp + qp_of_step(self.scale(chunk))
+        qp = absolute_qp + qp_of_step(self.find_scale(chunk))
         return min(max(qp, self.qp_range.start), self.qp_range.stop - 1)
 
     def to_absolute_qp(self, chunk: ChunkInput, qp: int) -> int:
         """The QP in the recording's unit of one in the basis. The mirror of `qp_in_basis`."""
-        return qp - qp_of_step(self.scale(chunk))
+        return qp - qp_of_step(self.find_scale(chunk))
 
 
 def write_end(encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:
