@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.pose.vectors import find_medians, measure_lengths
+from posecodec.pose.vectors import find_medians, measure_lengths, measure_sides
 from posecodec.typing import Floats
 
 FEWEST_TRIMMED = 5  # Keypoints of a body from which on those that are far from the others do not count
@@ -32,7 +32,7 @@ def measure_side(points: NDArray[np.floating]) -> float:
     whole = poses[(counts > 1) & (counts >= _WHOLE * usual)]
     if not len(whole):
         return 0.0
-    return float(np.median(np.nanmax(whole, axis=1) - np.nanmin(whole, axis=1), axis=0).max())
+    return float(np.median(measure_sides(whole), axis=0).max())
 
 
 def measure_smallest(points: NDArray[np.floating], keypoints: Sequence[str]) -> float:

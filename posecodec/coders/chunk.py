@@ -22,7 +22,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.tracks import find_tracks
-from posecodec.pose.vectors import measure_lengths
+from posecodec.pose.vectors import measure_lengths, measure_squares
 from posecodec.typing import Floats
 
 DEFAULT_ERROR = 0.01  # Mean error of the default quality, as a share of a person's height: about 17 mm of an adult
@@ -97,7 +97,7 @@ class ChunkInput:
         points = self.points.astype(np.float64)
         count = np.maximum(self.presence.mask.sum(axis=1), 1)
         center = np.nansum(points, axis=1) / count[:, None]
-        extent = float(np.sqrt(np.nanmean(np.square(points - center[:, None]).sum(axis=2))))
+        extent = float(np.sqrt(np.nanmean(measure_squares(points - center[:, None]))))
         extent = extent if extent > ROUNDED * np.abs(center).max(initial=0.0) else 0.0
         return extent or float(np.abs(np.diff(center, axis=0)).mean()) if len(points) > 1 else extent or 1.0
 

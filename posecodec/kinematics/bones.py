@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.vectors import find_medians, measure_lengths
+from posecodec.pose.vectors import find_medians, find_normals, measure_lengths
 from posecodec.typing import Floats
 
 HEADING_UNIT = 1000.0  # Heading is in thousandths of a radian beside the millimeters of the bones
@@ -163,7 +163,7 @@ def build_frames(along: Floats, across: Floats) -> Floats:
     other = np.eye(3)[np.abs(y).argmin(axis=1)]
     other -= (other * y).sum(axis=1, keepdims=True) * y
     x = _normalize(aside, _normalize(other, other))
-    return np.stack([x, y, np.cross(x, y)], axis=1)
+    return np.stack([x, y, find_normals(x, y)], axis=1)
 
 
 def _normalize(vectors: Floats, instead: Floats) -> Floats:

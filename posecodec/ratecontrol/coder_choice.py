@@ -7,12 +7,13 @@ searches in `search`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from posecodec.analysis.verification import checksum
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import ID_BYTES, Guarantee
 from posecodec.coders.chunk import Candidate, ChunkInput
@@ -22,7 +23,7 @@ from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
-from posecodec.ratecontrol.search import largest_satisfying, minimize
+from posecodec.ratecontrol.search import STRIDES, largest_satisfying, minimize
 from posecodec.ratecontrol.target import Target
 from posecodec.signal.quantization import MAX_QP, qp_of_step
 
@@ -62,7 +63,7 @@ class RateControl:
             chosen = choose(chunk)
             if is_last:
                 chunk.memo.clear()
-            elif len(chunks) > constants.SAMPLED_CHUNKS:
+            elif _is_long(chunks):
                 chunk.memo.forget()
             return chosen
 
@@ -83,7 +84,9 @@ class RateControl:
         return min((plain, *self._alternatives(chunk, qp, plain, allowed)), key=lambda candidate: candidate.size)
 
     def _choose_bounded(self, chunks: list[ChunkInput], bound: float) -> Choice:
-        chosen = self._choose_each(chunks, partial(self._smallest_within, bound=_round_down(bound)))
+        within = _round_down(bound)
+        usual = self._find_usual(chunks, within)
+        chosen = self._choose_each(chunks, lambda chunk: self._smallest_within(chunk, within, usual))
         worst = max((candidate.max_error for candidate in chosen), default=0.0)
         if not worst <= bound:
             raise InputError(
@@ -93,21 +96,35 @@ class RateControl:
         kept = Guarantee("max-error", float(np.float32(bound)), min(worst / bound, 1.0))
         return _take_chunks(chosen), kept
 
-    def _smallest_within(self, chunk: ChunkInput, bound: float) -> Candidate:
-        """The smallest candidate that keeps a bound as far as float32 can."""
-        transform, parts = self.coders.transform, self.coders.body_parts
-        start = transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
-        qp = self._cheapest_qp(transform, chunk, bound, start)
-        candidates = [transform.encode(chunk, qp, max_error=bound)]
-        if parts.supports(chunk):
-            qp = self._cheapest_qp(parts, chunk, bound, transform.to_absolute_qp(chunk, qp))
-            if math.isfinite(_bounded_size(parts, chunk, bound, qp)):
-                candidates.append(parts.encode(chunk, qp, max_error=bound))
+    def _smallest_within(self, chunk: ChunkInput, bound: float, usual: Mapping[ChunkKind, int]) -> Candidate:
+        """The smallest candidate that keeps a bound as far as float32 can. usual: `_find_usual`."""
+        found = self._search_bounded(chunk, bound, usual)
+        candidates = [coder.encode(chunk, qp, max_error=bound) for coder, _, qp in found]
         return min(candidates, key=lambda candidate: (candidate.max_error > bound, candidate.size))
 
-    @staticmethod
-    def _cheapest_qp(coder: ChunkCoder, chunk: ChunkInput, bound: float, start: int) -> int:
-        return minimize(partial(_bounded_size, coder, chunk, bound), start, coder.qp_range)
+    def _find_usual(self, chunks: Sequence[ChunkInput], bound: float) -> Mapping[ChunkKind, int]:
+        """QPs from where searches begin to what they find, by kind, as some chunks of a long recording have them."""
+        moved: dict[ChunkKind, list[int]] = {}
+        for chunk in _take_some(chunks, constants.BOUND_SAMPLES) if _is_long(chunks) else ():
+            for coder, start, qp in self._search_bounded(chunk, bound, {}):
+                moved.setdefault(coder.kind, []).append(qp - start)
+            chunk.memo.forget()
+        return {kind: sorted(several)[len(several) // 2] for kind, several in moved.items()}
+
+    def _search_bounded(
+        self, chunk: ChunkInput, bound: float, usual: Mapping[ChunkKind, int]
+    ) -> list[tuple[ChunkCoder, int, int]]:
+        """Each coder that keeps a bound, the QP that its search began at, and the one that is cheapest."""
+        transform, parts = self.coders.transform, self.coders.body_parts
+        start = transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
+        qp = _cheapest_qp(transform, chunk, bound, start, usual)
+        found: list[tuple[ChunkCoder, int, int]] = [(transform, start, qp)]
+        if parts.supports(chunk):
+            start = transform.to_absolute_qp(chunk, qp)
+            qp = _cheapest_qp(parts, chunk, bound, start, usual)
+            if math.isfinite(_bounded_size(parts, chunk, bound, qp)):
+                found.append((parts, start, qp))
+        return found
 
     def _choose_mean(self, chunks: list[ChunkInput], error: float) -> Choice:
         """One step for all chunks, the coarsest that keeps a mean error."""
@@ -259,14 +276,24 @@ def _search_sampled(
 ) -> int | None:
     """The largest QP whose measure over all chunks is at most a limit: begun where it is so over some of them."""
     candidates = range(-MAX_QP, MAX_QP + 1)
-    if len(chunks) <= constants.SAMPLED_CHUNKS:
+    if not _is_long(chunks):
         return largest_satisfying(lambda qp: measure(qp, chunks), limit, start, candidates)
-    some = chunks[:: -(-len(chunks) // constants.SAMPLED_CHUNKS)]
+    some = _take_some(chunks, constants.SAMPLED_CHUNKS)
     near = largest_satisfying(lambda qp: measure(qp, some), limit, start, candidates)
     for chunk in some:
         chunk.memo.forget()
     start = start if near is None else near
     return largest_satisfying(lambda qp: measure(qp, chunks), limit, start, candidates, first_stride=1)
+
+
+def _is_long(chunks: Sequence[ChunkInput]) -> bool:
+    """Whether there are so many that some of them tell what to expect of the others."""
+    return len(chunks) > constants.SAMPLED_CHUNKS
+
+
+def _take_some(chunks: Sequence[ChunkInput], count: int) -> Sequence[ChunkInput]:
+    """At most so many, evenly spread."""
+    return chunks[:: -(-len(chunks) // count)]
 
 
 def _take_chunks(chosen: Sequence[Candidate]) -> list[Chunk]:
@@ -277,6 +304,16 @@ def _round_down(bound: float) -> float:
     """The largest float32 that is no more than a bound, as chunks hold it."""
     nearest = np.float32(bound)
     return float(nearest if nearest <= bound else np.nextafter(nearest, np.float32(0))) or float(nearest)
+
+
+def _cheapest_qp(
+    coder: ChunkCoder, chunk: ChunkInput, bound: float, start: int, usual: Mapping[ChunkKind, int]
+) -> int:  # fmt: skip
+    """The QP of the smallest chunk that keeps a bound: near where it usually is, if that is known, else anywhere."""
+    size = partial(_bounded_size, coder, chunk, bound)
+    if coder.kind in usual:
+        return minimize(size, start + usual[coder.kind], coder.qp_range, STRIDES[-1:])
+    return minimize(size, start, coder.qp_range)
 
 
 def _bounded_size(coder: ChunkCoder, chunk: ChunkInput, bound: float, qp: int) -> float:

@@ -24,3 +24,6 @@ EXPECTED_PARTS_ROUNDS = 2  # The same for parts
 SAMPLED_CHUNKS = (
     8  # Of a long recording that a step for all is sought with first: more are searched only around what that gives
 )
+BOUND_SAMPLES = (
+    3  # Chunks of a long recording that are searched for the cheapest step of a bound; the others are near theirs
+)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 Measure = Callable[[int], float]  # What a QP gives: bytes, an error, a rate
 STRIDES = (16, 4, 1)  # QPs from one trial to the next: an octave of the step, then finer
 
 
-def minimize(size: Measure, start: int, candidates: range) -> int:
+def minimize(size: Measure, start: int, candidates: range, strides: Sequence[int] = STRIDES) -> int:
     """The candidate where `size` is least: a pattern search downhill from `start`, in ever smaller strides.
 
     >>> minimize(lambda qp: (qp - 37) ** 2, 100, range(0, 200))
@@ -17,7 +17,7 @@ def minimize(size: Measure, start: int, candidates: range) -> int:
     """
     size = lru_cache(maxsize=None)(size)
     best = _clip(start, candidates)
-    for stride in STRIDES:
+    for stride in strides:
         moved = True
         while moved:
             better = min((qp for qp in (best - stride, best + stride) if qp in candidates), key=size, default=best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -21,7 +21,6 @@ MIN_CHANNEL, MAX_CHANNEL = (
 MAX_VALUE = 1e15  # Largest value in steps that lengths are chosen by: squares of its sums fit float32
 PIECE = 1 << 16  # Values that are transformed together, about: what caches hold of single precision
 PIECE_CHANNELS = 64  # Of which they are
-KEPT_FROM = 2  # Steps tried from which on spectra are kept: memory that is written once costs more than it saves
 MAX_KEPT_VALUES = 1 << 25  # Of spectra that are kept: 128 MiB, a whole chunk of 350 markers in 3D
 MULTIPLIED = 8  # Values whose squares of up to 1e32 are multiplied in doubles before anything is looked at
 LARGE_PRODUCT = 1e40  # From which on a logarithm is taken: with MULTIPLIED more it is below 1e308
@@ -77,19 +76,25 @@ class BlockPrice:
 class BlockSpectra:
     """Transforms of all blocks that channels (T, C) may be cut into, in single precision; no step changes them.
 
-    Where several steps are tried they are kept from the second on, unless they are too many.
+    Where several steps are tried they are kept, as many as MAX_KEPT_VALUES: from the second on, or as soon as told. For one
+    step, memory that is new costs more than it saves.
     """
 
     channels: Floats
-    _kept: dict[tuple[int, int, int], NDArray[np.float32]] | None = None
-    _tried: int = 0
+    _kept: dict[tuple[int, int, int], NDArray[np.float32]] = field(default_factory=dict)
+    _room: int = 0
+    _tried: bool = False
 
-    def begin_step(self, segmentation: Segmentation) -> None:
+    def keep(self) -> None:
+        """Keep what is worked out from now on."""
+        if not self._kept:
+            self._room = MAX_KEPT_VALUES
+
+    def begin_step(self) -> None:
         """Say that lengths are chosen for another step."""
-        self._tried += 1
-        values = self.channels.size * sum(segmentation.lengths) // segmentation.lengths[0]
-        if self._tried == KEPT_FROM and values <= MAX_KEPT_VALUES:
-            self._kept = {}
+        if self._tried:
+            self.keep()
+        self._tried = True
 
     @cached_property
     def largest(self) -> float:
@@ -112,12 +117,13 @@ class BlockSpectra:
     ) -> NDArray[np.float32]:
         """(rows, S, C) of blocks that begin at evenly spaced frames, frequencies first; the same rows every time."""
         key = length, starts.start, columns.start
-        if self._kept is not None and key in self._kept:
+        if key in self._kept:
             return self._kept[key]
         blocks = self.cut(length, starts, columns, pinned)
         found = (_single_precision(length, pinned, rows) @ blocks.reshape(length, -1)).reshape(-1, *blocks.shape[1:])
-        if self._kept is not None:
+        if found.size <= self._room:
             self._kept[key] = found
+            self._room -= found.size
         return np.asarray(found)
 
     def cut(self, length: int, starts: range, columns: slice, pinned: bool) -> NDArray[np.float32]:
@@ -179,7 +185,7 @@ def choose_lengths(
     frames, shortest = len(spectra.channels), segmentation.lengths[0]
     longest = segmentation.longest if longest is None else max(longest, 2 * shortest - 1)
     factor = min(ESTIMATE_GAIN / step, MAX_VALUE / spectra.largest)
-    spectra.begin_step(segmentation)
+    spectra.begin_step()
 
     def price_all(length: int, starts: range) -> Floats:
         return price.estimate(spectra, factor, length, starts, starts.start > 0 and not is_residual)

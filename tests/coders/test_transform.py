@@ -225,3 +225,21 @@ def test_tables_survive_being_written():
 def test_tables_of_other_weights_are_refused():
     with pytest.raises(WeightsError, match="is missing"):
         unpack_tables(replace(FOUND, tensors={}))
+
+
+@pytest.mark.parametrize(("kind", "is_generic"), [(0, False), (1, False), (1, True), (2, False)])
+def test_features_for_training_are_what_the_network_reads(kind, is_generic):
+    frames, count, model = 33, 9, TABLES.model
+    prior = np.ascontiguousarray(np.broadcast_to(np.arange(BINS) * -8, (2, count, BINS))).astype(np.int64)
+    coder = BlockCoder(model, prior, np.zeros(count, bool), 0, kind == 2, is_generic)
+    for values in (4 * rng(kind).normal(size=(frames, count)), 900 * rng(3).normal(size=(frames, count))):
+        context = coder._build_context(frames, count, kind)
+        context = context._replace(expected=context.expected.copy())
+        quantized, places = coder.run(RangeEncoder(), kind, frames - 2, values)
+        found = np.zeros(((frames - 2) * count, coefficients.FEATURES), np.int32)
+        coefficients.read_features(found, quantized, context, frames - 2)
+        hidden = found.astype(np.int64)
+        for weights, bias in ((model.w1, model.b1), (model.w2, model.b2)):
+            hidden = np.maximum((hidden @ weights + bias) >> 8, 0)
+        expected = np.clip((hidden @ model.w3 + model.b3[0]) >> 8, 0, (ROWS - 1) * FINE)
+        assert np.array_equal(places[: frames - 2].ravel(), expected) and len(set(expected)) > 5

@@ -12,6 +12,7 @@ from posecodec.coders.transform.coefficient_model import BlockContext, Coefficie
 from posecodec.entropy.fixed_point import exp16_of, measure_logs
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
+from posecodec.kernels import kernel
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import BlockPrice, BlockSpectra, Segmentation, choose_lengths
@@ -104,15 +105,23 @@ class BlockCoder:
         if self.last is None:
             return np.zeros((frames + 2, count), np.int32)
         old = len(self.last)
-        at = np.minimum((2 * np.arange(-1, frames + 1) + 1) * old // (2 * frames), old - 1)
-        return np.where(at[:, None] >= 0, measure_logs(self.last)[np.maximum(at, 0)], 0).astype(np.int32)
+        at = np.minimum((2 * np.arange(frames + 1) + 1) * old // (2 * frames), old - 1)
+        aligned = np.zeros((frames + 2, count), np.int32)
+        aligned[1:] = measure_logs(self.last)[at]
+        return aligned
 
 
+@kernel
 def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets: NDArray[np.int32]) -> Floats:
     """Coefficients in steps: the centroid of what each integer stands for."""
-    size = np.abs(quantized)
-    shift = offsets[places >> 4, np.clip(size, 1, 3) - 1] / 256.0
-    return np.asarray(np.sign(quantized) * (size - shift))
+    values = np.zeros(quantized.shape)
+    for k in range(quantized.shape[0]):
+        for c in range(quantized.shape[1]):
+            size = abs(np.int64(quantized[k, c]))
+            if size:
+                centroid = size - offsets[places[k, c] >> 4, min(size, np.int64(3)) - 1] / 256.0
+                values[k, c] = centroid if quantized[k, c] > 0 else -centroid
+    return values
 
 
 def encode_channels(

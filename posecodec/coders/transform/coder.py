@@ -45,9 +45,11 @@ class TransformCoder:
         return chunk.memo.recall((self.kind, qp, max_error), lambda: self._encode(chunk, qp, max_error))
 
     def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None) -> Candidate:
-        encoder = RangeEncoder()
+        encoder, basis = RangeEncoder(), self.basis(chunk)
+        if max_error is not None:  # of which the cheapest is sought
+            basis.spectra.keep()
         write_presence(encoder, self.kind, chunk.presence)
-        pose = write_motion(encoder, self.basis(chunk), qp, self.tables.model)
+        pose = write_motion(encoder, basis, qp, self.tables.model)
         return write_end(encoder, chunk, pose, max_error)
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
@@ -87,7 +89,7 @@ class TransformCoder:
         """Whether nothing was trained for the basis of a chunk; remembered apart from the basis."""
         return chunk.memo.recall((self.kind, "generic"), lambda: self.basis(chunk).is_generic)
 
-    def scale(self, chunk: ChunkInput) -> float:
+    def find_scale(self, chunk: ChunkInput) -> float:
         """What the basis of a chunk multiplies coordinates by; remembered apart from the basis."""
         return chunk.memo.recall((self.kind, "scale"), lambda: float(self.basis(chunk).scale))
 
@@ -102,12 +104,12 @@ class TransformCoder:
 
     def qp_in_basis(self, chunk: ChunkInput, absolute_qp: int) -> int:
         """The QP of a step in the recording's unit, which is the same for chunks of all scales."""
-        qp = absolute_qp + qp_of_step(self.scale(chunk))
+        qp = absolute_qp + qp_of_step(self.find_scale(chunk))
         return min(max(qp, self.qp_range.start), self.qp_range.stop - 1)
 
     def to_absolute_qp(self, chunk: ChunkInput, qp: int) -> int:
         """The QP in the recording's unit of one in the basis. The mirror of `qp_in_basis`."""
-        return qp - qp_of_step(self.scale(chunk))
+        return qp - qp_of_step(self.find_scale(chunk))
 
 
 def write_end(encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:

@@ -42,6 +42,8 @@ from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
+NEAR = 16  # Of which the first differ from one to the next; the others are known of whole rows or channels
+POSITION = 18  # That of them which is a channel's
 ROWS = 32  # Rows of probabilities, half an octave of magnitude apart: up to 2**16 steps
 FINE = 16  # Places from one row to the next, of which the network picks one
 LAST_MIXED = 13  # Up to this row probabilities are interpolated; from the next on magnitudes have raw low bits
@@ -113,15 +115,12 @@ def frequency_logs(frames: int) -> Ints:
 
 
 @inlined_kernel
-def _fill_features(x, context, mags, surplus, by_channel, k, c):  # type: ignore[no-untyped-def]
-    """Fill x with what is known before coefficient (k, c): logs in sixteenths of an octave. Returns the one expected here.
+def _fill_near(x, context, mags, surplus, by_channel, expected, k, c):  # type: ignore[no-untyped-def]
+    """Fill x[:NEAR] with what is known around coefficient (k, c): logs in sixteenths of an octave.
 
     mags: (N + 4, C + 8) log magnitudes of this block, padded. surplus: running surpluses over what was expected, of this
-    row and of rows before, and the sum of this row. by_channel: (C,) of channels.
+    row and of rows before, and the sum of this row. by_channel: (C,) of channels. expected: the log of what is, here.
     """
-    count = by_channel.size
-    kind = context.kind
-    expected = log16(1 + context.expected[c, context.bins[k]])
     fill_neighbors(x, mags, k, c)
     x[10] = context.before[k + 1, c]
     x[11] = context.before[k, c] + context.before[k + 2, c]
@@ -129,13 +128,26 @@ def _fill_features(x, context, mags, surplus, by_channel, k, c):  # type: ignore
     x[13] = surplus[0]
     x[14] = by_channel[c] >> 2
     x[15] = surplus[1]
+
+
+@inlined_kernel
+def _fill_place(x, context, k, c, count):  # type: ignore[no-untyped-def]
+    """Fill x[NEAR:] with where coefficient (k, c) is in its block, and of which kind that is."""
+    kind = context.kind
     x[16] = context.logs[k]
     x[17] = log16(context.logs.size)
-    x[18] = (256 * c) // count
+    x[POSITION] = (256 * c) // count
     x[19] = 64 if kind & 3 == 0 else 0
     x[20] = 64 if kind & 3 == 2 else 0
     x[21] = 64 if kind & 4 else 0
-    return expected
+
+
+@inlined_kernel
+def _expect_row(logs, context, k):  # type: ignore[no-untyped-def]
+    """Fill logs (C,) with those of what is expected in row k, unless they are those of the row before."""
+    if k == 0 or context.bins[k] != context.bins[k - 1]:
+        for c in range(logs.size):
+            logs[c] = log16(1 + context.expected[c, context.bins[k]])
 
 
 @inlined_kernel
@@ -158,9 +170,25 @@ def _start_row(surplus, count):  # type: ignore[no-untyped-def]
 
 
 @inlined_kernel
-def _predict_row(x, bias, network, h1, h2):  # type: ignore[no-untyped-def]
-    """The network: where among the rows, in sixteenths of a row."""
-    run_hidden(x, bias, network, UNCAPPED, h1, h2)
+def _weigh_row(bias, x, context, network, k, count):  # type: ignore[no-untyped-def]
+    """Fill bias (H,) with the share that a row has in the network's first layer, x being room for features."""
+    _fill_place(x, context, k, 0, count)
+    for i in range(bias.size):
+        bias[i] = 0
+    for f in range(NEAR, FEATURES):
+        for i in range(bias.size):
+            bias[i] += x[f] * network.w1[f, i]
+
+
+@inlined_kernel
+def _predict_row(x, bias, of_row, position, network, start, h1, h2):  # type: ignore[no-untyped-def]
+    """The network: where among the rows, in sixteenths of a row. x: the features that are near.
+
+    of_row: `_weigh_row`. start: room for what the first layer begins with.
+    """
+    for i in range(start.size):
+        start[i] = bias[i] + of_row[i] + position * network.w1[POSITION, i]
+    run_hidden(x, start, network, UNCAPPED, h1, h2)
     return min(max(sum_layer(h2, network.w3, network.b3) >> WEIGHT_BITS, np.int64(0)), np.int64((ROWS - 1) * FINE))
 
 
@@ -296,15 +324,20 @@ def code_block(  # type: ignore[no-untyped-def]
     context: a `BlockContext`. last_significant: frequencies that are coded, the rest is zero.
     """
     count = quantized.shape[1]
-    x = np.zeros(FEATURES, np.int32)
-    h1, h2 = np.zeros(bias.size, np.int32), np.zeros(network.b2.size, np.int32)
+    near, place_of_row = np.zeros(NEAR, np.int32), np.zeros(FEATURES, np.int32)
+    start, of_row, h1 = np.zeros(bias.size, np.int32), np.zeros(bias.size, np.int32), np.zeros(bias.size, np.int32)
+    h2, logs = np.zeros(network.b2.size, np.int32), np.zeros(count, np.int64)
     mags = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32)
     surplus, by_channel = np.zeros(3, np.int64), np.zeros(count, np.int64)
+    positions = np.array([(256 * c) // count for c in range(count)], np.int32)
     for k in range(last_significant):
         _start_row(surplus, count)
+        _expect_row(logs, context, k)
+        _weigh_row(of_row, place_of_row, context, network, k, count)
         for c in range(count):
-            expected = _fill_features(x, context, mags, surplus, by_channel, k, c)
-            place = _predict_row(x, bias, network, h1, h2)
+            expected = logs[c]
+            _fill_near(near, context, mags, surplus, by_channel, expected, k, c)
+            place = _predict_row(near, bias, of_row, positions[c], network, start, h1, h2)
             places[k, c] = place
             if encoding:
                 value = _choose(rows, place, values[k, c], rd_lambda)
@@ -321,13 +354,15 @@ def code_block(  # type: ignore[no-untyped-def]
 def read_features(out, quantized, context, last_significant):  # type: ignore[no-untyped-def]
     """For training: the features (last_significant * C, FEATURES) that `code_block` sees where it codes `quantized`."""
     count = quantized.shape[1]
-    mags = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32)
+    mags, logs = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32), np.zeros(count, np.int64)
     surplus, by_channel = np.zeros(3, np.int64), np.zeros(count, np.int64)
     for k in range(last_significant):
         _start_row(surplus, count)
+        _expect_row(logs, context, k)
         for c in range(count):
-            expected = _fill_features(out[k * count + c], context, mags, surplus, by_channel, k, c)
-            _update_context(quantized[k, c], expected, mags, surplus, by_channel, k, c)
+            _fill_near(out[k * count + c], context, mags, surplus, by_channel, logs[c], k, c)
+            _fill_place(out[k * count + c], context, k, c, count)
+            _update_context(quantized[k, c], logs[c], mags, surplus, by_channel, k, c)
 
 
 @kernel

@@ -30,18 +30,44 @@ def outlier_steps(errors: Floats, bound: float) -> NDArray[np.int32]:
 
     Raises InputError where 32 bits do not hold them.
     """
-    step, square = bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2
-    known = np.nan_to_num(errors)
-    moves = np.where((np.square(known).sum(axis=-1) > square)[..., None], np.rint(known / step), 0.0)
-    order = np.argsort(np.abs(known), axis=-1)
-    for rank in range(errors.shape[-1]):
-        less = moves.copy()
-        np.put_along_axis(less, order[..., rank : rank + 1], 0.0, axis=-1)
-        fits = np.square(known - less * step).sum(axis=-1) <= square
-        moves = np.where(fits[..., None], less, moves)
-    if np.abs(moves).max(initial=0.0) > MAX_STEPS:
+    moves = np.zeros(errors.shape, np.int32)
+    if not _find_moves(errors, bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2, moves):
         raise InputError("too fine a bound for coordinates that reach so far; allow more, or use --lossless")
-    return moves.astype(np.int32)
+    return moves
+
+
+@kernel
+def _find_moves(errors, step, square, moves):  # type: ignore[no-untyped-def]
+    """Fill moves (T, K, D), of which there are none yet. Whether 32 bits hold all of them."""
+    known, wanted = np.zeros(errors.shape[2]), np.zeros(errors.shape[2])
+    for t in range(errors.shape[0]):
+        for k in range(errors.shape[1]):
+            for d in range(known.size):
+                known[d] = 0.0 if np.isnan(errors[t, k, d]) else errors[t, k, d]
+                wanted[d] = 0.0
+            if _measure_rest(known, wanted, step) <= square:
+                continue
+            for d in range(known.size):
+                wanted[d] = np.rint(known[d] / step)
+                if not abs(wanted[d]) <= MAX_STEPS:
+                    return False
+            for d in np.argsort(np.abs(known), kind="mergesort"):
+                before = wanted[d]
+                wanted[d] = 0.0
+                if not _measure_rest(known, wanted, step) <= square:
+                    wanted[d] = before
+            for d in range(known.size):
+                moves[t, k, d] = np.int32(wanted[d])
+    return True
+
+
+@kernel
+def _measure_rest(known, wanted, step):  # type: ignore[no-untyped-def]
+    """The square of how far off a keypoint is with whole steps."""
+    total = 0.0
+    for d in range(known.size):
+        total += (known[d] - wanted[d] * step) ** 2
+    return total
 
 
 @kernel
