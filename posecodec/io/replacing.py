@@ -45,13 +45,10 @@ def replace_file(path: Path, data: bytes) -> None:
         return
     target = Path(os.path.realpath(path))
     remove_leftovers(target.parent)
-    with _open_aside(target.parent, old) as (aside, descriptor):
+    with _open_aside(target, old) as (aside, descriptor):
         _write_all(descriptor, data)
         _keep_permissions(aside, old)
         os.fsync(descriptor)
-        if sys.platform == "win32":
-            os.close(descriptor)  # no open file can be moved there
-        os.replace(aside, target)
     _sync_folder(target.parent)
 
 
@@ -133,14 +130,18 @@ def _finish_move(aside: Path) -> None:
 
 
 @contextlib.contextmanager
-def _open_aside(folder: Path, old: os.stat_result | None) -> Iterator[tuple[Path, int]]:
-    """A new file in a folder, locked, and its descriptor; closed at the end, and gone if it was not moved."""
+def _open_aside(target: Path, old: os.stat_result | None) -> Iterator[tuple[Path, int]]:
+    """A new file beside a target, locked, and its descriptor; at the end it is moved there, or gone where anything failed."""
     while True:
-        aside = _name_aside(folder)
-        descriptor = _create(aside, old)
+        aside = _name_aside(target.parent)
+        descriptor: int | None = _create(aside, old)
         try:
             if _lock(descriptor):
                 yield aside, descriptor
+                if sys.platform == "win32":
+                    os.close(descriptor)  # no open file can be moved there
+                    descriptor = None
+                os.replace(aside, target)
                 return
         finally:
             with contextlib.ExitStack() as last:  # whatever interrupts one, the others are done

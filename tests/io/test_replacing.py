@@ -189,7 +189,8 @@ def test_what_somebody_still_writes_stays(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from posecodec.io import replacing
-with replacing._open_aside(Path({str(tmp_path)!r}), None) as held, replacing._make_folder_aside(Path({str(tmp_path)!r})):
+folder = Path({str(tmp_path)!r})
+with replacing._open_aside(folder / "other", None) as held, replacing._make_folder_aside(folder):
     print(held[0].name, flush=True)
     sys.stdin.read()
 """
