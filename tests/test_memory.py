@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cli.commands import run
 
-from posecodec import load, memory, save
+from posecodec import PoseCodec, load, memory, save
 from posecodec.cli import cli, main
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.memory import check_memory, get_memory_limit, parse_size, set_memory_limit
@@ -36,6 +36,18 @@ def test_more_than_the_limit_is_refused_with_the_option_that_raises_it():
 def test_the_usual_limit_is_half_of_the_machine():
     assert 1 << 28 < get_memory_limit() < 1 << 44
     assert get_memory_limit() == memory._measure_machine() // 2
+
+
+def test_sharing_it_is_not_setting_it():
+    whole = get_memory_limit()
+    set_memory_limit(None, sharers=4)
+    assert get_memory_limit() == whole // 4 and memory.get_told_limit() is None
+    with pytest.raises(InputError, match="which 100 bytes do not justify"):
+        memory.check_justified(memory.FREE + 100 * memory.TIMES + 1, 100, "a header", InputError)
+    memory.check_justified(memory.FREE + 100 * memory.TIMES, 100, "a header", InputError)
+    set_memory_limit("1GiB", sharers=4)
+    assert get_memory_limit() == 1 << 28 and memory.get_told_limit() == 1 << 30
+    memory.check_justified(1 << 28, 100, "a header", InputError)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +76,12 @@ def test_a_container_s_limit_counts(tmp_path, monkeypatch):
     "command", [["info"], ["encode"], ["convert"], ["view", "-o", "a.html"], ["decode"], ["cut", "-o", "b"]]
 )
 def test_commands_take_the_limit(command, tmp_path):
-    save(walk(3), tmp_path / "a.npz")
+    save(walk(30), tmp_path / "a.npz")
+    PoseCodec().encode(walk(30)).save(tmp_path / "a.posec")
     more = ["b.csv"] if command == ["convert"] else []
-    done = run(command[0], "a.npz", *more, *command[1:], "--max-memory", "1kB", cwd=tmp_path)
-    assert done.returncode == 3 and "reading the file would need" in done.stderr and "--max-memory" in done.stderr
+    source, limit = ("a.posec", "5kB") if command == ["decode"] else ("a.npz", "1kB")
+    done = run(command[0], source, *more, *command[1:], "--max-memory", limit, cwd=tmp_path)
+    assert done.returncode == 3 and "would need" in done.stderr and "--max-memory" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -160,7 +160,8 @@ def split_sequence(sequence: PoseSequence, whole: bool = False, origin: Floats |
 def assemble_sequence(header: Header, decoded: Iterable[tuple[Track, DecodedChunk]], size: int) -> PoseSequence:
     """The mirror of `split_sequence`: chunks at their places, which may reach beyond; what none covers is missing.
 
-    Memory is taken as chunks need it, and for what none covers as the `size` of the file justifies it. Raises CorruptError.
+    Memory is taken as chunks need it, and for what none covers as the `size` of the file justifies it. Raises CorruptError,
+    and InputError where it is more than is allowed.
     """
     _check_bare(header, header.bare, usual_dtype(header), size)
     covered = np.zeros((header.frames, len(header.ids)), bool)
@@ -198,10 +199,10 @@ def measure_pose(header: Header, dtype: np.dtype[Any]) -> int:
 
 
 def _make_room(header: Header, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Positions, which are not there before they are written, and confidences of 0. Raises CorruptError."""
+    """Positions, which are not there before they are written, and confidences of 0. Raises InputError."""
     shape = (header.frames, len(header.ids), len(header.skeleton))
     needed = shape[0] * shape[1] * measure_pose(header, dtype)
-    check_memory(needed, f"{shape[2]} keypoints of {shape[1]} people in {shape[0]} frames", CorruptError)
+    check_memory(needed, f"{shape[2]} keypoints of {shape[1]} people in {shape[0]} frames")
     return np.empty((*shape, header.dims), dtype), np.zeros(shape, np.float32)
 
 
