@@ -155,17 +155,18 @@ def get_codec(name: str | None, device: str, jobs: int = 1) -> PoseCodec:
 
 def decode_posec(
     source: Path | str, model: str | None, device: str, fill: bool = False, part: Part | None = None,
-    damage: list[str] | None = None,
+    damage: list[str] | None = None, jobs: int = 1,
 ) -> tuple[PoseSequence, Header, int]:  # fmt: skip
     """What is in a .posec file or a part of it, its header, and its size in bytes.
 
-    damage: gets what is wrong with the file, whose lost frames are then missing, instead of a CorruptError.
+    damage: gets what is wrong with the file, whose lost frames are then missing, instead of a CorruptError. jobs: threads
+    that decode its chunks.
     """
     from posecodec.bitstream.container import Loss, PosecFile
     from posecodec.zoo import find_named
 
     with name_in_errors(source), PosecFile(source) as file:
-        codec, lost = get_codec(model or find_named(file.header.weights), device), list[Loss]()
+        codec, lost = get_codec(model or find_named(file.header.weights), device, jobs), list[Loss]()
         part = part or Part()
         frames, people = part.find_frames(file.header), part.people or None
         sequence = codec.decode(file, fill, frames=frames, people=people, lost=None if damage is None else lost)

@@ -79,7 +79,7 @@ def decode(
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
     with open_input(inputs[0], ".posec") as source, collect_notes() as notes:
-        sequence, damage = _decode(source, settings)
+        sequence, damage = _decode(source, settings, jobs)
         if output == STREAM or (output is None and inputs[0] == STREAM):
             written = STREAM
             _write_to_stdout(sequence, format)
@@ -100,10 +100,10 @@ def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any
     return {**facts, "notes": notes.texts, "line": line, **({"damage": damage} if damage else {})}
 
 
-def _decode(source: Path | str, settings: Settings) -> tuple[PoseSequence, list[str]]:
+def _decode(source: Path | str, settings: Settings, jobs: int = 1) -> tuple[PoseSequence, list[str]]:
     """The part that was asked for, and what is wrong with the file where the rest of it was asked for."""
     damage = list[str]() if settings.recover else None
-    sequence = decode_posec(source, settings.model, settings.device, settings.fill, settings.part, damage)[0]
+    sequence = decode_posec(source, settings.model, settings.device, settings.fill, settings.part, damage, jobs)[0]
     return sequence, damage or []
 
 

@@ -152,3 +152,13 @@ def test_an_output_never_replaces_its_input_nor_poses_as_another_format(tmp_path
         found = run("encode", tmp_path / "a.npz", "-o", tmp_path / target, "-f")
         assert found.returncode == 2 and target in found.stderr
     assert (tmp_path / "a.npz").read_bytes() == data and len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_recording_in_threads_is_the_same(tmp_path):
+    source = tmp_path / "two.npz"
+    posecodec.save(walk(1500, people=2), source)
+    for jobs in (1, 2):
+        assert run("encode", source, "-o", tmp_path / f"{jobs}.posec", "-j", jobs).returncode == 0
+        assert run("decode", tmp_path / "1.posec", "-o", tmp_path / f"{jobs}.npz", "-j", jobs).returncode == 0
+    assert (tmp_path / "1.posec").read_bytes() == (tmp_path / "2.posec").read_bytes()
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
