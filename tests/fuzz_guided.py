@@ -15,14 +15,14 @@ import time
 import warnings
 from pathlib import Path
 
-import atheris
-
 LONGEST = 1 << 16  # bytes of a file
 STOP = 120  # seconds after which a read is ended from outside; what takes too long is told before
 
 
 def fuzz(name: str, seconds: float, kept: Path) -> None:
     """One format; ends the process, with 1 if something failed."""
+    import atheris  # here, since doctests are looked for in every file
+
     with atheris.instrument_imports(include=["posecodec.io"]):
         from fuzz import Trials
 
