@@ -134,18 +134,19 @@ def _open_aside(target: Path, old: os.stat_result | None) -> Iterator[tuple[Path
     """A new file beside a target, locked, and its descriptor; at the end it is moved there, or gone where anything failed."""
     while True:
         aside = _name_aside(target.parent)
-        descriptor: int | None = _create(aside, old)
+        descriptor = _create(aside, old)
+        still_open: int | None = descriptor
         try:
             if _lock(descriptor):
                 yield aside, descriptor
                 if sys.platform == "win32":
                     os.close(descriptor)  # no open file can be moved there
-                    descriptor = None
+                    still_open = None
                 os.replace(aside, target)
                 return
         finally:
             with contextlib.ExitStack() as last:  # whatever interrupts one, the others are done
-                last.callback(_close, descriptor)
+                last.callback(_close, still_open)
                 last.enter_context(contextlib.suppress(OSError))
                 aside.unlink()
 
