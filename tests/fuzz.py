@@ -19,7 +19,7 @@ import traceback
 import warnings
 from pathlib import Path
 
-from good_files import ITEMS, MAKERS, name_file
+from good_files import FUZZED, ITEMS, name_file
 from limits import measure_read
 
 from posecodec.errors import PosecodecError
@@ -101,7 +101,7 @@ class Trials:
     def __init__(self, name: str, folder: Path, kept: Path) -> None:
         self.name, self.folder, self.kept = name, folder, kept
         self.reads = self.fine = self.failures = 0
-        self.seeds = [maker() for maker in MAKERS[name]]
+        self.seeds = [maker() for maker in FUZZED[name]]
         self._seen: set[object] = set()
         for seed in self.seeds:  # what is imported on the way is no file's
             self._read(self._put(seed, seed, False), 30.0)
@@ -180,7 +180,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     kept = Path(tempfile.mkdtemp(prefix="posecodec-fuzz-"))
     failed = 0
-    for name in filter(MAKERS.get, options.formats or FORMATS):
+    for name in filter(FUZZED.get, options.formats or FORMATS):
         trials = fuzz(name, options.seconds, kept, random.Random(options.seed))
         failed += trials.failures
         print(f"{name:10} {trials.reads:8} reads, {trials.fine:8} good, {trials.failures} failures", flush=True)

@@ -48,10 +48,10 @@ def fuzz(name: str, seconds: float, kept: Path) -> None:
 
 
 def main() -> None:
-    from good_files import MAKERS
+    from good_files import FUZZED
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("formats", nargs="*", default=list(MAKERS))
+    parser.add_argument("formats", nargs="*", default=list(FUZZED))
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--into", type=Path, help="Where failing files go; one format, in this process.")
     options = parser.parse_args()

@@ -249,7 +249,6 @@ MAKERS: dict[str, list[Callable[[], bytes]]] = {
         write_json({"fps": 30, "frames": [{"pose_landmarks": _MARKS}, None, {"pose_landmarks": _MARKS}]}),
         write_json([_MARKS, _MARKS]),
     ],
-    "frames": [lambda: b"frame,nose_x,nose_y\n0,1,2\n", write_json([_MARKS])],  # files of a folder
     "slp": [make_slp],
     "ntu": [make_ntu],
     "kinetics": [
@@ -293,6 +292,9 @@ NAMES = {
     "idtracker": "trajectories.csv",
 }
 """What their users call such files, where that is not take.SUFFIX."""
+
+FUZZED = MAKERS | {"frames": [lambda: b"frame,nose_x,nose_y\n0,1,2\n", write_json([_MARKS])]}
+"""What the fuzzers damage: a folder of frames too, by one of its files."""
 
 
 def name_file(name: str, data: bytes) -> str:
