@@ -62,14 +62,15 @@ def measure_read(path: Path, catch: type[Exception] = PosecodecError, **options:
 
 
 def measure_size(path: Path) -> int:
-    """Bytes of a file or of all in a folder; of what gzip packed, as far as that is unpacked."""
+    """Bytes of a file or of all in a folder; of what gzip packed, if that is so little that it is read."""
     if path.is_dir():
         return sum(measure_size(file) for file in path.iterdir())
     data = path.read_bytes()
     if not data.startswith(GZIP):
         return len(data)
     with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) as stream:
-        return len(stream.read(limit_unpacked(len(data))))
+        unpacked = len(stream.read(limit_unpacked(len(data)) + 1))
+        return unpacked if unpacked <= limit_unpacked(len(data)) else len(data)
     return len(data)
 
 

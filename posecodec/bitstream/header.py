@@ -18,7 +18,7 @@ from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.channels import cut_channels
 from posecodec.pose.sequence import AXES, UNITS, mean_rate
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
@@ -27,7 +27,6 @@ CHUNK_FRAMES = 1024  # Frames of a chunk at most: 34 s at 30 fps, so that a dama
 ID_BYTES = 4  # Of the SHA-256 that weights are named by
 MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
 MAX_PEOPLE = 1 << 16  # That a file may name: more than any tracker gives, and little enough to make room for
-MAX_KEYPOINTS = 2048  # Of a skeleton: four times those of a body with hands and a face mesh
 MAX_EDGES = 4096  # Of a skeleton: half as many again as a mesh of a face has
 SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
 EARLY = 1e-6  # Of a frame: by so much a time may miss it and still mean it

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from posecodec.errors import InputError
 
 MAX_KEYPOINTS = (
-    2048  # of what text names: four times those of a body with hands and a face mesh, and what a .posec file holds
+    2048  # four times those of a body with hands and a face mesh: what text may name, and a .posec file hold
 )
 Mapping19 = Mapping[str, tuple[str, ...]]  # coco19 keypoint -> the keypoints whose mean stands for it
 

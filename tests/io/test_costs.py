@@ -264,17 +264,21 @@ SNIFFED = {
 }
 
 
-def check(path: Path, **options: object) -> None:
+SOUND = ("columns in many styles", "images without anybody", "a table that packs well")  # are read
+
+
+def check(path: Path, result: type = InputError, **options: object) -> None:
     cost = measure_read(path, Exception, **options)
     assert not cost.excess, f"{cost.excess} for {path.stat().st_size} bytes: {cost.result!r:.200}"
-    assert isinstance(cost.result, InputError | PoseSequence), cost.result
+    assert isinstance(cost.result, result), cost.result
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_files_cost_what_they_justify(name: str, tmp_path: Path) -> None:
     known, file, make = ATTACKS[name]
     (tmp_path / file).write_bytes(make())
-    check(tmp_path / file, format=known, fps=30, item=ITEMS.get(known))
+    result = PoseSequence if name in SOUND else InputError
+    check(tmp_path / file, result, format=known, fps=30, item=ITEMS.get(known))
 
 
 @pytest.mark.parametrize("name", SNIFFED)

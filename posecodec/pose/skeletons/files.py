@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from posecodec.errors import InputError, PosecodecError, UsageError
-from posecodec.pose.skeleton import Mapping19, Skeleton
+from posecodec.pose.skeleton import MAX_KEYPOINTS, Mapping19, Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19
 from posecodec.pose.skeletons.naming import match_coco19, match_sides
 
 KEYS = ("name", "keypoints", "edges", "pairs", "root", "coco19")
 SUFFIXES = (".toml", ".json")
 _MOST_BYTES = 1 << 20  # Of a file: far more than what so many names and their edges take
-_MOST_NAMES = 2048  # As many as a `.posec` file holds (`bitstream.header`)
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -119,8 +118,10 @@ def _check_names(value: Any) -> tuple[str, ...]:
         raise InputError('no keypoints; list their names, such as keypoints = ["hip", "left_knee", "right_knee"]')
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
         raise InputError("keypoints is not a list of names; quote every name")
-    if len(value) > _MOST_NAMES:
-        raise InputError(f"keypoints lists {len(value)} names; at most {_MOST_NAMES} can be coded, split the skeleton")
+    if len(value) > MAX_KEYPOINTS:
+        raise InputError(
+            f"keypoints lists {len(value)} names; at most {MAX_KEYPOINTS} can be coded, split the skeleton"
+        )
     return tuple(value)
 
 
