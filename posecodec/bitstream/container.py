@@ -18,7 +18,7 @@ from zstandard import ZstdError
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights, needs_transform_weights
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
 from posecodec.bitstream.header import MAGIC, VERSION, Header, ParsedHeader, header_bytes, parse_header
-from posecodec.errors import CorruptError, PosecodecError
+from posecodec.errors import CorruptError, InputError, PosecodecError
 from posecodec.io.byte_source import ByteSource
 from posecodec.io.filesystem import AnyPath
 from posecodec.io.unpacking import GZIP, unpack
@@ -124,7 +124,7 @@ class PosecFile:
             head = self._source.read(0, self._source.block)
             if head.startswith(GZIP):
                 with self._source as packed:
-                    self._source = ByteSource(unpack(packed.read(0, packed.size)))
+                    self._source = ByteSource(_unpack(packed.read(0, packed.size)))
                 head = self._source.read(0, self._source.block)
             self._found = _read_checked_header(self._source, head)
             self._single = self._read_single() if self._found.single else b""
@@ -272,3 +272,11 @@ def _crc32(data: bytes, start: int = 0) -> bytes:
 def _part_crc(part: bytes, check: int, number: int) -> bytes:
     """Of a part, begun with the header's checksum and its own number, so that parts cannot change places."""
     return _crc32(part, (check + 65536 * number) & 0xFFFFFFFF)
+
+
+def _unpack(packed: bytes) -> bytes:
+    """What gzip packed. Raises CorruptError."""
+    try:
+        return unpack(packed)
+    except InputError as error:
+        raise CorruptError(str(error)) from error

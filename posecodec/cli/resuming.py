@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from posecodec.errors import UsageError
-from posecodec.io.replacing import append_line
 
 MANIFEST = ".posecodec.jsonl"
 HASH_BYTES = 12  # Of a hash: two of a billion files agree with a chance of 10^-11
@@ -72,6 +71,8 @@ class Memory:
     def _append(self, entry: Entry) -> None:
         line = json.dumps({name: value for name, value in asdict(entry).items() if value})
         try:
+            from posecodec.io.replacing import append_line  # here, since the help needs no NumPy
+
             append_line(self.root / MANIFEST, line)
         except OSError as error:
             raise UsageError(
