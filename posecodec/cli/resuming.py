@@ -56,8 +56,8 @@ class Memory:
         return bool(self.entry.asked) and not self.entry.made
 
     def begin(self, asked: str) -> None:
-        """Remember that the file is being written."""
-        self._append(replace(self.entry, asked=asked, made="", output=""))
+        """Remember that the file is being written; on disk, so that after a power cut it is known whose the output is."""
+        self._append(replace(self.entry, asked=asked, made="", output=""), sync=True)
 
     def give_up(self) -> None:
         """Remember what was there before."""
@@ -68,12 +68,12 @@ class Memory:
         made = output.relative_to(self.root).as_posix()
         self._append(replace(self.entry, asked=asked, made=hash_content(output), output=made))
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: Entry, sync: bool = False) -> None:
         line = json.dumps({name: value for name, value in asdict(entry).items() if value})
         try:
             from posecodec.io.replacing import append_line  # here, since the help needs no NumPy
 
-            append_line(self.root / MANIFEST, line)
+            append_line(self.root / MANIFEST, line, sync)
         except OSError as error:
             raise UsageError(
                 f"{self.root / MANIFEST}: cannot be written ({error.strerror}); check the folder"

@@ -76,8 +76,11 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
     _sync_folder(target.parent)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Add a line to a file that several processes write to, and sync it. A half line before is ended. Raises OSError."""
+def append_line(path: Path, line: str, sync: bool) -> None:
+    """Add a line to a file that several processes write to. A half line before is ended. Raises OSError.
+
+    sync: bring it to disk, with those before it.
+    """
     no_link = getattr(os, "O_NOFOLLOW", 0)  # who leaves a link there would choose which file is written to
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | no_link, 0o666)
     try:
@@ -86,7 +89,8 @@ def append_line(path: Path, line: str) -> None:
         data = ending + line.encode() + b"\n"
         if os.write(descriptor, data) < len(data):  # in one call: processes do not get into each other's lines
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

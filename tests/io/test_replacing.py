@@ -161,7 +161,8 @@ def test_content_is_synced_before_the_move_and_the_name_after_it(
     write_frames(tmp_path / "f", FOLDER)
     assert done == ["file"] * 3 + ["folder"] * 2 + ["move", "folder"]
     done.clear()
-    append_line(tmp_path / "log", "x")
+    append_line(tmp_path / "log", "x", sync=True)
+    append_line(tmp_path / "log", "y", sync=False)
     assert done == ["file"]
 
 
@@ -257,16 +258,16 @@ def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_lines_are_appended_whole_and_never_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     for line in ("one", "two"):
-        append_line(log, line)
+        append_line(log, line, sync=False)
     assert log.read_text() == "one\ntwo\n"
     log.write_text("one\nhal")
-    append_line(log, "three")
+    append_line(log, "three", sync=True)
     assert log.read_text() == "one\nhal\nthree\n"
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", lambda descriptor, data: len(data) - 1)
         with pytest.raises(OSError, match="No space"):
-            append_line(log, "four")
+            append_line(log, "four", sync=True)
     (tmp_path / "link").symlink_to(log)
     with pytest.raises(OSError):
-        append_line(tmp_path / "link", "five")
+        append_line(tmp_path / "link", "five", sync=True)
     assert log.read_text() == "one\nhal\nthree\n"
