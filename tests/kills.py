@@ -1,4 +1,4 @@
-"""Kill folder runs at random moments: `python tests/kills.py [COUNT]` (300 unless told; the tests do five).
+"""Kill folder runs at random moments: `python tests/kills.py [COUNT] [SEED]` (300 unless told; the tests do four).
 
 Half of the kills hit `encode -j 2`, half `decode -j 2`; each run goes on where the last one was killed, and a folder that is
 done is begun anew. After every kill what is there must be whole, and after the last run just what an undisturbed one writes,
@@ -25,6 +25,7 @@ from posecodec.pose.synthetic import walk
 COMMAND = [sys.executable, "-m", "posecodec"]
 FILES = 12  # of a run, and as many folders: it takes about twice as long as it takes to start
 PATIENCE = 600  # Looks, 50 ms apart, that processes without a first one have to end in: half a minute
+REPORTED = 25  # Kills from one line that says how many there were to the next
 LATEST = 1.1  # Share of an undisturbed run's time after which there are no kills
 
 
@@ -90,7 +91,9 @@ def attack(run: Run, count: int, rng: random.Random) -> tuple[int, int]:
     """So many kills: how many hit a running process, and how many left something aside. Raises AssertionError."""
     hit, aside = 0, 0
     clear(run.output)
-    for _ in range(count):
+    for number in range(count):
+        if number % REPORTED == 0:
+            print(f"{run.arguments[0]}: {number} of {count}", file=sys.stderr, flush=True)
         killed = kill_once(run, rng.uniform(0, LATEST * run.seconds), rng.random() < 0.5)
         assert not find_faults(run), f"half outputs of {run.arguments}: {find_faults(run)}"
         aside += any(name.startswith(".posecodec-") for name in list_outputs(run.output))
@@ -127,4 +130,5 @@ def main(count: int, files: int = FILES, seed: int = 0) -> str:
 
 
 if __name__ == "__main__":
-    print(main(int(sys.argv[1]) if len(sys.argv) > 1 else 300))
+    asked = [int(argument) for argument in sys.argv[1:]]
+    print(main(asked[0] if asked else 300, seed=asked[1] if len(asked) > 1 else 0))
