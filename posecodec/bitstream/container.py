@@ -10,7 +10,6 @@ import binascii
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import accumulate
 
 from zstandard import ZstdError
@@ -122,24 +121,29 @@ class PosecFile:
         self._source = ByteSource(source)
         try:
             head = self._source.read(0, self._source.block)
-            if head.startswith(GZIP):
+            if head.startswith(GZIP) and not isinstance(source, bytes):
                 with self._source as packed:
                     self._source = ByteSource(_unpack(packed.read(0, packed.size)))
                 head = self._source.read(0, self._source.block)
             self._found = _read_checked_header(self._source, head)
-            self._single = self._read_single() if self._found.single else b""
         except PosecodecError:
             self._source.close()
             raise
         self.header, self.size, self.spans = self._found.header, self._source.size, self._found.header.spans
+        sizes = (size + CRC_BYTES for size in self._found.sizes)
+        self._starts = list(accumulate(sizes, initial=self._found.end))  # of the parts, and where the file ends
+        self._layers = 1 + self._found.layered
 
     @property
     def length_fault(self) -> str:
-        """What is wrong with the number of bytes; "" if nothing, or if there is no index that tells."""
-        end = self.size if self._found.single else self._starts[-1]
-        what = "cut short" if self.size < end else "longer than it should be"
-        fault = f"the file is {what}: {self.size} bytes, its index says {end}"
-        return "" if self.size == end else f"{fault}; get it again, or what is whole of it by decode --recover"
+        """What is wrong with the number of bytes; "" if nothing."""
+        what = "cut short" if self.size < self._starts[-1] else "longer than it should be"
+        fault = f"the file is {what}: {self.size} bytes, its index says {self._starts[-1]}"
+        return (
+            ""
+            if self.size == self._starts[-1]
+            else f"{fault}; get it again, or what is whole of it by decode --recover"
+        )
 
     def check_length(self) -> None:
         """Raises CorruptError where there is a `length_fault`."""
@@ -155,7 +159,8 @@ class PosecFile:
         """
         wanted = range(len(self.spans)) if numbers is None else sorted(numbers)
         for run in self._find_runs(wanted):
-            data, begin = self._read_run(run)
+            begin, end = (self._starts[number * self._layers] for number in (run.start, run.stop))
+            data = self._source.read(begin, end)
             for number in run:
                 parts = list[bytes]()
                 try:
@@ -182,50 +187,22 @@ class PosecFile:
         """All that is wrong with the file, given what reading it lost."""
         return [*filter(None, [self.length_fault]), *map(str, lost)]
 
-    @cached_property
-    def _starts(self) -> list[int]:
-        """Where each part begins, and where the file ends."""
-        return list(accumulate((size + CRC_BYTES for size in self._found.sizes), initial=self._found.end))
-
-    @property
-    def _layers(self) -> int:
-        return 1 + self._found.layered
-
     def _find_runs(self, numbers: Sequence[int]) -> Iterator[range]:
         """Chunks that lie side by side and are read at once."""
         first = 0
         for i, number in enumerate(numbers):
             follows = i + 1 < len(numbers) and numbers[i + 1] == number + 1
-            if not follows or self._measure_run(numbers[first], number) > MOST_AT_ONCE:
+            size = self._starts[(number + 1) * self._layers] - self._starts[numbers[first] * self._layers]
+            if not follows or size > MOST_AT_ONCE:
                 yield range(numbers[first], number + 1)
                 first = i + 1
 
-    def _measure_run(self, first: int, last: int) -> int:
-        return 0 if self._found.single else self._starts[(last + 1) * self._layers] - self._starts[first * self._layers]
-
-    def _read_run(self, run: range) -> tuple[bytes, int]:
-        """The bytes of chunks that lie side by side, and where these begin in the file."""
-        if self._found.single:
-            return self._single, 0
-        begin = self._starts[run.start * self._layers]
-        return self._source.read(begin, self._starts[run.stop * self._layers]), begin
-
-    def _read_single(self) -> bytes:
-        """The only chunk, whose checksum is the header's too. Raises CorruptError."""
-        data = self._source.read(0, self._source.size)
-        if len(data) < self._found.end + CRC_BYTES or data[-CRC_BYTES:] != _crc32(data[:-CRC_BYTES]):
-            raise CorruptError("the file fails its checksum: it is damaged, cut short or too long; get it again")
-        return data[self._found.end : -CRC_BYTES]
-
     def _check_parts(self, number: int, data: bytes, begin: int) -> Iterator[bytes]:
-        """The parts of a chunk. Raises CorruptError at the first that is damaged."""
-        if self._found.single:
-            yield data
-            return
+        """The parts of a chunk, from data that begin there in the file. Raises CorruptError at the first that is damaged."""
         for part_number in range(number * self._layers, (number + 1) * self._layers):
             start, stop = (self._starts[part_number + i] - begin for i in range(2))
             part, crc = data[start : stop - CRC_BYTES], data[stop - CRC_BYTES : stop]
-            if crc != _part_crc(part, self._found.check, part_number):
+            if crc != _part_crc(part, self._found.check, part_number) and not self._found.single:  # which was checked
                 which = f"part {part_number} of {len(self._found.sizes)} (byte {start + begin})"
                 fault = "is not there: the file is cut short" if stop > len(data) else "fails its checksum"
                 raise CorruptError(f"{which} {fault}; get the file again, or what is whole of it by decode --recover")
@@ -260,9 +237,19 @@ def _read_checked_header(source: ByteSource, data: bytes) -> ParsedHeader:
         raise
     except (PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, ZstdError) as error:
         raise CorruptError(f"the header is damaged near byte {reader.place} ({error}); get the file again") from error
-    if stored != check.to_bytes(HEADER_CRC_BYTES, "little")[: len(stored)]:
+    if found.single:
+        return replace(found, sizes=[_check_single(source, data, found.end)])
+    if stored != check.to_bytes(HEADER_CRC_BYTES, "little"):
         raise CorruptError("the header fails its checksum; get the file again")
-    return replace(found, check=check, end=found.end + len(stored))
+    return replace(found, check=check, end=found.end + HEADER_CRC_BYTES)
+
+
+def _check_single(source: ByteSource, data: bytes, start: int) -> int:
+    """The size of the only chunk, which begins at `start`. Raises CorruptError where the file fails its only checksum."""
+    whole = data if len(data) == source.size else source.read(0, source.size)
+    if len(whole) < start + CRC_BYTES or whole[-CRC_BYTES:] != _crc32(whole[:-CRC_BYTES]):
+        raise CorruptError("the file fails its checksum: it is damaged, cut short or too long; get it again")
+    return len(whole) - start - CRC_BYTES
 
 
 def _crc32(data: bytes, start: int = 0) -> bytes:
