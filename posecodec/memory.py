@@ -72,8 +72,8 @@ def check_justified(needed: int, there: int, what: str, error: type[PosecodecErr
     """As `check_memory`; where no limit is set, raises also if `there` bytes of a file do not justify what is needed."""
     check_memory(needed, what, error)
     if get_told_limit() is None and not is_justified(needed, there):
-        remedy = "pass --max-memory SIZE (posecodec.set_memory_limit in Python) if you trust it"
-        raise error(f"{what} would need {format_size(needed)}, which {there} bytes do not justify; {remedy}")
+        what = f"{what} would need {format_size(needed)}, where its bytes justify {format_size(FREE + TIMES * there)}"
+        raise error(f"{what}; pass --max-memory SIZE (posecodec.set_memory_limit in Python) if you trust it")
 
 
 def parse_size(text: str) -> int:

@@ -42,7 +42,7 @@ def test_sharing_it_is_not_setting_it():
     whole = get_memory_limit()
     set_memory_limit(None, sharers=4)
     assert get_memory_limit() == whole // 4 and memory.get_told_limit() is None
-    with pytest.raises(InputError, match="which 100 bytes do not justify"):
+    with pytest.raises(InputError, match="where its bytes justify 65.6 MiB; pass --max-memory"):
         memory.check_justified(memory.FREE + 100 * memory.TIMES + 1, 100, "a header", InputError)
     memory.check_justified(memory.FREE + 100 * memory.TIMES, 100, "a header", InputError)
     set_memory_limit("1GiB", sharers=4)

@@ -42,7 +42,8 @@ def info(file: str, reading: Reading, as_json: bool) -> None:
         if isinstance(path, Path) and path.suffix != ".posec":
             _show_recording(path, file, reading, as_json)
             return
-        facts = _describe_posec(path)
+        with name_in_errors(file):
+            facts = _describe_posec(path)
         show(facts, _format_facts(facts), as_json)
         raise_damage(file, facts.get("damage", []))
 
@@ -207,7 +208,7 @@ def _describe_posec(file: Path | str) -> dict[str, Any]:
     from posecodec.bitstream.container import Loss, PosecFile
 
     lost = list[Loss]()
-    with name_in_errors(file), PosecFile(file) as posec:
+    with PosecFile(file) as posec:
         header, chunks = posec.header, [chunk for _, chunk in posec.read_chunks(lost=lost)]
         damage = posec.describe_damage(lost)
     return {

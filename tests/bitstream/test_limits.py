@@ -74,7 +74,7 @@ def test_frames_of_nobody_are_refused(name):
     assert len(data) < 20 and read(data)[0].frames == frames
     tracemalloc.start()
     with pytest.raises(
-        CorruptError, match="hardly ever there, would need .* do not justify; pass --max-memory|more than"
+        CorruptError, match="hardly ever there, would need .* bytes justify .* pass --max-memory|more than"
     ):
         CODEC.decode(data)
     assert tracemalloc.get_traced_memory()[1] < FREE
