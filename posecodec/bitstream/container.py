@@ -121,7 +121,7 @@ class PosecFile:
         self._source = ByteSource(source)
         try:
             head = self._source.read(0, self._source.block)
-            if head.startswith(GZIP) and not isinstance(source, bytes):
+            if head.startswith(GZIP):
                 with self._source as packed:
                     self._source = ByteSource(_unpack(packed.read(0, packed.size)))
                 head = self._source.read(0, self._source.block)
