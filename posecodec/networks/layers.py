@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from posecodec.networks.config import ModelConfig
-
 Grid = tuple[int, int, int]
 
 
@@ -31,28 +29,6 @@ class PatchEmbed(nn.Module):
         seen = self.filters(cells.flatten(-2)).reshape(batch, frames // pt, pt, channels, height // ph, width // pw, -1)
         features: Tensor = self.mix(seen.permute(0, 1, 4, 5, 2, 3, 6).flatten(4))
         return features
-
-
-class PatchRender(nn.Module):
-    """The mirror of `PatchEmbed`: features to heatmap values. Its last layer starts at zero.
-
-    (B, t, h, w, width) -> (B, t * pt, C, h * ph, w * pw).
-    """
-
-    def __init__(self, channels: int, patch: Grid, features: int, width: int) -> None:
-        super().__init__()
-        self.patch, self.channels = patch, channels
-        self.mix = nn.Linear(width, patch[0] * channels * features)
-        self.filters = nn.Linear(features, patch[1] * patch[2])
-        nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.mix.bias)
-
-    def forward(self, grid: Tensor) -> Tensor:
-        batch, steps, rows, columns, _ = grid.shape
-        pt, ph, pw = self.patch
-        seen = self.mix(grid).reshape(batch, steps, rows, columns, pt, self.channels, -1)
-        pixels: Tensor = self.filters(seen).unflatten(-1, (ph, pw)).permute(0, 1, 4, 5, 2, 6, 3, 7)
-        return pixels.reshape(batch, steps * pt, self.channels, rows * ph, columns * pw)
 
 
 class Fold(nn.Module):
@@ -102,14 +78,3 @@ class Residual(nn.Module):
         spread = self.spread(self.norm(grid).movedim(-1, 1)).movedim(1, -1)
         change: Tensor = self.point(nn.functional.gelu(spread))
         return grid + change
-
-
-def list_folds(config: ModelConfig) -> list[Grid]:
-    """The folds that lead from the patch grid to the latent grid, first to last."""
-    left = [f // p for f, p in zip(config.factor, config.patch, strict=True)]
-    folds: list[Grid] = []
-    while max(left) > 1:
-        by = tuple(2 if rest > 1 else 1 for rest in left)
-        left = [rest // b for rest, b in zip(left, by, strict=True)]
-        folds.append((by[0], by[1], by[2]))
-    return folds

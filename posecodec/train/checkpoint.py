@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,16 +18,16 @@ from torch import Tensor
 
 from posecodec.errors import InputError
 from posecodec.io.replacing import replace_file
-from posecodec.networks.part_vqgan import PartVQGAN
-from posecodec.train.discriminator import PatchDiscriminator
+
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 
 @dataclass(repr=False)
-class State:
+class State(Generic[Model]):
     """All that changes while training."""
 
-    model: PartVQGAN
-    judge: PatchDiscriminator
+    model: Model
+    judge: torch.nn.Module
     optimizer: torch.optim.Optimizer
     judge_optimizer: torch.optim.Optimizer
     step: int = 0
@@ -44,7 +44,7 @@ class State:
         return {"optimizer": self.optimizer, "judge_optimizer": self.judge_optimizer}
 
 
-def save(state: State, path: Path) -> None:
+def save(state: State[Any], path: Path) -> None:
     """Replace the file at once, so that an interruption leaves the last one whole."""
     tensors = {"generator": torch.get_rng_state()}
     numbers: dict[str, Any] = {"step": state.step, "best": state.best}
@@ -59,7 +59,7 @@ def save(state: State, path: Path) -> None:
     replace_file(path, save_bytes({n: x.contiguous() for n, x in tensors.items()}, {"posecodec": json.dumps(numbers)}))
 
 
-def load(state: State, path: Path) -> None:
+def load(state: State[Any], path: Path) -> None:
     """Bring `state` to what was saved. Raises InputError if the file is not a checkpoint of this model."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

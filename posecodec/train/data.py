@@ -147,10 +147,10 @@ def draw_windows(motion: Motion, how: Augmentation, batch: int, frames: int, rng
     body = torch.where(flip[:, None, None, None], body[:, :, list(motion.skeleton.mirror)] * sign, body)
     root = torch.where(flip[:, None, None], root * sign, root)
     heading = torch.where(flip[:, None], -heading, heading)
-    return Windows(_scale_bones(motion, body, how.bones, rng), root, heading, motion.size[clip])
+    return Windows(scale_bones(motion, body, how.bones, rng), root, heading, motion.size[clip])
 
 
-def _scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:
+def scale_bones(motion: Motion, body: Tensor, spread: float, rng: torch.Generator) -> Tensor:
     """Every bone scaled by a factor of its own, the same left and right, and the body brought back to size 1."""
     factors = torch.exp(torch.randn(len(body), len(motion.skeleton), generator=rng) * spread)
     factors = factors[:, [min(k, m) for k, m in enumerate(motion.skeleton.mirror)]]

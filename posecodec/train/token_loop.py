@@ -68,7 +68,7 @@ class TokenTrainer:
         """Where the run can be taken up again."""
         return Path(self.config.out) / "last.safetensors"
 
-    def _build_state(self) -> State:
+    def _build_state(self) -> State[PartVQGAN]:
         config = self.config
         model = PartVQGAN(config.model, config.dropout).to(self.device)
         judge = PatchDiscriminator(config.model.views * config.model.keypoints, config.model.grid).to(self.device)

@@ -76,14 +76,15 @@ class FloatPrior(nn.Module):
     @torch.no_grad()
     def to_layers(self) -> Layers:
         """The network in whole numbers."""
-        w1, w2 = _round(self.w1 * W1_UNIT, np.int16), _round(self.w2 * W2_UNIT, np.int16)
-        b1, b2 = _round(self.b1 * W1_UNIT * UNIT, np.int32), _round(self.b2 * W2_UNIT * 256, np.int32)
-        codes = _round(self.codes.clamp(-MOST_CODE, MOST_CODE) * self.told[:, None] * CODE_UNIT, np.int8)
+        w1, w2 = round_to(self.w1 * W1_UNIT, np.int16), round_to(self.w2 * W2_UNIT, np.int16)
+        b1, b2 = round_to(self.b1 * W1_UNIT * UNIT, np.int32), round_to(self.b2 * W2_UNIT * 256, np.int32)
+        codes = round_to(self.codes.clamp(-MOST_CODE, MOST_CODE) * self.told[:, None] * CODE_UNIT, np.int8)
         table = np.rint(2.0**20 * np.exp(-np.arange(TABLE) / 64)).astype(np.int32)
-        return Layers(w1, b1, w2, b2, codes, _round(self.bias * BIAS_UNIT, np.int16), table)
+        return Layers(w1, b1, w2, b2, codes, round_to(self.bias * BIAS_UNIT, np.int16), table)
 
 
-def _round(values: Tensor, kind: type) -> NDArray[Any]:
+def round_to(values: Tensor, kind: type) -> NDArray[Any]:
+    """Whole numbers of a kind, the nearest that it has."""
     info = np.iinfo(kind)
     return np.ascontiguousarray(values.numpy().round().clip(info.min, info.max).astype(kind))
 

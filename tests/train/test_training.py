@@ -1,4 +1,4 @@
-"""Training on generated walks: weights of windows that encode and decode; and the systems of the paper from configs."""
+"""Training on generated walks: weights of windows that encode and decode."""
 
 import dataclasses
 import json
@@ -13,10 +13,7 @@ import posecodec
 from posecodec.analysis.metrics import compare
 from posecodec.cli import cli
 from posecodec.errors import InputError
-from posecodec.networks.config import ModelConfig, Volume, from_dict
-from posecodec.networks.heatmap_io import render_volume
 from posecodec.networks.vector_quantizer import ResidualQuantizer
-from posecodec.networks.vqgan import VQGAN
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train.config import STILL, Augmentation, Data
@@ -25,50 +22,12 @@ from posecodec.train.window_tables import LENGTH
 from posecodec.train.windows import WindowSource, WindowTraining, train
 
 
-def shape(dims=3, **changes):
-    view = Volume("planes" if dims == 3 else "image", "keypoints")
-    values = dict(
-        dims=dims, keypoints=19, limbs=18, inputs=view, outputs=view, grid=16, extent=0.26 if dims == 3 else 2.6, sigma=1.0,
-        window=32, factor=(16, 16, 16), patch=(4, 16, 16), features=2, width=16, depth=1, latent=8, codes=16, levels=3,
-        linear=True,
-    )  # fmt: skip
-    return ModelConfig(**{**values, **changes})
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("walks")
     for i in range(3):
         posecodec.save(walk(120 + 40 * i, people=i + 1), path / f"{i}.npz")
     return path
-
-
-PAPER = {
-    "single": (Volume("image", "limbs"), Volume("image", "merged"), 2),
-    "multi": (Volume("cameras", "merged", 3), Volume("cameras", "merged", 3), 3),
-    "projection": (Volume("planes", "merged"), Volume("planes", "merged"), 3),
-    "views to projections": (Volume("cameras", "merged", 3), Volume("planes", "merged"), 3),
-}
-
-
-@pytest.mark.parametrize("factor", [8, 16, 32])
-@pytest.mark.parametrize("system", PAPER)
-def test_systems_of_the_paper_are_configs(system, factor):
-    inputs, outputs, dims = PAPER[system]
-    grid = 64
-    made = shape(
-        dims, inputs=inputs, outputs=outputs, grid=grid, sigma=0.75, extent=2.6, window=32, factor=(factor,) * 3,
-        patch=(2, 4, 4), linear=False,
-    )  # fmt: skip
-    assert from_dict(ModelConfig, json.loads(json.dumps(dataclasses.asdict(made)))) == made
-    model = VQGAN(made)
-    points = torch.rand(1, 32, 19, dims) - 0.5
-    volume = render_volume(points, torch.ones(1, 32, 19, dtype=torch.bool), made, inputs)
-    latents = model.encode(volume, points)
-    assert latents.shape[1:4] == made.latent_grid == (32 // factor, grid // factor, grid // factor)
-    quantized, _ = model.quantizer(latents, torch.tensor([2]))
-    views = outputs.view_count
-    assert model.decode(quantized, torch.tensor([2])).logits.shape == (1, 32, views, grid, grid)
 
 
 # --- Weights of windows ---
@@ -164,14 +123,6 @@ def test_training_data_are_turned_upright(tmp_path):
     posecodec.save(posecodec.PoseSequence.from_arrays(tilted, fps=30, unit="mm", up="z"), tmp_path / "z.npz")
     clip = load_clips((str(tmp_path / "z.npz"),), COCO19)[0]
     assert clip.points == pytest.approx(upright.positions[:, 0], abs=1e-2)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"factor": (0, 16, 16)}, {"factor": (16, 16)}, {"features": 0}, {"dims": 2}, {"grid": 24}]
-)
-def test_impossible_configs_are_refused(wrong):
-    with pytest.raises(InputError):
-        shape(**{"dims": 3, **wrong}) if "dims" not in wrong else ModelConfig(**{**vars(shape(3)), "dims": 2})
 
 
 def test_quantizer_levels_nest_and_revive():

@@ -124,17 +124,23 @@ def _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, 
                 h1[i] += x[j] * np.int64(w1[row, j, i])
     for i in range(h1.size):
         h1[i] = min(max(h1[i] >> WEIGHT_BITS, 0), MOST_HIDDEN)
+    return fill_chances(freq, h1, h2, w2[row], b2[row, level], codes[row, level], bias[row, level], exponential)
+
+
+@inlined_kernel
+def fill_chances(freq, h1, h2, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
+    """Fill freq (N,) from the first hidden layer h1 (H,), with h2 (G,) as room; returns their sum, at most MAX_TOTAL."""
     for i in range(h2.size):
-        total = np.int64(b2[row, level, i])
+        total = np.int64(b2[i])
         for j in range(h1.size):
-            total += h1[j] * np.int64(w2[row, j, i])
+            total += h1[j] * np.int64(w2[j, i])
         h2[i] = min(max(total >> WEIGHT_BITS, 0), MOST_HIDDEN)
     best = np.int64(-(1 << 40))
     for n in range(freq.size):
         total = np.int64(0)
         for i in range(h2.size):
-            total += h2[i] * np.int64(codes[row, level, n, i])
-        freq[n] = (total >> LOGIT_SHIFT) + bias[row, level, n]
+            total += h2[i] * np.int64(codes[n, i])
+        freq[n] = (total >> LOGIT_SHIFT) + bias[n]
         best = max(best, freq[n])
     whole = np.int64(0)
     for n in range(freq.size):

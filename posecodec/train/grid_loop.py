@@ -1,0 +1,180 @@
+"""The training of a paper's system, top to bottom: windows, a first codebook, steps, validation, checkpoints.
+
+A run that is started again goes on from its checkpoint and ends as if never stopped: every window is drawn from a generator
+seeded by the step. The paper's perceptual loss needs weights of a picture network that come with no package; the
+structural similarity that its table is measured by stands in for it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from posecodec.networks import image_metrics
+from posecodec.networks.grid_vqgan import GridVQGAN
+from posecodec.networks.vector_quantizer import ResidualQuantizer
+from posecodec.pose.skeletons.builtin import get_builtin
+from posecodec.train import checkpoint, data, grid_windows, losses
+from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.checkpoint import State
+from posecodec.train.discriminator import PatchDiscriminator
+from posecodec.train.grid_config import GridTraining, Sampling
+from posecodec.train.schedule import set_rates
+
+JUDGE_RATE = 2e-4  # Learning rate of the discriminator
+LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
+LOG_EVERY = 20  # Steps between two records of the losses
+START_BATCHES = 8  # That the first codebook is fitted to
+VALIDATION_KEY = 2**31  # Of the generator that validation windows are drawn by, apart from those of steps
+
+
+class GridTrainer:
+    """One run of a config."""
+
+    def __init__(self, config: GridTraining, device: str = "cpu") -> None:
+        self.config, self.device = config, torch.device(device)
+        self.skeleton = get_builtin(config.data.skeleton)
+        needs = config.model.source.views != "planes" or config.model.target.views not in ("planes",)
+        self.cameras: Cameras | None = load_cameras(config.data.cameras or "") if needs else None
+        clips = data.load_clips(config.data.train, self.skeleton)
+        self.bones = data.measure_bone_shares(clips, self.skeleton)
+        self.motion = data.canonicalize(clips, self.skeleton, self.bones)
+        self.val = data.canonicalize(data.load_clips(config.data.val, self.skeleton), self.skeleton, self.bones)
+        torch.manual_seed(config.seed)
+        self.state = self._build_state()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the run can be taken up again."""
+        return Path(self.config.out) / "last.safetensors"
+
+    def _build_state(self) -> State[GridVQGAN]:
+        config = self.config
+        model = GridVQGAN(config.model).to(self.device)
+        judge = PatchDiscriminator(config.model.channels[1], config.model.grid).to(self.device)
+        groups = [{"params": list(model.parameters()), "peak": config.learning_rate}]
+        optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+        judge_optimizer = torch.optim.Adam(judge.parameters(), lr=JUDGE_RATE, betas=(0.5, 0.9))
+        return State(model, judge, optimizer, judge_optimizer)
+
+    def draw(self, rng: torch.Generator, batch: int) -> tuple[Tensor, Tensor]:
+        """Source and target volumes of a batch of training windows."""
+        config, how = self.config.model, self.config.sampling
+        windows = grid_windows.cut_windows(self.motion, batch, config, how, self.cameras, rng)
+        return grid_windows.draw_pair(windows, config, how, rng)
+
+    def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
+        """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
+        if self.checkpoint_path.exists():
+            checkpoint.load(self.state, self.checkpoint_path)
+        else:
+            self.start()
+        began, first = time.perf_counter(), self.state.step
+        while self.state.step < self.config.steps:
+            values = self.step()
+            report(self.state.step, values)
+            if self.state.step % LOG_EVERY == 0:
+                pace = (time.perf_counter() - began) / (self.state.step - first)
+                self.log(
+                    {"step": self.state.step, "pace": round(pace, 3), **{k: round(v, 5) for k, v in values.items()}}
+                )
+            if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
+                self.log({"step": self.state.step, "val": self.validate()})
+                checkpoint.save(self.state, self.checkpoint_path)
+
+    def log(self, record: dict[str, Any]) -> None:
+        """One JSON line."""
+        path = Path(self.config.out) / "log.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(json.dumps({"time": round(time.time()), **record}) + "\n")
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """A first codebook by k-means of what the untrained encoder says; the paper's starts as it is."""
+        quantizer = self.state.model.quantizer
+        if isinstance(quantizer, ResidualQuantizer):
+            rng = data.build_generator(self.config.seed, 0)
+            batches = [self.draw(rng, self.config.batch)[0] for _ in range(START_BATCHES)]
+            latents = torch.cat([self.encode(source.to(self.device)).flatten(0, -2).cpu() for source in batches])
+            repeats = -(-self.config.model.codes // len(latents))
+            quantizer.cpu().fit(latents.repeat(repeats, 1) + 1e-3 * torch.randn(1, generator=rng), rng)
+            quantizer.to(self.device)
+
+    def encode(self, source: Tensor) -> Tensor:
+        """Latents, computed in half precision where that is quick."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            latents: Tensor = self.state.model.encode(source)
+        return latents.float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Heatmaps, computed likewise."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            volume: Tensor = self.state.model.decode(latents)
+        return volume.float()
+
+    def step(self) -> dict[str, float]:
+        """One update of generator and, from its step on, discriminator. Returns the losses."""
+        config, weights, state = self.config, self.config.losses, self.state
+        rng = data.build_generator(config.seed, state.step + 1)
+        set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
+        source, target = (volume.to(self.device) for volume in self.draw(rng, config.batch))
+        state.model.train()
+        latents = self.encode(source)
+        if isinstance(state.model.quantizer, ResidualQuantizer):
+            used = torch.ones(len(latents), dtype=torch.long, device=latents.device)
+            quantized, commitment = state.model.quantizer(latents, used, rng)
+        else:
+            quantized, commitment = state.model.quantizer(latents)
+        made = self.decode(quantized)
+        parts = {
+            "l1": (made - target).abs().mean(),
+            "square": (made - target).square().mean(),
+            "ssim": 1 - image_metrics.measure_ssim(made, target).mean(),
+            "commitment": commitment,
+        }
+        total = sum((getattr(weights, name) * value for name, value in parts.items()), torch.zeros(()))
+        judged = weights.adversarial_from and state.step >= weights.adversarial_from
+        if judged:
+            fooling = -state.judge(made).mean()
+            balance = losses.measure_balance(total, fooling, state.model.last_layer)
+            total = total + weights.adversarial * balance * fooling
+            parts["fooling"] = fooling
+        self._update(state.optimizer, total, state.model)
+        if judged:
+            parts["judge"] = losses.measure_hinge(state.judge(target), state.judge(made.detach()))
+            self._update(state.judge_optimizer, parts["judge"], state.judge)
+        state.step += 1
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.clip)
+        optimizer.step()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The paper's columns, and the share of codes used, on fixed windows of the validation split."""
+        config, model = self.config, self.state.model.eval()
+        rng, found, used = data.build_generator(config.seed, VALIDATION_KEY), [], []
+        how = Sampling(**{**vars(config.sampling), "mirror": 0.0, "bones": 0.0})
+        for _ in range(config.val_windows):
+            windows = grid_windows.cut_windows(self.val, 1, config.model, how, self.cameras, rng)
+            source, target = (v.to(self.device) for v in grid_windows.draw_pair(windows, config.model, how, rng))
+            with torch.autocast(self.device.type, torch.bfloat16):
+                tokens = model.tokenize(source)
+            made = self.decode(model.codebook[tokens])
+            used.append(tokens.flatten())
+            ssim = image_metrics.measure_ssim(made, target).mean()
+            psnr = image_metrics.measure_psnr(made, target, (-1, -2, -3)).mean()
+            found.append((float(ssim), float(psnr), float((made - target).abs().mean())))
+        ssim, psnr, l1 = (sum(column) / len(found) for column in zip(*found, strict=True))
+        codes = len(torch.cat(used).unique()) / config.model.codes
+        return {"ssim": round(ssim, 4), "psnr": round(psnr, 2), "l1": round(l1, 5), "codes": round(codes, 3)}
