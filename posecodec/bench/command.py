@@ -75,3 +75,39 @@ def compare_untrained(out: Path, c3d: tuple[Path, ...]) -> None:
     for row in rows:
         click.echo(row.line)
     click.echo(f"wrote {untrained_comparison.write(rows, out)}")
+
+
+@bench.command("paper")
+@click.option(
+    "--models", required=True, type=click.Path(path_type=Path), help="TOML or JSON that lists models, or weights."
+)
+@click.option("--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="Motion.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
+@click.option(
+    "--windows", default=24, show_default=True, type=click.IntRange(1), help="Windows of the validation split."
+)
+@click.option("--flicker", is_flag=True, help="Random limb brightness, as the paper draws.")
+@click.option("--pictures", is_flag=True, help="Also a picture of each model, and a moving one.")
+def compare_paper(models: Path, data: Path, out: Path, windows: int, flicker: bool, pictures: bool) -> None:
+    """Systems of arXiv 2509.19252: its columns, sound ones, a black picture, and our codecs drawn as the same maps.
+
+    A file of models has [[models]] entries with a name and weights (a path or a built-in name).
+    """
+    from posecodec.bench import paper, paper_page
+    from posecodec.networks.config import read_values
+
+    if models.suffix == ".safetensors":
+        entries = [{"weights": str(models)}]
+    else:
+        entries = read_values(models).get("models", [])
+    if not entries or not all(isinstance(entry, dict) and "weights" in entry for entry in entries):
+        raise UsageError(f"{models} lists no models; write [[models]] entries with name and weights")
+    systems = [paper.System.load(entry["weights"], entry.get("name")) for entry in entries]
+    rows = paper.run(systems, data, windows, flicker, lambda row: click.echo(paper_page.format_line(row)))
+    known = {"windows": windows, "brightness": "random" if flicker else "steady", "split": "val"}
+    for path in paper_page.write(rows, known, out):
+        click.echo(f"wrote {path}")
+    for system in systems if pictures else []:
+        window = next(paper.cut(system, data, 1, flicker))
+        for path in paper_page.write_pictures(system, window, out):
+            click.echo(f"wrote {path}")

@@ -8,30 +8,69 @@ import click
 
 from posecodec.cli import options
 from posecodec.cli.common import show_lines
+from posecodec.errors import UsageError
 
 
 @click.command()
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON, see configs.")
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="JSON or TOML, see configs.")
 @click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
+@click.option(
+    "--data", help="Systems of the paper: train on this, panoptic:DIR or a folder with train/, val/, cameras/."
+)
+@click.option("--steps", type=click.IntRange(1), help="Systems of the paper: so many steps.")
+@click.option(
+    "--vary", multiple=True, help="Systems of the paper: train several, KEY=VALUE,VALUE such as model.codes=64,128."
+)
+@click.option("--resume", type=click.Path(path_type=Path), help="Systems of the paper: go on from this checkpoint.")
 @options.device
 @click.option("--threads", type=int, help="CPU threads of torch.")
-def train(config: Path, target: Path, device: str, threads: int | None) -> None:
-    """Train the network of tokens and its prior (about 90 minutes on one core); goes on from the last checkpoint."""
+def train(
+    config: Path, target: Path, data: str | None, steps: int | None, vary: tuple[str, ...], resume: Path | None,
+    device: str, threads: int | None,
+) -> None:  # fmt: skip
+    """Train the network of tokens and its prior (about 90 minutes on one core); goes on from the last checkpoint.
+
+    With a config of configs/paper it trains a system of arXiv 2509.19252 (hours); --vary trains one for each value, into a
+    folder.
+    """
     _limit_threads(threads)
+    from posecodec.train.grid_runs import is_grid_config, list_runs
+
+    if not is_grid_config(config):
+        if data or steps or vary or resume:
+            raise UsageError(
+                "--data, --steps, --vary and --resume are for systems of the paper; change the config instead"
+            )
+        _train_tokens(config, target, device)
+        return
+    from posecodec.train.grid_export import export
+    from posecodec.train.grid_loop import GridTrainer
+
+    runs = list(list_runs(config, vary, data, steps))
+    if resume and len(runs) > 1:
+        raise UsageError("--resume goes on with one training; leave out --vary")
+    for run in runs:
+        trainer = GridTrainer(run, device)
+        trainer.run(lambda step, values, run=run: _show_step(step, run.steps, values), resume)  # type: ignore[misc]
+        made = target if len(runs) == 1 else target / run.name
+        card = export(trainer, made, lambda text: show_lines(text, True))
+        show_lines(f"{made}.safetensors  {card['sha256'][:8]}")
+
+
+def _train_tokens(config: Path, target: Path, device: str) -> None:
     from posecodec.train.token_config import TokenTraining
     from posecodec.train.token_export import export
     from posecodec.train.token_loop import TokenTrainer
 
     trainer = TokenTrainer(TokenTraining.load(config), device)
-    steps = trainer.config.steps
-
-    def show(step: int, values: dict[str, float]) -> None:
-        losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
-        click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
-
-    trainer.run(show)
+    trainer.run(lambda step, values: _show_step(step, trainer.config.steps, values))
     card = export(trainer, target, lambda text: show_lines(text, True))
     show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
+
+
+def _show_step(step: int, steps: int, values: dict[str, float]) -> None:
+    losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
+    click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
 
 
 @click.command("train-transform")

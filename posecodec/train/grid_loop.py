@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from posecodec.errors import InputError
 from posecodec.networks import image_metrics
 from posecodec.networks.grid_vqgan import GridVQGAN
-from posecodec.networks.vector_quantizer import ResidualQuantizer
+from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest
 from posecodec.pose.skeletons.builtin import get_builtin
-from posecodec.train import checkpoint, data, grid_windows, losses
+from posecodec.train import checkpoint, data, grid_windows, losses, panoptic
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
 from posecodec.train.discriminator import PatchDiscriminator
@@ -31,6 +32,7 @@ JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
 LOG_EVERY = 20  # Steps between two records of the losses
 START_BATCHES = 8  # That the first codebook is fitted to
+PANOPTIC = "panoptic:"  # What a path to a tree of the CMU Panoptic Studio begins with
 VALIDATION_KEY = 2**31  # Of the generator that validation windows are drawn by, apart from those of steps
 
 
@@ -40,14 +42,31 @@ class GridTrainer:
     def __init__(self, config: GridTraining, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
         self.skeleton = get_builtin(config.data.skeleton)
-        needs = config.model.source.views != "planes" or config.model.target.views not in ("planes",)
-        self.cameras: Cameras | None = load_cameras(config.data.cameras or "") if needs else None
-        clips = data.load_clips(config.data.train, self.skeleton)
+        self.cameras = self._load_cameras()
+        clips = self._load_clips("train", config.data.train)
         self.bones = data.measure_bone_shares(clips, self.skeleton)
         self.motion = data.canonicalize(clips, self.skeleton, self.bones)
-        self.val = data.canonicalize(data.load_clips(config.data.val, self.skeleton), self.skeleton, self.bones)
+        self.val = data.canonicalize(self._load_clips("val", config.data.val), self.skeleton, self.bones)
         torch.manual_seed(config.seed)
         self.state = self._build_state()
+
+    def _load_clips(self, split: str, paths: tuple[str, ...]) -> list[data.Clip]:
+        """Clips of paths, of which one may be "panoptic:DIR"."""
+        trees = [path.removeprefix(PANOPTIC) for path in paths if path.startswith(PANOPTIC)]
+        clips = [clip for tree in trees for clip in panoptic.load_panoptic(Path(tree), split)]
+        others = tuple(path for path in paths if not path.startswith(PANOPTIC))
+        return clips + (data.load_clips(others, self.skeleton) if others or not clips else [])
+
+    def _load_cameras(self) -> Cameras | None:
+        """Those of the calibration file, or of "panoptic:DIR"; None where the system needs none."""
+        volumes, path = (self.config.model.source, self.config.model.target), self.config.data.cameras
+        if all(volume.views not in ("image", "cameras") for volume in volumes):
+            return None
+        if path is None:
+            raise InputError(f"{self.config.system} sees motion through cameras: name a calibration in [data], cameras")
+        if path.startswith(PANOPTIC):
+            return panoptic.load_panoptic_cameras(Path(path.removeprefix(PANOPTIC)), panoptic.EXO)
+        return load_cameras(path)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -69,10 +88,14 @@ class GridTrainer:
         windows = grid_windows.cut_windows(self.motion, batch, config, how, self.cameras, rng)
         return grid_windows.draw_pair(windows, config, how, rng)
 
-    def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
-        """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
-        if self.checkpoint_path.exists():
-            checkpoint.load(self.state, self.checkpoint_path)
+    def run(
+        self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None, resume: Path | None = None
+    ) -> None:
+        """Train to the last step, going on from a checkpoint: the run's own if there is one, else `resume`. `report` is
+        called after each step."""
+        found = self.checkpoint_path if self.checkpoint_path.exists() else resume
+        if found:
+            checkpoint.load(self.state, found)
         else:
             self.start()
         began, first = time.perf_counter(), self.state.step
@@ -112,6 +135,10 @@ class GridTrainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             latents: Tensor = self.state.model.encode(source)
         return latents.float()
+
+    def tokenize(self, source: Tensor) -> Tensor:
+        """Tokens (B, t, h, w)."""
+        return find_nearest(self.encode(source), self.state.model.codebook)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Heatmaps, computed likewise."""
@@ -168,8 +195,7 @@ class GridTrainer:
         for _ in range(config.val_windows):
             windows = grid_windows.cut_windows(self.val, 1, config.model, how, self.cameras, rng)
             source, target = (v.to(self.device) for v in grid_windows.draw_pair(windows, config.model, how, rng))
-            with torch.autocast(self.device.type, torch.bfloat16):
-                tokens = model.tokenize(source)
+            tokens = self.tokenize(source)
             made = self.decode(model.codebook[tokens])
             used.append(tokens.flatten())
             ssim = image_metrics.measure_ssim(made, target).mean()
