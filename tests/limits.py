@@ -8,7 +8,7 @@ import os
 import re
 import resource
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Cost:
     memory: int
     most_seconds: float
     most_memory: int
-    result: PoseSequence | Exception
+    result: PoseSequence | Exception | None
 
     @property
     def excess(self) -> str:
@@ -45,21 +45,31 @@ class Cost:
 
 def measure_read(path: Path, catch: type[Exception] = PosecodecError, **options: object) -> Cost:
     """Load a file or folder, and what that took; whatever of `catch` it raises is its result."""
+    return measure(lambda: load(path, **options), measure_size(path), catch)  # type: ignore[arg-type]
+
+
+def measure(
+    read: Callable[[], PoseSequence | None], justified: int, catch: type[Exception] = PosecodecError,
+    granted: tuple[float, int] = (0.0, 0),
+) -> Cost:  # fmt: skip
+    """What a reading of so many bytes took; whatever of `catch` it raises is its result.
+
+    granted: seconds and bytes of memory that it may take besides.
+    """
     Path("/proc/self/clear_refs").write_text("5")
     before, begun = measure_peak(), _measure_time()
-    result: PoseSequence | Exception
+    result: PoseSequence | Exception | None
     with guard_memory():
         try:
-            result = load(path, **options)  # type: ignore[arg-type]
+            result = read()
         except catch as error:
             result = error.with_traceback(None)
     seconds, memory = _measure_time() - begun, measure_peak() - before
-    justified = measure_size(path)
-    most = SECONDS_FREE + SECONDS_A_MB * justified / (1 << 20)
+    most = SECONDS_FREE + SECONDS_A_MB * justified / (1 << 20) + granted[0]
     if seconds > most:
         most *= max(1.0, _count() / USUAL_COUNT)  # a slower machine, or one with other guests at this moment
-    made = 0 if isinstance(result, Exception) else result.positions.nbytes + result.confidence.nbytes
-    return Cost(seconds, memory, most, BYTES_FREE + BYTES_PER_BYTE * (justified + made), result)
+    made = result.positions.nbytes + result.confidence.nbytes if isinstance(result, PoseSequence) else 0
+    return Cost(seconds, memory, most, BYTES_FREE + BYTES_PER_BYTE * (justified + made) + granted[1], result)
 
 
 def measure_size(path: Path) -> int:

@@ -169,6 +169,8 @@ def assemble_sequence(header: Header, decoded: Iterable[tuple[Track, DecodedChun
     for place, chunk in decoded:
         if positions is None or confidence is None:
             positions, confidence = _make_room(header, chunk.positions.dtype)
+        if chunk.positions.dtype != positions.dtype:
+            raise CorruptError("the file holds both float32 and float64; get the file again")
         start, stop = max(place.start, 0), min(place.start + place.length, header.frames)
         there, own = slice(start, stop), slice(start - place.start, stop - place.start)
         positions[there, place.person], confidence[there, place.person] = chunk.positions[own], chunk.confidence[own]

@@ -10,7 +10,7 @@ from promises import run
 
 from posecodec import PoseCodec, PoseSequence, load, save
 from posecodec.bitstream import container
-from posecodec.errors import InputError
+from posecodec.errors import CorruptError, InputError
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.synthetic import walk
 
@@ -33,6 +33,15 @@ def surveyed(place="national", frames=40, **options):
 
 def errors(sequence, data):
     return np.linalg.norm(CODEC.decode(data).positions.astype(float) - sequence.positions, axis=-1)
+
+
+def test_chunks_of_one_file_decode_to_one_type():
+    header, chunks = container.read(CODEC.encode(walk(2000), lossless=True).data)
+    doubled = walk(2000).with_positions(walk(2000).positions.astype(float), walk(2000).confidence)
+    mixed = chunks[:1] + container.read(CODEC.encode(doubled, lossless=True).data)[1][1:]
+    assert mixed[1].base[0] != chunks[1].base[0]
+    with pytest.raises(CorruptError, match="both float32 and float64"):
+        CODEC.decode(container.write(header, mixed))
 
 
 @pytest.mark.parametrize("place", PLACES)

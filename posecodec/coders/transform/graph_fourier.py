@@ -9,6 +9,7 @@ say how neighbors differ. It is orthonormal, so an error of 1 in a channel is an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -71,6 +72,9 @@ def learn_tree(points: Floats) -> tuple[Edge, ...]:
     return tuple(sorted(weighed, key=lambda edge: edge[1]))
 
 
+@lru_cache(
+    maxsize=2
+)  # A chunk's body and rest: chunks of one file mostly hang on one tree, and K^3 steps take 2 s of 2048
 def compute_modes(count: int, edges: tuple[Edge, ...]) -> Floats:
     """(K, K) eigenvectors of the tree's Laplacian, as columns, slowest first; the same on every machine but for rounding.
 
@@ -83,7 +87,9 @@ def compute_modes(count: int, edges: tuple[Edge, ...]) -> Floats:
         laplacian[[a, b], [b, a]] -= value
     vectors: Floats = np.linalg.eigh(laplacian)[1]
     probe = np.cos(np.arange(1, count + 1) ** 2.0)
-    return vectors * np.where(probe @ vectors < 0, -1.0, 1.0)
+    vectors *= np.where(probe @ vectors < 0, -1.0, 1.0)
+    vectors.setflags(write=False)
+    return vectors
 
 
 @dataclass(frozen=True, eq=False, repr=False)

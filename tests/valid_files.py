@@ -1,0 +1,496 @@
+"""Valid `.posec` files drawn at random from the grammar of docs/bitstream.md: `python tests/valid_files.py --count 100000`.
+
+Headers are drawn field by field and written by code of its own, in every form that the grammar allows, also those that
+the encoder never chooses. Chunks are *voices*: small ones of every kind, encoded once and recombined. Each file must
+decode to what was drawn, and parts of it to the same parts of the whole, within the limits of `limits`. The count is of
+files; file N of a seed is always the same (`--seed`, `--first N`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import binascii
+import json
+import math
+import random
+import struct
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+import zstandard
+from headers import assert_same
+from limits import measure
+from numpy.testing import assert_array_equal
+
+from posecodec import PoseCodec, PoseSequence
+from posecodec.analysis.verification import checksum
+from posecodec.bitstream import container
+from posecodec.bitstream.chunk_kind import ChunkKind
+from posecodec.bitstream.container import Chunk
+from posecodec.bitstream.fields import RATES
+from posecodec.bitstream.header import GUARANTEES, SPELLED_OUT, Guarantee, Header, Track
+from posecodec.coders.chunk import Candidate, ChunkInput, split_sequence
+from posecodec.entropy.floats import pack_floats
+from posecodec.pose.channels import Channel, store_channels
+from posecodec.pose.sequence import AXES, UNITS
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19
+from posecodec.pose.synthetic import walk
+
+LENGTHS = (1, 2, 7, 16, 24, 40)  # Frames of voices
+LONG = 1024  # Frames of those that begin tracks of several chunks
+USUAL = 30.0  # Rate that voices are made at, and what times that tell none stand for
+NAMES = ("", "0", "1", "a", "Ægir", "三", "🙂", "x" * 130, "\n", "0" * 7, 'q"\\')
+READS = 3  # of each file that is checked: whole, a part, coarse
+SORTS = ("plain", "plain", "plain", "wide", "wide", "double")
+SORTS_OF = {"plain": (None, "float32"), "wide": (None, "float64"), "double": ("float64",)}
+"""Types of exact chunks, None for others, that files may hold together."""
+
+
+@cache
+def load_codec(name: str | None) -> PoseCodec:
+    return PoseCodec.from_pretrained(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """A chunk of some frames. positions, confidence: (T, K, D) and (T, K) of an exact one; None of others."""
+
+    chunk: Chunk
+    frames: int
+    positions: Any = None
+    confidence: Any = None
+
+    @property
+    def dtype(self) -> str | None:
+        return None if self.positions is None else self.positions.dtype.name
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What voices have in common. rate: at which alone they mean what they do; None if at any.
+
+    free: whether names, edges and pairs of keypoints are nothing to them.
+    """
+
+    weights: str | None
+    skeleton: Skeleton
+    dims: int
+    rate: float | None
+    voices: tuple[Voice, ...]
+    free: bool = False
+
+
+@dataclass
+class Draft:
+    """A file in pieces: named bytes of the header but for the index, and parts. `seal` adds index and checksums."""
+
+    fields: dict[str, bytes]
+    parts: list[bytes]
+    index: bytes | None = None  # if it is not what the parts ask for
+
+    @property
+    def single(self) -> bool:
+        return bool(self.fields["version"][:1] >= b"\x80")
+
+    def seal(self) -> bytes:
+        head = b"".join(self.fields.values())
+        if self.single:
+            whole = head + b"".join(self.parts)
+            return whole + zlib.crc32(whole).to_bytes(4, "little")
+        head += b"".join(varint(len(part)) for part in self.parts) if self.index is None else self.index
+        check, out = binascii.crc_hqx(head, 0xFFFF), [head]
+        out.append(check.to_bytes(2, "little"))
+        for number, part in enumerate(self.parts):
+            out += [part, zlib.crc32(part, (check + 65536 * number) % 2**32).to_bytes(4, "little")]
+        return b"".join(out)
+
+
+@dataclass(frozen=True)
+class ValidFile:
+    """header: what reading it must say. held: places and voices of its chunks."""
+
+    draft: Draft
+    header: Header
+    stage: Stage
+    held: list[tuple[Track, Voice]]
+
+
+def varint(value: int) -> bytes:
+    groups = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])
+
+
+def text(value: str) -> bytes:
+    return varint(len(value.encode())) + value.encode()
+
+
+def packed(value: Any, rng: random.Random) -> bytes:
+    separators = rng.choice([(",", ":"), (", ", ": ")])
+    data = json.dumps(value, ensure_ascii=rng.random() < 0.5, separators=separators).encode()
+    compressor = zstandard.ZstdCompressor(
+        level=rng.choice([1, 9, 19]), write_content_size=rng.random() < 0.5, write_checksum=rng.random() < 0.5
+    )
+    frame = compressor.compress(data)
+    return varint(len(frame)) + varint(len(data)) + frame
+
+
+def make_points(frames: int, keypoints: int, dims: int, seed: int) -> Any:
+    """(T, K, D) that move smoothly."""
+    rng = np.random.default_rng(seed)
+    start = rng.normal(size=(1, keypoints, dims)) * 200
+    return start + np.cumsum(rng.normal(size=(frames, keypoints, dims)), axis=0)
+
+
+def record(points: Any, skeleton: Skeleton, rate: float, seed: int) -> PoseSequence:
+    """Of points (T, K, D), one in three with gaps, one in three with confidences and gaps."""
+    rng, kind = np.random.default_rng(seed), seed % 3
+    points = np.array(points, np.float64)
+    gone = rng.random(points.shape[:2]) < (0.2 if kind else 0.0)
+    gone[:, 0] = False
+    points[gone] = np.nan
+    confidence = np.where(gone, 0, rng.random(gone.shape) * (1 + seed % 2) if kind == 2 else 1)
+    unit, up = ("mm", "y") if points.shape[2] == 3 else ("px", "-y")
+    return PoseSequence.from_arrays(points, fps=rate, confidence=confidence, skeleton=skeleton, unit=unit, up=up)
+
+
+def make_exact(codec: PoseCodec, sequence: PoseSequence) -> list[Voice]:
+    """As float32 and as float64."""
+    found = []
+    for dtype in (np.float32, np.float64):
+        cast = sequence.with_positions(sequence.positions.astype(dtype), sequence.confidence)
+        chunk = split_sequence(cast, whole=True)[0]
+        found.append(
+            Voice(codec.coders.lossless.encode(chunk).chunk, cast.frames, cast.positions[:, 0], cast.confidence[:, 0])
+        )
+    return found
+
+
+Encode = Callable[[ChunkInput, int], Candidate | Chunk]
+
+
+def make_stage(
+    weights: str | None, skeleton: Skeleton, dims: int, rate: float | None, points: Callable[[int], Any], *encoders: Encode,
+    lengths: Sequence[int] = LENGTHS, free: bool = False,
+) -> Stage:  # fmt: skip
+    """Voices by each of some encoders, of each length, and exact ones; and long ones that are exact and hold nothing."""
+    codec, voices = load_codec(weights), list[Voice]()
+    for seed, frames in enumerate(lengths):
+        sequence = record(points(frames), skeleton, rate or USUAL, seed)
+        for number, encode in enumerate(encoders):
+            chunk = split_sequence(sequence, whole=True)[0]
+            made = encode(chunk, seed + number)
+            voices.append(Voice(made.chunk if isinstance(made, Candidate) else made, frames))
+        voices += make_exact(codec, sequence)
+    nothing = np.full((LONG, 1, len(skeleton), dims), np.nan, np.float32)
+    voices += make_exact(codec, PoseSequence.from_arrays(nothing, fps=USUAL, skeleton=skeleton))
+    return Stage(weights, skeleton, dims, rate, tuple(voices), free)
+
+
+@cache
+def make_stages() -> list[Stage]:
+    """Every kind of chunk, in 3D and 2D, with one keypoint and many."""
+    plain, bodies = (
+        load_codec(None),
+        {3: lambda n: walk(n).positions[:, 0], 2: lambda n: walk(n).positions[:, 0, :, :2]},
+    )
+    in_17 = [COCO19.keypoints.index(name) for name in COCO17.keypoints]
+    hands = tuple(f"{side}_hand/{i}" for side in ("left", "right") for i in range(3))
+    wrists = [COCO19.keypoints.index(f"{side}_wrist") for side in ("left", "right")]
+    edges = (*COCO19.edges, (wrists[0], 19), (19, 20), (20, 21), (22, 23))  # the right hand is loose
+    handed = Skeleton("handed", (*COCO19.keypoints, *hands), edges)
+
+    def with_hands(dims: int) -> Callable[[int], Any]:
+        def make(frames: int) -> Any:
+            body = bodies[dims](frames)
+            around = np.repeat(body[:, wrists], 3, axis=1) + make_points(frames, 6, dims, 1) / 10
+            return np.concatenate([body, around], axis=1)
+
+        return make
+
+    def of_points(count: int, dims: int) -> Callable[[int], Any]:
+        return lambda frames: make_points(frames, count, dims, frames)
+
+    def code(codec: PoseCodec) -> Encode:
+        bounds = (None, 5.0, 0.5)
+        return lambda chunk, n: codec.coders.transform.encode(chunk, (150, 60, 100)[n % 3], max_error=bounds[n % 3])
+
+    def code_windows(codec: PoseCodec) -> tuple[Encode, Encode]:
+        windows = codec.coders.windows
+        return (
+            lambda chunk, n: windows.encode_alone(chunk, (100, 140, 200)[n % 3], (159, 47)[n % 2]),
+            lambda chunk, n: windows.encode_refined(chunk, 150, (80, 120)[n % 2]).chunk,
+        )
+
+    def code_parts(codec: PoseCodec, in_windows: bool) -> Encode:
+        options: dict[str, Any] = {"windows_qp": 150} if in_windows else {}
+        bounds = (None, 5.0)
+        return lambda chunk, n: codec.coders.body_parts.encode(chunk, 90, max_error=bounds[n % 2], **options)
+
+    def code_tokens(codec: PoseCodec) -> Encode:
+        return lambda chunk, n: codec.coders.tokens.encode_levels(chunk, 1 + 3 * n % 8)
+
+    made = [
+        make_stage(None, COCO19, 3, 30.0, bodies[3], code(plain), lengths=(*LENGTHS, LONG)),
+        make_stage(None, COCO19, 3, 120.0, bodies[3], code(plain)),
+        make_stage(None, COCO17, 3, 30.0, lambda n: bodies[3](n)[:, in_17], code(plain)),
+        make_stage(None, COCO19, 2, None, bodies[2], code(plain)),
+        make_stage(None, BUILT_IN["hand21"], 3, None, of_points(21, 3), code(plain), free=True),
+        make_stage(None, handed, 3, 30.0, with_hands(3), code_parts(plain, False)),
+        make_stage(None, handed, 2, None, with_hands(2), code_parts(plain, False), code(plain)),
+    ]
+    for count in (1, 2, 5):
+        skeleton = Skeleton(f"of {count}", tuple("abcde"[:count]))
+        made += [make_stage(None, skeleton, d, None, of_points(count, d), code(plain), free=True) for d in (2, 3)]
+    for dims in (3, 2):
+        codec = load_codec(f"windows{dims}d")
+        alone, refined = code_windows(codec)
+        made += [
+            make_stage(f"windows{dims}d", COCO19, dims, 30.0 if dims == 3 else None, bodies[dims], alone, refined),
+            make_stage(f"windows{dims}d", COCO17, dims, None, lambda n, d=dims: bodies[d](n)[:, in_17], alone),
+            make_stage(f"windows{dims}d", handed, dims, None, with_hands(dims), code_parts(codec, True)),
+        ]  # fmt: skip
+        codec = load_codec(f"body{dims}d")
+        for rate in (30.0, 25.0):
+            made.append(make_stage(f"body{dims}d", COCO19, dims, rate, bodies[dims], code_tokens(codec)))
+    return made
+
+
+def draw_value(rng: random.Random, depth: int = 3) -> Any:
+    """A value of JSON."""
+    kind = rng.randrange(8 if depth else 6)
+    if kind == 6:
+        return [draw_value(rng, depth - 1) for _ in range(rng.randrange(4))]
+    if kind == 7:
+        return {rng.choice(NAMES): draw_value(rng, depth - 1) for _ in range(rng.randrange(4))}
+    return (None, True, rng.randrange(-(2**70), 2**70), rng.uniform(-9, 9), rng.choice(NAMES), 1e300)[kind]
+
+
+def draw_skeleton(rng: random.Random, stage: Stage) -> tuple[Skeleton, int]:
+    """What the file says its keypoints are, and the number of that in the header: 31 if it is spelled out."""
+    known = [number for number, one in enumerate(BUILT_IN.values()) if one == stage.skeleton]
+    if known and rng.random() < 0.7:
+        return stage.skeleton, known[0]
+    if not stage.free:
+        return replace(stage.skeleton, name=rng.choice(NAMES), to_coco19={}), SPELLED_OUT
+    count = len(stage.skeleton)
+    names = tuple(f"{rng.choice(NAMES)} {i}" for i in range(count))
+    edges = tuple((rng.randrange(count), rng.randrange(count)) for _ in range(rng.randrange(2 * count)))
+    order = rng.sample(range(count), count)
+    pairs = tuple(zip(order[::2], order[1::2], strict=False))[: rng.randrange(count)]
+    return Skeleton(rng.choice(NAMES), names, edges, pairs, rng.choice([None, rng.randrange(count)])), SPELLED_OUT
+
+
+def draw_rate(rng: random.Random, rate: float | None) -> tuple[float, bytes]:
+    """Frames per second and how they are written, in any of the three ways; about `rate` if one is told."""
+    way = rng.randrange(3)
+    if rate is None and way == 0:
+        number = rng.randrange(len(RATES))
+        return float(RATES[number]), varint(1 + number)
+    if way < 2:
+        low = rng.randrange(1, 2 ** rng.choice([1, 8, 17, 24]))
+        high = rng.randrange(1, 2**35) if rate is None else round(rate * low)
+        return float(Fraction(high, low)), b"\0" + varint(high) + varint(low)
+    fps = math.exp(rng.uniform(-700, 700)) if rate is None else rate * rng.uniform(0.999, 1.001)
+    return fps, b"\0\0" + struct.pack("<d", fps)
+
+
+def draw_times(rng: random.Random, frames: int, rate: float) -> tuple[Any, bytes]:
+    """Times whose mean rate is `rate`, as exact floats by any method."""
+    shift = np.array([rng.uniform(-0.4, 0.4) if 0 < i < frames - 1 else 0.0 for i in range(frames)])
+    times = (np.arange(frames) + shift) / rate + rng.choice([0.0, -5.0, 1e6])
+    planes = times.astype("<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
+    data = rng.choice([
+        pack_floats(times), b"\0" + zstandard.compress(times.astype("<f8").tobytes()), b"\1" + zstandard.compress(planes)
+    ]) if frames else b""  # fmt: skip
+    return times, varint(len(data)) + data
+
+
+def draw_tracks(rng: random.Random, voices: Sequence[Voice]) -> tuple[int, int, list[Track], list[Voice]]:
+    """Frames, people, tracks in any order, and the voices of their chunks."""
+    people = rng.choice([0, 1, 1, 1, 1, 2, 3, 5])
+    found, ends = [], [0]
+    longs = [voice for voice in voices if voice.frames == LONG]
+    coded = [voice for voice in voices if voice.positions is None] or voices
+    for person in range(people):
+        at = rng.choice([0, 0, 3])
+        for _ in range(rng.choice([0, 1, 1, 1, 2, 4])):
+            sung = [rng.choice(longs) for _ in range(rng.choice([1, 2]))] if rng.random() < 0.04 else []
+            sung.append(rng.choice(coded if rng.random() < 0.7 else voices))
+            length = sum(voice.frames for voice in sung)
+            found.append((Track(person, at, length), sung))
+            at += length
+            ends.append(at)
+            at += rng.choice([0, 1, 30])
+    rng.shuffle(found)
+    frames = max(ends) + rng.choice([0, 0, 0, 5])
+    return frames, people, [track for track, _ in found], [voice for _, sung in found for voice in sung]
+
+
+def draw_promise(rng: random.Random, lossless: int | None) -> tuple[Guarantee, bytes]:
+    """lossless: the checksum that alone can be promised of a file of exact chunks."""
+    if lossless is not None:
+        return Guarantee(GUARANTEES[3], lossless, 0.0), b"\3" + lossless.to_bytes(4, "little")
+    kind, share = rng.randrange(3), rng.randrange(256)
+    value = struct.unpack("<f", struct.pack("<f", rng.choice([1.0, 1e-40, 3e38, rng.uniform(0.01, 99)])))[0]
+    return Guarantee(GUARANTEES[kind], value, share / 255), bytes([kind]) + struct.pack("<f", value) + bytes([share])
+
+
+def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
+    """A valid file of voices of a stage."""
+    sort = rng.choice(SORTS)
+    voices = [voice for voice in stage.voices if voice.dtype in SORTS_OF[sort]]
+    frames, people, tracks, sung = draw_tracks(rng, voices)
+    chunks, codec = [voice.chunk for voice in sung], load_codec(stage.weights)
+    held = list(zip((Track(t.person, *span) for t in tracks for span in t.chunks), sung, strict=True))
+    names = tuple(map(str, range(people)))
+    ids = tuple(rng.sample(NAMES, people)) if rng.random() < 0.5 else names
+    flags = {
+        "flat": stage.dims == 2, "simple": people == 1 and tracks == [Track(0, 0, frames)] and rng.random() < 0.8,
+        "named": ids != names or rng.random() < 0.2,
+        "timed": rng.random() < 0.3 and (frames > 1 or stage.rate in (None, USUAL)),
+        "spelled": False, "noted": rng.random() < 0.4, "promised": rng.random() < 0.5, "wide": sort == "wide",
+    }  # fmt: skip
+    layout = {
+        "weights": any(c.needs_body_weights for c in chunks) or codec.weights is not None and rng.random() < 0.3,
+        "transform": any(c.needs_transform_weights for c in chunks) or rng.random() < 0.3,
+        "layered": any(c.refinement for c in chunks) or rng.random() < 0.1,
+    }
+    layout["single"] = len(chunks) == 1 and not layout["layered"] and rng.random() < 0.8
+    skeleton, number = draw_skeleton(rng, stage)
+    flags["spelled"] = number == SPELLED_OUT
+    fps, rated = draw_rate(rng, stage.rate)
+    times, timed = draw_times(rng, frames, stage.rate or rng.choice([30.0, 0.5, 1000.0]))
+    metadata = draw_metadata(rng, frames) if flags["noted"] else {}
+    axes = [axis for axis in AXES if stage.dims == 3 or not axis.endswith("z")]
+    unit, up, coded = rng.choice(UNITS), rng.choice(axes), rng.choice(axes[1:])
+    place = struct.pack(f"<{stage.dims}f", *(rng.gauss(0, 1e6) for _ in range(stage.dims)))
+    exact = all(voice.positions is not None for voice in sung) and rng.random() < 0.5
+    lossless = measure_checksum((frames, people, len(stage.skeleton), stage.dims), sort, held) if exact else None
+    promise, promised = draw_promise(rng, lossless)
+    header = Header(
+        codec.weights.id if layout["weights"] else b"", codec.coders.transform.weights.id if layout["transform"] else b"",
+        stage.dims, unit, up, coded, skeleton, None if flags["timed"] else fps, times if flags["timed"] else None, frames,
+        ids, tuple(tracks), metadata, promise if flags["promised"] else None,
+        struct.unpack(f"<{stage.dims}f", place) if flags["wide"] else None,
+    )  # fmt: skip
+    listed = [number for t in tracks for number in (t.person, t.start, t.length)]
+    fields = {
+        "magic": b"PSC", "version": bytes([2 | pack_bits(layout) << 4]), "weights": header.weights,
+        "transform": header.transform,
+        "flags": bytes([pack_bits(flags)]), "unit": bytes([UNITS.index(unit) | AXES.index(up) << 3]),
+        "skeleton": bytes([number | AXES.index(coded) << 5]), "rate": b"" if flags["timed"] else rated,
+        "frames": varint(frames), "people": b"" if flags["simple"] else varint(people),
+        "ids": b"".join(map(text, ids)) if flags["named"] else b"",
+        "tracks": b"" if flags["simple"] else b"".join(map(varint, [len(tracks), *listed])),
+        "spelled": packed(spell(skeleton), rng) if flags["spelled"] else b"", "times": timed if flags["timed"] else b"",
+        "metadata": packed(metadata, rng) if flags["noted"] else b"", "promise": promised if flags["promised"] else b"",
+        "origin": place if flags["wide"] else b"",
+    }  # fmt: skip
+    parts = [part for chunk in chunks for part in (chunk.base, chunk.refinement)[: 1 + layout["layered"]]]
+    return ValidFile(Draft(fields, parts), header, stage, held)
+
+
+def pack_bits(states: dict[str, bool]) -> int:
+    return sum(bool(state) << bit for bit, state in enumerate(states.values()))
+
+
+def spell(skeleton: Skeleton) -> dict[str, Any]:
+    return {name: getattr(skeleton, name) for name in ("name", "keypoints", "edges", "pairs", "root")}
+
+
+def draw_metadata(rng: random.Random, frames: int) -> dict[str, Any]:
+    found = {rng.choice(NAMES): draw_value(rng) for _ in range(rng.randrange(4))}
+    if frames and rng.random() < 0.3:
+        values = np.random.default_rng(rng.randrange(99)).normal(size=(frames, 2)).astype(np.float32)
+        found |= store_channels([Channel("knee", "angles", "deg", values)])
+    return found
+
+
+def measure_checksum(shape: tuple[int, ...], sort: str, held: Sequence[tuple[Track, Voice]]) -> int:
+    """What a file of exact chunks is promised to decode to."""
+    positions = np.full(shape, np.nan, np.float64 if sort == "wide" or held and sort == "double" else np.float32)
+    confidence = np.zeros(shape[:3], np.float32)
+    for at, voice in held:
+        positions[at.start : at.start + at.length, at.person] = voice.positions
+        confidence[at.start : at.start + at.length, at.person] = voice.confidence
+    return zlib.crc32(positions.tobytes() + confidence.tobytes())
+
+
+def check_file(file: ValidFile, rng: random.Random, network: bool = True) -> PoseSequence | None:
+    """That a file says what was drawn, and its parts what the whole does; what it decodes to.
+
+    network: whether the network runs that tells what tokens stand for; otherwise they are only read.
+    """
+    data, codec, header = file.draft.seal(), load_codec(file.stage.weights), file.header
+    with container.PosecFile(data) as opened:
+        assert_same(header, opened.header)
+        found = opened.read_all()
+    assert found == [voice.chunk for _, voice in file.held] and opened.spans == [at for at, _ in file.held]
+    tokens = [chunk for chunk in found if chunk.kind == ChunkKind.TOKENS]
+    if tokens:
+        grids = codec.coders.tokens.read_grids(header, found)
+        assert len(grids) == len(tokens)
+        if not network:
+            return None
+    whole = codec.decode(data)
+    assert (whole.ids, whole.unit, whole.up, whole.skeleton) == (header.ids, header.unit, header.up, header.skeleton)
+    assert (whole.fps, whole.frames, whole.metadata) == (header.fps, header.frames, header.metadata)
+    covered = np.zeros((header.frames, len(header.ids)), bool)
+    for at, voice in file.held:
+        there = slice(at.start, at.start + at.length), at.person
+        covered[there] = True
+        if voice.positions is not None:
+            assert_array_equal(whole.positions[there], voice.positions)
+            assert_array_equal(whole.confidence[there], voice.confidence)
+    assert not whole.valid[~covered].any() and np.isfinite(whole.positions[whole.valid]).all()
+    assert header.guarantee is None or header.guarantee.kind != "lossless" or header.guarantee.value == checksum(whole)
+    first, last = sorted(rng.sample(range(header.frames + 1), 2)) if header.frames else (0, 0)
+    numbers = rng.sample(range(len(header.ids)), rng.randrange(len(header.ids) + 1))
+    part = codec.decode(data, frames=slice(first, last), people=[header.ids[n] for n in numbers])
+    assert_array_equal(part.positions, whole.positions[first:last][:, numbers])
+    assert_array_equal(part.confidence, whole.confidence[first:last][:, numbers])
+    lost = list[container.Loss]()
+    again = codec.decode(container.drop_refinements(data), lost=lost)
+    assert not lost and again.positions.shape == whole.positions.shape
+    return whole
+
+
+def run(count: int, seed: int = 0, first: int = 0, networks: float = 0.05) -> tuple[Counter[str], list[str]]:
+    """How many files of which kinds were drawn and checked, and what was wrong, one line each."""
+    found, wrong, stages = Counter[str](), [], make_stages()
+    for number in range(first, first + count):
+        rng = random.Random(f"{seed} {number}")
+        file = draw_file(rng, rng.choice(stages))
+        data, network = file.draft.seal(), rng.random() < networks
+        found.update({voice.chunk.kind.label for _, voice in file.held})
+        found["files"] += 1
+        cost = measure(
+            lambda file=file, rng=rng, network=network: check_file(file, rng, network), READS * len(data), Exception
+        )
+        if isinstance(cost.result, Exception) or cost.excess:
+            wrong.append(f"{number}: {cost.result!r:.500} {cost.excess}")
+    return found, wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args()
+    found, wrong = run(options.count, options.seed, options.first)
+    print(*(f"{count:8} {what}" for what, count in sorted(found.items())), *wrong, sep="\n")
+    print(f"{len(wrong)} of {options.count} files failed")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
