@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coding import assert_golden, hidden, write_golden
-from conftest import GOLDEN, flat_walk
+from coding import hidden, write_streams
+from conftest import CONFORMANCE, flat_walk
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.bench.untrained_skeletons import make_hand_pose
@@ -23,7 +23,7 @@ from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33, SMPL22
 from posecodec.pose.synthetic import walk
 
 CODEC = PoseCodec()
-FOLDER = GOLDEN / "parts"
+FOLDER = CONFORMANCE / "parts"
 HAND_EDGES = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(5) for j in range(4))
 
 
@@ -292,7 +292,7 @@ def test_files_cut_short_are_refused(share):
     refused(data[: int(len(data) * share)])
 
 
-# Golden files: decode to the same for ever. `PYTHONPATH=tests python tests/coders/test_body_parts.py` writes them anew.
+# Streams of tests/conformance. `PYTHONPATH=tests python tests/coders/test_body_parts.py` writes them anew.
 
 MADE = {
     "solid": (lambda: with_hands(walk(60)), {"max_error": 3.0}),
@@ -301,12 +301,5 @@ MADE = {
 }
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_golden_files(name):
-    chunks = container.read((FOLDER / f"{name}.posec").read_bytes())[1]
-    assert [chunk.kind for chunk in chunks] == [ChunkKind.PARTS]
-    assert_golden(CODEC, FOLDER, name)
-
-
 if __name__ == "__main__":
-    write_golden(CODEC, FOLDER, MADE)
+    write_streams(CODEC, FOLDER, MADE)

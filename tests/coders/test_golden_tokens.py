@@ -3,20 +3,16 @@
 `PYTHONPATH=tests python tests/coders/test_golden_tokens.py` writes them anew, which only other weights may ask for.
 """
 
-import hashlib
-import json
-
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN, flat_walk
+from conftest import CONFORMANCE, flat_walk
 from test_golden_windows import come_and_go
 
-import posecodec
 from posecodec.codec import PoseCodec
 from posecodec.pose.synthetic import walk
 
-FOLDER = GOLDEN / "tokens"
+FOLDER = CONFORMANCE / "tokens"
 MADE = {
     "walk3d": ("body3d", lambda: walk(100, people=2), 4),
     "walk3d_gaps": ("body3d", lambda: come_and_go(walk(70, people=2)), 8),
@@ -24,34 +20,22 @@ MADE = {
 }
 
 
-def digest(grids):
-    return hashlib.sha256(b"".join(grid.indices.astype("<i4").tobytes() for grid in grids)).hexdigest()
-
-
 @pytest.mark.parametrize("name", MADE)
 def test_golden_tokens_are_the_same_and_so_are_poses(name):
-    known = json.loads((FOLDER / "golden.json").read_text())[name]
     codec, data = PoseCodec.from_pretrained(MADE[name][0]), (FOLDER / f"{name}.posec").read_bytes()
-    assert codec.weights.sha256 == known["weights"] and digest(codec.tokens(data)) == known["tokens"]
-    drawn = posecodec.load(FOLDER / f"{name}.decoded.npz")
-    threads = torch.get_num_threads()
+    known, threads = np.load(FOLDER / f"{name}.npz"), torch.get_num_threads()
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            decoded = codec.decode(data)
-            np.testing.assert_allclose(decoded.positions, drawn.positions, rtol=0, atol=0.01)
-            assert digest(codec.tokens(data)) == known["tokens"]
+            np.testing.assert_allclose(codec.decode(data).positions, known["positions"], rtol=0, atol=0.01)
+            for number, grid in enumerate(codec.tokens(data)):
+                np.testing.assert_array_equal(
+                    grid.indices.reshape(known[f"{number} tokens"].shape), known[f"{number} tokens"]
+                )
     finally:
         torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    facts = {}
     for name, (model, make, levels) in MADE.items():
-        codec = PoseCodec.from_pretrained(model)
-        file = codec.encode(make(), levels)
-        file.save(FOLDER / f"{name}.posec", force=True)
-        posecodec.save(codec.decode(file), FOLDER / f"{name}.decoded.npz", force=True)
-        facts[name] = {"weights": codec.weights.sha256, "tokens": digest(file.tokens)}
-    (FOLDER / "golden.json").write_text(json.dumps(facts, indent=1) + "\n")
+        PoseCodec.from_pretrained(model).encode(make(), levels).save(FOLDER / f"{name}.posec", force=True)
