@@ -30,7 +30,6 @@ from posecodec.coders.chunk import (
 from posecodec.coders.lossless import cover_missing
 from posecodec.coders.registry import build_coders
 from posecodec.coders.threads import map_chunks
-from posecodec.coders.tokens.coder import TokensCoder
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
 from posecodec.errors import CorruptError, InputError
@@ -43,7 +42,7 @@ from posecodec.ratecontrol.target import ERRORS, Target
 from posecodec.zoo import Weights
 
 if TYPE_CHECKING:
-    from posecodec.coders.tokens.tokenizer import Tokenizer
+    from posecodec.coders.tokens.interface import AnyTokenizer
 else:
     __getattr__ = legacy.find_renamed(__name__)
 
@@ -96,7 +95,7 @@ class PoseCodec:
         return PoseCodec(weights, device, jobs)
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> AnyTokenizer:
         """Tables and network of tokens, loaded when first used. Raises WeightsError where there are no token weights."""
         return self.coders.tokens.tokenizer
 
@@ -190,11 +189,12 @@ class PoseCodec:
         these dimensions, otherwise body3d or body2d. What was seen stays as it is. Raises DependencyError without torch.
         """
         from posecodec.coders.tokens.gap_filling import fill_sequence
+        from posecodec.coders.tokens.tokenizer import Tokenizer
 
-        coder = self.coders.tokens
-        if coder.weights is None or coder.tokenizer.dims != sequence.dims:
-            coder = TokensCoder(zoo.read_weights(f"body{sequence.dims}d"), self.device)
-        return fill_sequence(sequence, coder.tokenizer)
+        tokenizer = self.tokenizer if self.coders.tokens.weights else None
+        if not isinstance(tokenizer, Tokenizer) or tokenizer.dims != sequence.dims:
+            tokenizer = Tokenizer(zoo.read_weights(f"body{sequence.dims}d"), self.device)
+        return fill_sequence(sequence, tokenizer)
 
     def cut(self, source: Source, levels: int) -> bytes:
         """A file of tokens with its first levels only: the file that encoding at so many gives. No network runs.

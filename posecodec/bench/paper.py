@@ -244,12 +244,11 @@ def measure_own(system: System, windows: list[Window]) -> Iterator[Row]:
         yield _judge_own(
             system, windows, f"scalars, {error:g} px", "scalars", scalars, [encoded.data for encoded in made]
         )
-    whole = [_load_codec(f"body{dims}d").encode(_to_sequence(w, dims), levels=max(LEVELS)) for w in windows]
+    tokens = _load_codec(f"body{dims}d")
+    whole = [tokens.encode(_to_sequence(window, dims), levels=max(LEVELS)).data for window in windows]
     for levels in LEVELS:
-        cut = [_load_codec(f"body{dims}d").cut(encoded, levels) for encoded in whole]
-        yield _judge_own(
-            system, windows, f"tokens by part, {levels} levels", "tokens", _load_codec(f"body{dims}d"), cut
-        )
+        parts = [tokens.cut(encoded, levels) for encoded in whole]
+        yield _judge_own(system, windows, f"tokens by part, {levels} levels", "tokens", tokens, parts)
 
 
 def _to_sequence(window: Window, dims: int) -> PoseSequence:

@@ -88,7 +88,7 @@ def build_coders(weights: Weights | None = None, device: str = "cpu") -> Coders:
     from posecodec.coders.windows.coder import WindowsCoder
 
     transform = TransformCoder(*load_built_in())
-    of_tokens = weights is not None and weights.settings.get("kind") == "tokens"
+    of_tokens = weights is not None and weights.settings.get("kind") in ("tokens", "grids")
     windows = WindowsCoder(None if of_tokens else weights, transform)
     tokens = TokensCoder(weights if of_tokens else None, device)
     return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder(), tokens)

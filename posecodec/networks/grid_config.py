@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from posecodec.errors import InputError
 
-VIEWS = ("image", "planes", "cameras")
+VIEWS = ("image", "planes", "cameras", "circle")
 DRAWS = ("keypoints", "limbs", "merged")
 NETWORKS = ("lean", "dense")
 QUANTIZERS = ("moving-average", "gradient")
@@ -23,7 +23,8 @@ MOST = 4096  # Of any size of a network, so that settings of a file ask for noth
 class Volume:
     """What a stack of heatmap channels shows.
 
-    views: "image" (2D), "planes" (the three axis planes of 3D) or "cameras" (3D seen by `cameras` cameras).
+    views: "image" (2D), "planes" (the three axis planes of 3D), "cameras" (3D seen by real cameras, each view in a box of its
+    own) or "circle" (3D in one box, seen by cameras that stand evenly around it). cameras: how many of them.
     draw: one channel per "keypoints" or "limbs", or all limbs "merged" into one channel per view.
     """
 
@@ -34,13 +35,13 @@ class Volume:
     def __post_init__(self) -> None:
         _check_choice("views", self.views, VIEWS)
         _check_choice("draw", self.draw, DRAWS)
-        if (self.views == "cameras") != (self.cameras > 0):
-            raise InputError(f"views {self.views!r} with {self.cameras} cameras; cameras are for views 'cameras'")
+        if (self.views in ("cameras", "circle")) != (self.cameras > 0):
+            raise InputError(f"views {self.views!r} with {self.cameras} cameras; these are for 'cameras' and 'circle'")
 
     @property
     def view_count(self) -> int:
         """V."""
-        return {"image": 1, "planes": 3, "cameras": self.cameras}[self.views]
+        return {"image": 1, "planes": 3}.get(self.views, self.cameras)
 
     def count_channels(self, keypoints: int, limbs: int) -> int:
         """C of the volume, views times what is drawn in each."""
@@ -90,10 +91,10 @@ class GridConfig:
         if any(not 0 <= k < self.keypoints for limb in self.limbs for k in limb):
             raise InputError(f"limbs {self.limbs} of {self.keypoints} keypoints")
         for axis, size, factor in zip("thw", (self.window, self.grid, self.grid), self.factor, strict=True):
-            whole = axis == "t" and factor == size and self.network == "lean"
+            whole = axis == "t" and factor == size
             if size % factor or (factor & (factor - 1) and not whole):
                 raise InputError(f"axis {axis!r} of size {size}: factor {factor} must be a power of two and divide it")
-        if self.network == "dense" and max(self.factor) > 1 << LEVELS_OF_DENSE - 1:
+        if self.network == "dense" and max(self.factor[1:]) > 1 << LEVELS_OF_DENSE - 1:
             raise InputError(
                 f"factor {self.factor}: the dense network has {LEVELS_OF_DENSE} resolutions, so at most a factor of "
                 f"{1 << LEVELS_OF_DENSE - 1}; take network 'lean'"

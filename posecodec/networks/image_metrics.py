@@ -1,4 +1,4 @@
-"""How alike two pictures are: SSIM (Wang et al., 2004, as piq and torchmetrics compute it), PSNR and L1, picture by picture.
+"""How alike two pictures are: SSIM (Wang et al., 2004, as piq computes it), PSNR and L1, picture by picture.
 
 Values are in 0 .. 1. All can be trained through.
 """

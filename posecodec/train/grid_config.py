@@ -1,12 +1,10 @@
-"""Everything that a training of a paper's system depends on, read from TOML (see configs/paper/*.toml)."""
+"""Everything that a training of a paper's system depends on, as `grid_runs` reads it from TOML (see configs/paper)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from posecodec.errors import InputError
-from posecodec.networks.config import read_config
 from posecodec.networks.grid_config import GridConfig
 from posecodec.train.config import Data
 
@@ -19,6 +17,8 @@ class Sampling:
     parts. flicker: whether each limb's brightness is random in each frame, the lesser of two draws of N(.65, .16), else 1.
     facing: whether bodies are turned so that the shoulders of the first frame lie along x. mirror, bones: augmentation, see
     `config.Augmentation`. visible: share of the keypoints that a camera has to see in every frame.
+    jitter, missing: damage of what is seen, in every other window: largest standard deviation in pixels of the grid, largest
+    share of the keypoints, each for itself in each view and frame.
     """
 
     shortest: int = 16
@@ -28,6 +28,8 @@ class Sampling:
     mirror: float = 0.5
     bones: float = 0.06
     visible: float = 0.9
+    jitter: float = 0.0
+    missing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,3 @@ class GridTraining:
     def __post_init__(self) -> None:
         if self.sampling.facing and self.model.source.views == "image":
             raise InputError("bodies that face one way are 3D; drop sampling.facing for a system of one view")
-
-    @staticmethod
-    def load(path: str | Path) -> GridTraining:
-        """Read a TOML or JSON file; paths in it are relative to the working directory. Raises InputError."""
-        return read_config(GridTraining, path)

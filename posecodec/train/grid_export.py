@@ -15,7 +15,7 @@ from torch import Tensor
 from posecodec import zoo
 from posecodec.coders.tokens import grid_weights
 from posecodec.coders.tokens.grid_network import UNSAVED
-from posecodec.train import checkpoint, data
+from posecodec.train import checkpoint, data, grid_windows
 from posecodec.train.git_commit import find_commit
 from posecodec.train.grid_loop import GridTrainer
 from posecodec.train.grid_prior import train_grid_prior
@@ -42,7 +42,8 @@ def export(trainer: GridTrainer, target: Path, say: Callable[[str], None]) -> di
     )
     settings = {
         "kind": grid_weights.KIND, "dims": config.model.dims, "network": asdict(config.model), "system": config.system,
-        "sampling": asdict(config.sampling), "skeleton": config.data.skeleton, "licence": config.licence,
+        "sampling": asdict(config.sampling), "usual_side": measure_usual_side(trainer),
+        "skeleton": config.data.skeleton, "licence": config.licence,
         "attribution": config.attribution,
     }  # fmt: skip
     about = {
@@ -63,3 +64,10 @@ def collect(trainer: GridTrainer, windows: int, say: Callable[[str], None]) -> T
         if number % 100 == 99:
             say(f"tokens of {(number + 1) * batch} windows")
     return torch.cat(found)
+
+
+def measure_usual_side(trainer: GridTrainer) -> float:
+    """The median side of windows' boxes: mm, or pixels of a camera's image."""
+    config, rng = trainer.config.model, data.build_generator(trainer.config.seed, KEY - 1)
+    windows = grid_windows.cut_windows(trainer.motion, 64, config, trainer.config.sampling, trainer.cameras, rng)
+    return float((config.grid * (1 - config.margin) / windows.target_box[:, 0, 0]).median())

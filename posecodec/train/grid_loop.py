@@ -163,7 +163,7 @@ class GridTrainer:
         parts = {
             "l1": (made - target).abs().mean(),
             "square": (made - target).square().mean(),
-            "ssim": 1 - image_metrics.measure_ssim(made, target).mean(),
+            "ssim": 1 - image_metrics.measure_ssim(made, target).mean() if weights.ssim else torch.zeros(()),
             "commitment": commitment,
         }
         total = sum((getattr(weights, name) * value for name, value in parts.items()), torch.zeros(()))

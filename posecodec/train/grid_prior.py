@@ -19,6 +19,7 @@ from posecodec.train.token_prior import BIAS_UNIT, CODE_UNIT, MOST_CODE, W2_UNIT
 HIDDEN, NARROW = 48, 24  # Widths of the two layers
 BATCH = 4096  # Cells that are learned from at once
 RATE = 4e-3  # Peak learning rate
+DECAY = 0.05  # Of weights, by step and rate: most neighborhoods are rare
 LARGEST = 15.99  # Of hidden values
 
 
@@ -60,7 +61,7 @@ def train_grid_prior(tokens: Tensor, codes: int, steps: int, seed: int, say: Cal
     with torch.no_grad():
         model.bias.copy_((counts / counts.sum()).log())
     padded = torch.from_numpy(pad(tokens.numpy(), codes))
-    optimizer = torch.optim.Adam([{"params": list(model.parameters()), "peak": RATE}])
+    optimizer = torch.optim.AdamW([{"params": list(model.parameters()), "peak": RATE}], weight_decay=DECAY)
     offsets, mean = torch.from_numpy(NEIGHBORS), 0.0
     for step in range(steps):
         set_rates(optimizer, step, steps, 50)

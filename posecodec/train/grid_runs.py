@@ -12,6 +12,7 @@ from posecodec.errors import InputError
 from posecodec.networks.config import from_dict, read_values
 from posecodec.train.grid_config import GridTraining
 
+RUNS = "runs/paper"  # Where checkpoints and logs go if a config says nothing
 KEYS = (
     "model.codes",
     "model.factor",
@@ -26,7 +27,24 @@ KEYS = (
 
 def is_grid_config(path: str | Path) -> bool:
     """Whether a config is one of a paper's system rather than one of tokens by part of the body."""
-    return "system" in read_values(path)
+    return "system" in _read_with_base(path)
+
+
+def _read_with_base(path: str | Path) -> dict[str, Any]:
+    """The values of a config; where it names another beside it as `base`, that one's fields stand for those it lacks."""
+    values = read_values(path)
+    if "base" not in values:
+        return values
+    below = _read_with_base(Path(path).parent / str(values.pop("base")))
+    return _merge(below, values)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    made = below | above
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            made[name] = _merge(below[name], above[name])
+    return made
 
 
 def list_runs(
@@ -37,7 +55,7 @@ def list_runs(
     folder: data in place of the config's, "panoptic:DIR" or a folder with train/, val/ and cameras/*.json.
     Raises InputError.
     """
-    base = read_values(path)
+    base = _read_with_base(path)
     if steps is not None:
         base["steps"] = steps
     if folder is not None:
@@ -50,6 +68,7 @@ def list_runs(
         ending = "".join(
             f"-{key.split('.')[-1]}-{_name(value)}" for (key, _), value in zip(choices, values, strict=True)
         )
+        made["out"] = made.get("out", f"{RUNS}/{made.get('name', '')}")
         made |= {field: f"{made.get(field, '')}{ending}" for field in ("name", "out")}
         yield from_dict(GridTraining, made)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from posecodec.networks import heatmap
+from posecodec.networks import grid_io, heatmap
 from posecodec.networks.grid_config import GridConfig, Volume
 from posecodec.networks.limb_maps import draw_volume
 from posecodec.train.cameras import Cameras, project
@@ -62,14 +62,28 @@ def cut_windows(
     world = _turn(
         world - world[:, :, 2:3].mean(1, keepdim=True) * torch.tensor([1.0, 0.0, 1.0]), _draw_turns(batch, rng)
     )
-    views = max(config.source.view_count, config.target.view_count) if cameras else 0
+    views = max(v.view_count if v.views in ("image", "cameras") else 0 for v in (config.source, config.target))
     world, seen = (
-        _place_before(world, cameras, views, how.visible, rng) if cameras else (world, torch.zeros(batch, 0).long())
+        _place_before(world, cameras, views, how.visible, rng)
+        if views and cameras
+        else (world, torch.zeros(batch, 0).long())
     )
     faced = _turn(world, _face(world)) if how.facing else world
     source, source_box = _see(world, config.source, config, cameras, seen)
     target, target_box = _see(faced, config.target, config, cameras, seen)
-    return GridWindows(faced, source, target, source_box, target_box, seen)
+    return GridWindows(faced, _damage(source, how, rng), target, source_box, target_box, seen)
+
+
+def _damage(source: Tensor, how: Sampling, rng: torch.Generator) -> Tensor:
+    """What is seen, in every other window with noise and gaps."""
+    if not (how.jitter or how.missing):
+        return source
+    batch = len(source)
+    hurt = torch.rand(batch, generator=rng) < 0.5
+    noise, share = (hurt * torch.rand(batch, generator=rng) * most for most in (how.jitter, how.missing))
+    moved = source + torch.randn(source.shape, generator=rng) * noise[:, None, None, None, None]
+    lost = torch.rand(source.shape[:-1], generator=rng) < share[:, None, None, None]
+    return torch.where(lost.unsqueeze(-1), torch.nan, moved)
 
 
 def _pick_frames(motion: Motion, batch: int, window: int, how: Sampling, rng: torch.Generator) -> Tensor:
@@ -123,13 +137,13 @@ def _see(
     world: Tensor, volume: Volume, config: GridConfig, cameras: Cameras | None, seen: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Pixels of the grid (B, T, V, K, 2) in which a volume shows points, and the boxes (B, V, 3)."""
-    if volume.views == "planes":
+    if volume.views in ("planes", "circle"):
         low, high = world.amin((1, 2)), world.amax((1, 2))
         side = (high - low).amax(-1, keepdim=True).clamp_min(1e-3)
         scale, middle = config.grid * (1 - config.margin) / side, (low + high) / 2
         points = (world - middle[:, None, None]) * scale[:, None, None]
         box = torch.stack([torch.cat([scale, middle[:, list(axes)]], 1) for axes in heatmap.PLANES[3]], 1)
-        return heatmap.to_pixels(points, config.grid, config.grid / 2), box
+        return grid_io.see(points, config, volume), box
     assert cameras is not None
     pixels = torch.stack([project(world, cameras.pick(seen[:, v])) for v in range(volume.view_count)], 2)
     return fit_boxes(pixels, config)

@@ -7,7 +7,7 @@ loaded when the network is asked for.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,8 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Header
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
-from posecodec.coders.tokens import stream
+from posecodec.coders.tokens import grid_weights, stream
 from posecodec.coders.tokens.grid import TokenGrid
-from posecodec.coders.tokens.stream import TokenChunk
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.networks.availability import require_torch
@@ -29,7 +28,7 @@ from posecodec.typing import Floats
 from posecodec.zoo import Weights
 
 if TYPE_CHECKING:
-    from posecodec.coders.tokens.tokenizer import Tokenizer
+    from posecodec.coders.tokens.interface import AnyTokenizer
 
 _NO_BODY = "tokens and levels are for people's bodies: encode it without --levels (levels= in Python)"
 _TRUNK = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "hip"))
@@ -49,10 +48,14 @@ class TokensCoder:
         self.weights, self.device = weights, device
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> AnyTokenizer:
         """The tables and the network. Raises WeightsError where there are no token weights."""
         if self.weights is None:
             raise WeightsError("tokens need token weights; pass -m body3d or -m body2d")
+        if self.weights.settings.get("kind") == grid_weights.KIND:
+            from posecodec.coders.tokens.grid_tokenizer import GridTokenizer
+
+            return GridTokenizer(self.weights, self.device)
         from posecodec.coders.tokens.tokenizer import Tokenizer
 
         return Tokenizer(self.weights, self.device)
@@ -102,15 +105,15 @@ class TokensCoder:
         levels = self.tokenizer.check_levels(levels)
         return self._write(chunk.presence, self._tokenize(chunk).truncate(levels), chunk.unit)
 
-    def _tokenize(self, chunk: ChunkInput) -> TokenChunk:
+    def _tokenize(self, chunk: ChunkInput) -> Any:
         assert chunk.body is not None
         body = chunk.body
         return chunk.memo.recall((self.kind, "tokens"), lambda: self.tokenizer.encode(body, chunk.up, chunk.rate))
 
-    def _write(self, presence: Presence, tokens: TokenChunk, unit: str) -> Chunk:
+    def _write(self, presence: Presence, tokens: Any, unit: str) -> Chunk:
         encoder, known = RangeEncoder(), self.tokenizer
         write_presence(encoder, self.kind, presence)
-        stream.write(encoder, tokens, known.tables, known.dims, known.expected_size(unit))
+        known.write(encoder, tokens, unit)
         return Chunk(encoder.finish())
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
@@ -121,23 +124,19 @@ class TokensCoder:
         body = self.tokenizer.decode(tokens, context.frames, context.up, context.rate)
         return DecodedChunk.from_pose(self._select(body, context.skeleton), presence, context)
 
-    def read_integers(self, chunk: Chunk, context: ChunkContext) -> tuple[Presence, TokenChunk]:
+    def read_integers(self, chunk: Chunk, context: ChunkContext) -> tuple[Presence, Any]:
         """What a chunk's bytes say, before the network. Raises CorruptError."""
         decoder, known = RangeDecoder(chunk.base), self.tokenizer
         presence = read_presence(decoder, context.frames, len(context.skeleton))
-        try:
-            steps = known.count_steps(context.frames, context.rate)
-        except InputError as error:
-            raise CorruptError(f"a chunk of tokens that no encoder makes: {error}; get the file again") from error
-        tokens = stream.read(decoder, steps, known.tables, known.dims, known.expected_size(context.unit))
+        tokens = known.read(decoder, context.frames, context.rate, context.unit)
         decoder.finish()
         return presence, tokens
 
     def cut(self, chunk: Chunk, context: ChunkContext, levels: int) -> Chunk:
         """The chunk with its first levels only. Raises CorruptError, and InputError if there are not so many."""
         presence, tokens = self.read_integers(chunk, context)
-        if not 1 <= levels <= tokens.tokens.shape[2]:
-            raise InputError(f"{levels} levels of {tokens.tokens.shape[2]} asked for")
+        if not 1 <= levels <= tokens.levels:
+            raise InputError(f"{levels} levels of {tokens.levels} asked for")
         return self._write(presence, tokens.truncate(levels), context.unit)
 
     def read_grids(self, header: Header, chunks: list[Chunk]) -> tuple[TokenGrid, ...]:

@@ -51,6 +51,11 @@ class TokenChunk:
     tokens: NDArray[np.int32]
     remainders: NDArray[np.int32]
 
+    @property
+    def levels(self) -> int:
+        """Q."""
+        return int(self.tokens.shape[2])
+
     def truncate(self, levels: int) -> TokenChunk:
         """The same with the first levels only."""
         return replace(self, tokens=np.ascontiguousarray(self.tokens[..., :levels]))

@@ -20,7 +20,8 @@ from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.tokens.stream import Start, TokenChunk
 from posecodec.coders.tokens.vocabulary import Vocabulary
 from posecodec.coders.tokens.weights import check_tables, unpack_tables
-from posecodec.errors import InputError, WeightsError
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.kinematics.body_track import split_track
 from posecodec.kinematics.bones import BoneTree, steady_bones
 from posecodec.networks.availability import require_torch
@@ -181,6 +182,18 @@ class Tokenizer:
         """Size of a usual body in a unit, as `Start.size`."""
         mm = UNIT_MM.get(unit, 1.0) if self.dims == 3 else 1.0
         return round(-stream.SIZE_STEPS_PER_OCTAVE * float(np.log2(mm)))
+
+    def write(self, encoder: RangeEncoder, chunk: TokenChunk, unit: str) -> None:
+        """Code a chunk's integers."""
+        stream.write(encoder, chunk, self.tables, self.dims, self.expected_size(unit))
+
+    def read(self, decoder: RangeDecoder, frames: int, rate: float, unit: str) -> TokenChunk:
+        """The mirror of `write`. Raises CorruptError."""
+        try:
+            steps = self.count_steps(frames, rate)
+        except InputError as error:
+            raise CorruptError(f"a chunk of tokens that no encoder makes: {error}; get the file again") from error
+        return stream.read(decoder, steps, self.tables, self.dims, self.expected_size(unit))
 
     def to_grid(self, chunk: TokenChunk) -> TokenGrid:
         """The tokens of a chunk."""

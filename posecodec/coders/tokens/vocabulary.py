@@ -26,7 +26,7 @@ SPECIAL = 4  # How many they are: code c is token SPECIAL + c
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """levels: Q, coarse to fine. rows: h of the grid. codes: N.
+    """levels: Q, coarse to fine. rows, columns: h and w of the grid. codes: N.
 
     >>> Vocabulary(4, 6, 512).size, Vocabulary(4, 6, 512).tokens_per_step
     (516, 24)
@@ -35,6 +35,7 @@ class Vocabulary:
     levels: int
     rows: int
     codes: int
+    columns: int = 1
 
     @property
     def size(self) -> int:
@@ -44,18 +45,22 @@ class Vocabulary:
     @property
     def tokens_per_step(self) -> int:
         """Tokens that every step is."""
-        return self.levels * self.rows
+        return self.levels * self.rows * self.columns
 
     def flatten(self, grids: Sequence[TokenGrid]) -> NDArray[np.int32]:
         """(n,) the stream of chunks; of their levels the first Q. Raises InputError if they have fewer or other rows."""
         parts: list[list[int] | NDArray[np.integer]] = [[START]]
         for grid in grids:
-            if grid.codes != self.codes or grid.levels < self.levels or grid.indices.shape[1:3] != (self.rows, 1):
+            if (
+                grid.codes != self.codes
+                or grid.levels < self.levels
+                or grid.indices.shape[1:3] != (self.rows, self.columns)
+            ):
                 had = f"{grid.levels} levels of {grid.codes} codes and {grid.indices.shape[1:3]} cells"
-                ours = f"{self.levels} of {self.codes} and {(self.rows, 1)}"
+                ours = f"{self.levels} of {self.codes} and {(self.rows, self.columns)}"
                 remedy = "encode with more levels, or ask for fewer"
                 raise InputError(f"a grid of {had}, where the vocabulary has {ours}; {remedy}")
-            codes = grid.indices[:, :, 0, : self.levels].transpose(0, 2, 1)
+            codes = grid.indices[..., : self.levels].transpose(0, 3, 1, 2)
             parts += [[PERSON], SPECIAL + codes.ravel()]
         return np.concatenate([*parts, [END]]).astype(np.int32)
 
@@ -80,7 +85,7 @@ class Vocabulary:
 
     def _build_grid(self, codes: list[int]) -> TokenGrid:
         whole = len(codes) - len(codes) % self.tokens_per_step
-        steps = np.array(codes[:whole], np.int32).reshape(-1, self.levels, self.rows, 1)
+        steps = np.array(codes[:whole], np.int32).reshape(-1, self.levels, self.rows, self.columns)
         return TokenGrid(np.ascontiguousarray(steps.transpose(0, 2, 3, 1)), self.codes)
 
 
