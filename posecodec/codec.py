@@ -29,10 +29,10 @@ from posecodec.coders.chunk import (
 )
 from posecodec.coders.lossless import cover_missing
 from posecodec.coders.registry import build_coders
-from posecodec.coders.threads import map_chunks
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
 from posecodec.errors import CorruptError, InputError
+from posecodec.forks import map_in_order
 from posecodec.io.filesystem import write_atomic
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
 from posecodec.pose.sequence import PoseSequence
@@ -76,23 +76,28 @@ class PoseCodec:
     30
     """
 
-    def __init__(self, weights: Weights | None = None, device: str = "cpu", jobs: int = 1) -> None:
-        self.weights, self.device, self.jobs = weights, device, jobs
+    def __init__(
+        self, weights: Weights | None = None, device: str = "cpu", jobs: int = 1, forks: bool = False
+    ) -> None:  # fmt: skip
+        self.weights, self.device, self.jobs, self.forks = weights, device, jobs, forks
         self.coders = build_coders(weights, device)
-        self.rate_control = RateControl(self.coders, jobs)
+        self.rate_control = RateControl(self.coders, jobs, forks)
 
     @staticmethod
-    def from_pretrained(name: str | Path | None, device: str = "cpu", jobs: int = 1) -> PoseCodec:
+    def from_pretrained(
+        name: str | Path | None, device: str = "cpu", jobs: int = 1, forks: bool = False
+    ) -> PoseCodec:  # fmt: skip
         """Weights of windows or tokens by built-in name or path; None for the transform alone. Raises WeightsError.
 
         jobs: threads in which chunks, 1024 frames of a person each, are coded; the bytes are the same for any number.
+        forks: instead in copies of this process, which are faster, while it has one thread (`posecodec.forks`).
         Warns where the weights may not be used commercially.
         """
         weights = None if name is None else zoo.read_weights(name)
         licence = str(weights.settings.get("licence", "")) if weights else ""
         if "NC" in licence:
             warnings.warn(f"weights {name} are licensed {licence}; those without -nc are free", stacklevel=2)
-        return PoseCodec(weights, device, jobs)
+        return PoseCodec(weights, device, jobs, forks)
 
     @property
     def tokenizer(self) -> AnyTokenizer:
@@ -176,7 +181,7 @@ class PoseCodec:
                 return file.describe_loss(number, error)
             return Track(places[span.person], span.start - frames.start, span.length), decoded
 
-        for found in map_chunks(decode, file.read_chunks(wanted, lost), self.jobs):
+        for found in map_in_order(decode, file.read_chunks(wanted, lost), self.jobs, self.forks):
             if not isinstance(found, Loss):
                 yield found
             elif lost is not None:

@@ -21,13 +21,18 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compile(function)
 
 
+def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel of a symbol or a row, which keeps Python's lock: between threads, to give it away costs more than to run."""
+    return _compile(function, nogil=False)
+
+
 def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that is compiled into each that calls it: for those that share the inner loops of several models."""
     return _compile(function, inline="always")
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = njit(error_model="numpy", nogil=True, **options)(function)
+    compiled: Callable[..., Any] = njit(error_model="numpy", **{"nogil": True, **options})(function)
     if compiled is not function:  # as it is with NUMBA_DISABLE_JIT=1
         attach_cache(compiled)
     return compiled

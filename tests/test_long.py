@@ -1,5 +1,9 @@
 """Long recordings: memory is let go, threads change nothing, and a step sought by some chunks is the one that all need."""
 
+import os
+import signal
+import sys
+import time
 import weakref
 
 import numpy as np
@@ -10,13 +14,16 @@ from posecodec import PoseCodec, PoseSequence
 from posecodec.analysis.metrics import compare, summarize_errors
 from posecodec.analysis.report import report
 from posecodec.coders.chunk import Memo, split_sequence
-from posecodec.coders.threads import map_chunks
 from posecodec.coders.transform.basis_choice import BasisChoice
+from posecodec.forks import map_in_forks
 from posecodec.pose.sequence import FLOAT32_MAX
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol import constants
+from posecodec.threads import map_in_threads
 
 CHUNKS = constants.SAMPLED_CHUNKS + 3
+only_forks = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+WAYS = [map_in_threads, pytest.param(map_in_forks, marks=only_forks)]
 any_long_goal = pytest.mark.parametrize("goal", GOALS[1:], ids=lambda goal: next(iter(goal), "quality"))
 
 
@@ -74,17 +81,49 @@ def test_memos_forget_all_but_candidates_and_numbers():
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
-def test_results_come_in_order_and_errors_where_they_belong(jobs):
-    assert list(map_chunks(lambda n: n * n, range(50), jobs)) == [n * n for n in range(50)]
-    results = map_chunks(lambda n: 1 // (n - 3), range(50), jobs)
+@pytest.mark.parametrize("map_pieces", WAYS)
+def test_results_come_in_order_and_errors_where_they_belong(map_pieces, jobs):
+    assert list(map_pieces(lambda n: n * n, range(50), jobs)) == [n * n for n in range(50)]
+    results = map_pieces(lambda n: 1 // (n - 3), range(50), jobs)
     assert [next(results) for _ in range(3)] == [-1, -1, -1]
     with pytest.raises(ZeroDivisionError):
         next(results)
 
 
+@only_forks
+def test_what_killed_copies_leave_undone_is_done_by_the_first_process():
+    first = os.getpid()
+
+    def work(number):
+        if os.getpid() != first and number % 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    assert list(map_in_forks(work, range(100), jobs=3)) == list(range(100))
+
+
+@only_forks
+def test_copies_end_when_nobody_asks_for_more():
+    results = map_in_forks(lambda n: time.sleep(0.01), range(500), jobs=3)
+    next(results)
+    results.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@only_forks
+@any_long_goal
+def test_forks_change_nothing(many_chunks, goal, monkeypatch, tmp_path):
+    monkeypatch.setattr("posecodec.forks.THREADS", str(tmp_path))  # whatever else runs in the tests
+    alone, forked = PoseCodec(), PoseCodec(jobs=2, forks=True)
+    data = alone.encode(many_chunks, **goal).data
+    assert forked.encode(many_chunks, **goal).data == data
+    assert forked.decode(data).positions.tobytes() == alone.decode(data).positions.tobytes()
+
+
 def test_no_more_is_begun_than_is_soon_taken():
     begun = []
-    results = map_chunks(begun.append, range(1000), jobs=2)
+    results = map_in_threads(begun.append, range(1000), jobs=2)
     next(results)
     assert len(begun) < 20
     results.close()

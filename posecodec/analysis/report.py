@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.analysis.metrics import FRAMES_AT_ONCE, summarize_errors
+from posecodec.analysis.metrics import list_pieces, summarize_errors
 from posecodec.pose.channels import measure_channels
 from posecodec.pose.sequence import PoseSequence
 
@@ -54,9 +54,9 @@ class Report:
         return text + "".join(f", {name} within {error:.2g}" for name, error in self.channel_errors.items())
 
 
-def report(original: PoseSequence, decoded: PoseSequence, bytes_in: int, bytes_out: int) -> Report:
-    """Measured on the decoded sequence. bits per frame: 8 x file bytes / (frames x people)."""
-    found = summarize_errors(original, decoded)
+def report(original: PoseSequence, decoded: PoseSequence, bytes_in: int, bytes_out: int, jobs: int = 1) -> Report:
+    """Measured on the decoded sequence, in so many threads. bits per frame: 8 x file bytes / (frames x people)."""
+    found = summarize_errors(original, decoded, jobs)
     mean, p95, most, relative = (
         None if math.isnan(value) else value for value in (found.mpjpe, found.p95, found.max, found.mpjpe_root)
     )
@@ -70,6 +70,6 @@ def report(original: PoseSequence, decoded: PoseSequence, bytes_in: int, bytes_o
 
 
 def _measure_change(original: NDArray[np.float32], decoded: NDArray[np.float32]) -> float:
-    """The largest difference of two arrays (T, ...), some frames after others."""
-    pieces = (slice(start, start + FRAMES_AT_ONCE) for start in range(0, len(original), FRAMES_AT_ONCE))
-    return max((float(np.abs(original[at] - decoded[at]).max(initial=0.0)) for at in pieces), default=0.0)
+    """The largest difference of two arrays (T, P, ...), some frames after others."""
+    changes = (np.abs(original[at] - decoded[at]).max(initial=0.0) for at in list_pieces(original))
+    return max(map(float, changes), default=0.0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from posecodec.analysis.metrics import FRAMES_AT_ONCE
+from posecodec.analysis.metrics import list_pieces
 from posecodec.bitstream.fields import encode_json
 from posecodec.bitstream.header import Guarantee, Header
 from posecodec.bitstream.presence import CONFIDENCE_STEPS
@@ -79,9 +79,8 @@ def checksum(sequence: PoseSequence) -> int:
     """CRC-32 of every bit of positions and confidences, little-endian."""
     found = 0
     for array in (sequence.positions, sequence.confidence):
-        for start in range(0, len(array), FRAMES_AT_ONCE):
-            piece = array[start : start + FRAMES_AT_ONCE]
-            found = zlib.crc32(piece.astype(array.dtype.newbyteorder("<")).tobytes(), found)
+        for frames in list_pieces(array):
+            found = zlib.crc32(array[frames].astype(array.dtype.newbyteorder("<")).tobytes(), found)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import shutil
 import sys
@@ -147,10 +148,12 @@ def name_in_errors(path: object) -> Iterator[None]:
 
 @functools.cache
 def get_codec(name: str | None, device: str, jobs: int = 1) -> PoseCodec:
-    """The codec with weights of a name, loaded once a process. jobs: threads for the chunks of one recording."""
+    """The codec with weights of a name, loaded once a process. jobs: chunks of one recording that are worked on at once."""
     from posecodec.codec import PoseCodec
 
-    return PoseCodec.from_pretrained(name, device, jobs)
+    codec = PoseCodec.from_pretrained(name, device, jobs, forks=True)
+    gc.freeze()  # what was imported stays: to look at it again and again takes 2 % of an encode
+    return codec
 
 
 def decode_posec(

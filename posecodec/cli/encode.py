@@ -137,7 +137,7 @@ def _encoded(
         sequence = settings.reading.load(source)
         codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device, jobs)
         encoded = codec.encode(sequence, settings.target, channel_error=settings.channel_error)
-        found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data))
+        found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data), jobs)
     return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import CorruptError
-from posecodec.kernels import inlined_kernel, kernel
+from posecodec.kernels import inlined_kernel, kernel, short_kernel
 from posecodec.typing import Ints
 
 LOW = OFFSET = 0  # encoder: low end of the interval; decoder: code value minus low end, always below RANGE
@@ -100,7 +100,7 @@ def put(state: Ints, out: NDArray[np.uint8], start: Int, freq: Int, bits: Int) -
     _put_span(state, out, (width * first) >> np.int64(bits), (width * after) >> np.int64(bits))
 
 
-@kernel
+@short_kernel
 def get_target(state: Ints, bits: Int) -> int:
     """The value in 0 .. 2**bits - 1 that lies in the interval coded next; `advance` must follow with that interval."""
     target = (((state[OFFSET] + 1) << np.int64(bits)) - 1) // state[RANGE]
@@ -108,7 +108,7 @@ def get_target(state: Ints, bits: Int) -> int:
     return found
 
 
-@kernel
+@short_kernel
 def advance(state: Ints, data: NDArray[np.uint8], start: Int, freq: Int, bits: Int) -> None:
     """Step over the interval [start, start + freq) of 2**bits that `get_target` pointed into: the mirror of `put`."""
     width = state[RANGE]
@@ -117,7 +117,7 @@ def advance(state: Ints, data: NDArray[np.uint8], start: Int, freq: Int, bits: I
     _get_span(state, data, (width * first) >> np.int64(bits), (width * after) >> np.int64(bits))
 
 
-@kernel
+@short_kernel
 def put_total(state: Ints, out: NDArray[np.uint8], start: Int, freq: Int, total: Int) -> None:
     """As `put`, of any total in 1 .. 2**16: `put(..., bits)` and `put_total(..., 2**bits)` write the same."""
     if total < 1:
@@ -129,7 +129,7 @@ def put_total(state: Ints, out: NDArray[np.uint8], start: Int, freq: Int, total:
     _put_span(state, out, (width * first) // np.int64(total), (width * after) // np.int64(total))
 
 
-@kernel
+@short_kernel
 def get_target_total(state: Ints, total: Int) -> int:
     """As `get_target`, of any total in 1 .. 2**16."""
     target = ((state[OFFSET] + 1) * np.int64(total) - 1) // state[RANGE]
@@ -137,7 +137,7 @@ def get_target_total(state: Ints, total: Int) -> int:
     return found
 
 
-@kernel
+@short_kernel
 def advance_total(state: Ints, data: NDArray[np.uint8], start: Int, freq: Int, total: Int) -> None:
     """As `advance`, of any total in 1 .. 2**16: the mirror of `put_total`."""
     if total < 1:
@@ -164,13 +164,13 @@ def get_binary(state: Ints, data: NDArray[np.uint8], freq_zero: Int) -> int:
     return 1
 
 
-@kernel
+@short_kernel
 def put_bits(state: Ints, out: NDArray[np.uint8], value: Int, bits: Int) -> None:
     """Code 0 <= value < 2**bits at exactly `bits` bits, 0 <= bits <= 16."""
     put(state, out, value, 1, bits)
 
 
-@kernel
+@short_kernel
 def get_bits(state: Ints, data: NDArray[np.uint8], bits: Int) -> int:
     """The mirror of `put_bits`."""
     value: int = get_target(state, bits)
@@ -178,7 +178,7 @@ def get_bits(state: Ints, data: NDArray[np.uint8], bits: Int) -> int:
     return value
 
 
-@kernel
+@short_kernel
 def is_sound(state: Ints, data: NDArray[np.uint8]) -> bool:
     """Whether the decoder may go on: no fault, and at most MAX_OVERRUN bytes read past the end."""
     sound: bool = state[FAULT] == 0 and state[POS] <= data.size + MAX_OVERRUN

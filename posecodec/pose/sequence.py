@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from posecodec.typing import Bools, Floats
 
 UNITS = ("unknown", "mm", "cm", "m", "px", "in")  # What a sequence may state; the order is part of the bitstream
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # Coordinates beyond it would be infinite once coded; in `unit`
+PIECE = 1 << 17  # Coordinates that are looked at together
 UNIT_MM: Mapping[str, float] = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}  # Millimeters in a unit of length
 DEFAULT_RATE = 30.0  # Frames per second where nothing tells: the rate of most cameras
 AXES = ("unknown", "x", "y", "z", "-x", "-y", "-z")
@@ -83,19 +84,18 @@ class PoseSequence:
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
         points = _as_positions(positions, exact)
-        missing = np.isnan(points).any(axis=-1)
-        points[missing & ~np.isnan(points).all(axis=-1)] = np.nan
-        weights = np.ones(missing.shape, np.float32) if confidence is None else _as_float(confidence, "confidence")
+        weights = np.ones(points.shape[:3], np.float32) if confidence is None else _as_float(confidence, "confidence")
         given = weights.shape
         weights = weights[:, None] if weights.ndim == 2 else weights
-        if weights.shape != missing.shape:
-            raise InputError(f"confidence has shape {given}; positions {points.shape} need {missing.shape}")
+        if weights.shape != points.shape[:3]:
+            raise InputError(f"confidence has shape {given}; positions {points.shape} need {points.shape[:3]}")
+        for _, points_of, weights_of in _list_pieces(points, weights):
+            _mark_missing(points_of, weights_of)
         if skeleton is None:
             skeleton = COCO19 if points.shape[2] == len(COCO19) else build_skeleton(points.shape[2])
         rate = None if fps is None else float(_as_float(fps, "fps", np.float64))
         times = None if timestamps is None else _as_float(timestamps, "timestamps", np.float64)
         names = tuple(str(i) for i in (range(points.shape[1]) if ids is None else ids))
-        weights[missing] = 0
         points.setflags(write=False)
         weights.setflags(write=False)
         return PoseSequence(points, weights, skeleton, rate, times, unit, up, names, dict(metadata or {}))
@@ -193,6 +193,18 @@ def narrow_floats(values: Floats) -> NDArray[np.floating[Any]]:
     return narrow if np.array_equal(narrow, values, equal_nan=True) else values
 
 
+def _mark_missing(points: NDArray[np.floating[Any]], weights: NDArray[np.float32]) -> None:
+    """Keypoints of which a coordinate is NaN get all NaN and a confidence of 0; those without any stay bit by bit."""
+    missing, whole = np.zeros(weights.shape, bool), np.ones(weights.shape, bool)
+    for axis in range(points.shape[-1]):
+        unknown = np.isnan(points[..., axis])
+        missing |= unknown
+        whole &= unknown
+    if missing.any():
+        points[missing & ~whole] = np.nan
+        weights[missing] = 0
+
+
 def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
     dtype = getattr(values, "dtype", np.dtype(np.float64))
     short = dtype.kind == "f" and dtype.itemsize <= np.dtype(np.float32).itemsize
@@ -215,21 +227,39 @@ def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) ->
         raise InputError(f"positions hold {shape[2]} keypoints but skeleton {name!r} has {keypoints}")
     if confidence.shape != shape[:3] or confidence.dtype != np.float32:
         raise InputError(f"confidence is {confidence.dtype} {confidence.shape}; float32 {shape[:3]} is needed")
+    for start, positions_of, confidence_of in _list_pieces(positions, confidence):
+        _check_values(positions_of, confidence_of, start)
+
+
+def _list_pieces(
+    positions: NDArray[np.floating[Any]], confidence: NDArray[np.float32]
+) -> Iterator[tuple[int, NDArray[np.floating[Any]], NDArray[np.float32]]]:
+    """First frame, positions and confidences of some frames after others: few enough for caches, and for little memory."""
+    frames = max(PIECE // max(math.prod(positions.shape[1:]), 1), 1)
+    for start in range(0, len(positions), frames):
+        yield start, positions[start : start + frames], confidence[start : start + frames]
+
+
+def _check_values(positions: NDArray[np.floating[Any]], confidence: NDArray[np.float32], start: int) -> None:
+    """Of frames from `start` on. Raises InputError."""
+    axes = [positions[..., axis] for axis in range(positions.shape[-1])]
     lowest, highest = (known.reduce(positions, axis=None, initial=0) for known in (np.fmin, np.fmax))
     if not -FLOAT32_MAX <= lowest <= highest <= FLOAT32_MAX:
         infinite = (np.abs(positions) > FLOAT32_MAX).any(axis=-1)
-        _reject(infinite, "an infinite coordinate (or one beyond float32)", "make it NaN if missing")
-    missing = np.isnan(positions)
-    partly = missing.any(axis=-1) & ~missing.all(axis=-1)
-    _reject(partly, "a keypoint with only some coordinates NaN", "make all of them NaN")
-    _reject(~np.isfinite(confidence), "a confidence that is not finite", "give 0 where nothing is known")
-    _reject(missing[..., 0] & (confidence != 0), "a missing keypoint with a confidence", "make it 0")
+        _reject(infinite, start, "an infinite coordinate (or one beyond float32)", "make it NaN if missing")
+    missing = np.isnan(axes[0])
+    partly = np.zeros_like(missing)
+    for axis in axes[1:]:
+        partly |= np.isnan(axis) != missing
+    _reject(partly, start, "a keypoint with only some coordinates NaN", "make all of them NaN")
+    _reject(~np.isfinite(confidence), start, "a confidence that is not finite", "give 0 where nothing is known")
+    _reject(missing & (confidence != 0), start, "a missing keypoint with a confidence", "make it 0")
 
 
-def _reject(bad: Bools, what: str, remedy: str) -> None:
+def _reject(bad: Bools, start: int, what: str, remedy: str) -> None:
     if bad.any():
         frame, person, keypoint = np.argwhere(bad)[0]
-        raise InputError(f"{what} at frame {frame}, person {person}, keypoint {keypoint}; {remedy}")
+        raise InputError(f"{what} at frame {start + frame}, person {person}, keypoint {keypoint}; {remedy}")
 
 
 def _check_time(fps: float | None, timestamps: Any, frames: int) -> None:

@@ -18,9 +18,9 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import ID_BYTES, Guarantee
 from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.registry import ChunkCoder, Coders
-from posecodec.coders.threads import map_chunks
 from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.errors import InputError
+from posecodec.forks import map_in_order
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
 from posecodec.ratecontrol.search import STRIDES, largest_satisfying, minimize
@@ -32,10 +32,10 @@ FileSize = Callable[[list[Chunk], Guarantee | None], int]  # Bytes of the whole 
 
 
 class RateControl:
-    """Chooses among the coders of one codec. jobs: chunks that are worked on at once."""
+    """Chooses among the coders of one codec. jobs: chunks that are worked on at once. forks: in copies of this process."""
 
-    def __init__(self, coders: Coders, jobs: int = 1) -> None:
-        self.coders, self.jobs = coders, jobs
+    def __init__(self, coders: Coders, jobs: int = 1, forks: bool = False) -> None:
+        self.coders, self.jobs, self.forks = coders, jobs, forks
 
     def choose(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, file_size: FileSize) -> Choice:
         """The chunks of a sequence as a target asks. Raises InputError where that cannot be reached."""
@@ -67,7 +67,9 @@ class RateControl:
                 chunk.memo.forget()
             return chosen
 
-        return list(map_chunks(choose_and_forget, chunks, self.jobs if len(chunks) > 1 else 1))
+        return list(
+            map_in_order(choose_and_forget, chunks, self.jobs if len(chunks) > 1 else 1, self.forks and is_last)
+        )
 
     def choose_levels(self, sequence: PoseSequence, chunks: list[ChunkInput], levels: int) -> list[Chunk]:
         """Tokens of so many levels, and nothing else."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from posecodec.kernels import kernel
@@ -128,10 +127,13 @@ class BlockSpectra:
 
     def cut(self, length: int, starts: range, columns: slice, pinned: bool) -> NDArray[np.float32]:
         """(N, S, C) of blocks, less the frame before where they are pinned."""
-        values = self._single[:, columns]
-        shape, row = (length, len(starts), values.shape[1]), values.strides[0]
-        blocks = as_strided(values[starts.start :], shape, (row, row * starts.step, values.itemsize), writeable=False)
-        before = values[starts.start - 1 : starts.stop - 1 : starts.step] if pinned else np.float32(0)
+        values = self._single
+        row, first, last = values.strides[0], *columns.indices(values.shape[1])[:2]
+        blocks: NDArray[np.float32] = np.ndarray(
+            (length, len(starts), last - first), np.float32, values, starts.start * row + first * values.itemsize,
+            (row, row * starts.step, values.itemsize),
+        )  # fmt: skip
+        before = values[starts.start - 1 : starts.stop - 1 : starts.step, columns] if pinned else np.float32(0)
         return np.subtract(blocks, before, order="C")
 
 

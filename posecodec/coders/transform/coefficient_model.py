@@ -38,7 +38,7 @@ from posecodec.entropy.range_coder import (
     put,
     put_bits,
 )
-from posecodec.kernels import inlined_kernel, kernel
+from posecodec.kernels import inlined_kernel, kernel, short_kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
@@ -365,7 +365,7 @@ def read_features(out, quantized, context, last_significant):  # type: ignore[no
             _update_context(quantized[k, c], logs[c], mags, surplus, by_channel, k, c)
 
 
-@kernel
+@short_kernel
 def update_expected(expected, bins, quantized, seen):  # type: ignore[no-untyped-def]
     """Move what each channel is expected to have towards what this block had: by half at first, later by a quarter."""
     total = np.zeros(BINS, np.int64)
