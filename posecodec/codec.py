@@ -32,8 +32,8 @@ from posecodec.coders.registry import build_coders
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
 from posecodec.errors import CorruptError, InputError
-from posecodec.forks import map_in_order
 from posecodec.io.filesystem import write_atomic
+from posecodec.parallel.forks import map_in_order
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
@@ -90,7 +90,7 @@ class PoseCodec:
         """Weights of windows or tokens by built-in name or path; None for the transform alone. Raises WeightsError.
 
         jobs: threads in which chunks, 1024 frames of a person each, are coded; the bytes are the same for any number.
-        forks: instead in copies of this process, which are faster, while it has one thread (`posecodec.forks`).
+        forks: instead in copies of this process, which are faster, while it has one thread (`posecodec.parallel.forks`).
         Warns where the weights may not be used commercially.
         """
         weights = None if name is None else zoo.read_weights(name)

@@ -15,11 +15,11 @@ from posecodec.analysis.metrics import compare, summarize_errors
 from posecodec.analysis.report import report
 from posecodec.coders.chunk import Memo, split_sequence
 from posecodec.coders.transform.basis_choice import BasisChoice
-from posecodec.forks import map_in_forks
+from posecodec.parallel.forks import map_in_forks
+from posecodec.parallel.threads import map_in_threads
 from posecodec.pose.sequence import FLOAT32_MAX
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol import constants
-from posecodec.threads import map_in_threads
 
 CHUNKS = constants.SAMPLED_CHUNKS + 3
 only_forks = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
@@ -114,7 +114,7 @@ def test_copies_end_when_nobody_asks_for_more():
 @only_forks
 @any_long_goal
 def test_forks_change_nothing(many_chunks, goal, monkeypatch, tmp_path):
-    monkeypatch.setattr("posecodec.forks.THREADS", str(tmp_path))  # whatever else runs in the tests
+    monkeypatch.setattr("posecodec.parallel.forks.THREADS", str(tmp_path))  # whatever else runs in the tests
     alone, forked = PoseCodec(), PoseCodec(jobs=2, forks=True)
     data = alone.encode(many_chunks, **goal).data
     assert forked.encode(many_chunks, **goal).data == data

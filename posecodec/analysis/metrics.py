@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
+from posecodec.parallel.threads import map_in_threads
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.vectors import measure_lengths
-from posecodec.threads import map_in_threads
 from posecodec.typing import Floats
 
 PCK_MM = (50.0, 100.0, 150.0)  # Thresholds in mm where the unit is a length, up to that of 3DPCK (Mehta et al. 2017).

@@ -20,7 +20,7 @@ from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.registry import ChunkCoder, Coders
 from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.errors import InputError
-from posecodec.forks import map_in_order
+from posecodec.parallel.forks import map_in_order
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
 from posecodec.ratecontrol.search import STRIDES, largest_satisfying, minimize

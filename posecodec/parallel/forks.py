@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, BinaryIO, TypeVar
 
-from posecodec.threads import map_in_threads
+from posecodec.parallel.threads import map_in_threads
 
 NUMBER_BYTES = 4  # Of a piece's number in the pipe that hands them out
 MAX_PIECES = 1 << 14  # Whose numbers a pipe holds
