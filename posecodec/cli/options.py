@@ -27,7 +27,7 @@ jobs = click.option(
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Files at once, each in a process; of a single recording chunks, in threads.",
+    help="Files at once, each in a process; of a single recording its chunks.",
 )
 summary = click.option("--summary", type=PATH, help="Also write the summary there, as JSON.")
 skeleton = click.option(

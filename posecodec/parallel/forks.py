@@ -98,7 +98,13 @@ def _start_copy(
 ) -> tuple[int, BinaryIO]:
     """A copy of this process that works until no piece is left, or nobody reads what it finds: its number, and that."""
     read, write = os.pipe()
-    if copy := os.fork():
+    try:
+        copy = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        raise
+    if copy:
         os.close(write)
         return copy, os.fdopen(read, "rb")
     try:
