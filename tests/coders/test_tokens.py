@@ -83,6 +83,18 @@ def test_more_levels_are_nearer_and_a_cut_file_is_the_file_of_fewer(token_codec)
         token_codec.cut(files[2], 4)
 
 
+def test_a_cut_file_keeps_what_says_that_nobody_is_there(token_codec):
+    positions = np.full((300_000, 1, 19, 3), np.nan, np.float32)
+    positions[150_000:150_040] = walk(40).positions
+    sequence = posecodec.PoseSequence.from_arrays(positions, fps=30, unit="mm", up="y")
+    files = [token_codec.encode(sequence, levels).data for levels in (1, 3)]
+    assert len(container.read(files[0])[1]) > 100
+    assert token_codec.cut(files[1], 1) == files[0]
+    plain = token_codec.encode(walk(40)).data
+    with pytest.raises(InputError, match="chunks of transform"):
+        token_codec.cut(plain, 1)
+
+
 def test_tokens_alone_walk_ahead(token_codec, token_codec_2d):
     motion = token_codec.detokenize(token_codec.tokenize(walk(96), 3))
     hip = motion.positions[:, 0, 2]

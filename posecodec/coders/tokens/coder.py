@@ -133,7 +133,14 @@ class TokensCoder:
         return presence, tokens
 
     def cut(self, chunk: Chunk, context: ChunkContext, levels: int) -> Chunk:
-        """The chunk with its first levels only. Raises CorruptError, and InputError if there are not so many."""
+        """The chunk with its first levels only, an exact one as it is, since it only says that nobody is there.
+
+        Raises CorruptError, and InputError if there are not so many levels, or none.
+        """
+        if chunk.kind == ChunkKind.LOSSLESS:
+            return chunk
+        if chunk.kind != self.kind:
+            raise InputError(f"the file has chunks of {chunk.kind.label}, which have no levels; encode it again")
         presence, tokens = self.read_integers(chunk, context)
         if not 1 <= levels <= tokens.levels:
             raise InputError(f"{levels} levels of {tokens.levels} asked for")
