@@ -224,7 +224,10 @@ class RangeEncoder:
         assert self._state[FAULT] == 0, "an empty interval was coded, or a kernel wrote more than it was run with"
         low, width, pos = (int(self._state[i]) for i in (LOW, RANGE, POS))
         low += int.from_bytes(self._out[:pos].tobytes(), "big") * FULL
-        for length in (pos, pos + 1):  # range >= 2**24 always holds a multiple of 2**24, so one more byte is enough
+        for length in (
+            pos,
+            pos + 1,
+        ):  # pragma: no branch - range >= 2**24 holds a multiple of 2**24: one byte is enough
             step = 1 << (8 * (pos + CODE_BYTES - length))
             code = -(-low // step)
             if code * step < low + width:

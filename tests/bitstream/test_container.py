@@ -1,6 +1,7 @@
 """What is written of a header comes back, in as few bytes as the specification says."""
 
 import dataclasses
+import gzip
 import zlib
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posecodec.bitstream.container import Chunk, drop_refinements, read, read_header, write
-from posecodec.bitstream.fields import RATES, encode_rate, encode_varint, rate_fraction
+from posecodec.bitstream.fields import RATES, FieldReader, HeaderError, encode_rate, encode_varint, rate_fraction
 from posecodec.bitstream.header import (
     CHUNK_FRAMES,
     GUARANTEES,
@@ -190,6 +191,25 @@ def test_ids_and_people(ids):
 def test_usual_ids_take_no_bytes():
     few, many = (variant(ids=tuple(map(str, range(n))), tracks=(Track(0, 0, 9),)) for n in (2, 100))
     assert len(round_trip(few)) == len(round_trip(many))
+
+
+def test_a_packed_file_is_read_and_a_damaged_one_is_corrupt():
+    packed = gzip.compress(whole("many"))
+    assert read(packed)[1] == read(whole("many"))[1]
+    for damaged in (packed[:-9], packed[:40], packed[:20] + b"\xff\xff" + packed[22:]):
+        with pytest.raises(CorruptError):
+            read(damaged)
+
+
+def test_a_source_that_shrinks_is_a_header_error():
+    class Shrinking:
+        size, block = 100, 10
+
+        def read(self, start, stop):
+            return b""
+
+    with pytest.raises(HeaderError, match="became shorter"):
+        FieldReader(Shrinking(), b"abc", 0).read_bytes(4)
 
 
 def test_an_id_that_is_no_unicode_is_an_input_error():

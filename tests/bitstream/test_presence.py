@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posecodec.bitstream.chunk_kind import ChunkKind, has_windows_body, needs_body_weights
+from posecodec.bitstream.exp_golomb import get_exp_golomb
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.entropy.confidences import decode_confidences, encode_confidences
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -126,6 +127,15 @@ def harmless(data, frames, keypoints):
 
 
 @pytest.mark.compiled
+def test_numbers_farther_away_than_any_can_be_are_corrupt():
+    encoder = RangeEncoder()
+    for _ in range(40):
+        encoder.put_bits(1, 1)
+    for bits in (0, 6):
+        with pytest.raises(CorruptError, match="farther away"):
+            get_exp_golomb(RangeDecoder(encoder.finish()), bits)
+
+
 def test_damaged_presence_gives_presence_or_a_corrupt_error():
     frames, keypoints = 60, 5
     data = written(ChunkKind.WINDOWS, presence_of(3, frames, keypoints, 0.2, False))

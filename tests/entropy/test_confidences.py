@@ -149,10 +149,10 @@ def test_damage_is_survived(place: int, bit: int, cut: bool) -> None:
         pass
 
 
-@pytest.mark.parametrize("value", [2**31, -(2**31) - 1])
-def test_beyond_int32_is_corrupt(value: int) -> None:
+@pytest.mark.parametrize("values", [[2**31], [-(2**31) - 1], [-(2**31), 2**31 + 5]])
+def test_beyond_int32_is_corrupt(values: list[int]) -> None:
     """A stream that sums up to what no int32 is gets refused, not wrapped around."""
-    encoder, mask = RangeEncoder(), np.ones((1, 1), bool)
-    encode_confidences(encoder, np.array([[value]]), mask)  # type: ignore[arg-type]
+    encoder, mask = RangeEncoder(), np.ones((len(values), 1), bool)
+    encode_confidences(encoder, np.array([values]).T, mask)  # type: ignore[arg-type]
     with pytest.raises(CorruptError, match="symbol"):
         decoded(encoder.finish(), mask)

@@ -294,6 +294,34 @@ def test_a_frame_that_unpacks_to_more_is_corrupt() -> None:
             unpack_floats(bytes([RAW]) + bomb, (10, 3), np.float32)
 
 
+def test_a_frame_that_unpacks_to_less_is_corrupt() -> None:
+    frame = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(7))
+    with pytest.raises(CorruptError, match="7 bytes, not 8"):
+        unpack_floats(bytes([RAW]) + frame, (2, 1), np.float32)
+
+
+def test_nothing_but_odd_values() -> None:
+    for value in (np.nan, np.inf):
+        array = np.full((5, 2, 3), value, np.float32)
+        assert unpack_floats(pack_floats(array), array.shape, np.float32).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("kept", range(9, 30, 3))
+@pytest.mark.parametrize("tail", [b"\0" * 300, b"\xff" * 300, bytes(range(1, 255))], ids=["zeros", "ones", "all"])
+def test_numbers_that_no_model_writes_are_corrupt(kept: int, tail: bytes) -> None:
+    for values in (
+        written(MODEL)[1],
+        np.nan_to_num(written(MODEL)[1]),
+        np.nan_to_num(written(MODEL)[1]) / np.float32(3),
+    ):
+        data = pack_floats(values)
+        assert data[0] == MODEL
+        try:
+            assert unpack_floats(data[:kept] + tail, values.shape, np.float32).shape == values.shape
+        except CorruptError:
+            pass
+
+
 def test_other_arrays_are_mistakes() -> None:
     for array in (np.zeros(3, np.float16), np.zeros(3, int), np.float32(1)):
         with pytest.raises(AssertionError):

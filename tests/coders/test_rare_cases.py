@@ -1,0 +1,124 @@
+"""What recordings hardly ever bring about: coordinates too far off, bodies without their middles, noise read as a stream.
+
+Those called `forged_integers` run once more with kernels as Python, for coverage (`bin/test`).
+"""
+
+import numpy as np
+import pytest
+from conftest import flat_walk, load_shipped, rng
+
+from posecodec import PoseCodec, PoseSequence, Skeleton
+from posecodec.bitstream.container import Chunk
+from posecodec.coders.body_split import BodySplit
+from posecodec.coders.chunk import ChunkContext, split_sequence
+from posecodec.coders.threads import map_chunks
+from posecodec.coders.transform import coefficient_model
+from posecodec.coders.transform.stream import write_motion
+from posecodec.coders.windows.prior import FEATURES, PriorCoder, read_features
+from posecodec.entropy.range_coder import RangeEncoder
+from posecodec.errors import CorruptError
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19, build_skeleton
+from posecodec.pose.synthetic import walk
+
+CODERS = PoseCodec().coders
+HANDED = Skeleton("handed", (*COCO17.keypoints, "left_hand/0", "left_hand/1"), ((9, 17), (17, 18)))
+TAILS = {"zeros": b"\0" * 150, "ones": b"\xff" * 150, "noise": rng(3).bytes(150)}
+
+
+def chunk_of(sequence):
+    (chunk,) = split_sequence(sequence, whole=True)
+    context = ChunkContext(sequence.frames, sequence.skeleton, sequence.dims, sequence.up, sequence.rate, sequence.unit)
+    return chunk, context
+
+
+def wander(frames, skeleton, size=10.0):
+    points = rng().normal(scale=size, size=(frames, len(skeleton), 3)).cumsum(axis=0)
+    return PoseSequence.from_arrays(points, fps=30, skeleton=skeleton, unit="mm", up="y")
+
+
+def decodes_or_is_corrupt(coder, data, context):
+    try:
+        assert coder.decode(Chunk(data), context).positions.shape[0] == context.frames
+    except CorruptError:
+        pass
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("kept", [1, 8, 11, 14])
+def test_forged_integers_of_the_transform(kept, tail):
+    chunk, context = chunk_of(wander(16, build_skeleton(2)))
+    data = CODERS.transform.encode(chunk, 40, max_error=0.5).chunk.base
+    decodes_or_is_corrupt(CODERS.transform, data[:kept] + tail, context)
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+def test_forged_integers_of_windows(tail):
+    coder = load_shipped("windows2d").coders.windows
+    chunk, context = chunk_of(flat_walk(16))
+    data = coder.encode_alone(chunk, 200).base
+    decodes_or_is_corrupt(coder, data[:9] + tail, context)
+
+
+def test_forged_integers_are_chosen_by_what_they_cost():
+    rows, values = CODERS.transform.tables.model.rows.copy(), (1.6, -1.6, 2.6, -2.6)
+    chosen = set()
+    for place in (0, 40, 100):
+        assert [coefficient_model._choose(rows, place, value, 0.0) for value in values] == [2, -2, 3, -3]
+        chosen |= {coefficient_model._choose(rows, place, value, 9.0) for value in values}
+    assert 0 in chosen and max(map(abs, chosen)) <= 3
+
+
+def test_forged_integers_have_features_within_their_reach():
+    prior = load_shipped("windows2d").coders.windows.tables.prior
+    coder, values = PriorCoder.start(prior, 150), rng().integers(-5000, 5000, (32, 40)).astype(np.int32)
+    features = np.zeros((3, 40, FEATURES), np.int32)
+    read_features(features, values, coder.context(16, False, 3))
+    assert 0 < np.abs(features).max() <= 1023
+
+
+def test_every_coder_says_what_it_supports():
+    chunk, _ = chunk_of(walk(10))
+    supported = {coder.kind.label for coder in CODERS.by_kind.values() if coder.supports(chunk)}
+    assert supported == {"transform", "lossless"}
+
+
+def test_bodies_too_far_off_are_in_no_parts():
+    near, far = (wander(20, HANDED), wander(20, HANDED))
+    far = far.with_positions(far.positions + np.float32(1e30), far.confidence)
+    assert [CODERS.body_parts.supports(chunk_of(sequence)[0]) for sequence in (near, far)] == [True, False]
+
+
+@pytest.mark.parametrize("skeleton", [HANDED, BUILT_IN["halpe26"], BUILT_IN["mediapipe75"], BUILT_IN["coco133"]])
+def test_middles_of_bodies_that_were_not_recorded(skeleton):
+    points = rng().normal(size=(4, len(skeleton), 3))
+    whole = BodySplit.from_skeleton(skeleton).to_coco19(points, skeleton)
+    places = {name: COCO19.keypoints.index(name) for name in COCO19.keypoints}
+    assert np.isfinite(whole[:, [places["neck"], places["mid_hip"]]]).all()
+    if skeleton is HANDED:
+        sides = [places["left_hip"], places["right_hip"]]
+        np.testing.assert_allclose(whole[:, places["mid_hip"]], whole[:, sides].mean(axis=1))
+
+
+def test_a_refinement_of_keypoints_that_windows_do_not_have():
+    chunk, context = chunk_of(wander(16, build_skeleton(4)))
+    encoder = RangeEncoder()
+    write_motion(encoder, CODERS.transform.basis(chunk), 100, CODERS.transform.tables.model)
+    with pytest.raises(CorruptError, match="no windows stand for"):
+        CODERS.transform.decode_refinement(Chunk(b"", encoder.finish()), context, np.zeros((16, 19, 3)))
+
+
+def test_tokens_as_a_candidate(token_codec):
+    chunk, _ = chunk_of(walk(40))
+    coder = token_codec.coders.tokens
+    found = coder.encode(chunk, 2)
+    assert coder.supports(chunk) and 0 < found.total_error and found.max_error < 1e5
+    assert not coder.supports(chunk_of(wander(10, HANDED))[0])
+
+
+def test_chunks_in_threads_are_left_when_nobody_asks_for_more():
+    begun = []
+    found = map_chunks(lambda n: begun.append(n) or n * n, range(1000), jobs=2)
+    assert [next(found) for _ in range(3)] == [0, 1, 4]
+    found.close()
+    assert len(begun) < 1000
+    assert list(map_chunks(abs, range(-20, 0), 3)) == [abs(n) for n in range(-20, 0)]
