@@ -12,6 +12,7 @@ from posecodec.pose.synthetic import walk
 from posecodec.train.grid_export import export
 from posecodec.train.grid_loop import GridTrainer
 from posecodec.train.grid_runs import list_runs
+from posecodec.train.steps import run_steps
 
 CONFIGS = ROOT / "configs" / "paper"
 SMALL = {"grid": 16, "width": 8, "depth": 1, "detail": 4, "latent": 4, "codes": 16, "factor": [4, 4, 4], "window": 8}
@@ -48,6 +49,6 @@ def train_small(name: str, folder: Path, **model: object) -> Path:
     config = write_config(name, folder, **model)
     (run,) = list_runs(config, folder=str(write_data(folder / "data")))
     trainer = GridTrainer(run)
-    trainer.run()
+    run_steps(trainer)
     export(trainer, folder / name, lambda text: None)
     return folder / f"{name}.safetensors"

@@ -5,6 +5,7 @@ from posecodec import zoo
 from posecodec.networks.part_config import PartConfig
 from posecodec.pose.synthetic import walk
 from posecodec.train.config import Data
+from posecodec.train.steps import run_steps
 from posecodec.train.token_config import TokenTraining, Weighting
 from posecodec.train.token_export import export
 from posecodec.train.token_loop import TokenTrainer
@@ -37,6 +38,6 @@ def config(folder, out, dims=3, **changes):
 def train_codec(folder, dims):
     """A codec with weights of that many dimensions, which lie in the folder as tokensDd."""
     trainer = TokenTrainer(config(write_walks(folder / f"walks{dims}"), folder / f"run{dims}", dims, steps=2))
-    trainer.run()
+    run_steps(trainer)
     export(trainer, folder / f"tokens{dims}d", lambda text: None)
     return posecodec.PoseCodec(zoo.read_weights(folder / f"tokens{dims}d.safetensors"))

@@ -35,8 +35,8 @@ VERBS = frozenset(
     recover reduce refine register reject relabel release remove rename render reorder repair repeat replace report
     request require rescale reserve reset reshape resolve resume retry return reverse revive rotate round run sample
     save say scale scan score search seek select send separate serialize set settle shift show shrink shuffle sign
-    simplify skip smooth sniff solve sort spell split spread squash stack start state step stop store strip subtract suggest
-    sum summarize swap synthesize take tell test time tokenize touch trace track train transform translate transpose trim
+    simplify skip smooth sniff solve sort spell split spread squash stack start state step stop store stretch strip subtract
+    suggest sum summarize swap synthesize take tell test time tokenize touch trace track train transform translate transpose trim
     truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade upsample use validate
     verify view visit wait walk warn watch weigh widen wrap write
     """.split()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -45,30 +46,32 @@ def train(
         return
     from posecodec.train.grid_export import export
     from posecodec.train.grid_loop import GridTrainer
+    from posecodec.train.steps import run_steps
 
     runs = list(list_runs(config, vary, data, steps))
     if resume and len(runs) > 1:
         raise UsageError("--resume goes on with one training; leave out --vary")
     for run in runs:
         trainer = GridTrainer(run, device)
-        trainer.run(lambda step, values, run=run: _show_step(step, run.steps, values), resume)  # type: ignore[misc]
+        run_steps(trainer, partial(_show_step, run.steps), resume)
         made = target if len(runs) == 1 else target / run.name
         card = export(trainer, made, lambda text: show_lines(text, True))
         show_lines(f"{made}.safetensors  {card['sha256'][:8]}")
 
 
 def _train_tokens(config: Path, target: Path, device: str) -> None:
+    from posecodec.train.steps import run_steps
     from posecodec.train.token_config import TokenTraining
     from posecodec.train.token_export import export
     from posecodec.train.token_loop import TokenTrainer
 
     trainer = TokenTrainer(TokenTraining.load(config), device)
-    trainer.run(lambda step, values: _show_step(step, trainer.config.steps, values))
+    run_steps(trainer, partial(_show_step, trainer.config.steps))
     card = export(trainer, target, lambda text: show_lines(text, True))
     show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
-def _show_step(step: int, steps: int, values: dict[str, float]) -> None:
+def _show_step(steps: int, step: int, values: dict[str, float]) -> None:
     losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
     click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
 

@@ -19,6 +19,7 @@ from posecodec.train import checkpoint, data, grid_windows
 from posecodec.train.git_commit import find_commit
 from posecodec.train.grid_loop import GridTrainer
 from posecodec.train.grid_prior import train_grid_prior
+from posecodec.train.steps import find_checkpoint
 
 KEY = 2**30  # Of the generator that windows are drawn by, apart from the steps of training
 
@@ -26,7 +27,7 @@ KEY = 2**30  # Of the generator that windows are drawn by, apart from the steps 
 def export(trainer: GridTrainer, target: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Write TARGET.safetensors and TARGET.json of a trainer's last checkpoint. Returns the card."""
     config, model = trainer.config, trainer.state.model
-    checkpoint.load(trainer.state, trainer.checkpoint_path)
+    checkpoint.load(trainer.state, find_checkpoint(config.out))
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data.copy_(tensor.data.half().float())
     tensors = {

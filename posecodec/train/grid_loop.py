@@ -1,17 +1,12 @@
 """The training of a paper's system, top to bottom: windows, a first codebook, steps, validation, checkpoints.
 
-A run that is started again goes on from its checkpoint and ends as if never stopped: every window is drawn from a generator
-seeded by the step. The paper's perceptual loss needs weights of a picture network that come with no package; the
-structural similarity that its table is measured by stands in for it.
+`steps` runs it. Every window is drawn from a generator seeded by the step. The paper's perceptual loss needs weights of a
+picture network that come with no package; the structural similarity that its table is measured by stands in for it.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +16,7 @@ from posecodec.networks import image_metrics
 from posecodec.networks.grid_vqgan import GridVQGAN
 from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest
 from posecodec.pose.skeletons.builtin import get_builtin
-from posecodec.train import checkpoint, data, grid_windows, losses, panoptic
+from posecodec.train import data, grid_windows, losses, panoptic
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
 from posecodec.train.discriminator import PatchDiscriminator
@@ -30,7 +25,6 @@ from posecodec.train.schedule import set_rates
 
 JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
-LOG_EVERY = 20  # Steps between two records of the losses
 START_BATCHES = 8  # That the first codebook is fitted to
 PANOPTIC = "panoptic:"  # What a path to a tree of the CMU Panoptic Studio begins with
 VALIDATION_KEY = 2**31  # Of the generator that validation windows are drawn by, apart from those of steps
@@ -68,11 +62,6 @@ class GridTrainer:
             return panoptic.load_panoptic_cameras(Path(path.removeprefix(PANOPTIC)), panoptic.EXO)
         return load_cameras(path)
 
-    @property
-    def checkpoint_path(self) -> Path:
-        """Where the run can be taken up again."""
-        return Path(self.config.out) / "last.safetensors"
-
     def _build_state(self) -> State[GridVQGAN]:
         config = self.config
         model = GridVQGAN(config.model).to(self.device)
@@ -87,36 +76,6 @@ class GridTrainer:
         config, how = self.config.model, self.config.sampling
         windows = grid_windows.cut_windows(self.motion, batch, config, how, self.cameras, rng)
         return grid_windows.draw_pair(windows, config, how, rng)
-
-    def run(
-        self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None, resume: Path | None = None
-    ) -> None:
-        """Train to the last step, going on from a checkpoint: the run's own if there is one, else `resume`. `report` is
-        called after each step."""
-        found = self.checkpoint_path if self.checkpoint_path.exists() else resume
-        if found:
-            checkpoint.load(self.state, found)
-        else:
-            self.start()
-        began, first = time.perf_counter(), self.state.step
-        while self.state.step < self.config.steps:
-            values = self.step()
-            report(self.state.step, values)
-            if self.state.step % LOG_EVERY == 0:
-                pace = (time.perf_counter() - began) / (self.state.step - first)
-                self.log(
-                    {"step": self.state.step, "pace": round(pace, 3), **{k: round(v, 5) for k, v in values.items()}}
-                )
-            if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
-                self.log({"step": self.state.step, "val": self.validate()})
-                checkpoint.save(self.state, self.checkpoint_path)
-
-    def log(self, record: dict[str, Any]) -> None:
-        """One JSON line."""
-        path = Path(self.config.out) / "log.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(json.dumps({"time": round(time.time()), **record}) + "\n")
 
     @torch.no_grad()
     def start(self) -> None:

@@ -22,6 +22,7 @@ from posecodec.networks.part_io import find_codes
 from posecodec.networks.path_search import Prices
 from posecodec.train import checkpoint, data
 from posecodec.train.git_commit import find_commit
+from posecodec.train.steps import find_checkpoint
 from posecodec.train.token_loop import TokenTrainer
 from posecodec.train.token_prior import count_remainders, train_prior
 
@@ -33,7 +34,7 @@ KEY = 2**31  # Of the generator that windows are drawn by, apart from the steps 
 def export(trainer: TokenTrainer, target: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Write TARGET.safetensors and TARGET.json of a trainer's last checkpoint. Returns the card."""
     config, model = trainer.config, trainer.state.model
-    checkpoint.load(trainer.state, trainer.checkpoint_path)
+    checkpoint.load(trainer.state, find_checkpoint(config.out))
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data.copy_(tensor.data.half().float())
     tensors = {f"{token_weights.NETWORK}{name}": value.numpy() for name, value in model.state_dict().items()}

@@ -1,15 +1,10 @@
 """The training of tokens, top to bottom: data, a linear start, steps, validation, checkpoints.
 
-A run that is started again goes on from its checkpoint and ends as if never stopped: every window is drawn from a generator
-seeded by the step.
+`steps` runs it. Every window is drawn from a generator seeded by the step.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +17,7 @@ from posecodec.networks.part_vqgan import Path as Way
 from posecodec.networks.path import place, to_local, to_world
 from posecodec.networks.vector_quantizer import ResidualQuantizer
 from posecodec.pose.skeletons.builtin import get_builtin
-from posecodec.train import checkpoint, data, losses
+from posecodec.train import data, losses
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
 from posecodec.train.config import STILL, Augmentation
@@ -43,7 +38,6 @@ START_JITTER_2D = (0.03, 0.03, 0.02)
 JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
 JUDGED_LEVELS = (1, 2, 3, 5, 8)  # Of tokens, at which a training is validated
-LOG_EVERY = 20  # Steps between two records of the losses
 
 
 class TokenTrainer:
@@ -62,11 +56,6 @@ class TokenTrainer:
         self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
         torch.manual_seed(config.seed)
         self.state = self._build_state()
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """Where the run can be taken up again."""
-        return Path(self.config.out) / "last.safetensors"
 
     def _build_state(self) -> State[PartVQGAN]:
         config = self.config
@@ -105,32 +94,6 @@ class TokenTrainer:
             return path[:, 0] + off * path.new_tensor([START_JITTER[1]] * 3 + [START_JITTER[0] * torch.pi / 32])
         size = torch.cat([path[:, 0, 2:].exp().expand(-1, 2), torch.ones_like(path[:, 0, 2:])], 1)
         return path[:, 0] + off * path.new_tensor(START_JITTER_2D) * size
-
-    def run(self, report: Callable[[int, dict[str, float]], None] = lambda step, values: None) -> None:
-        """Train to the last step, going on from a checkpoint if there is one; `report` is called after each step."""
-        if self.checkpoint_path.exists():
-            checkpoint.load(self.state, self.checkpoint_path)
-        else:
-            self.start()
-        began, first = time.perf_counter(), self.state.step
-        while self.state.step < self.config.steps:
-            values = self.step()
-            report(self.state.step, values)
-            if self.state.step % LOG_EVERY == 0:
-                pace = (time.perf_counter() - began) / (self.state.step - first)
-                self.log(
-                    {"step": self.state.step, "pace": round(pace, 3), **{k: round(v, 4) for k, v in values.items()}}
-                )
-            if self.state.step % self.config.evaluate_every == 0 or self.state.step == self.config.steps:
-                self.log({"step": self.state.step, "val": self.validate()})
-                checkpoint.save(self.state, self.checkpoint_path)
-
-    def log(self, record: dict[str, Any]) -> None:
-        """One JSON line."""
-        path = Path(self.config.out) / "log.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(json.dumps({"time": round(time.time()), **record}) + "\n")
 
     @torch.no_grad()
     def start(self) -> None:

@@ -152,7 +152,8 @@ def test_damaged_streams_are_refused_or_read(weights):
     ("name", "change"),
     [
         ("prior.tables", lambda t: t[:, :-1]), ("prior.codes", lambda t: t.astype(np.int16)), ("prior.bias", lambda t: t[:3]),
-        ("prior.exponential", lambda t: t[::-1].copy()), ("prior.w2", lambda t: t[:5]), ("network.encoder.see.weight", lambda t: t[:1]),
+        ("prior.exponential", lambda t: t[::-1].copy()), ("prior.w2", lambda t: t[:5]),
+        ("network.encoder.see.weight", lambda t: t[:1]),
         ("network.encoder.see.weight", lambda t: t * np.nan), ("network.decoder.last.bias", None), ("prior.b1", None),
     ],
 )  # fmt: skip

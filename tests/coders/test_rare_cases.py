@@ -6,12 +6,12 @@ Those called `forged_integers` run once more with kernels as Python, for coverag
 import numpy as np
 import pytest
 from conftest import flat_walk, load_shipped, rng
+from posecodec.coders.threads import map_chunks
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.bitstream.container import Chunk
 from posecodec.coders.body_split import BodySplit
 from posecodec.coders.chunk import ChunkContext, split_sequence
-from posecodec.coders.threads import map_chunks
 from posecodec.coders.transform import coefficient_model
 from posecodec.coders.transform.stream import write_motion
 from posecodec.coders.windows.prior import FEATURES, PriorCoder, read_features

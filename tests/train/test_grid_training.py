@@ -19,6 +19,7 @@ from posecodec.train import checkpoint, data, grid_windows
 from posecodec.train.grid_config import GridTraining, Sampling
 from posecodec.train.grid_loop import GridTrainer
 from posecodec.train.grid_runs import is_grid_config, list_runs
+from posecodec.train.steps import run_steps
 
 BASES = ("base", "keypoints")
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.toml") if path.stem not in BASES)
@@ -66,14 +67,14 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_not(changes, folder, tmp_pat
     losses = dataclasses.replace(run.losses, adversarial_from=1 if changes.get("judged") else 0)
     run = dataclasses.replace(run, model=model, losses=losses)
     whole = GridTrainer(dataclasses.replace(run, out=str(tmp_path / "whole")))
-    whole.run()
+    run_steps(whole)
     half = GridTrainer(dataclasses.replace(run, out=str(tmp_path / "half")))
     half.start()
     half.step()
     half.step()
     checkpoint.save(half.state, tmp_path / "half.safetensors")
     rest = GridTrainer(dataclasses.replace(run, out=str(tmp_path / "rest")))
-    rest.run(resume=tmp_path / "half.safetensors")
+    run_steps(rest, resume=tmp_path / "half.safetensors")
     for module, twin in zip(whole.state.modules.values(), rest.state.modules.values(), strict=True):
         for name, tensor in module.state_dict().items():
             assert torch.equal(tensor, twin.state_dict()[name]), name

@@ -18,6 +18,7 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train import checkpoint
 from posecodec.train.damage import damage, draw_gaps, hold_ends, list_groups
+from posecodec.train.steps import find_checkpoint, run_steps
 from posecodec.train.strokes import read_strokes
 from posecodec.train.token_config import Damage, Weighting
 from posecodec.train.token_export import export
@@ -31,14 +32,14 @@ def folder(tmp_path_factory):
 
 def test_resume_is_exact(folder, tmp_path):
     straight = TokenTrainer(config(folder, tmp_path / "a"))
-    straight.run()
+    run_steps(straight)
     half = TokenTrainer(config(folder, tmp_path / "b"))
     half.start()
     for _ in range(3):
         half.step()
-    checkpoint.save(half.state, half.checkpoint_path)
+    checkpoint.save(half.state, find_checkpoint(half.config.out))
     resumed = TokenTrainer(config(folder, tmp_path / "b"))
-    resumed.run()
+    run_steps(resumed)
     assert resumed.state.step == straight.state.step == 6
     for name, value in straight.state.model.state_dict().items():
         assert torch.equal(value, resumed.state.model.state_dict()[name]), name
@@ -53,9 +54,9 @@ def test_training_lowers_the_loss_and_its_weights_code(folder, tmp_path, dims):
     trainer.start()
     with torch.no_grad():
         trainer.state.model.guide_linear.zero_()  # what it is to learn
-    checkpoint.save(trainer.state, trainer.checkpoint_path)
+    checkpoint.save(trainer.state, find_checkpoint(trainer.config.out))
     losses = []
-    trainer.run(lambda step, values: losses.append(values["guess"]))
+    run_steps(trainer, lambda step, values: losses.append(values["guess"]))
     assert sum(losses[-8:]) < sum(losses[:8])
     card = export(trainer, tmp_path / "tiny", lambda text: None)
     known = Tokenizer(zoo.read_weights(tmp_path / "tiny.safetensors"))
