@@ -87,7 +87,8 @@ def list_kinds(folder: Path, jobs: int) -> dict[str, tuple[PoseCodec, Callable[[
 
 
 def collect_integers() -> list[bytes]:
-    """A list that gets the integers of whatever is decoded from now on, masks and side information aside."""
+    """A list that gets the integers of whatever is decoded from now on, as threads come to it; masks and side
+    information aside."""
     found = list[bytes]()
 
     def watch(owner: Any, name: str) -> None:
@@ -117,9 +118,9 @@ def measure(folder: Path, jobs: int) -> dict[str, Any]:
         if kind == "tokens":
             integers.extend(grid.indices.astype("<i4").tobytes() for grid in codec.tokens(first))
         positions = decoded.positions.astype("<f4").tobytes()
-        rows[kind] = [hashlib.sha256(part).hexdigest()[:DIGITS] for part in (data, b"".join(integers), positions)] + [
-            float(np.nanmax(np.abs(decoded.positions - _load_first(folder, kind, decoded.positions))))
-        ]
+        rows[kind] = [
+            hashlib.sha256(part).hexdigest()[:DIGITS] for part in (data, b"".join(sorted(integers)), positions)
+        ] + [float(np.nanmax(np.abs(decoded.positions - _load_first(folder, kind, decoded.positions))))]
     libraries = {name: getattr(__import__(name), "__version__", "") for name in ("numpy", "numba")}
     torch = sys.modules.get("torch")
     return {
