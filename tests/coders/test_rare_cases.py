@@ -113,12 +113,3 @@ def test_tokens_as_a_candidate(token_codec):
     found = coder.encode(chunk, 2)
     assert coder.supports(chunk) and 0 < found.total_error and found.max_error < 1e5
     assert not coder.supports(chunk_of(wander(10, HANDED))[0])
-
-
-def test_chunks_in_threads_are_left_when_nobody_asks_for_more():
-    begun = []
-    found = map_chunks(lambda n: begun.append(n) or n * n, range(1000), jobs=2)
-    assert [next(found) for _ in range(3)] == [0, 1, 4]
-    found.close()
-    assert len(begun) < 1000
-    assert list(map_chunks(abs, range(-20, 0), 3)) == [abs(n) for n in range(-20, 0)]
