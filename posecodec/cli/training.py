@@ -23,11 +23,14 @@ from posecodec.errors import UsageError
     "--vary", multiple=True, help="Systems of the paper: train several, KEY=VALUE,VALUE such as model.codes=64,128."
 )
 @click.option("--resume", type=click.Path(path_type=Path), help="Systems of the paper: go on from this checkpoint.")
+@click.option(
+    "--begin", type=click.Path(path_type=Path), help="Systems of the paper: begin with the network of these weights."
+)
 @options.device
 @click.option("--threads", type=int, help="CPU threads of torch.")
 def train(
     config: Path, target: Path, data: str | None, steps: int | None, vary: tuple[str, ...], resume: Path | None,
-    device: str, threads: int | None,
+    begin: Path | None, device: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Train the network of tokens and its prior (about 90 minutes on one core); goes on from the last checkpoint.
 
@@ -47,12 +50,15 @@ def train(
     from posecodec.train.grid_export import export
     from posecodec.train.grid_loop import GridTrainer
     from posecodec.train.steps import run_steps
+    from posecodec.zoo import read_weights
 
     runs = list(list_runs(config, vary, data, steps))
     if resume and len(runs) > 1:
         raise UsageError("--resume goes on with one training; leave out --vary")
     for run in runs:
         trainer = GridTrainer(run, device)
+        if begin:
+            trainer.begin_with(read_weights(begin))
         run_steps(trainer, partial(_show_step, run.steps), resume)
         made = target if len(runs) == 1 else target / run.name
         card = export(trainer, made, lambda text: show_lines(text, True))

@@ -36,9 +36,12 @@ def locate(centers: Tensor, config: GridConfig, volume: Volume) -> Tensor:
     return heatmap.from_pixels(centers, config.grid, half)
 
 
-def triangulate(centers: Tensor, extent: float) -> Tensor:
+def triangulate(centers: Tensor, extent: float, there: Tensor | None = None) -> Tensor:
     """Points (..., K, 3) of what the cameras of `heatmap.to_cameras` see, (..., V, K, 2) from the middle of the image, in the
-    unit of the extent: the linear method of Hartley and Sturm ("Triangulation", 1997)."""
+    unit of the extent: the linear method of Hartley and Sturm ("Triangulation", 1997).
+
+    there: (..., V, K) which views see a keypoint, all if not told; one that less than two see becomes anything.
+    """
     count, away = centers.shape[-3], heatmap.CAMERA_DISTANCE * extent
     sin_tilt, cos_tilt = math.sin(heatmap.CAMERA_TILT), math.cos(heatmap.CAMERA_TILT)
     rows, values = [], []
@@ -52,7 +55,10 @@ def triangulate(centers: Tensor, extent: float) -> Tensor:
             rows.append(away * direction + seen * depth)
             values.append(seen * away)
     matrix, wanted = torch.stack(rows, -2), torch.stack(values, -2)
-    normal, right = matrix.mT @ matrix, matrix.mT @ wanted
+    if there is not None:
+        known = there.movedim(-2, -1).repeat_interleave(2, -1).unsqueeze(-1)
+        matrix, wanted = torch.where(known, matrix, 0.0), torch.where(known, wanted, 0.0)
+    normal, right = matrix.mT @ matrix + torch.eye(3).to(matrix) * LEAST, matrix.mT @ wanted
     solved: Tensor = torch.linalg.solve(normal, right)
     return solved[..., 0]
 

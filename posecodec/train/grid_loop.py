@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from posecodec.coders.tokens.grid_network import load_network
 from posecodec.errors import InputError
 from posecodec.networks import image_metrics
 from posecodec.networks.grid_vqgan import GridVQGAN
@@ -22,6 +23,7 @@ from posecodec.train.checkpoint import State
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.grid_config import GridTraining, Sampling
 from posecodec.train.schedule import set_rates
+from posecodec.zoo import Weights
 
 JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
@@ -77,11 +79,19 @@ class GridTrainer:
         windows = grid_windows.cut_windows(self.motion, batch, config, how, self.cameras, rng)
         return grid_windows.draw_pair(windows, config, how, rng)
 
+    def begin_with(self, weights: Weights) -> None:
+        """Take the network of a weights file for the start. Raises WeightsError if it has another shape."""
+        twin = load_network(weights, self.config.model, "cpu")
+        self.state.model.load_state_dict(twin.state_dict())
+        quantizer = self.state.model.quantizer
+        if isinstance(quantizer, ResidualQuantizer):  # as if each code had been used alike
+            quantizer.sums.copy_(quantizer.codebooks * quantizer.uses.unsqueeze(-1))
+
     @torch.no_grad()
     def start(self) -> None:
         """A first codebook by k-means of what the untrained encoder says; the paper's starts as it is."""
         quantizer = self.state.model.quantizer
-        if isinstance(quantizer, ResidualQuantizer):
+        if isinstance(quantizer, ResidualQuantizer) and not quantizer.codebooks.any():
             rng = data.build_generator(self.config.seed, 0)
             batches = [self.draw(rng, self.config.batch)[0] for _ in range(START_BATCHES)]
             latents = torch.cat([self.encode(source.to(self.device)).flatten(0, -2).cpu() for source in batches])

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from small_grids import SMALL
 
 from posecodec.networks import grid_io
 from posecodec.networks.grid_config import GridConfig, Volume
@@ -41,5 +40,12 @@ def test_triangulation_meets_views_that_disagree():
     assert 0.5 < error < 2.5  # pixels, of noise of 1 in each coordinate of each view
 
 
-def test_a_small_network_takes_any_views():
-    assert SMALL["window"] % SMALL["factor"][0] == 0
+def test_triangulation_leaves_out_views_that_see_nothing():
+    config = build("circle")
+    points = (torch.rand(1, 1, 30, 3, generator=torch.Generator().manual_seed(1)) - 0.5) * 40
+    centers = grid_io.see(points, config, config.source) - (config.grid - 1) / 2
+    there = torch.ones(centers.shape[:-1], dtype=torch.bool)
+    there[:, :, 1, ::2] = False
+    centers[~there] = torch.nan
+    found = grid_io.triangulate(centers, config.grid / 2, there) / grid_io.CIRCLE_ROOM
+    assert torch.allclose(found, points, atol=1e-2)

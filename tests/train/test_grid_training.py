@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from small_grids import CONFIGS, write_config, write_data
+from small_grids import CONFIGS, train_small, write_config, write_data
 
 from posecodec import zoo
 from posecodec.cli import cli
@@ -79,6 +79,34 @@ def test_a_run_that_is_resumed_ends_as_one_that_was_not(changes, folder, tmp_pat
         for name, tensor in module.state_dict().items():
             assert torch.equal(tensor, twin.state_dict()[name]), name
     assert whole.state.step == rest.state.step == 4
+
+
+def test_a_run_begins_with_the_network_of_weights(folder, tmp_path):
+    (tmp_path / "first").mkdir()
+    path, config = train_small("3d-3d-keypoints", tmp_path / "first"), write_config("3d-3d-keypoints", tmp_path)
+    (run,) = list_runs(config, folder=str(folder))
+    trainer = GridTrainer(dataclasses.replace(run, out=str(tmp_path / "more")))
+    trainer.begin_with(zoo.read_weights(path))
+    held = zoo.read_weights(path).tensors["network.quantizer.codebooks"].astype(np.float32)
+    trainer.start()
+    assert np.array_equal(trainer.state.model.codebook.numpy(), held[0])
+    trainer.step()
+    assert np.abs(trainer.state.model.codebook.numpy() - held[0]).max() < 1
+    arguments = [
+        "train",
+        "--config",
+        config,
+        "--data",
+        folder,
+        "--export",
+        tmp_path / "again",
+        "--begin",
+        path,
+        "--steps",
+        1,
+    ]
+    assert CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False).exit_code == 0
+    assert json.loads((tmp_path / "again.json").read_text())["steps"] == 1
 
 
 def test_training_lowers_the_loss(folder, tmp_path):
