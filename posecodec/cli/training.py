@@ -59,7 +59,8 @@ def train(
         trainer = GridTrainer(run, device)
         if begin:
             trainer.begin_with(read_weights(begin))
-        run_steps(trainer, partial(_show_step, run.steps), resume)
+        named = resume or (Path(run.resume) if run.resume else None)
+        run_steps(trainer, partial(_show_step, run.steps), named)
         made = target if len(runs) == 1 else target / run.name
         card = export(trainer, made, lambda text: show_lines(text, True))
         show_lines(f"{made}.safetensors  {card['sha256'][:8]}")

@@ -16,6 +16,7 @@ LIMBS = (
 )  # fmt: skip
 """Of coco19, that the paper draws: neck and middle of the hips are in none."""
 LEVELS_OF_DENSE = 5  # Resolutions of the dense network: it halves at most one time fewer
+MOST_PIXELS = 1 << 27  # Of a window's volume: half a gigabyte
 MOST = 4096  # Of any size of a network, so that settings of a file ask for nothing absurd
 
 
@@ -86,6 +87,8 @@ class GridConfig:
         sizes = (self.keypoints, self.window, *self.factor, self.codes, self.grid, self.width, self.depth, self.detail)
         if len(self.factor) != 3 or not all(type(n) is int and 0 < n <= MOST for n in (*sizes, self.latent)):
             raise InputError(f"impossible model, of a size that is not 1 to {MOST}: {self}")
+        if self.window * self.grid**2 * max(self.channels) > MOST_PIXELS:
+            raise InputError(f"windows of more than {MOST_PIXELS} pixels: {self}")
         if not (0 < self.sigma < self.grid and 0 <= self.margin < 1):
             raise InputError(f"sigma {self.sigma} and margin {self.margin} of a grid of {self.grid}")
         if any(not 0 <= k < self.keypoints for limb in self.limbs for k in limb):

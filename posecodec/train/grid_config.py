@@ -49,6 +49,8 @@ class GridLosses:
 class GridTraining:
     """One run. `out` holds checkpoints and the log; `name` is the weights' name. system: the paper's name of it.
 
+    resume: a checkpoint to go on from where `out` has none, "" for none.
+
     prior_windows, prior_steps: what the integer prior learns from, and how long. val_windows: that it is validated on.
     """
 
@@ -60,6 +62,7 @@ class GridTraining:
     steps: int
     licence: str
     attribution: str
+    resume: str = ""
     batch: int = 2
     learning_rate: float = 1e-3
     warmup: int = 200

@@ -116,6 +116,19 @@ def test_training_lowers_the_loss(folder, tmp_path):
     assert np.mean(losses[-20:]) < 0.95 * np.mean(losses[:5])
 
 
+def test_a_config_names_the_checkpoint_to_go_on_from(folder, tmp_path):
+    config = write_config("3d-3d-keypoints", tmp_path)
+    (run,) = list_runs(config, folder=str(folder))
+    trainer = GridTrainer(run)
+    trainer.start()
+    trainer.step()
+    checkpoint.save(trainer.state, tmp_path / "one.safetensors")
+    config.write_text(json.dumps({**json.loads(config.read_text()), "resume": str(tmp_path / "one.safetensors")}))
+    arguments = ["train", "--config", config, "--data", folder, "--export", tmp_path / "made"]
+    found = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+    assert found.exit_code == 0 and "2/4" in found.stderr and "1/4" not in found.stderr
+
+
 def test_one_command_trains_what_varies(folder, tmp_path):
     config = write_config("3d-3d-f8-1024", tmp_path)
     arguments = ["train", "--config", config, "--data", folder, "--steps", 1, "--export", tmp_path / "sweep", "--vary"]
@@ -155,7 +168,7 @@ def test_options_of_the_papers_systems_are_refused_for_tokens(tmp_path):
     "wrong",
     [
         {"factor": (3, 4, 4)}, {"factor": (4, 4)}, {"codes": 0}, {"network": "deep"}, {"quantizer": "none"}, {"sigma": 0.0},
-        {"limbs": ((0, 19),)}, {"width": 10**9}, {"margin": 1.0}, {"target": Volume("planes", "merged")}, {"grid": 24},
+        {"limbs": ((0, 19),)}, {"width": 10**9}, {"margin": 1.0}, {"target": Volume("planes", "merged")}, {"grid": 24}, {"grid": 2048},
         {"network": "dense", "factor": (32, 32, 32), "grid": 64},
     ],
 )  # fmt: skip
