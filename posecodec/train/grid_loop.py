@@ -14,6 +14,7 @@ from torch import Tensor
 from posecodec.coders.tokens.grid_network import load_network
 from posecodec.errors import InputError
 from posecodec.networks import image_metrics
+from posecodec.networks.dense_vqgan import PaperDiscriminator
 from posecodec.networks.grid_vqgan import GridVQGAN
 from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest
 from posecodec.pose.skeletons.builtin import get_builtin
@@ -29,6 +30,7 @@ JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
 START_BATCHES = 8  # That the first codebook is fitted to
 PANOPTIC = "panoptic:"  # What a path to a tree of the CMU Panoptic Studio begins with
+EGOCENTRIC = "c2d-2d"  # The system that the paper trains on its other ten cameras
 VALIDATION_KEY = 2**31  # Of the generator that validation windows are drawn by, apart from those of steps
 
 
@@ -61,17 +63,19 @@ class GridTrainer:
         if path is None:
             raise InputError(f"{self.config.system} sees motion through cameras: name a calibration in [data], cameras")
         if path.startswith(PANOPTIC):
-            return panoptic.load_panoptic_cameras(Path(path.removeprefix(PANOPTIC)), panoptic.EXO)
+            nodes = panoptic.EGO if self.config.system == EGOCENTRIC else panoptic.EXO
+            return panoptic.load_panoptic_cameras(Path(path.removeprefix(PANOPTIC)), nodes)
         return load_cameras(path)
 
     def _build_state(self) -> State[GridVQGAN]:
         config = self.config
         model = GridVQGAN(config.model).to(self.device)
-        judge = PatchDiscriminator(config.model.channels[1], config.model.grid).to(self.device)
+        channels, dense = config.model.channels[1], config.model.network == "dense"
+        judge = PaperDiscriminator(channels) if dense else PatchDiscriminator(channels, config.model.grid)
         groups = [{"params": list(model.parameters()), "peak": config.learning_rate}]
         optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.99), weight_decay=config.weight_decay)
         judge_optimizer = torch.optim.Adam(judge.parameters(), lr=JUDGE_RATE, betas=(0.5, 0.9))
-        return State(model, judge, optimizer, judge_optimizer)
+        return State(model, judge.to(self.device), optimizer, judge_optimizer)
 
     def draw(self, rng: torch.Generator, batch: int) -> tuple[Tensor, Tensor]:
         """Source and target volumes of a batch of training windows."""

@@ -6,7 +6,6 @@ Those called `forged_integers` run once more with kernels as Python, for coverag
 import numpy as np
 import pytest
 from conftest import flat_walk, load_shipped, rng
-from posecodec.coders.threads import map_chunks
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.bitstream.container import Chunk

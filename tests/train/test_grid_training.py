@@ -109,6 +109,15 @@ def test_a_run_begins_with_the_network_of_weights(folder, tmp_path):
     assert json.loads((tmp_path / "again.json").read_text())["steps"] == 1
 
 
+def test_the_papers_own_network_takes_a_step_with_its_discriminator(folder, tmp_path):
+    (run,) = list_runs(write_config("c2d-2d-dense", tmp_path, grid=24, window=24, factor=[8, 8, 8]), folder=str(folder))
+    trainer = GridTrainer(dataclasses.replace(run, losses=dataclasses.replace(run.losses, adversarial_from=1)))
+    assert sum(p.numel() for p in trainer.state.judge.parameters()) == pytest.approx(11.05e6, rel=0.02)
+    trainer.start()
+    trainer.state.step = 1
+    assert set(trainer.step()) >= {"fooling", "judge"}
+
+
 def test_training_lowers_the_loss(folder, tmp_path):
     trainer = build("2d-2d-f8-1024", folder, tmp_path, steps=80, batch=2, warmup=5, learning_rate=5e-3)
     trainer.start()

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from small_grids import write_config
 
 import posecodec
 from posecodec import PoseSequence
+from posecodec.cli import cli
 from posecodec.errors import DataWarning, InputError
 from posecodec.io.formats.panoptic import INNER_FOLDER
 from posecodec.pose.skeletons.builtin import COCO19
@@ -163,3 +166,14 @@ def test_a_tar_of_the_studio_has_a_folder_in_it(tmp_path):
     with tarfile.open(tmp_path / TRAIN[0] / f"{INNER_FOLDER}.tar") as archive:
         assert all(name.startswith(f"{INNER_FOLDER}/") for name in archive.getnames())
     assert panoptic.SPLITS == {"train": TRAIN, "val": VALIDATION}
+
+
+def test_a_system_of_the_paper_trains_on_a_tree(tmp_path):
+    for name in (TRAIN[3], VALIDATION[1]):
+        write_sequence(tmp_path / "tree", name, walk(FRAMES))
+        write_calibration(tmp_path / "tree", name, EXO)
+    config = write_config("m2d-m2d-f8-1024", tmp_path)
+    arguments = ["train", "--config", config, "--data", f"panoptic:{tmp_path / 'tree'}", "--export", tmp_path / "made"]
+    with pytest.warns(DataWarning, match="sequences"):
+        found = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+    assert found.exit_code == 0 and json.loads((tmp_path / "made.json").read_text())["steps"] == 4
