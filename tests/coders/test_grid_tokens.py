@@ -13,6 +13,7 @@ from small_grids import train_small
 import posecodec
 from posecodec import PoseCodec, zoo
 from posecodec.cli import cli
+from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.tokens.grid_prior import GridPrior
 from posecodec.coders.tokens.grid_tokenizer import FARTHEST, GridTokenizer
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -88,6 +89,13 @@ def test_people_gaps_and_rates(weights):
     codec = PoseCodec.from_pretrained(weights("m2d-m2d"))
     back = codec.decode(codec.encode(sequence, levels=1))
     assert np.array_equal(np.isnan(back.positions), np.isnan(positions)) and back.rate == sequence.rate
+
+
+def test_a_window_in_which_nobody_is(weights):
+    codec, positions = PoseCodec.from_pretrained(weights("3d-3d")), walk(48).positions.copy()
+    positions[14:36] = np.nan
+    back = codec.decode(codec.encode(hide(walk(48), positions), levels=1))
+    assert np.array_equal(np.isnan(back.positions), np.isnan(positions))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 8, 9])
@@ -168,6 +176,27 @@ def test_weights_are_checked(name, change, weights):
         GridTokenizer(dataclasses.replace(found, tensors=tensors)).encode(walk(8).positions[:, 0], "y", 30.0)
 
 
+def test_what_no_encoder_makes_is_refused(weights):
+    tokenizer = PoseCodec.from_pretrained(weights("3d-3d")).tokenizer
+    with pytest.raises(CorruptError, match="no encoder makes"):
+        tokenizer.read(RangeDecoder(bytes(9)), 100_000, 30.0, "mm")
+    with pytest.raises(CorruptError, match="no body can have"):
+        encoder = RangeEncoder()
+        chunk = tokenizer.encode(walk(8).positions[:, 0], "y", 30.0)
+        tokenizer.write(encoder, dataclasses.replace(chunk, boxes=chunk.boxes + 5000), "mm")
+        tokenizer.read(RangeDecoder(encoder.finish()), 8, 30.0, "mm")
+    with pytest.raises(CorruptError):
+        tokenizer.prior.decode(RangeDecoder(bytes([255] * 6)), (64, 64, 64))
+    for indices in (np.zeros((2, 3, 4, 1), np.int32), np.zeros((3, 4, 4, 1), np.int32)):
+        with pytest.raises(InputError, match="a grid of"):
+            tokenizer.from_grid(TokenGrid(indices, 16))
+    made = tokenizer.detokenize([TokenGrid(np.zeros((n, 4, 4, 1), np.int32), 16) for n in (0, 2)], 500.0)[0]
+    assert made.shape == (8, 2, 19, 3) and np.isnan(made[:, 0]).all() and np.ptp(made[:, 1]) < 1000
+    extra = {**tokenizer.weights.tensors, "network.more": np.zeros(3, np.float16)}
+    with pytest.raises(WeightsError, match="no part of its network"):
+        _ = GridTokenizer(dataclasses.replace(tokenizer.weights, tensors=extra)).network
+
+
 @pytest.mark.parametrize("key", ["network", "skeleton", "usual_side"])
 def test_settings_are_checked(key, weights):
     found = zoo.read_weights(weights("3d-3d"))
@@ -194,3 +223,5 @@ def test_prior_codes_what_it_measures_and_knows_its_neighbors():
         assert np.array_equal(prior.decode(RangeDecoder(data), grid.shape), grid)
         counts = np.bincount(tokens.ravel()) / tokens.size
         assert bits < -0.6 * np.log2(counts[grid]).sum()
+    with pytest.raises(CorruptError):
+        prior.decode(RangeDecoder(bytes([200] * 5)), (8, 8, 8))

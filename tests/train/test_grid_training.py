@@ -177,7 +177,8 @@ def test_options_of_the_papers_systems_are_refused_for_tokens(tmp_path):
     "wrong",
     [
         {"factor": (3, 4, 4)}, {"factor": (4, 4)}, {"codes": 0}, {"network": "deep"}, {"quantizer": "none"}, {"sigma": 0.0},
-        {"limbs": ((0, 19),)}, {"width": 10**9}, {"margin": 1.0}, {"target": Volume("planes", "merged")}, {"grid": 24}, {"grid": 2048},
+        {"limbs": ((0, 19),)}, {"width": 10**9}, {"margin": 1.0}, {"target": Volume("planes", "merged")}, {"grid": 24},
+        {"grid": 2048},
         {"network": "dense", "factor": (32, 32, 32), "grid": 64},
     ],
 )  # fmt: skip
