@@ -13,15 +13,15 @@ from posecodec.coders.body_split import BodySplit
 from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.transform import coefficient_model
 from posecodec.coders.transform.stream import write_motion
-from posecodec.coders.windows.prior import FEATURES, PriorCoder, read_features
-from posecodec.entropy.range_coder import RangeEncoder
+from posecodec.coders.windows import prior
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
 
 CODERS = PoseCodec().coders
 HANDED = Skeleton("handed", (*COCO17.keypoints, "left_hand/0", "left_hand/1"), ((9, 17), (17, 18)))
-TAILS = {"zeros": b"\0" * 150, "ones": b"\xff" * 150, "noise": rng(3).bytes(150)}
+TAILS = {"nothing": b"", "zeros": b"\0" * 150, "ones": b"\xff" * 150, "noise": rng(3).bytes(150)}
 
 
 def chunk_of(sequence):
@@ -58,6 +58,16 @@ def test_forged_integers_of_windows(tail):
     decodes_or_is_corrupt(coder, data[:9] + tail, context)
 
 
+def test_forged_integers_larger_than_any():
+    data = rng(2).bytes(200)
+    rows = np.full_like(CODERS.transform.tables.model.rows, (1 << 16) - 30)  # a one is as good as sure
+    with pytest.raises(CorruptError, match="a symbol its model lacks"):
+        RangeDecoder(data).run(coefficient_model.get_coefficient, rows, 100)
+    chances = np.array([30, (1 << 16) - 30, (1 << 16) - 30, (1 << 16) - 30, 1 << 15])
+    with pytest.raises(CorruptError, match="a symbol its model lacks"):
+        RangeDecoder(data).run(prior._get_value, chances)
+
+
 def test_forged_integers_are_chosen_by_what_they_cost():
     rows, values = CODERS.transform.tables.model.rows.copy(), (1.6, -1.6, 2.6, -2.6)
     chosen = set()
@@ -68,10 +78,9 @@ def test_forged_integers_are_chosen_by_what_they_cost():
 
 
 def test_forged_integers_have_features_within_their_reach():
-    prior = load_shipped("windows2d").coders.windows.tables.prior
-    coder, values = PriorCoder.start(prior, 150), rng().integers(-5000, 5000, (32, 40)).astype(np.int32)
-    features = np.zeros((3, 40, FEATURES), np.int32)
-    read_features(features, values, coder.context(16, False, 3))
+    tables, values = load_shipped("windows2d").coders.windows.tables, rng().integers(-5000, 5000, (32, 40))
+    coder, features = prior.PriorCoder.start(tables.prior, 150), np.zeros((3, 40, prior.FEATURES), np.int32)
+    prior.read_features(features, values.astype(np.int32), coder.context(16, False, 3))
     assert 0 < np.abs(features).max() <= 1023
 
 

@@ -309,13 +309,9 @@ def test_nothing_but_odd_values() -> None:
 @pytest.mark.parametrize("kept", range(9, 30, 3))
 @pytest.mark.parametrize("tail", [b"\0" * 300, b"\xff" * 300, bytes(range(1, 255))], ids=["zeros", "ones", "all"])
 def test_numbers_that_no_model_writes_are_corrupt(kept: int, tail: bytes) -> None:
-    for values in (
-        written(MODEL)[1],
-        np.nan_to_num(written(MODEL)[1]),
-        np.nan_to_num(written(MODEL)[1]) / np.float32(3),
-    ):
+    few = np.ascontiguousarray(moving(16).reshape(16, -1)[:, :3])
+    for values in (few, few / np.float32(3), np.where(few == few[5], np.float32(np.nan), few)):
         data = pack_floats(values)
-        assert data[0] == MODEL
         try:
             assert unpack_floats(data[:kept] + tail, values.shape, np.float32).shape == values.shape
         except CorruptError:

@@ -91,7 +91,7 @@ def unpack_tables(tensors: dict[str, NDArray[Any]], skeleton: Skeleton, dims: in
     usual, lengths, rest, weighting = (tensors[name].astype(np.float64) for name in parts)
     body = Body(skeleton, dims, RestBones(usual, lengths), rest, float(tensors["body.height"][0]), weighting)
     if not np.isfinite(body.synthesize(Motion(rest[None], np.zeros(1), np.zeros((1, dims))))).all():
-        raise WeightsError("a body at rest has no places")
+        raise WeightsError("a body at rest has no places")  # pragma: no cover - none within the rules is known
     rotations, means = (tensors[f"bands.{name}"].astype(np.float64) for name in ("turns", "means"))
     prior = Prior(**{name: tensors[f"prior.{tensor}"] for name, tensor in TENSOR_NAMES.items()})
     return WindowTables(body, FrequencyBands(rotations, means, body.is_translation), prior)
