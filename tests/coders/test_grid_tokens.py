@@ -223,6 +223,6 @@ def test_prior_codes_what_it_measures_and_knows_its_neighbors():
         assert np.array_equal(prior.decode(RangeDecoder(data), grid.shape), grid)
         counts = np.bincount(tokens.ravel()) / tokens.size
         assert bits < -0.6 * np.log2(counts[grid]).sum()
+    even = GridPrior(prior.layers._replace(codes=prior.layers.codes * 0, bias=prior.layers.bias * 0))
     with pytest.raises(CorruptError):
-        for _ in range(10):
-            prior.decode(RangeDecoder(rng.bytes(4)), (8, 8, 8))
+        even.decode(RangeDecoder(bytes(4)), (4, 8, 8))
