@@ -23,7 +23,8 @@ from copy import deepcopy
 
 import numpy as np
 from limits import measure
-from valid_files import Draft, ValidFile, draw_file, load_codec, make_stages, packed, varint
+from valid_files import Draft, ValidFile, draw_file, packed, varint
+from voices import load_codec, make_stages
 
 from posecodec import PoseSequence
 from posecodec.bitstream import container

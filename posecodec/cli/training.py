@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from posecodec.cli import options
 from posecodec.cli.common import show_lines
 from posecodec.errors import UsageError
+
+if TYPE_CHECKING:
+    from posecodec.train.grid_config import GridTraining
 
 
 @click.command()
@@ -41,18 +45,21 @@ def train(
     from posecodec.train.grid_runs import is_grid_config, list_runs
 
     if not is_grid_config(config):
-        if data or steps or vary or resume:
+        if data or steps or vary or resume or begin:
             raise UsageError(
-                "--data, --steps, --vary and --resume are for systems of the paper; change the config instead"
+                "--data, --steps, --vary, --resume and --begin are for systems of the paper; change the config instead"
             )
         _train_tokens(config, target, device)
         return
+    _train_grids(list(list_runs(config, vary, data, steps)), target, resume, begin, device)
+
+
+def _train_grids(runs: list[GridTraining], target: Path, resume: Path | None, begin: Path | None, device: str) -> None:
     from posecodec.train.grid_export import export
     from posecodec.train.grid_loop import GridTrainer
     from posecodec.train.steps import run_steps
     from posecodec.zoo import read_weights
 
-    runs = list(list_runs(config, vary, data, steps))
     if resume and len(runs) > 1:
         raise UsageError("--resume goes on with one training; leave out --vary")
     for run in runs:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import CONFORMANCE
-from valid_files import ValidFile, draw_file, make_stages, spell
+from valid_files import ValidFile, draw_file, spell
+from voices import make_stages
 
 from posecodec import PoseCodec, PoseSequence
 from posecodec.bitstream.chunk_kind import ChunkKind

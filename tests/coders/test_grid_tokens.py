@@ -210,19 +210,19 @@ def test_settings_are_checked(key, weights):
 
 def test_prior_codes_what_it_measures_and_knows_its_neighbors():
     rng = np.random.default_rng(0)
-    tokens = np.zeros((204, 3, 8, 8), np.int32)
+    tokens = np.zeros((402, 2, 6, 6), np.int32)
     for grid in tokens:
-        y, x = rng.integers(0, 5, 2)
+        y, x = rng.integers(0, 3, 2)
         grid[:, y : y + 4, x : x + 4] = rng.integers(1, 16)
-    prior = GridPrior(train_grid_prior(torch.from_numpy(tokens[:200]), 16, 300, 0, lambda text: None))
-    for grid in tokens[200:]:
+    prior = GridPrior(train_grid_prior(torch.from_numpy(tokens[:400]), 16, 300, 0, lambda text: None))
+    for grid in tokens[400:]:
         encoder = RangeEncoder()
         prior.encode(encoder, grid)
         data, bits = encoder.finish(), prior.measure(grid).sum()
-        assert bits <= 8 * len(data) <= bits + 40
+        assert bits - 8 <= 8 * len(data) <= bits + 40  # a byte of zeros at the end is left out
         assert np.array_equal(prior.decode(RangeDecoder(data), grid.shape), grid)
         counts = np.bincount(tokens.ravel()) / tokens.size
         assert bits < -0.6 * np.log2(counts[grid]).sum()
     even = GridPrior(prior.layers._replace(codes=prior.layers.codes * 0, bias=prior.layers.bias * 0))
     with pytest.raises(CorruptError):
-        even.decode(RangeDecoder(bytes(4)), (4, 8, 8))
+        even.decode(RangeDecoder(bytes(4)), (1, 8, 8))
