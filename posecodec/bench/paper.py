@@ -24,7 +24,7 @@ from posecodec.coders.tokens.grid_network import load_network
 from posecodec.coders.tokens.grid_prior import GridPrior
 from posecodec.coders.tokens.grid_weights import KIND, unpack_prior
 from posecodec.errors import WeightsError
-from posecodec.networks import heatmap
+from posecodec.networks import grid_io, heatmap
 from posecodec.networks.config import from_dict
 from posecodec.networks.grid_config import GridConfig
 from posecodec.networks.grid_vqgan import GridVQGAN
@@ -142,7 +142,7 @@ def run(
 def cut(system: System, folder: Path, windows: int, flicker: bool) -> Iterator[Window]:
     """Windows of the validation split as a system takes them."""
     motion, cameras = _load_motion(folder, system.card["skeleton"]), _load_cameras(folder)
-    how = replace(system.sampling, mirror=0.0, bones=0.0, flicker=flicker)
+    how = replace(system.sampling, mirror=0.0, bones=0.0, jitter=0.0, missing=0.0, flicker=flicker)
     rng = data.build_generator(SEED)
     for _ in range(windows):
         drawn = cut_windows(motion, 1, system.config, how, cameras, rng)
@@ -190,9 +190,7 @@ def measure_system(system: System, windows: list[Window]) -> Row:
 def judge_points(made: Tensor, window: Window, config: GridConfig) -> tuple[float, float, float]:
     """MPJPE in the unit of what was seen, the share of keypoints found, and the jerk ratio."""
     real = window.cut.target
-    shape = (*real.shape[:-1],)
-    logs = made.clamp_min(1e-6).log().flatten(0, 2).numpy()
-    centers = torch.from_numpy(heatmap.read_out(logs, config.sigma, empty=0)).reshape(*shape, 2)
+    centers = grid_io.read_centers(made, config)
     gap = (centers - real).norm(dim=-1)
     scale = window.cut.target_box[:, None, :, None, 0]
     pck = float((gap <= NEAR * config.grid * (1 - config.margin)).float().mean())

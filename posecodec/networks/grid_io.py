@@ -17,7 +17,8 @@ from posecodec.networks.grid_vqgan import GridVQGAN
 from posecodec.networks.limb_maps import draw_volume
 
 CIRCLE_ROOM = 0.75  # Scale that leaves what is nearer to a camera of the circle, and larger, on the grid
-LEAST = 1e-6  # Of a heatmap's values, before the logarithm
+STEADY = 1e-6  # Added to what triangulation solves by, so that one view has a solution
+LEAST = 1e-12  # Of a heatmap's values, before the logarithm
 
 
 def see(points: Tensor, config: GridConfig, volume: Volume) -> Tensor:
@@ -58,7 +59,7 @@ def triangulate(centers: Tensor, extent: float, there: Tensor | None = None) -> 
     if there is not None:
         known = there.movedim(-2, -1).repeat_interleave(2, -1).unsqueeze(-1)
         matrix, wanted = torch.where(known, matrix, 0.0), torch.where(known, wanted, 0.0)
-    normal, right = matrix.mT @ matrix + torch.eye(3).to(matrix) * LEAST, matrix.mT @ wanted
+    normal, right = matrix.mT @ matrix + torch.eye(3).to(matrix) * STEADY, matrix.mT @ wanted
     solved: Tensor = torch.linalg.solve(normal, right)
     return solved[..., 0]
 

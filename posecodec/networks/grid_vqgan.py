@@ -7,6 +7,8 @@ first, (B, width, t, h, w), in the layout that convolutions are fastest in.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from posecodec.networks.dense_vqgan import DenseDecoder, DenseEncoder
@@ -50,9 +52,15 @@ class GridVQGAN(nn.Module):
         return find_nearest(self.encode(volume), self.codebook)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Heatmaps (B, T, C, H, W) in 0 .. 1, of quantized latents (B, t, h, w, F)."""
-        volume: Tensor = self.decoder(latents.movedim(-1, 1)).float().sigmoid().transpose(1, 2)
-        return volume
+        """Heatmaps (B, T, C, H, W) of quantized latents (B, t, h, w, F), in 0 .. 1.
+
+        Those of keypoints, of which each is somewhere, are chances of pixels in the height that a Gaussian's have.
+        """
+        logits: Tensor = self.decoder(latents.movedim(-1, 1)).float().transpose(1, 2)
+        if self.config.target.draw == "keypoints":
+            chances = logits.flatten(-2).softmax(-1).reshape(logits.shape)
+            return chances * (2 * math.pi * self.config.sigma**2)
+        return logits.sigmoid()
 
     def detokenize(self, tokens: Tensor) -> Tensor:
         """Heatmaps of tokens (B, t, h, w)."""

@@ -6,6 +6,7 @@ picture network that come with no package; the structural similarity that its ta
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from posecodec.train import data, grid_windows, losses, panoptic
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
 from posecodec.train.discriminator import PatchDiscriminator
-from posecodec.train.grid_config import GridTraining, Sampling
+from posecodec.train.grid_config import GridTraining
 from posecodec.train.schedule import set_rates
 from posecodec.zoo import Weights
 
@@ -134,6 +135,7 @@ class GridTrainer:
             quantized, commitment = state.model.quantizer(latents)
         made = self.decode(quantized)
         parts = {
+            "cross": losses.measure_cross_entropy(made, target) if weights.cross else torch.zeros(()),
             "l1": (made - target).abs().mean(),
             "square": (made - target).square().mean(),
             "ssim": 1 - image_metrics.measure_ssim(made, target).mean() if weights.ssim else torch.zeros(()),
@@ -164,7 +166,7 @@ class GridTrainer:
         """The paper's columns, and the share of codes used, on fixed windows of the validation split."""
         config, model = self.config, self.state.model.eval()
         rng, found, used = data.build_generator(config.seed, VALIDATION_KEY), [], []
-        how = Sampling(**{**vars(config.sampling), "mirror": 0.0, "bones": 0.0})
+        how = replace(config.sampling, mirror=0.0, bones=0.0, jitter=0.0, missing=0.0)
         for _ in range(config.val_windows):
             windows = grid_windows.cut_windows(self.val, 1, config.model, how, self.cameras, rng)
             source, target = (v.to(self.device) for v in grid_windows.draw_pair(windows, config.model, how, rng))

@@ -6,12 +6,21 @@ import torch
 from torch import Tensor
 
 SOFTENING = 1e-6  # Squared pixels, added to squared distances: their roots have finite gradients at 0
+LEAST_CHANCE = 1e-30  # Of a pixel, before the logarithm
 LARGEST_BALANCE = 1e4  # Most that the adversarial loss is scaled up by (Esser et al.)
 
 
 def measure_heatmap_error(made: Tensor, real: Tensor) -> Tensor:
     """Squared error summed over a heatmap's pixels, mean over heatmaps; about 1.5 squared pixels for small offsets."""
     return (made - real).square().sum((-1, -2)).mean()
+
+
+def measure_cross_entropy(made: Tensor, real: Tensor) -> Tensor:
+    """Of where a keypoint is: nats that heatmaps, as chances of pixels, need for real ones, mean over those not empty."""
+    weight = real.sum((-1, -2))
+    chances = real / weight.clamp_min(1e-6)[..., None, None]
+    nats = -(chances * made.clamp_min(LEAST_CHANCE).log()).sum((-1, -2))
+    return nats.sum() / (weight > 0).sum().clamp_min(1)
 
 
 def measure_hinge(real: Tensor, made: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from posecodec.errors import InputError, UsageError
 from posecodec.networks import heatmap
 from posecodec.networks.grid_config import GridConfig, Volume
 from posecodec.networks.grid_vqgan import GridVQGAN
-from posecodec.train import checkpoint, data, grid_windows
+from posecodec.train import checkpoint, data, grid_windows, losses
 from posecodec.train.grid_config import GridTraining, Sampling
 from posecodec.train.grid_loop import GridTrainer
 from posecodec.train.grid_runs import is_grid_config, list_runs
@@ -64,8 +64,8 @@ def test_each_trains_from_nothing_by_one_command(name, folder, tmp_path):
 def test_a_run_that_is_resumed_ends_as_one_that_was_not(changes, folder, tmp_path):
     (run,) = list_runs(write_config("3d-3d-f8-1024", tmp_path), folder=str(folder))
     model = dataclasses.replace(run.model, quantizer=changes.get("quantizer", "moving-average"))
-    losses = dataclasses.replace(run.losses, adversarial_from=1 if changes.get("judged") else 0)
-    run = dataclasses.replace(run, model=model, losses=losses)
+    weights = dataclasses.replace(run.losses, adversarial_from=1 if changes.get("judged") else 0)
+    run = dataclasses.replace(run, model=model, losses=weights)
     whole = GridTrainer(dataclasses.replace(run, out=str(tmp_path / "whole")))
     run_steps(whole)
     half = GridTrainer(dataclasses.replace(run, out=str(tmp_path / "half")))
@@ -121,8 +121,8 @@ def test_the_papers_own_network_takes_a_step_with_its_discriminator(folder, tmp_
 def test_training_lowers_the_loss(folder, tmp_path):
     trainer = build("2d-2d-f8-1024", folder, tmp_path, steps=80, batch=2, warmup=5, learning_rate=5e-3)
     trainer.start()
-    losses = [trainer.step()["ssim"] for _ in range(80)]
-    assert np.mean(losses[-20:]) < 0.95 * np.mean(losses[:5])
+    found = [trainer.step()["ssim"] for _ in range(80)]
+    assert np.mean(found[-20:]) < 0.95 * np.mean(found[:5])
 
 
 def test_a_config_names_the_checkpoint_to_go_on_from(folder, tmp_path):
@@ -201,6 +201,14 @@ def test_bodies_of_one_view_cannot_be_turned(tmp_path):
     config.write_text(json.dumps({**json.loads(config.read_text()), "sampling": {"facing": True}}))
     with pytest.raises(InputError, match="facing"):
         list(list_runs(config))
+
+
+def test_cross_entropy_is_least_where_a_keypoint_is():
+    chances = torch.rand(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    chances[0, 0, 0] = 0  # nobody is there: not counted
+    best = losses.measure_cross_entropy(chances / chances.sum((-1, -2), keepdim=True).clamp_min(1e-9), chances)
+    even = losses.measure_cross_entropy(torch.full_like(chances, 1 / 64), chances)
+    assert best < even == pytest.approx(np.log(64), rel=1e-4)
 
 
 # --- Windows ---
