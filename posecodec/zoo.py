@@ -66,8 +66,9 @@ def find_weights(name: str | Path) -> Path:
 
 
 def list_weights() -> list[str]:
-    """Names of the built-in weights, sorted."""
-    return sorted({file.stem for folder in FOLDERS if folder.is_dir() for file in folder.glob("*.safetensors")})
+    """Names of the built-in weights, sorted; those of a folder among them with its name: "paper/m2d-3d-keypoints"."""
+    found = ((folder, file) for folder in FOLDERS for file in folder.rglob("*.safetensors"))
+    return sorted({file.relative_to(folder).with_suffix("").as_posix() for folder, file in found})
 
 
 @dataclass(frozen=True)

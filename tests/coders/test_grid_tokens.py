@@ -226,3 +226,12 @@ def test_prior_codes_what_it_measures_and_knows_its_neighbors():
     even = GridPrior(prior.layers._replace(codes=prior.layers.codes * 0, bias=prior.layers.bias * 0))
     with pytest.raises(CorruptError):
         even.decode(RangeDecoder(bytes(4)), (1, 8, 8))
+
+
+def test_weights_in_a_folder_are_found_by_its_name(weights, monkeypatch, tmp_path):
+    folder = weights("2d-2d").parents[1]
+    monkeypatch.setattr("posecodec.zoo.FOLDERS", (folder, tmp_path / "none"))
+    assert "2d-2d/2d-2d-keypoints" in zoo.list_weights()
+    codec = PoseCodec.from_pretrained("2d-2d/2d-2d-keypoints")
+    encoded = codec.encode(flat_walk(20), levels=1)
+    assert zoo.find_named(encoded.header.weights) == "2d-2d/2d-2d-keypoints"
