@@ -19,7 +19,8 @@ def measure_cross_entropy(made: Tensor, real: Tensor) -> Tensor:
     """Of where a keypoint is: nats that heatmaps, as chances of pixels, need for real ones, mean over those not empty."""
     weight = real.sum((-1, -2))
     chances = real / weight.clamp_min(1e-6)[..., None, None]
-    nats = -(chances * made.clamp_min(LEAST_CHANCE).log()).sum((-1, -2))
+    height = made.sum((-1, -2), keepdim=True)
+    nats = -(chances * (made / height).clamp_min(LEAST_CHANCE).log()).sum((-1, -2))
     return nats.sum() / (weight > 0).sum().clamp_min(1)
 
 
