@@ -109,9 +109,10 @@ def draw_figure(rows: list[Row], path: Path) -> None:
                     va="bottom",
                     fontsize=8,
                 )
+        axes.set_ylim(top=1.03)
         axes.set(xscale="log", xlabel="bits a frame", ylabel="SSIM", title=system)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
     figure.savefig(path)
 
 
