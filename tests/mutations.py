@@ -229,7 +229,7 @@ def run(
     """How many mutated files were refused or decoded, and what was wrong, one line each. told: seconds between reports."""
     found, wrong, stages = Counter[str](), list[str](), make_stages()
     draw = random.Random(seed)
-    pool = [draw_file(draw, draw.choice(stages)) for _ in range(min(POOL, count))]
+    pool = [draw_file(draw, draw.choice(stages)) for _ in range(POOL)]
     for file in pool[:: max(len(pool) // 50, 1)]:  # so that loading kernels and weights is in no measure
         with contextlib.suppress(PosecodecError):
             use(file.draft.seal(), file.stage.weights, draw)

@@ -7,14 +7,17 @@ import numpy as np
 
 from posecodec.typing import Floats, Ints
 
+MOST_FRAMES = 1 << 53  # More than any recording has
 SAME_RATE = 0.005  # Relative difference below which rates count as one: 29.97 and 30
 
 
 def count_frames(frames: int, rate: float, target: float) -> int:
-    """Frames at the target rate that last as long as so many at a rate."""
+    """Frames at the target rate that last as long as so many at a rate, at most MOST_FRAMES."""
     if abs(rate / target - 1) < SAME_RATE:
         return frames
-    return max(1, round((frames - 1) * target / rate) + 1)
+    return max(
+        1, round(min((frames - 1) * target / rate, MOST_FRAMES - 1)) + 1
+    )  # a file may say 1e-308 frames a second
 
 
 def resample(values: Floats, frames: int) -> Floats:

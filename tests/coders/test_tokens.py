@@ -394,3 +394,13 @@ def test_gaps_are_seen_again_with_what_was_made_of_them():
     assert seen == [(number == 0, number % 2 == 1) for number in range(ROUNDS)]
     there = ~np.isnan(points)
     assert (filled[there] == points[there]).all() and np.isfinite(filled).all()
+
+
+@shipped
+@pytest.mark.parametrize("rate", [5e-324, 1e-308, 1e-40])
+def test_rates_of_almost_nothing_are_too_many_frames(rate):
+    tokenizer = posecodec.PoseCodec.from_pretrained("body3d").tokenizer
+    with pytest.raises(InputError, match="more than"):
+        tokenizer.count_frames(3, rate)
+    with pytest.raises(CorruptError, match="no encoder makes"):
+        tokenizer.read(RangeDecoder(bytes(9)), 3, rate, "mm")
