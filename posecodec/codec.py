@@ -165,16 +165,17 @@ class PoseCodec:
     ) -> Iterator[tuple[Track, DecodedChunk]]:
         """The chunks that have something of some frames and people, each with its place among these."""
         places, header = {person: number for number, person in enumerate(people)}, file.header
-        self.coders.check_weights(header, [])
+        coders = self.coders.suit(header)
+        coders.check_weights(header, [])
         wanted = [i for i, span in enumerate(file.spans) if span.person in places and span.clip(frames).length]
 
         def decode(found: tuple[int, Chunk]) -> tuple[Track, DecodedChunk] | Loss:
             number, chunk = found
             span = file.spans[number]
             try:
-                self.coders.check_weights(header, [chunk])
+                coders.check_weights(header, [chunk])
                 context = ChunkContext.from_header(header, span.length)
-                decoded = self.coders.by_kind[chunk.kind].decode(chunk, context)
+                decoded = coders.by_kind[chunk.kind].decode(chunk, context)
             except CorruptError as error:
                 if lost is None:
                     raise
@@ -281,7 +282,7 @@ class PoseCodec:
         """The mirror of `_pack`: header and chunks, which these weights can decode."""
         with _open_posec(source) as file:
             header, coded = file.header, file.read_all()
-        self.coders.check_weights(header, coded)
+        self.coders.suit(header).check_weights(header, coded)
         return header, coded
 
 

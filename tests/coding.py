@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import posecodec
+from posecodec import PoseSequence
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.coders.chunk import ChunkContext, split_sequence
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22
 
 
 def as_given(sequence, **fields):
@@ -93,3 +96,45 @@ def layered(codec, sequence, qp=0, max_error=None):
         )
         made.append(transform.encode_refinement(chunk, qp, guide, part.base, max_error).chunk)
     return container.write(dataclasses.replace(header, transform=transform.weights.id), made)
+
+
+MIXED = {
+    "pelvis": "mid_hip", "spine1": "mid_hip 3 neck", "spine2": "mid_hip neck", "spine3": "mid_hip neck 3",
+    "left_foot": "left_ankle", "right_foot": "right_ankle", "head": "left_ear right_ear",
+    "left_collar": "neck 3 left_shoulder", "right_collar": "neck 3 right_shoulder",
+}  # fmt: skip
+"""Keypoints of smpl22 as weighted means of coco19's; a number is the weight of the name before it."""
+
+
+def as_smpl22(sequence: PoseSequence) -> PoseSequence:
+    """The same people with SMPL's keypoints."""
+    points = []
+    for name in SMPL22.keypoints:
+        words, weights = MIXED.get(name, name).split(), dict[str, int]()
+        for word in words:
+            weights |= {list(weights)[-1]: int(word)} if word.isdigit() else {word: 1}
+        at = [COCO19.keypoints.index(word) for word in weights]
+        mean = np.average(sequence.positions[:, :, at], axis=2, weights=list(weights.values()))
+        points.append(mean + [0, -60 * name.endswith("foot"), 110 * name.endswith("foot")])
+    moved = np.stack(points, axis=2).astype(np.float32)
+    return PoseSequence.from_arrays(moved, fps=sequence.rate, skeleton=SMPL22, unit="mm", up="y")
+
+
+def as_pixels(sequence: PoseSequence, skeleton: Skeleton = COCO17) -> PoseSequence:
+    """How a camera from the side sees coco19's keypoints."""
+    kept = [COCO19.keypoints.index(name) for name in skeleton.keypoints]
+    pixels = sequence.positions[:, :, kept][..., [2, 1]] * [0.3, -0.3] + [400, 800]
+    return PoseSequence.from_arrays(pixels, fps=sequence.rate, skeleton=skeleton, unit="px", up="-y")
+
+
+def rename(sequence: PoseSequence, order: tuple[int, ...] | None = None, spell: bool = False) -> PoseSequence:
+    """The same under names that say nothing, or that are spelled in another way, in another order."""
+    order = order or tuple(range(len(sequence.skeleton)))
+    own = {k: i for i, k in enumerate(order)}
+    kept = tuple((own[a], own[b]) for a, b in sequence.skeleton.edges)
+    known = (sequence.skeleton.keypoints[k].replace("left_", "L").replace("right_", "R").title() for k in order)
+    skeleton = Skeleton("mine", tuple(known) if spell else tuple(f"p{k}" for k in range(len(order))), kept)
+    return dataclasses.replace(
+        sequence, positions=sequence.positions[:, :, list(order)], confidence=sequence.confidence[:, :, list(order)],
+        skeleton=skeleton,
+    )  # fmt: skip

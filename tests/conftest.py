@@ -15,7 +15,7 @@ from posecodec.train.window_tables import build_empty_prior, fit_bands, fit_body
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED, CONFORMANCE = ROOT.parent / "shared", ROOT / "tests" / "conformance"
-TREE, REST = BoneTree.from_skeleton(COCO19), load_built_in()[1].bones.rest
+TREE, REST = BoneTree.from_skeleton(COCO19), load_built_in()[1].coco19.tables.rest
 BODY = walk(60).positions[:, 0].astype(np.float64)
 any_dims = pytest.mark.parametrize("dims", (2, 3))
 

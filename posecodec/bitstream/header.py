@@ -15,6 +15,7 @@ import numpy as np
 
 from posecodec.bitstream import fields
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
+from posecodec.bitstream.spelling import read_spelled, spell
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.channels import cut_channels
 from posecodec.pose.sequence import AXES, UNITS, mean_rate
@@ -28,7 +29,10 @@ ID_BYTES = 4  # Of the SHA-256 that weights are named by
 MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
 MAX_PEOPLE = 1 << 16  # That a file may name: more than any tracker gives, and little enough to make room for
 MAX_EDGES = 4096  # Of a skeleton: half as many again as a mesh of a face has
-SPELLED_OUT = 31  # Number of a skeleton that is not built in and stands in the header
+SPELLED, SPELLED_OUT = (
+    30,
+    31,
+)  # Numbers of a skeleton that is not built in and stands in the header, in few bytes or as JSON
 EARLY = 1e-6  # Of a frame: by so much a time may miss it and still mean it
 LISTED = 12  # Ids that fit a message
 REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
@@ -182,10 +186,13 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
         raise InputError(f"{found}; at most {MAX_KEYPOINTS} and {MAX_EDGES} fit: split the skeleton")
     if len(header.ids) > MAX_PEOPLE:
         raise InputError(f"{len(header.ids)} people; at most {MAX_PEOPLE} fit: cut the recording")
-    skeleton = next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), SPELLED_OUT)
+    spelled, skeleton = b"", next((i for i, s in enumerate(BUILT_IN.values()) if s == header.skeleton), None)
+    if skeleton is None:
+        short = spell(header.skeleton)
+        spelled, skeleton = (short, SPELLED) if short else (_encode_skeleton(header.skeleton), SPELLED_OUT)
     named = header.ids != tuple(str(i) for i in range(len(header.ids)))
     flags = (
-        header.dims == 2, header.simple, named, header.timestamps is not None, skeleton == SPELLED_OUT,
+        header.dims == 2, header.simple, named, header.timestamps is not None, bool(spelled),
         bool(header.metadata), header.guarantee is not None, header.origin is not None,
     )  # fmt: skip
     layout = (bool(header.weights), bool(header.transform), layered, single)
@@ -201,7 +208,7 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     if not header.simple:
         numbers = [len(header.tracks), *(n for t in header.tracks for n in (t.person, t.start, t.length))]
         out += b"".join(encode_varint(n) for n in numbers)
-    out += _encode_skeleton(header.skeleton) if skeleton == SPELLED_OUT else b""
+    out += spelled
     out += fields.encode_times(header.timestamps) if header.timestamps is not None else b""
     out += fields.encode_packed_json(header.metadata, "metadata") if header.metadata else b""
     out += _encode_guarantee(header.guarantee) if header.guarantee else b""
@@ -278,6 +285,8 @@ def _encode_skeleton(skeleton: Skeleton) -> bytes:
 def _decode_skeleton(source: FieldReader, spelled: bool, number: int) -> Skeleton:
     if not spelled:
         return list(BUILT_IN.values())[number]
+    if number == SPELLED:
+        return read_spelled(source, MAX_EDGES)
     if number != SPELLED_OUT:
         raise HeaderError("skeleton both built in and spelled out")
     values = source.read_json("the skeleton")

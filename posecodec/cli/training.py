@@ -91,12 +91,15 @@ def _show_step(steps: int, step: int, values: dict[str, float]) -> None:
 
 
 @click.command("train-transform")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of motion, see benchmarks/train.")
+@click.option(
+    "--data", required=True, multiple=True, type=click.Path(path_type=Path),
+    help="Folder of motion, see benchmarks/train; several if given again.",
+)  # fmt: skip
 @click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
 @click.option("--samples", default=1600, show_default=True, help="Stretches of motion to learn from.")
 @click.option("--steps", default=4000, show_default=True, help="Steps of the optimizer.")
 @click.option("--threads", type=int, help="CPU threads of torch.")
-def train_transform(data: Path, target: Path, samples: int, steps: int, threads: int | None) -> None:
+def train_transform(data: tuple[Path, ...], target: Path, samples: int, steps: int, threads: int | None) -> None:
     """Fit the transform codec's basis and context model (about ten minutes on one core)."""
     _limit_threads(threads)
     from posecodec.train.transform import export

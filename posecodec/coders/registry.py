@@ -64,6 +64,15 @@ class Coders:
         coders: tuple[ChunkCoder, ...] = (self.transform, self.windows, self.body_parts, self.lossless, self.tokens)
         return {coder.kind: coder for coder in coders}
 
+    def suit(self, header: Header) -> Coders:
+        """These coders, or those with the earlier weights of the transform that a file names."""
+        from posecodec.coders.transform.weights import find_earlier
+
+        if header.transform in (b"", self.transform.weights.id) or not (name := find_earlier(header.transform)):
+            return self
+        weights = self.windows.weights or self.tokens.weights
+        return build_coders(weights, self.tokens.device, name)
+
     def check_weights(self, header: Header, chunks: list[Chunk]) -> None:
         """Whether the chunks of a file can be decoded with these weights. Raises WeightsError or CorruptError."""
         check_named(header.weights, self.windows.weights or self.tokens.weights)
@@ -78,7 +87,7 @@ class Coders:
             raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
 
 
-def build_coders(weights: Weights | None = None, device: str = "cpu") -> Coders:
+def build_coders(weights: Weights | None = None, device: str = "cpu", transform_name: str = "transform") -> Coders:
     """All coders; those of windows, or of tokens, with these weights if they are theirs. Raises WeightsError."""
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.lossless import LosslessCoder
@@ -87,7 +96,7 @@ def build_coders(weights: Weights | None = None, device: str = "cpu") -> Coders:
     from posecodec.coders.transform.weights import load_built_in
     from posecodec.coders.windows.coder import WindowsCoder
 
-    transform = TransformCoder(*load_built_in())
+    transform = TransformCoder(*load_built_in(transform_name))
     of_tokens = weights is not None and weights.settings.get("kind") in ("tokens", "grids")
     windows = WindowsCoder(None if of_tokens else weights, transform)
     tokens = TokensCoder(weights if of_tokens else None, device)

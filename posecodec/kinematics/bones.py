@@ -16,7 +16,7 @@ import numpy as np
 
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.vectors import find_medians, find_normals, measure_lengths
-from posecodec.typing import Floats
+from posecodec.typing import Bools, Floats
 
 HEADING_UNIT = 1000.0  # Heading is in thousandths of a radian beside the millimeters of the bones
 SCALE_STEPS_PER_OCTAVE = 32  # A body's size is coded in steps of 2 %, which its tables do not notice
@@ -76,11 +76,21 @@ def _build_frame(direction: Floats) -> Floats:
     return np.stack([x, np.cross(z, x), z])
 
 
-FOLLOWS = (
-    ("neck", "left_shoulder", "right_shoulder", "elbow wrist nose left_eye right_eye"),
-    ("left_eye", "left_eye", "right_eye", "ear"),
-)
-"""Bones, by the keypoint at their end, and what follows them: along, from, to, and the names of the followers."""
+CHEST = ("thorax", "spine3", "spine_shoulder", "spine_chest", "neck")
+"""Where the torso ends, from the root, the first that a skeleton has."""
+FOLLOW_TORSO = "elbow wrist hand hand_tip thumb pinky index neck head head_top upper_neck nose left_eye right_eye"
+FOLLOW_HEAD = "ear eye_inner eye_outer mouth_left mouth_right"
+"""Bones that are seen from others, by the last words of the keypoint at their end."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Follow:
+    """Bones that are seen from a frame of others. along, across: (B,) sums of bones that give y, and x as far as that is
+    aside of it. bones: those that follow."""
+
+    along: Floats
+    across: Floats
+    bones: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,14 +128,29 @@ class BoneTree:
         return np.asarray(self.paths - self.paths.mean(axis=0))
 
     @cached_property
-    def _followers(self) -> list[tuple[int, int, int, list[int]]]:
-        """By place among the bones: along, from, to, and what follows them."""
+    def _follows(self) -> list[Follow]:
+        """Those of the torso, and then those of the head where there are eyes."""
+        names, paths = self.skeleton.keypoints, self.paths
+        chest = next(name for name in CHEST if name in names)
+        torso = paths[names.index(chest)]
+        shoulders = self._find_path("left_shoulder") - self._find_path("right_shoulder")
+        bearing = (torso > 0) | (self._find_path("left_shoulder") > 0) | (self._find_path("right_shoulder") > 0)
+        follows = [Follow(torso, shoulders, self._find_ends(FOLLOW_TORSO, ~bearing))]
+        if "left_eye" in names and "right_eye" in names and "nose" in names:
+            left, right = (self._find_path(f"{side}_eye") - self._find_path("nose") for side in ("left", "right"))
+            follows.append(Follow(left + right, left - right, self._find_ends(FOLLOW_HEAD, ~bearing)))
+        return follows
+
+    def _find_path(self, name: str) -> Floats:
+        """(B,) which bones lead to a keypoint."""
+        return np.asarray(self.paths[self.skeleton.keypoints.index(name)])
+
+    def _find_ends(self, words: str, allowed: Bools) -> tuple[int, ...]:
+        """Allowed bones that end in keypoints of these last words."""
+        endings = tuple(words.split())
         names = [self.skeleton.keypoints[end] for _, end in self.bones]
-        place = names.index
-        return [
-            (place(a), place(b), place(c), [i for i, name in enumerate(names) if name.endswith(tuple(after.split()))])
-            for a, b, c, after in FOLLOWS
-        ]
+        known = (name.removeprefix("left_").removeprefix("right_") in endings or name in endings for name in names)
+        return tuple(i for i, follows in enumerate(known) if follows and allowed[i])
 
     def measure_bones(self, points: Floats) -> Floats:
         """(..., B, 3) of keypoints (..., K, 3)."""
@@ -135,22 +160,29 @@ class BoneTree:
     def to_local(self, bones: Floats) -> Floats:
         """Bones (T, B, 3), turned by the heading, as seen from those that they follow."""
         local: Floats = bones.copy()
-        for along, left, right, after in self._followers:
-            local[:, after] = bones[:, after] @ _frames_along(bones, along, left, right).swapaxes(1, 2)
+        for follow in self._follows:
+            local[:, follow.bones] = bones[:, follow.bones] @ _build_frames_of(bones, follow).swapaxes(1, 2)
         return local
 
     def to_world(self, local: Floats) -> Floats:
         """The mirror of `to_local`: whom others follow comes first."""
         bones: Floats = local.copy()
-        for along, left, right, after in self._followers:
-            bones[:, after] = local[:, after] @ _frames_along(bones, along, left, right)
+        for follow in self._follows:
+            bones[:, follow.bones] = local[:, follow.bones] @ _build_frames_of(bones, follow)
         return bones
 
 
-def _frames_along(bones: Floats, along: int, left: int, right: int) -> Floats:
-    """(T, 3, 3) frames of the bone along, or of the mean of left and right where it is one of them."""
-    middle = bones[:, left] + bones[:, right] if along == left else bones[:, along]
-    return build_frames(middle, bones[:, left] - bones[:, right])
+def _build_frames_of(bones: Floats, follow: Follow) -> Floats:
+    """(T, 3, 3) frames that bones follow."""
+    return build_frames(_sum_bones(bones, follow.along), _sum_bones(bones, follow.across))
+
+
+def _sum_bones(bones: Floats, signs: Floats) -> Floats:
+    """(T, 3) sum of the bones (T, B, 3) that have a sign, one after the other."""
+    total = np.zeros((len(bones), 3))
+    for i in np.flatnonzero(signs):
+        total += signs[i] * bones[:, i]
+    return total
 
 
 def build_frames(along: Floats, across: Floats) -> Floats:
@@ -184,13 +216,13 @@ def follow_heading(points: Floats, skeleton: Skeleton) -> Floats:
     return np.unwrap(measure_heading(points, skeleton))
 
 
-def measure_scale(points: Floats, rest: RestBones, tree: BoneTree) -> int | None:
-    """Steps of size that make the bones of (T, K, 3) as long as at rest, together; None where none is seen."""
+def measure_scale(points: Floats, usual: Floats, tree: BoneTree) -> int | None:
+    """Steps of size that make the bones of (T, K, D) as long as usual (B,), together; None where none is seen."""
     length = measure_lengths(tree.measure_bones(points))
     seen = ~np.isnan(length).all(axis=0)
     if not seen.any():
         return None
-    ratio = rest.lengths[seen].sum() / max(float(find_medians(length[:, seen], 0).sum()), 1e-300)
+    ratio = usual[seen].sum() / max(float(find_medians(length[:, seen], 0).sum()), 1e-300)
     steps = int(np.clip(np.rint(SCALE_STEPS_PER_OCTAVE * np.log2(ratio)), -MAX_SCALE, MAX_SCALE))
     return steps if abs(steps) < MAX_SCALE else None
 

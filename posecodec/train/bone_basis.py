@@ -10,7 +10,7 @@ import numpy as np
 from posecodec.coders.transform.bone_basis import BoneBasis, BoneTables, measure_heading_steps
 from posecodec.kinematics.bones import HEADING_UNIT, SHORTEST, BoneTree, RestBones, follow_heading
 from posecodec.pose.orientation import rotate_about_y
-from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.skeleton import Skeleton
 from posecodec.typing import Floats
 
 POSE_STRIDE = 7  # Every so many poses are looked at: neighbors are nearly the same
@@ -21,28 +21,27 @@ LEAST_VARIANCE = 1e-3  # Eigenvalues of a metric count at least as this, so that
 WINDOW = 16  # Frames, half a second, in which what moves together is made independent
 
 
-def fit_bone_tables(clips: list[Floats]) -> BoneTables:
-    """Basis of clips (T, 19, 3), upright, mm, of usual size."""
-    tree = BoneTree.from_skeleton(COCO19)
+def fit_bone_tables(clips: list[Floats], skeleton: Skeleton) -> BoneTables:
+    """Basis of clips (T, K, 3), upright, mm, of usual size."""
+    tree = BoneTree.from_skeleton(skeleton)
     poses = np.concatenate([clip[::POSE_STRIDE] for clip in clips])
-    angle = np.concatenate([follow_heading(clip, COCO19)[::POSE_STRIDE] for clip in clips])
+    angle = np.concatenate([follow_heading(clip, skeleton)[::POSE_STRIDE] for clip in clips])
     bones = tree.to_local(rotate_about_y(tree.measure_bones(poses), angle))
     size = np.linalg.norm(bones, axis=-1)
     rest = RestBones((bones / np.maximum(size, SHORTEST)[..., None]).mean(axis=0), size.mean(axis=0))
     root = take_square_root(measure_metric(rest.log_map(bones), rest, tree))
     metric = np.eye(len(root) + 3)
     metric[:-3, :-3] = root
-    plain = BoneTables(rest, np.zeros(len(metric)), metric)
-    values = [build_basis(clip, plain).forward(clip) for clip in clips]
+    plain = BoneTables(np.zeros(len(metric)), metric, rest)
+    values = [build_basis(clip, plain, tree).forward(clip) for clip in clips]
     turn = _fit_rotation(values)
     mean = np.concatenate([v[::POSE_STRIDE] @ turn for v in values]).mean(axis=0)
     mean *= np.abs(turn[-3:]).max(axis=0) < 0.99  # The centroid starts anywhere: the mean of its channels means nothing
-    return BoneTables(rest, mean, metric @ turn)
+    return BoneTables(mean, metric @ turn, rest)
 
 
-def build_basis(clip: Floats, tables: BoneTables) -> BoneBasis:
+def build_basis(clip: Floats, tables: BoneTables, tree: BoneTree) -> BoneBasis:
     """The basis with the heading and origin of a clip."""
-    tree = BoneTree.from_skeleton(COCO19)
     return BoneBasis(tables, tree, measure_heading_steps(clip[0], tree), clip[0].mean(axis=0))
 
 

@@ -15,7 +15,9 @@ from torch import Tensor
 from posecodec.coders.tokens.grid_network import load_network
 from posecodec.errors import InputError
 from posecodec.networks import image_metrics
+from posecodec.networks.config import from_dict
 from posecodec.networks.dense_vqgan import PaperDiscriminator
+from posecodec.networks.grid_config import GridConfig
 from posecodec.networks.grid_vqgan import GridVQGAN
 from posecodec.networks.vector_quantizer import ResidualQuantizer, find_nearest
 from posecodec.pose.skeletons.builtin import get_builtin
@@ -25,7 +27,7 @@ from posecodec.train.checkpoint import State
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.grid_config import GridTraining
 from posecodec.train.schedule import set_rates
-from posecodec.zoo import Weights
+from posecodec.zoo import Weights, name_weights
 
 JUDGE_RATE = 2e-4  # Learning rate of the discriminator
 LOWEST_RATE = 0.02  # Share of the peak learning rate that is left at the last step
@@ -85,12 +87,20 @@ class GridTrainer:
         return grid_windows.draw_pair(windows, config, how, rng)
 
     def begin_with(self, weights: Weights) -> None:
-        """Take the network of a weights file for the start. Raises WeightsError if it has another shape."""
-        twin = load_network(weights, self.config.model, "cpu")
-        self.state.model.load_state_dict(twin.state_dict())
-        quantizer = self.state.model.quantizer
-        if isinstance(quantizer, ResidualQuantizer):  # as if each code had been used alike
-            quantizer.sums.copy_(quantizer.codebooks * quantizer.uses.unsqueeze(-1))
+        """Take the network of a weights file for the start, with its codes where as many of a kind are wanted.
+
+        Raises WeightsError if it has another shape.
+        """
+        model, wanted = self.state.model, self.config.model
+        with name_weights(weights.name):
+            theirs = from_dict(GridConfig, weights.settings["network"])
+        twin = load_network(weights, replace(wanted, codes=theirs.codes, quantizer=theirs.quantizer), "cpu")
+        model.encoder.load_state_dict(twin.encoder.state_dict())
+        model.decoder.load_state_dict(twin.decoder.state_dict())
+        if (theirs.codes, theirs.quantizer) == (wanted.codes, wanted.quantizer):
+            model.quantizer.load_state_dict(twin.quantizer.state_dict())
+        if isinstance(model.quantizer, ResidualQuantizer):  # as if each code had been used alike
+            model.quantizer.sums.copy_(model.quantizer.codebooks * model.quantizer.uses.unsqueeze(-1))
 
     @torch.no_grad()
     def start(self) -> None:
@@ -104,9 +114,14 @@ class GridTrainer:
             quantizer.cpu().fit(latents.repeat(repeats, 1) + 1e-3 * torch.randn(1, generator=rng), rng)
             quantizer.to(self.device)
 
+    def _choose_precision(self) -> torch.autocast:
+        """bfloat16 on a device that computes with it, and not on one that would emulate it, twenty times slower."""
+        quick = self.device.type != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=quick)
+
     def encode(self, source: Tensor) -> Tensor:
         """Latents, computed in half precision where that is quick."""
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with self._choose_precision():
             latents: Tensor = self.state.model.encode(source)
         return latents.float()
 
@@ -116,7 +131,7 @@ class GridTrainer:
 
     def decode(self, latents: Tensor) -> Tensor:
         """Heatmaps, computed likewise."""
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with self._choose_precision():
             volume: Tensor = self.state.model.decode(latents)
         return volume.float()
 

@@ -20,16 +20,20 @@ from posecodec import zoo
 from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.basis_choice import choose_graph
 from posecodec.coders.transform.block_coder import BlockCoder, encode_channels
+from posecodec.coders.transform.bodies import TRAINED, TrainedBody
 from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins
 from posecodec.coders.transform.weights import TransformTables, pack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.kinematics.bones import BoneTree
+from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.train.bone_basis import build_basis, fit_bone_tables
 from posecodec.train.data import load_clips
+from posecodec.train.flat_basis import build_flat_basis, fit_flat_tables, see_clips
 from posecodec.train.git_commit import find_commit
+from posecodec.train.whole_bodies import load_as
 from posecodec.typing import Bools, Floats, Ints
 
 HIDDEN = (48, 24)  # Widths of the network's two hidden layers
@@ -48,7 +52,8 @@ SPREADS = (0.35, 1.0, 2.8)  # Scales of the three exponential distributions that
 ATTRIBUTION = (
     "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
     "EIA-0196217. Also: wspr/bvh-matlab (Will Robertson and The University of Adelaide, Apache-2.0), "
-    "holosoma-retargeting (Apache-2.0)."
+    "holosoma-retargeting (Apache-2.0). Motion capture data: Advanced Computing Center for the Arts and Design (ACCAD), "
+    "The Ohio State University, Open Motion Project, CC BY 3.0; converted to 19 joints at 30 fps."
 )
 
 
@@ -110,6 +115,14 @@ class Sample:
     generic: bool
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Learned:
+    """What is learned of a body, and the channels (T, C) of every clip that it is learned from."""
+
+    body: TrainedBody
+    channels: list[NDArray[np.float32]]
+
+
 def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     """(n, FEATURES) features and (n, 2) integers and values in 256ths."""
     features, targets = [], []
@@ -123,12 +136,12 @@ def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tupl
 
 
 def sample_bodies(
-    channels: list[Floats], prior: Ints, pinned: Bools, count: int, rng: np.random.Generator
+    channels: list[NDArray[np.float32]], prior: Ints, pinned: Bools, count: int, rng: np.random.Generator
 ) -> list[Sample]:
     """Channels of bone bases at random steps; every eighth as a residual of its own coarse version."""
     samples = []
     for number, which in enumerate(rng.integers(0, len(channels), count)):
-        values, residual = channels[which], number % RESIDUAL_EVERY == RESIDUAL_EVERY - 1
+        values, residual = channels[which].astype(np.float64), number % RESIDUAL_EVERY == RESIDUAL_EVERY - 1
         qp = int(rng.integers(*QPS))
         if residual:
             starts = range(0, len(values), COARSE_BLOCK)
@@ -289,50 +302,88 @@ def scale_to(points: Floats, lengths: Floats, tree: BoneTree) -> Floats:
     return np.asarray(points * (lengths.sum() / size))
 
 
-def mirror(points: Floats) -> Floats:
+def mirror(points: Floats, skeleton: Skeleton) -> Floats:
     """Left for right."""
-    return np.asarray(points[:, COCO19.mirror] * np.array([-1.0, 1.0, 1.0]))
+    return np.asarray(points[:, skeleton.mirror] * np.array([-1.0, 1.0, 1.0]))
 
 
-def load_usual_clips(folder: Path) -> list[Floats]:
-    """Clips (T, 19, 3) of a folder of motion, at least 24 frames, scaled to the usual size."""
-    clips = [c.points.astype(np.float64) for c in load_clips((str(folder),), COCO19) if len(c.points) >= SHORTEST]
-    tree = BoneTree.from_skeleton(COCO19)
+def to_usual_size(clips: list[Floats], tree: BoneTree) -> list[Floats]:
+    """Clips (T, K, 3), all of the size that they have in the mean."""
     lengths = [np.median(np.linalg.norm(tree.measure_bones(c), axis=-1), axis=0) for c in clips]
     return [scale_to(clip, np.mean(lengths, axis=0), tree) for clip in clips]
 
 
-def fit(folder: Path, samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:
-    """All tables from a folder of motion. samples: bodies whose coefficients are collected; steps: of the optimizer.
+def load_usual_clips(folders: tuple[Path, ...], skeleton: Skeleton) -> list[Floats]:
+    """Clips (T, K, 3) of folders of motion, at least 24 frames, scaled to the usual size. Raises InputError without any."""
+    if skeleton == COCO19:
+        named = load_clips(tuple(map(str, folders)), COCO19)
+        clips = [c.points.astype(np.float64) for c in named if len(c.points) >= SHORTEST]
+    else:
+        clips = load_as(folders, skeleton, SHORTEST)
+    return to_usual_size(clips, BoneTree.from_skeleton(skeleton))
+
+
+def fit_body(plain: list[Floats], skeleton: Skeleton) -> Learned:
+    """What is learned of clips (T, K, 3) of usual size, and of their mirror images."""
+    tree, clips = BoneTree.from_skeleton(skeleton), plain + [mirror(clip, skeleton) for clip in plain]
+    tables = fit_bone_tables(clips, skeleton)
+    channels = [build_basis(clip, tables, tree).forward(clip) for clip in clips]
+    prior = fit_prior(channels[: len(plain)], tables.pinned)
+    return Learned(TrainedBody(skeleton, tables, prior), [values.astype(np.float32) for values in channels])
+
+
+def fit_flat_body(clips: list[Floats], body: TrainedBody) -> Learned:
+    """The same of how clips (T, K, 3) are seen by cameras."""
+    seen = see_clips(clips, body.tree, float(body.lengths.sum()))
+    tables = fit_flat_tables(seen, body.tree)
+    channels = [build_flat_basis(clip, tables).forward(clip) for clip in seen]
+    prior = fit_prior(channels, tables.pinned)
+    return Learned(TrainedBody(body.skeleton, tables, prior), [values.astype(np.float32) for values in channels])
+
+
+def fit(folders: tuple[Path, ...], samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:
+    """All tables from folders of motion. samples: bodies whose coefficients are collected; steps: of the optimizer.
 
     Deterministic for a given machine and number of threads.
     """
-    plain = load_usual_clips(folder)
-    clips = plain + [mirror(clip) for clip in plain]
-    tables = fit_bone_tables(clips)
-    channels = [build_basis(clip, tables).forward(clip) for clip in clips]
-    pinned = tables.pinned
-    prior = fit_prior(channels[: len(plain)], pinned)
-    show(f"{len(plain)} clips, basis and prior done")
+    solid, flat, clips = list[Learned](), list[Learned](), list[Floats]()
+    for skeleton in TRAINED.values():
+        plain = load_usual_clips(folders, skeleton)
+        solid.append(fit_body(plain, skeleton))
+        flat.append(fit_flat_body(plain, solid[-1].body))
+        clips = clips or plain + [mirror(clip, skeleton) for clip in plain]  # of coco19
+        show(f"{skeleton.name}: bases and priors of {len(plain)} clips")
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     net, model = None, round_network(ScaleNetwork())
     for share in (0.5, 1.0):
-        count = int(samples * share)
-        chosen = sample_bodies(channels, prior, pinned, count, rng) + sample_others(clips, count // 2, rng)
+        chosen = draw_samples(solid, flat, clips, int(samples * share), rng)
         features, targets = collect(chosen, model, plain=net is None)
         net = fit_network(features, targets, int(steps * share), net, show)
         model = count_rows(round_network(net), features, targets)
-    return TransformTables(tables, prior, model)
+    return TransformTables(tuple(each.body for each in solid), tuple(each.body for each in flat), model)
 
 
-def export(folder: Path, target: Path, samples: int, steps: int, show: Callable[[str], None]) -> dict[str, Any]:
+def draw_samples(
+    solid: list[Learned], flat: list[Learned], clips: list[Floats], count: int, rng: np.random.Generator
+) -> list[Sample]:
+    """So many of bodies, half of them coco19 in 3D, and half as many of others."""
+    chosen = sample_others(clips, count // 2, rng)
+    others = (*solid[1:], *flat)
+    for learned, part in ((solid[0], count // 2), *((each, count // 2 // len(others)) for each in others)):
+        chosen += sample_bodies(learned.channels, learned.body.prior, learned.body.tables.pinned, part, rng)
+    return chosen
+
+
+def export(
+    folders: tuple[Path, ...], target: Path, samples: int, steps: int, show: Callable[[str], None]
+) -> dict[str, Any]:
     """Fit, and write TARGET.safetensors and TARGET.json. Returns the card."""
-    tables = fit(folder, samples, steps, show)
+    tables = fit(folders, samples, steps, show)
     about = {
         "licence": "Apache-2.0",
         "attribution": ATTRIBUTION,
-        "data": [folder.name],
+        "data": [folder.name for folder in folders],
         "commit": find_commit(),
         "steps": int(1.5 * steps),
     }

@@ -13,7 +13,7 @@ from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, SMPL22, build_skeleton
 
-BONES = load_built_in()[1].bones
+BONES = load_built_in()[1].coco19.tables
 CIRCLE = Skeleton("circle", tuple("abcdef"), ((0, 1), (1, 2), (2, 0), (2, 3), (3, 1), (4, 5), (5, 4)))
 LOOSE = Skeleton("loose", tuple("abcdefg"), ((5, 6), (3, 4), (2, 6)))
 

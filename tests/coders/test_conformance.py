@@ -1,7 +1,7 @@
 """Streams of every kind, and what a decoder must find in them: tests/conformance/README.md says how to use them.
 
-`PYTHONPATH=tests python tests/coders/test_conformance.py` writes anew what is expected of the streams that lie there, and
-with `--draw` other drawn ones before; only another version or other weights may ask for that.
+`PYTHONPATH=tests python tests/coders/test_conformance.py` writes what is expected of the streams that lie there without,
+and with `--draw` other drawn ones before; what is there only another version or other weights may ask for.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read_integers(codec: PoseCodec, header: Header, frames: int, chunk: Chunk) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_coder, "dequantize", lambda q, *rest: (blocks.append(q.copy()), dequantize(q, *rest))[1])
         patch.setattr(coder, "read_corrections", lambda *given: (moves.append(correct(*given)), moves[-1])[1])
-        codec.coders.by_kind[chunk.kind].decode(chunk, context)
+        codec.coders.suit(header).by_kind[chunk.kind].decode(chunk, context)
     found |= {f"block {i}": block for i, block in enumerate(blocks)}
     return found | dict(zip(["corrections"], moves, strict=False))
 
@@ -146,7 +146,7 @@ def draw_streams(folder: Path) -> None:
 if __name__ == "__main__":
     if "--draw" in sys.argv:
         draw_streams(CONFORMANCE / "drawn")
-    for path in sorted(CONFORMANCE.rglob("*.posec")):
+    for path in (p for p in sorted(CONFORMANCE.rglob("*.posec")) if not p.with_suffix(".json").exists()):
         facts, integers, recording = examine(path.read_bytes())
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         held = {"positions": recording.positions, "confidence": recording.confidence}

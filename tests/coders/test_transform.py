@@ -217,9 +217,12 @@ def test_tables_survive_being_written():
     assert pack_tables(again).keys() == pack_tables(TABLES).keys()
     for name, tensor in pack_tables(TABLES).items():
         assert np.array_equal(tensor, pack_tables(again)[name])
-    for part, other in ((TABLES.bones.rest, again.bones.rest), (TABLES.model, again.model)):
-        assert all(np.array_equal(getattr(part, f.name), getattr(other, f.name)) for f in fields(part))
-    assert np.array_equal(TABLES.bones.matrix, again.bones.matrix) and np.array_equal(TABLES.prior, again.prior)
+    for body, other in zip((*TABLES.bodies, *TABLES.flat_bodies), (*again.bodies, *again.flat_bodies), strict=True):
+        assert np.array_equal(body.tables.matrix, other.tables.matrix) and np.array_equal(body.prior, other.prior)
+        assert np.array_equal(body.lengths, other.lengths) and body.skeleton == other.skeleton
+    assert all(
+        np.array_equal(getattr(TABLES.model, f.name), getattr(again.model, f.name)) for f in fields(TABLES.model)
+    )
 
 
 def test_tables_of_other_weights_are_refused():

@@ -15,7 +15,7 @@ from posecodec.errors import CorruptError, InputError
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.synthetic import walk
 
-FOLDER = CONFORMANCE / "wide"
+FOLDER = CONFORMANCE / "bodies"
 CODEC = PoseCodec()
 PLACES = {
     "near": (0, 0, 0),
@@ -107,7 +107,7 @@ def test_decimals_come_back_and_are_smaller_than_floats(tmp_path):
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_encoding_again_gives_the_golden_file(goal):
-    data = (FOLDER / f"{goal}.posec").read_bytes()
+    data = (FOLDER / f"wide_{goal}.posec").read_bytes()
     again = CODEC.encode(surveyed(), **GOALS[goal]).data
     assert container.read(again)[0].guarantee == container.read(data)[0].guarantee
     assert again == data
@@ -121,4 +121,4 @@ def test_random_recordings_keep_their_promises():
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for goal, options in GOALS.items():
-        CODEC.encode(surveyed(), **options).save(FOLDER / f"{goal}.posec", force=True)
+        CODEC.encode(surveyed(), **options).save(FOLDER / f"wide_{goal}.posec", force=True)

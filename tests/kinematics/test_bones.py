@@ -77,11 +77,11 @@ def test_heading_is_that_of_the_left_side():
 
 
 def test_size_is_that_of_the_bones_that_are_seen():
-    steps = measure_scale(BODY, REST, TREE)
+    steps = measure_scale(BODY, REST.lengths, TREE)
     lengths = np.median(np.linalg.norm(TREE.measure_bones(BODY), axis=-1), axis=0)
     assert scale_of_steps(steps) == pytest.approx(REST.lengths.sum() / lengths.sum(), rel=0.012)
-    assert measure_scale(BODY * 4, REST, TREE) == steps - 64
+    assert measure_scale(BODY * 4, REST.lengths, TREE) == steps - 64
     legs = np.where(np.isin(np.arange(19), (6, 7, 8, 12, 13, 14))[:, None], BODY, np.nan)
-    assert abs(measure_scale(legs, REST, TREE) - steps) < 16
-    assert measure_scale(np.full((5, 19, 3), np.nan), REST, TREE) is None
-    assert measure_scale(BODY * 1e-30, REST, TREE) is None
+    assert abs(measure_scale(legs, REST.lengths, TREE) - steps) < 16
+    assert measure_scale(np.full((5, 19, 3), np.nan), REST.lengths, TREE) is None
+    assert measure_scale(BODY * 1e-30, REST.lengths, TREE) is None

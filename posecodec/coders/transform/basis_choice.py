@@ -15,15 +15,17 @@ import numpy as np
 from posecodec.bitstream.exp_golomb import Field, build_exp_golomb, get_exp_golomb, get_raw, put_raw, sign_extend
 from posecodec.coders.chunk import ROUNDED, ChunkContext
 from posecodec.coders.transform import graph_fourier as graph
-from posecodec.coders.transform.bone_basis import BoneBasis, measure_heading_steps, rescale_prior
+from posecodec.coders.transform.bodies import BodyMatch, TrainedBody, find_places, offer_matches, read_match
+from posecodec.coders.transform.bone_basis import BoneBasis, BoneTables, measure_heading_steps, rescale_prior
+from posecodec.coders.transform.flat_basis import FlatBasis
 from posecodec.coders.transform.graph_fourier import Edge, GraphBasis, GraphPrior
 from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics import gap_filling as gaps
-from posecodec.kinematics.bones import BoneTree, measure_scale, scale_of_steps
+from posecodec.kinematics.bones import measure_scale, scale_of_steps
 from posecodec.pose.orientation import upright
-from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
 from posecodec.signal.segmentation import ESTIMATE_GAIN, BlockSpectra
@@ -52,13 +54,14 @@ class BasisChoice:
     which keypoints of coco19 the recorded ones are, in order; None where they are not all among them.
     """
 
-    basis: BoneBasis | GraphBasis
+    basis: BoneBasis | FlatBasis | GraphBasis
     scale: float
     rotation: Floats
     channels: Floats
     prior: Ints
     pinned: Bools
     fields: tuple[Field, ...]
+    places: tuple[int, ...]
     in_coco19: tuple[int, ...] | None
 
     @property
@@ -87,7 +90,7 @@ class BasisChoice:
     def reconstruct(self, channels: Floats) -> Floats:
         """Poses (T, K, D) as recorded, of channels."""
         pose = (self.basis.inverse(channels) / self.scale) @ self.rotation
-        return pose if self.is_generic else pose[:, self.in_coco19]
+        return pose if self.is_generic else pose[:, self.places]
 
 
 def choose_basis(
@@ -98,52 +101,67 @@ def choose_basis(
     body: (T, 19, D) of coco19, or None where the recorded keypoints are not all of it. error: about what will be asked
     for. Raises InputError where coordinates are too far from 0.
     """
-    choice = None if body is None or body.shape[2] != 3 else choose_bones(body, skeleton, up, rate, tables)
-    return choice if choice and _is_stiff(choice, points, skeleton, error) else choose_graph(points, skeleton)
+    best: BasisChoice | None = None
+    for match in offer_matches(skeleton, tables.list_bodies(points.shape[2])):
+        named = body if match.body.skeleton == COCO19 and not match.fields else None
+        choice = choose_body(match.place(points) if named is None else named, match, skeleton, up, rate)
+        if choice and (best is None or _estimate_price(choice, error) < _estimate_price(best, error)):
+            best = choice
+    return best if best and _is_stiff(best, points, skeleton, error) else choose_graph(points, skeleton)
 
 
 def read_basis(decoder: RangeDecoder, context: ChunkContext, tables: TransformTables) -> BasisChoice:
     """Everything of a choice but its channels. Raises CorruptError."""
     if decoder.get_bits(1):
         return _read_graph(decoder, context.skeleton, context.dims)
-    if context.dims == 3 and find_in_coco19(context.skeleton) is not None:
-        return _read_bones(decoder, context, tables)
+    if match := read_match(decoder, context.skeleton, tables.list_bodies(context.dims)):
+        return _read_body(decoder, context, match)
     where = f"a file of {context.skeleton.name!r} in {context.dims}D"
     raise CorruptError(f"a chunk of bodies in {where}; get the file again")
 
 
-def choose_bones(
-    points: Floats, skeleton: Skeleton, up: str, rate: float, tables: TransformTables
-) -> BasisChoice | None:
-    """The basis of bones for (T, 19, 3) of coco19 with NaN, or None where the body has no size.
-
-    skeleton: of the recorded keypoints, all of them of coco19.
-    """
-    rest, tree = tables.bones.rest, BoneTree.from_skeleton(COCO19)
-    steps = measure_scale(points, rest, tree)
+def choose_body(points: Floats, match: BodyMatch, skeleton: Skeleton, up: str, rate: float) -> BasisChoice | None:
+    """The trained basis for (T, J, D) of a body with NaN, or None where it has no size. skeleton: of what was recorded."""
+    tables, tree, dims = match.body.tables, match.body.tree, points.shape[2]
+    steps = measure_scale(points, match.body.lengths, tree)
     if steps is None:
         return None
-    rotation, scale = upright(3, up), scale_of_steps(steps)
-    world = gaps.fill_from_rest_pose(gaps.interpolate_bones(points @ rotation.T * scale, tree), rest, tree)
-    heading, origin = measure_heading_steps(world[0], tree), np.rint(world[0].mean(axis=0))
-    if np.abs(origin).max() > FARTHEST:
+    rotation, scale, heading = upright(dims, up), scale_of_steps(steps), 0
+    fields = [*match.fields, (steps % (1 << SCALE_BITS), SCALE_BITS)]
+    world = points @ rotation.T * scale
+    if isinstance(tables, BoneTables):
+        world = gaps.fill_from_rest_pose(gaps.interpolate_bones(world, tree), tables.rest, tree)
+        heading = measure_heading_steps(world[0], tree)
+        fields.append((heading, HEADING_BITS))
+    else:
+        world = gaps.fill_from_centroid(world)
+    origin = np.rint(world[0].mean(axis=0))
+    if not np.abs(origin).max() <= FARTHEST:
         return None
-    scale_field, heading_field = (steps % (1 << SCALE_BITS), SCALE_BITS), (heading, HEADING_BITS)
-    basis = BoneBasis(tables.bones, tree, heading, origin)
+    basis = _build_basis(match.body, origin, heading)
+    fields += build_exp_golomb(origin, BONE_ORIGIN_BITS)
     return BasisChoice(
-        basis, scale, rotation, basis.forward(world), rescale_prior(tables.prior, rate), tables.bones.pinned,
-        (scale_field, heading_field, *build_exp_golomb(origin, BONE_ORIGIN_BITS)), find_in_coco19(skeleton),
+        basis, scale, rotation, basis.forward(world), rescale_prior(match.body.prior, rate), tables.pinned,
+        tuple(fields), match.places, find_in_coco19(skeleton),
     )  # fmt: skip
 
 
-def _read_bones(decoder: RangeDecoder, context: ChunkContext, tables: TransformTables) -> BasisChoice:
+def _build_basis(body: TrainedBody, origin: Floats, heading: int) -> BoneBasis | FlatBasis:
+    tables = body.tables
+    if isinstance(tables, BoneTables):
+        return BoneBasis(tables, body.tree, heading, origin)
+    return FlatBasis(tables, origin)
+
+
+def _read_body(decoder: RangeDecoder, context: ChunkContext, match: BodyMatch) -> BasisChoice:
+    """The mirror of `choose_body`."""
     scale = scale_of_steps(sign_extend(get_raw(decoder, SCALE_BITS), SCALE_BITS))
-    heading = get_raw(decoder, HEADING_BITS)
-    origin = np.array([get_exp_golomb(decoder, BONE_ORIGIN_BITS) for _ in range(3)], np.float64)
-    basis = BoneBasis(tables.bones, BoneTree.from_skeleton(COCO19), heading, origin)
+    heading = get_raw(decoder, HEADING_BITS) if context.dims == 3 else 0
+    origin = np.array([get_exp_golomb(decoder, BONE_ORIGIN_BITS) for _ in range(context.dims)], np.float64)
     return BasisChoice(
-        basis, scale, upright(3, context.up), NO_CHANNELS, rescale_prior(tables.prior, context.rate),
-        tables.bones.pinned, (), find_in_coco19(context.skeleton),
+        _build_basis(match.body, origin, heading), scale, upright(context.dims, context.up), NO_CHANNELS,
+        rescale_prior(match.body.prior, context.rate), match.body.tables.pinned, (), match.places,
+        find_in_coco19(context.skeleton),
     )  # fmt: skip
 
 
@@ -189,7 +207,7 @@ def _in_modes(
     unit = exponent % (1 << EXPONENT_BITS), EXPONENT_BITS
     fields = (*tree, unit, *build_exp_golomb(basis.origin, GRAPH_ORIGIN_BITS), *prior.fields)
     return BasisChoice(
-        basis, 2.0**-exponent, np.eye(dims), channels, prior.expand(count, dims), basis.pinned, fields,
+        basis, 2.0**-exponent, np.eye(dims), channels, prior.expand(count, dims), basis.pinned, fields, (),
         find_in_coco19(skeleton),
     )  # fmt: skip
 
@@ -207,7 +225,7 @@ def _read_graph(decoder: RangeDecoder, skeleton: Skeleton, dims: int) -> BasisCh
     prior = GraphPrior.read(decoder).expand(count, dims)
     basis = GraphBasis(graph.compute_modes(count, edges), origin)
     return BasisChoice(
-        basis, 2.0**-exponent, np.eye(dims), NO_CHANNELS, prior, basis.pinned, (), find_in_coco19(skeleton)
+        basis, 2.0**-exponent, np.eye(dims), NO_CHANNELS, prior, basis.pinned, (), (), find_in_coco19(skeleton)
     )
 
 
@@ -220,6 +238,13 @@ def _is_stiff(choice: BasisChoice, points: Floats, skeleton: Skeleton, error: fl
     return bits < TRAINED_GAIN * _estimate_bits(channels, error * STIFF_STEPS)
 
 
+def _estimate_price(choice: BasisChoice, error: float) -> float:
+    """Bits of a basis of bones, about, with what it says of itself."""
+    share = PRICED_FRAMES / max(len(choice.channels), 1)
+    told = sum(bits for _, bits in choice.fields) * min(share, 1.0)
+    return _estimate_bits(choice.channels, error * choice.scale * STIFF_STEPS) + told
+
+
 def _estimate_bits(channels: Floats, step: float) -> float:
     """Bits that channels need at a step, about, by their first frames."""
     first = channels[:PRICED_FRAMES]
@@ -228,9 +253,7 @@ def _estimate_bits(channels: Floats, step: float) -> float:
 
 def find_in_coco19(skeleton: Skeleton) -> tuple[int, ...] | None:
     """Which keypoints of coco19 a skeleton's are; None where it has others."""
-    if missing_for(skeleton, COCO19):
-        return None
-    return tuple(COCO19.keypoints.index(name) for name in skeleton.keypoints)
+    return find_places(skeleton, COCO19)
 
 
 def _count_bits(count: int) -> int:

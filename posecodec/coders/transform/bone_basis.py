@@ -22,13 +22,10 @@ TRAINED_RATE = 30.0  # Frames per second that the prior of the channels was coun
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BoneTables:
-    """What is learned. matrix: (C, C) with C = 3K + 1, mean: (C,).
+class ChannelTables:
+    """What turns coordinates of a body into channels: values @ matrix (C, C) - mean (C,). The centroid's x and z, or x and y,
+    are the last two."""
 
-    channels = (bone logs, heading, centroid) @ matrix - mean.
-    """
-
-    rest: RestBones
     mean: Floats
     matrix: Floats
 
@@ -39,8 +36,15 @@ class BoneTables:
 
     @property
     def pinned(self) -> Bools:
-        """(C,) channels that begin at zero: the centroid's x and z."""
+        """(C,) channels that begin at zero: the last two."""
         return np.arange(len(self.mean)) >= len(self.mean) - 2
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoneTables(ChannelTables):
+    """What is learned of a body in 3D: the values are bone logs, heading and centroid, C = 3K + 1."""
+
+    rest: RestBones
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -91,7 +91,7 @@ def analyze(points: NDArray[np.floating], tables: WindowTables, up: str) -> tupl
 def _measure_scale(world: Floats, tables: WindowTables) -> int:
     """1/32 octaves that bring a body to the usual size; 0 where it has none."""
     if tables.body.dims == 3:
-        found = measure_scale(world, tables.body.bones, tables.body.tree)
+        found = measure_scale(world, tables.body.bones.lengths, tables.body.tree)
         if found is not None:
             return found
     seen = ~np.isnan(world[..., :1])

@@ -1,0 +1,116 @@
+"""Usual names of keypoints, which those of a skeleton that is spelled out are compressed against (see `spelling`).
+
+Marker sets of motion capture (Plug-in Gait, Helen Hayes, Rizzoli, CAREN's Human Body Model, OptiTrack Baseline), rigs
+(Mixamo, CMU in BVH and ASF, Unreal), animals and flies of tracking tutorials, and names that are only counted. The text is
+part of the bitstream and never changes, not even at its end: files point into it from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from posecodec.pose.skeletons.builtin import TABLES
+
+ANIMALS = (
+    "snout nose leftear rightear left_ear right_ear neck shoulder centroid tailbase tail_base tail_mid tail_tip "
+    "spine_mid leftpaw rightpaw left_forepaw right_forepaw left_hindpaw right_hindpaw hip knee ankle toe "
+    "head thorax abdomen wingL wingR forelegL4 forelegR4 midlegL4 midlegR4 hindlegL4 hindlegR4 eyeL eyeR "
+    "withers throat l_eye r_eye l_ear r_ear f_l_paw f_r_paw b_l_paw b_r_paw "
+)
+UNREAL = (
+    "root pelvis spine_01 spine_02 spine_03 clavicle_l upperarm_l lowerarm_l hand_l clavicle_r upperarm_r lowerarm_r "
+    "hand_r neck_01 head thigh_l calf_l foot_l ball_l thigh_r calf_r foot_r ball_r "
+)
+ASF = (
+    "root lhipjoint lfemur ltibia lfoot ltoes rhipjoint rfemur rtibia rfoot rtoes lowerback upperback thorax lowerneck "
+    "upperneck head lclavicle lhumerus lradius lwrist lhand lfingers lthumb rclavicle rhumerus rradius rwrist rhand "
+    "rfingers rthumb "
+)
+CMU_BVH = (
+    "Hips LHipJoint LeftUpLeg LeftLeg LeftFoot LeftToeBase RHipJoint RightUpLeg RightLeg RightFoot RightToeBase LowerBack "
+    "Spine Spine1 Neck Neck1 Head LeftShoulder LeftArm LeftForeArm LeftHand LeftFingerBase LeftHandIndex1 LThumb "
+    "RightShoulder RightArm RightForeArm RightHand RightFingerBase RightHandIndex1 RThumb "
+    "hip abdomen chest neck head leftEye rightEye rCollar rShldr rForeArm rHand lCollar lShldr lForeArm lHand rButtock "
+    "rThigh rShin rFoot lButtock lThigh lShin lFoot Chest LeftCollar LeftElbow LeftWrist RightCollar RightElbow "
+    "RightWrist LeftHip LeftKnee LeftAnkle RightHip RightKnee RightAnkle LeftToe RightToe ToSpine Chest2 Chest3 Chest4 "
+)
+_MIXAMO_FINGERS = "Thumb Index Middle Ring Pinky"
+MIXAMO = (
+    "Hips Spine Spine1 Spine2 Neck Head HeadTop_End LeftEye RightEye "
+    + "".join(f"{s}Shoulder {s}Arm {s}ForeArm {s}Hand " for s in ("Left", "Right"))
+    + "".join(f"{s}Hand{f}{i} " for s in ("Left", "Right") for f in _MIXAMO_FINGERS.split() for i in (1, 2, 3, 4))
+    + "".join(f"{s}UpLeg {s}Leg {s}Foot {s}ToeBase {s}Toe_End " for s in ("Left", "Right"))
+    + "mixamorig:Hips mixamorig:Spine mixamorig:LeftArm mixamorig:RightArm "
+)
+OPTITRACK = (
+    "WaistLFront WaistRFront WaistLBack WaistRBack BackTop Chest BackLeft BackRight HeadTop HeadFront HeadSide "
+    + "".join(
+        f"{s}ShoulderBack {s}ShoulderTop {s}ElbowOut {s}UArmHigh {s}HandOut {s}WristOut {s}WristIn " for s in "LR"
+    )
+    + "".join(f"{s}KneeOut {s}Thigh {s}AnkleOut {s}Shin {s}ToeOut {s}ToeIn {s}Heel " for s in "LR")
+    + "".join(f"{s}ASIS {s}PSIS {s}ThighSide {s}KneeIn {s}ToeTip {s}AnkleIn " for s in "LR")
+)
+CAREN = (
+    "T10 SACR NAVE XYPH STRN LASIS RASIS LPSIS RPSIS LPSI RPSI JN XIPH HEAD LHEAD RHEAD FHEAD C7 "
+    "LGTRO FLTHI LLEK LATI LLM LHEE LTOE LMT5 RGTRO FRTHI RLEK RATI RLM RHEE RTOE RMT5 LMEK RMEK LMM RMM "
+    "LSHO LDELT LLEE LMEE LFRM LMW LLW LFIN RSHO RDELT RLEE RMEE RFRM RMW RLW RFIN LILCREST RILCREST "
+)
+RIZZOLI = "".join(
+    f"{s}IAS {s}IPS {s}FTC {s}FLE {s}FME {s}FAX {s}TTC {s}TAM {s}FAL {s}FCC {s}FM1 {s}FM2 {s}FM5 {s}CAJ {s}HLE {s}HME "
+    f"{s}RSP {s}USP {s}HM2 {s}HM5 "
+    for s in "LR"
+) + "".join(
+    f"{s}.ASIS {s}.PSIS {s}_IAS {s}_IPS {s}_FTC {s}_FLE {s}_FME {s}_FAX {s}_TTC {s}_TAM {s}_FAL {s}_FCC {s}_FM1 {s}_FM2 "
+    f"{s}_FM5 "
+    for s in "LR"
+)
+_HAYES = " ".join(
+    [
+        f"R.{n} R{n} r_{n.lower()}"
+        for n in ("Thigh", "Shank", "Toe", "Heel", "Knee", "Ankle", "Shoulder", "Elbow", "Wrist")
+    ]
+)
+HELEN_HAYES = (
+    f"{_HAYES} {_HAYES.replace('R', 'L').replace('r_', 'l_')} "
+    "Top.Head Front.Head Rear.Head R.Shoulder R.Offset R.Elbow R.Wrist L.Shoulder L.Elbow L.Wrist R.ASIS L.ASIS V.Sacral "
+    "R.Thigh R.Knee R.Shank R.Ankle R.Heel R.Toe L.Thigh L.Knee L.Shank L.Ankle L.Heel L.Toe "
+    "R.Knee.Medial R.Ankle.Medial L.Knee.Medial L.Ankle.Medial "
+)
+PLUG_IN_GAIT = (
+    "SACR LTHAP LTIAP RTHAP RTIAP LMED RMED LKNM RKNM LMMA RMMA LMT1 LMT2 LMT5 RMT1 RMT2 RMT5 LD1M LD5M RD1M RD5M "
+    "LMKNE RMKNE LMANK RMANK LGTR RGTR LSCA RSCA NECK HEDO HEDA HEDL HEDP LCLO RCLO LFEO RFEO LTIO RTIO LFOO RFOO "
+    "ARIEL LFWT MFWT RFWT LBWT RBWT LTHORAX LFHD RFHD LBHD RBHD C7 T10 CLAV STRN RBAK LSHO LUPA LELB LFRM LWRA LWRB "
+    "LFIN RSHO RUPA RELB RFRM RWRA RWRB RFIN LASI RASI LPSI RPSI LTHI LKNE LTIB LANK LHEE LTOE RTHI RKNE RTIB RANK RHEE RTOE "
+)
+COUNTED = (
+    "",
+    "joint",
+    "joint_",
+    "joint ",
+    "point",
+    "point_",
+    "marker",
+    "Marker",
+    "M",
+    "m",
+    "kp",
+    "kpt_",
+    "keypoint_",
+    "*",
+)
+"""What stands before numbers."""
+
+
+def build_words() -> bytes:
+    """The text, one name a line, the likeliest last."""
+    return ("\n".join(_list_words()) + "\n").encode()
+
+
+def _list_words() -> Iterator[str]:
+    for text in (ANIMALS, UNREAL, ASF, CMU_BVH, MIXAMO, OPTITRACK, CAREN, RIZZOLI, HELEN_HAYES, PLUG_IN_GAIT):
+        yield from text.split()
+    for prefix in COUNTED:
+        yield from (f"{prefix}{i}" for i in range(40))
+    for table in reversed(TABLES[:9]):
+        yield from table.keypoints.split()
+    yield "custom"

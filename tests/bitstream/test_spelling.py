@@ -1,0 +1,117 @@
+"""Skeletons that are not built in: back as they were, in few bytes, and nothing that bytes do not justify."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zstandard import ZstdError
+
+from posecodec import PoseCodec, PoseSequence
+from posecodec.bitstream import container
+from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
+from posecodec.bitstream.header import MAX_EDGES
+from posecodec.bitstream.spelling import read_spelled, spell
+from posecodec.bitstream.words import build_words
+from posecodec.errors import CorruptError, PosecodecError
+from posecodec.io.byte_source import ByteSource
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import BUILT_IN
+from posecodec.pose.synthetic import walk
+
+PLUG_IN_GAIT = (
+    "LFHD RFHD LBHD RBHD C7 T10 CLAV STRN RBAK LSHO LUPA LELB LFRM LWRA LWRB LFIN RSHO RUPA RELB RFRM RWRA RWRB RFIN LASI "
+    "RASI LPSI RPSI LTHI LKNE LTIB LANK LHEE LTOE RTHI RKNE RTIB RANK RHEE RTOE"
+)
+HELEN_HAYES = (
+    "Top.Head Front.Head Rear.Head R.Shoulder R.Elbow R.Wrist L.Shoulder L.Elbow L.Wrist R.ASIS L.ASIS V.Sacral R.Thigh "
+    "R.Knee R.Shank R.Ankle R.Heel R.Toe L.Thigh L.Knee L.Shank L.Ankle L.Heel L.Toe"
+)
+BASELINE = (
+    "WaistLFront WaistRFront WaistLBack WaistRBack BackTop Chest BackLeft BackRight HeadTop HeadFront HeadSide "
+    "LShoulderBack LShoulderTop LElbowOut LUArmHigh LHandOut LWristOut LWristIn RShoulderBack RShoulderTop RElbowOut "
+    "RUArmHigh RHandOut RWristOut RWristIn"
+)
+WORDS = "76f434280c28d8a1"
+CAREN = "T10 SACR NAVE XYPH STRN LASIS RASIS LPSIS RPSIS HEAD LHEAD RHEAD C7 LGTRO FLTHI LLEK LATI LLM LHEE LTOE LMT5"
+
+
+class Source(ByteSource):
+    """Bytes at hand."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size, self.block = len(data), 0
+
+
+def read_back(data: bytes) -> Skeleton:
+    return read_spelled(FieldReader(Source(data), data, 0), MAX_EDGES)
+
+
+def test_words_are_what_files_were_compressed_against():
+    assert hashlib.sha256(build_words()).hexdigest()[:16] == WORDS
+
+
+@pytest.mark.parametrize("names", [PLUG_IN_GAIT, HELEN_HAYES, CAREN, BASELINE])
+@pytest.mark.parametrize("prefix", ["", "Subject 01:"])
+def test_common_marker_sets_take_at_most_40_bytes(names, prefix):
+    skeleton = Skeleton("custom", tuple(prefix + name for name in names.split()))
+    data = spell(skeleton)
+    assert read_back(data) == skeleton and len(data) <= 40 + 10 * bool(prefix), len(data)
+
+
+@given(
+    st.lists(st.text(max_size=12), min_size=1, max_size=30, unique=True),
+    st.text(max_size=9),
+    st.randoms(),
+    st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_skeleton_comes_back(names, name, random, is_rooted):
+    count = len(names)
+    edges = tuple((random.randrange(count), random.randrange(count)) for _ in range(random.randrange(2 * count)))
+    order = random.sample(range(count), count)
+    pairs = tuple(zip(order[: count // 2 : 2], order[1 : count // 2 : 2], strict=False))
+    skeleton = Skeleton(name, tuple(names), edges, pairs, random.randrange(count) if is_rooted else None)
+    data = spell(skeleton)
+    assert data is None if any("\n" in text for text in (name, *names)) else read_back(data) == skeleton
+
+
+@pytest.mark.parametrize("skeleton", BUILT_IN.values(), ids=str)
+def test_built_in_ones_renamed_come_back(skeleton):
+    other = Skeleton("mine", skeleton.keypoints, skeleton.edges, skeleton.pairs, skeleton.root)
+    assert read_back(spell(other)) == other
+
+
+def test_names_that_are_no_lines_are_kept_as_json():
+    clip = walk(20)
+    odd = Skeleton("two\nlines", clip.skeleton.keypoints)
+    sequence = PoseSequence.from_arrays(clip.positions, fps=30, skeleton=odd, unit="mm")
+    data = PoseCodec().encode(sequence).data
+    assert PoseCodec().decode(data).skeleton == odd
+    plain = PoseSequence.from_arrays(clip.positions, fps=30, skeleton=Skeleton("two", odd.keypoints), unit="mm")
+    assert len(PoseCodec().encode(plain).data) < len(data) - 60
+    assert container.read(data)[0].skeleton == odd
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\nb"])
+def test_what_cannot_be_spelled_is_told(name):
+    assert spell(Skeleton("custom", (name,))) is None
+
+
+def test_bytes_that_ask_for_much_are_refused_before_it_is_there():
+    with pytest.raises(CorruptError, match="the skeleton"):
+        read_back(encode_varint(5) + encode_varint(2**30) + bytes(5))
+    long = spell(Skeleton("custom", tuple("x" * 400 + str(i) for i in range(2000))))
+    assert read_back(long).keypoints[1999].endswith("x1999")
+
+
+@pytest.mark.parametrize("place", range(1, 40))
+def test_damage_is_an_error_or_another_skeleton(place):
+    data = bytearray(spell(BUILT_IN["smpl22"]))
+    data[place % len(data)] ^= 1 << place % 8
+    try:
+        read_back(bytes(data))
+    except (HeaderError, PosecodecError, ValueError, TypeError, LookupError, ArithmeticError, ZstdError):
+        pass  # what `container` makes a CorruptError of
