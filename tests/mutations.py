@@ -8,12 +8,10 @@ times what is there. Mutation N of a seed is always the same (`--seed`, `--first
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import faulthandler
 import random
 import struct
-import sys
 import time
 import traceback
 import warnings
@@ -23,7 +21,7 @@ from copy import deepcopy
 
 import numpy as np
 from limits import measure
-from valid_files import Draft, ValidFile, draw_file, packed, varint
+from valid_files import Draft, ValidFile, build_parser, draw_file, packed, report, varint
 from voices import load_codec, make_stages
 
 from posecodec import PoseSequence
@@ -256,19 +254,7 @@ def run(
     return found, wrong
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--headers", action="store_true", help="Only headers, all with right checksums.")
-    options = parser.parse_args()
-    kinds = HEADERS if options.headers else HEADERS + PARTS
-    found, wrong = run(options.count, options.seed, options.first, kinds, told=60)
-    print(*(f"{count:8} {what}" for what, count in sorted(found.items())), *wrong, sep="\n")
-    print(f"{len(wrong)} of {options.count} files failed")
-    sys.exit(bool(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    parser = build_parser(__doc__)
+    parser.add_argument("--headers", action="store_true", help="Only headers, all with right checksums.")
+    report(parser, lambda o: run(o.count, o.seed, o.first, HEADERS if o.headers else HEADERS + PARTS, told=60))

@@ -17,7 +17,7 @@ import struct
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -319,17 +319,24 @@ def run(count: int, seed: int = 0, first: int = 0, networks: float = 0.05) -> tu
     return found, wrong
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
+def build_parser(about: str) -> argparse.ArgumentParser:
+    """Options of a script that draws files: how many, of which seed, and from which on."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    for name, usual in (("--count", 1000), ("--seed", 0), ("--first", 0)):
+        parser.add_argument(name, type=int, default=usual)
+    return parser
+
+
+def report(
+    parser: argparse.ArgumentParser, check: Callable[[argparse.Namespace], tuple[Counter[str], list[str]]]
+) -> None:
+    """Do what a command line asks for, print what `check` found and what was wrong, and end with status 1 if anything was."""
     options = parser.parse_args()
-    found, wrong = run(options.count, options.seed, options.first)
+    found, wrong = check(options)
     print(*(f"{count:8} {what}" for what, count in sorted(found.items())), *wrong, sep="\n")
     print(f"{len(wrong)} of {options.count} files failed")
     sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":
-    main()
+    report(build_parser(__doc__), lambda options: run(options.count, options.seed, options.first))
