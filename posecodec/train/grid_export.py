@@ -14,7 +14,7 @@ from torch import Tensor
 
 from posecodec import zoo
 from posecodec.coders.tokens import grid_weights
-from posecodec.coders.tokens.grid_network import UNSAVED
+from posecodec.coders.tokens.network import UNSAVED
 from posecodec.train import checkpoint, data, grid_windows
 from posecodec.train.git_commit import find_commit
 from posecodec.train.grid_loop import GridTrainer

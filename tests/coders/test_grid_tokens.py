@@ -192,9 +192,10 @@ def test_what_no_encoder_makes_is_refused(weights):
             tokenizer.from_grid(TokenGrid(indices, 16))
     made = tokenizer.detokenize([TokenGrid(np.zeros((n, 4, 4, 1), np.int32), 16) for n in (0, 2)], 500.0)[0]
     assert made.shape == (8, 2, 19, 3) and np.isnan(made[:, 0]).all() and np.ptp(made[:, 1]) < 1000
-    extra = {**tokenizer.weights.tensors, "network.more": np.zeros(3, np.float16)}
-    with pytest.raises(WeightsError, match="no part of its network"):
-        _ = GridTokenizer(dataclasses.replace(tokenizer.weights, tensors=extra)).network
+    for name, what in (("more", "no part of its network"), ("quantizer.uses", "quantizer.uses")):
+        extra = {**tokenizer.weights.tensors, f"network.{name}": np.zeros(3, np.float16)}
+        with pytest.raises(WeightsError, match=what):
+            _ = GridTokenizer(dataclasses.replace(tokenizer.weights, tensors=extra)).network
 
 
 @pytest.mark.parametrize("key", ["network", "skeleton", "usual_side"])

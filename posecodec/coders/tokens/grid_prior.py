@@ -12,17 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.coders.tokens.prior import MOST_HIDDEN, fill_chances
-from posecodec.entropy.range_coder import (
-    FAULT,
-    MAX_PUT_BYTES,
-    RangeDecoder,
-    RangeEncoder,
-    advance_total,
-    get_target_total,
-    is_sound,
-    put_total,
-)
+from posecodec.coders.tokens.prior import MOST_HIDDEN, fill_chances, get_code, put_code
+from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound
 from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Floats
 
@@ -93,10 +84,7 @@ def _encode(state, out, padded, neighbors, tables, b1, w2, b2, codes, bias, expo
         for y in range(1, padded.shape[1] - 1):
             for x in range(1, padded.shape[2] - 1):
                 total = _fill(freq, h1, h2, padded, t, y, x, neighbors, tables, b1, w2, b2, codes, bias, exponential)
-                code, start = padded[t, y, x], np.int64(0)
-                for n in range(code):
-                    start += freq[n]
-                put_total(state, out, start, freq[code], total)
+                put_code(state, out, padded[t, y, x], freq, total)
 
 
 @kernel
@@ -109,13 +97,7 @@ def _decode(state, data, padded, neighbors, tables, b1, w2, b2, codes, bias, exp
                 return
             for x in range(1, padded.shape[2] - 1):
                 total = _fill(freq, h1, h2, padded, t, y, x, neighbors, tables, b1, w2, b2, codes, bias, exponential)
-                target = get_target_total(state, total)
-                start, code = np.int64(0), 0
-                while start + freq[code] <= target:
-                    start += freq[code]
-                    code += 1
-                advance_total(state, data, start, freq[code], total)
-                padded[t, y, x] = code
+                padded[t, y, x] = get_code(state, data, freq, total)
 
 
 @kernel

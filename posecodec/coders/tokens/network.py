@@ -1,13 +1,15 @@
-"""The network of token weights, and what its search for codes reads, in torch."""
+"""The network of token weights, and what its search for codes reads, in torch; and how any network is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
 from posecodec.coders.tokens.stream import RemainderModel
 from posecodec.coders.tokens.weights import NETWORK
@@ -18,33 +20,44 @@ from posecodec.networks.part_vqgan import PartVQGAN
 from posecodec.networks.path_search import RemainderPrices
 from posecodec.zoo import Rule, Weights, check_tensors, name_weights
 
+Network = TypeVar("Network", bound=nn.Module)
+_NO_TWINS: Mapping[str, str] = MappingProxyType({})
+UNSAVED = ("uses", "sums")  # What ends the names of tensors that only training needs
+
 
 def load_network(weights: Weights, config: PartConfig, device: str) -> PartVQGAN:
     """Ready to run. Raises WeightsError if the weights hold no such network."""
+    last = len(config.parts)
+    return load_checked(weights, PartVQGAN, config, {f"components.{last}": f"bases.{last}"}).to(device).eval()
+
+
+def load_checked(
+    weights: Weights, build: Callable[..., Network], config: object, twins: Mapping[str, str] = _NO_TWINS
+) -> Network:
+    """What `build` makes of a config, with its weights. twins: tensors that others stand for where they are not held.
+
+    Raises WeightsError if a tensor is missing, is no part of the network or of another shape.
+    """
     with name_weights(weights.name):
         held = {name.removeprefix(NETWORK): t for name, t in weights.tensors.items() if name.startswith(NETWORK)}
-        rules, last = list_rules(config), f"components.{len(config.parts)}"
+        rules = list_rules(build, config)
         if unknown := sorted(set(held) - set(rules)):
             raise WeightsError(f"{unknown[0]!r:.80} is no part of its network")
-        optional = {name for name in rules if name.endswith(("uses", "sums", last)) and name not in held}
+        optional = {name for name in rules if (name.endswith(UNSAVED) or name in twins) and name not in held}
         check_tensors(held, {name: rule for name, rule in rules.items() if name not in optional})
-        held.setdefault(last, held[f"bases.{len(config.parts)}"])
-        model = PartVQGAN(config)
-        model.load_state_dict(model.state_dict() | {name: as_float32(tensor) for name, tensor in held.items()})
-    return model.to(device).eval()
+        held |= {name: held[twin] for name, twin in twins.items() if name not in held}
+        model = build(config)
+        given = {name: torch.from_numpy(tensor.astype(np.float32)) for name, tensor in held.items()}
+        model.load_state_dict(model.state_dict() | given)
+    return model
 
 
-@lru_cache(maxsize=4)
-def list_rules(config: PartConfig) -> dict[str, Rule]:
+@lru_cache(maxsize=8)
+def list_rules(build: Callable[..., nn.Module], config: Any) -> dict[str, Rule]:
     """What each tensor of a network of this shape has to be. No memory is taken for it: a config may say anything."""
     with torch.device("meta"):
-        state = PartVQGAN(config).state_dict()
+        state = build(config).state_dict()
     return {name: Rule("f", tuple(tensor.shape), -LARGE, LARGE) for name, tensor in state.items()}
-
-
-def as_float32(tensor: NDArray[Any]) -> torch.Tensor:
-    """An array in torch."""
-    return torch.from_numpy(tensor.astype(np.float32))
 
 
 def load_remainder_prices(model: RemainderModel, device: str) -> RemainderPrices:

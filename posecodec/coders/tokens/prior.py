@@ -69,23 +69,23 @@ class Prior:
     def encode(self, encoder: RangeEncoder, tokens: NDArray[np.int32], step: int, first: int, last: int) -> None:
         """Code levels first .. last - 1 of a step of tokens (t, h, Q), where all before is known."""
         room = (last - first) * tokens.shape[1] * MAX_PUT_BYTES
-        encoder.run(_encode, room, tokens, step, first, last, self.values, *self.layers)
+        encoder.run(_encode, room, tokens, step, first, last, self.values, self.layers)
 
     def decode(self, decoder: RangeDecoder, tokens: NDArray[np.int32], step: int, first: int, last: int) -> None:
         """The mirror of `encode`: fills `tokens`. Raises CorruptError."""
-        decoder.run(_decode, tokens, step, first, last, self.values, *self.layers)
+        decoder.run(_decode, tokens, step, first, last, self.values, self.layers)
 
     def measure(self, tokens: NDArray[np.int32]) -> Floats:
         """Bits (t, h, Q) that tokens (t, h, Q) cost."""
-        return np.asarray(_measure(tokens, self.values, *self.layers))
+        return np.asarray(_measure(tokens, self.values, self.layers))
 
     def price(self, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
         """Bits (t, h, L, N) that each code of the prior's levels would cost in the place of each of tokens (t, h, Q)."""
-        return np.asarray(_price(tokens, self.values, *self.layers))
+        return np.asarray(_price(tokens, self.values, self.layers))
 
     def list_frequencies(self, tokens: NDArray[np.int32], step: int, row: int, level: int) -> NDArray[np.int64]:
         """(N,) frequencies of the codes of one token, where all before it is known: what sampling needs."""
-        return np.asarray(_list(tokens, step, row, level, self.values, *self.layers))
+        return np.asarray(_list(tokens, step, row, level, self.values, self.layers))
 
 
 def to_whole(latents: Floats, spreads: Floats) -> NDArray[np.int32]:
@@ -114,20 +114,6 @@ def _fill_known(x, tokens, step, row, level, values):  # type: ignore[no-untyped
 
 
 @inlined_kernel
-def _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
-    """Fill freq (N,) for a token of the prior's levels, from what is known; returns their sum, at most MAX_TOTAL."""
-    for i in range(h1.size):
-        h1[i] = b1[row, level, i]
-    for j in range(x.size):
-        if x[j] != 0:
-            for i in range(h1.size):
-                h1[i] += x[j] * np.int64(w1[row, j, i])
-    for i in range(h1.size):
-        h1[i] = min(max(h1[i] >> WEIGHT_BITS, 0), MOST_HIDDEN)
-    return fill_chances(freq, h1, h2, w2[row], b2[row, level], codes[row, level], bias[row, level], exponential)
-
-
-@inlined_kernel
 def fill_chances(freq, h1, h2, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
     """Fill freq (N,) from the first hidden layer h1 (H,), with h2 (G,) as room; returns their sum, at most MAX_TOTAL."""
     for i in range(h2.size):
@@ -153,83 +139,104 @@ def fill_chances(freq, h1, h2, w2, b2, codes, bias, exponential):  # type: ignor
     return total
 
 
+@inlined_kernel
+def put_code(state, out, code, freq, total):  # type: ignore[no-untyped-def]
+    """Code one of the codes whose frequencies are freq (N,) and their sum total."""
+    start = np.int64(0)
+    for n in range(code):
+        start += freq[n]
+    put_total(state, out, start, freq[code], total)
+
+
+@inlined_kernel
+def get_code(state, data, freq, total):  # type: ignore[no-untyped-def]
+    """The mirror of `put_code`."""
+    target = get_target_total(state, total)
+    start, code = np.int64(0), 0
+    while start + freq[code] <= target:
+        start += freq[code]
+        code += 1
+    advance_total(state, data, start, freq[code], total)
+    return code
+
+
+@inlined_kernel
+def _make_room(values, layers):  # type: ignore[no-untyped-def]
+    """Arrays that the kernels work in: what is known (2 h F,), hidden values (H,) and (G,), frequencies (N,)."""
+    rows, _, codes, size = values.shape
+    known, h1 = np.empty(2 * rows * size, np.int64), np.empty(layers.b1.shape[2], np.int64)
+    return known, h1, np.empty(layers.b2.shape[2], np.int64), np.empty(codes, np.int64)
+
+
+@inlined_kernel
+def _fill_frequencies(room, tokens, step, row, level, values, layers):  # type: ignore[no-untyped-def]
+    """Fill the frequencies of a token's codes where all before it is known; returns their sum, at most MAX_TOTAL."""
+    x, h1, h2, freq = room
+    if level >= layers.b1.shape[1]:
+        freq[:] = 1
+        total = np.int64(freq.size)
+    else:
+        _fill_known(x, tokens, step, row, level, values)
+        for i in range(h1.size):
+            h1[i] = layers.b1[row, level, i]
+        for j in range(x.size):
+            if x[j] != 0:
+                for i in range(h1.size):
+                    h1[i] += x[j] * np.int64(layers.w1[row, j, i])
+        for i in range(h1.size):
+            h1[i] = min(max(h1[i] >> WEIGHT_BITS, 0), MOST_HIDDEN)
+        codes, bias = layers.codes[row, level], layers.bias[row, level]
+        total = fill_chances(freq, h1, h2, layers.w2[row], layers.b2[row, level], codes, bias, layers.exponential)
+    return total
+
+
 @kernel
-def _encode(state, out, tokens, step, first, last, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
-    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
-    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
+def _encode(state, out, tokens, step, first, last, values, layers):  # type: ignore[no-untyped-def]
+    room = _make_room(values, layers)
     for level in range(first, last):
         for row in range(tokens.shape[1]):
-            code = tokens[step, row, level]
-            if level >= b1.shape[1]:
-                put_total(state, out, code, 1, freq.size)
-                continue
-            _fill_known(x, tokens, step, row, level, values)
-            total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
-            start = np.int64(0)
-            for n in range(code):
-                start += freq[n]
-            put_total(state, out, start, freq[code], total)
+            total = _fill_frequencies(room, tokens, step, row, level, values, layers)
+            put_code(state, out, tokens[step, row, level], room[3], total)
 
 
 @kernel
-def _decode(state, data, tokens, step, first, last, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
-    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
-    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
+def _decode(state, data, tokens, step, first, last, values, layers):  # type: ignore[no-untyped-def]
+    room = _make_room(values, layers)
     for level in range(first, last):
         for row in range(tokens.shape[1]):
             if not is_sound(state, data):
                 state[FAULT] = 1
                 return
-            if level >= b1.shape[1]:
-                code = get_target_total(state, freq.size)
-                advance_total(state, data, code, 1, freq.size)
-                tokens[step, row, level] = code
-                continue
-            _fill_known(x, tokens, step, row, level, values)
-            total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
-            target = get_target_total(state, total)
-            start, code = np.int64(0), 0
-            while start + freq[code] <= target:
-                start += freq[code]
-                code += 1
-            advance_total(state, data, start, freq[code], total)
-            tokens[step, row, level] = code
+            total = _fill_frequencies(room, tokens, step, row, level, values, layers)
+            tokens[step, row, level] = get_code(state, data, room[3], total)
 
 
 @kernel
-def _measure(tokens, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
-    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
-    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
-    bits = np.full(tokens.shape, np.log2(np.float64(freq.size)))
+def _measure(tokens, values, layers):  # type: ignore[no-untyped-def]
+    room, bits = _make_room(values, layers), np.empty(tokens.shape)
     for step in range(tokens.shape[0]):
-        for level in range(min(tokens.shape[2], b1.shape[1])):
+        for level in range(tokens.shape[2]):
             for row in range(tokens.shape[1]):
-                _fill_known(x, tokens, step, row, level, values)
-                total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
-                bits[step, row, level] = np.log2(np.float64(total) / np.float64(freq[tokens[step, row, level]]))
+                total = _fill_frequencies(room, tokens, step, row, level, values, layers)
+                bits[step, row, level] = np.log2(np.float64(total) / np.float64(room[3][tokens[step, row, level]]))
     return bits
 
 
 @kernel
-def _price(tokens, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
-    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
-    h2, freq = np.empty(b2.shape[2], np.int64), np.empty(values.shape[2], np.int64)
-    bits = np.zeros((tokens.shape[0], tokens.shape[1], b1.shape[1], freq.size), np.float32)
+def _price(tokens, values, layers):  # type: ignore[no-untyped-def]
+    room, levels = _make_room(values, layers), layers.b1.shape[1]
+    bits = np.zeros((tokens.shape[0], tokens.shape[1], levels, values.shape[2]), np.float32)
     for step in range(tokens.shape[0]):
-        for level in range(b1.shape[1]):
+        for level in range(levels):
             for row in range(tokens.shape[1]):
-                _fill_known(x, tokens, step, row, level, values)
-                total = _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
-                for n in range(freq.size):
-                    bits[step, row, level, n] = np.log2(np.float64(total) / np.float64(freq[n]))
+                total = _fill_frequencies(room, tokens, step, row, level, values, layers)
+                for n in range(values.shape[2]):
+                    bits[step, row, level, n] = np.log2(np.float64(total) / np.float64(room[3][n]))
     return bits
 
 
 @kernel
-def _list(tokens, step, row, level, values, w1, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
-    x, h1 = np.empty(2 * values.shape[0] * values.shape[3], np.int64), np.empty(b1.shape[2], np.int64)
-    h2, freq = np.empty(b2.shape[2], np.int64), np.ones(values.shape[2], np.int64)
-    if level < b1.shape[1]:
-        _fill_known(x, tokens, step, row, level, values)
-        _fill_frequencies(freq, x, h1, h2, row, level, w1, b1, w2, b2, codes, bias, exponential)
-    return freq
+def _list(tokens, step, row, level, values, layers):  # type: ignore[no-untyped-def]
+    room = _make_room(values, layers)
+    _fill_frequencies(room, tokens, step, row, level, values, layers)
+    return room[3]
