@@ -168,6 +168,7 @@ def assemble_sequence(header: Header, decoded: Iterable[tuple[Track, DecodedChun
     positions = confidence = None
     for place, chunk in decoded:
         if positions is None or confidence is None:
+            _check_bare(header, header.bare, chunk.positions.dtype, size)
             positions, confidence = _make_room(header, chunk.positions.dtype)
         if chunk.positions.dtype != positions.dtype:
             raise CorruptError("the file holds both float32 and float64; get the file again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,18 @@ def test_frames_of_nobody_are_refused(name):
     tracemalloc.stop()
     few = CODEC.decode(data, frames=slice(10, 20), people=["0"])  # a part is little
     assert few.frames == 10 and not few.valid.any()
+
+
+def test_frames_of_nobody_are_refused_before_room_is_made_for_doubles():
+    """Floats of so many frames would be justified."""
+    still = PoseSequence.from_arrays(np.full((16, 1, 19, 3), 0.1), fps=30.0, unit="mm", up="y", exact=True)
+    header, chunks = read(CODEC.encode(still, lossless=True).data)
+    data = write(replace(header, frames=150_000, guarantee=None), chunks)
+    tracemalloc.start()
+    with pytest.raises(CorruptError, match="150000 frames .* hardly ever there, would need 76"):
+        CODEC.decode(data)
+    assert tracemalloc.get_traced_memory()[1] < FREE / 4
+    tracemalloc.stop()
 
 
 def test_a_limit_that_is_set_says_otherwise():
