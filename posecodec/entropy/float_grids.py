@@ -90,10 +90,7 @@ def _hold_last(steps: NDArray[np.int64], escaped: NDArray[np.bool_]) -> NDArray[
 def choose_grids(values: AnyFloats) -> Iterator[GridSteps]:
     """The most promising grid, and the same with zeros kept by their bits if there are any."""
     sample = _take_sample(values)
-    rates = _list_rates(sample)
-    if not rates:
-        return
-    rate = min(rates, key=lambda rate: _estimate_bits(to_steps(sample, rate, False)))
+    rate = min(_list_rates(sample), key=lambda rate: _estimate_bits(to_steps(sample, rate, False)))
     steps = to_steps(values, rate, False)
     common = int(np.gcd.reduce(steps.steps, axis=None))
     if common > 1 and LOWEST_RATE <= rate / common and not steps.rest.any():
@@ -104,8 +101,8 @@ def choose_grids(values: AnyFloats) -> Iterator[GridSteps]:
 
 
 def estimate_bits(values: AnyFloats) -> float:
-    """Bits of a value (T, C), about, on the best grid; infinite where there is none."""
-    return min((_estimate_bits(found) for found in choose_grids(_take_sample(values))), default=math.inf)
+    """Bits of a value (T, C), about, on the best grid."""
+    return min(_estimate_bits(found) for found in choose_grids(_take_sample(values)))
 
 
 def _take_sample(values: AnyFloats) -> AnyFloats:

@@ -14,6 +14,7 @@ from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.transform import coefficient_model
 from posecodec.coders.transform.stream import write_motion
 from posecodec.coders.windows import prior
+from posecodec.coders.windows.prior import PriorCoder
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19, build_skeleton
@@ -79,9 +80,23 @@ def test_forged_integers_are_chosen_by_what_they_cost():
 
 def test_forged_integers_have_features_within_their_reach():
     tables, values = load_shipped("windows2d").coders.windows.tables, rng().integers(-5000, 5000, (32, 40))
-    coder, features = prior.PriorCoder.start(tables.prior, 150), np.zeros((3, 40, prior.FEATURES), np.int32)
+    coder, features = PriorCoder.start(tables.prior, 150), np.zeros((3, 40, prior.FEATURES), np.int32)
     prior.read_features(features, values.astype(np.int32), coder.context(16, False, 3))
     assert 0 < np.abs(features).max() <= 1023
+
+
+def test_forged_integers_of_a_window_come_back_and_end_where_the_stream_does():
+    tables = load_shipped("windows2d").coders.windows.tables
+    values = PriorCoder.start(tables.prior, 150).before.copy()
+    values[:12] = rng().integers(-3, 4, (12, values.shape[1])) * (rng(1).random((12, values.shape[1])) < 0.2)
+    encoder = RangeEncoder()
+    told = PriorCoder.start(tables.prior, 150).encode(encoder, values, 64, False)
+    data = encoder.finish()
+    back, same = PriorCoder.start(tables.prior, 150).decode(RangeDecoder(data), 64, False)
+    assert (back == values).all() and (same == told).all() and told.any()
+    assert (PriorCoder.start(tables.prior, 150).reconstruct(values, 64, False) == told).all()
+    with pytest.raises(CorruptError, match="past its end"):
+        PriorCoder.start(tables.prior, 150).decode(RangeDecoder(data[:3]), 64, False)
 
 
 def test_every_coder_says_what_it_supports():
@@ -105,6 +120,15 @@ def test_middles_of_bodies_that_were_not_recorded(skeleton):
     if skeleton is HANDED:
         sides = [places["left_hip"], places["right_hip"]]
         np.testing.assert_allclose(whole[:, places["mid_hip"]], whole[:, sides].mean(axis=1))
+
+
+def test_middles_of_bodies_whose_keypoints_are_spelled_otherwise():
+    skeleton = Skeleton("other", ("LeftShoulder", "RightShoulder", "LeftHip", "RightHip", "Tail"))
+    points = rng().normal(size=(4, 5, 3))
+    whole = BodySplit.from_skeleton(skeleton).to_coco19(points, skeleton)
+    for name, first in (("neck", 0), ("mid_hip", 2)):
+        middle = points[:, first : first + 2].mean(axis=1)
+        np.testing.assert_allclose(whole[:, COCO19.keypoints.index(name)], middle)
 
 
 def test_a_refinement_of_keypoints_that_windows_do_not_have():

@@ -19,7 +19,7 @@ from posecodec.cli import cli
 from posecodec.coders.tokens import stream
 from posecodec.coders.tokens.gap_filling import ROUNDS, fill_by
 from posecodec.coders.tokens.grid import TokenGrid
-from posecodec.coders.tokens.prior import Layers
+from posecodec.coders.tokens.prior import Layers, Prior
 from posecodec.coders.tokens.sampling import sample
 from posecodec.coders.tokens.stream import RemainderModel, Start, TokenChunk
 from posecodec.coders.tokens.weights import FULL_LEVELS, LATE_WIDTH, pack_tables, unpack_tables
@@ -137,6 +137,9 @@ def test_recordings_that_tokens_cannot_code_are_told(token_codec):
     header, chunks = container.read(token_codec.encode(walk(60), 1).data)
     with pytest.raises(CorruptError, match="no encoder makes"):
         token_codec.decode(container.write(dataclasses.replace(header, fps=1e-3), chunks))
+    other = build_skeleton(tuple(f"marker {k}" for k in range(len(header.skeleton))))
+    with pytest.raises(CorruptError, match="none that its weights can code"):
+        token_codec.decode(container.write(dataclasses.replace(header, skeleton=other), chunks))
     far = walk(10).positions + np.float32(1e15)
     with pytest.raises(InputError, match="from the origin"):
         token_codec.encode(posecodec.PoseSequence.from_arrays(far, fps=30.0, unit="mm", up="y"), 1)
@@ -209,15 +212,29 @@ def test_vectors_of_late_levels_are_kept_short_and_read_back_whole():
 
 
 def test_the_prior_sums_up_and_prices_what_it_codes(token_codec):
-    prior = token_codec.tokenizer.tables.prior
+    known, full = token_codec.tokenizer.tables.prior, token_codec.tokenizer.tables.prior.layers
     tokens = np.ascontiguousarray(token_codec.tokenize(walk(100), 3)[0].indices[:, :, 0])
+    short = {name: np.ascontiguousarray(getattr(full, name)[:, :2]) for name in ("b1", "b2", "codes", "bias")}
+    for prior in (Prior(full._replace(**short), known.values), known):
+        codes_what_it_prices(prior, tokens)
+    grid = sample(known, 3, 2, seed=1)
+    assert grid.indices.shape == (3, 6, 1, 2) and (sample(known, 3, 2, seed=1).indices == grid.indices).all()
+    assert np.isfinite(token_codec.detokenize([grid]).positions).all()
+    with pytest.raises(InputError, match="levels"):
+        sample(known, 3, 4)
+
+
+def codes_what_it_prices(prior, tokens):
     bits, prices = prior.measure(tokens), prior.price(tokens)
+    levels = prices.shape[2]
+    assert (bits[:, :, levels:] == 4).all()  # of 16 codes that are all alike
     for step, row, level in ((0, 0, 0), (1, 5, 2), (3, 2, 1)):
         chances = prior.list_frequencies(tokens, step, row, level)
         assert chances.min() >= 1 and chances.sum() <= 1 << 16
         code = tokens[step, row, level]
         assert bits[step, row, level] == pytest.approx(np.log2(chances.sum() / chances[code]))
-        assert prices[step, row, level, code] == pytest.approx(bits[step, row, level], rel=1e-6)
+        if level < levels:
+            assert prices[step, row, level, code] == pytest.approx(bits[step, row, level], rel=1e-6)
     encoder, back = RangeEncoder(), np.zeros_like(tokens[:2])
     for step in range(2):
         prior.encode(encoder, tokens[:2], step, 0, 3)
@@ -225,11 +242,9 @@ def test_the_prior_sums_up_and_prices_what_it_codes(token_codec):
     for step in range(2):
         prior.decode(decoder, back, step, 0, 3)
     assert (back == tokens[:2]).all()
-    grid = sample(prior, 3, 2, seed=1)
-    assert grid.indices.shape == (3, 6, 1, 2) and (sample(prior, 3, 2, seed=1).indices == grid.indices).all()
-    assert np.isfinite(token_codec.detokenize([grid]).positions).all()
-    with pytest.raises(InputError, match="levels"):
-        sample(prior, 3, 4)
+    with pytest.raises(CorruptError):
+        for step in range(2):
+            prior.decode(RangeDecoder(b"\xff" * 3), back, step, 0, 3)
 
 
 def test_a_beam_is_better_than_greed_at_every_prefix_in_sum():
@@ -253,8 +268,10 @@ def test_gaps_are_filled_and_what_was_seen_stays(token_codec):
     gone = np.zeros((90, 1, 19), bool)
     gone[30:50, :, [4, 5]] = True
     gone[60:70, :, 2] = True
+    gone[:, :, 7] = True  # never seen
     holed = hidden(sequence, gone)
     filled = token_codec.fill_gaps(holed)
+    assert (token_codec.fill_gaps(dataclasses.replace(holed, up="unknown")).positions == filled.positions).all()
     assert np.isfinite(filled.positions).all() and (filled.confidence == holed.confidence).all()
     assert (filled.positions[~gone] == holed.positions[~gone]).all()
     assert np.linalg.norm(filled.positions - sequence.positions, axis=-1)[gone].mean() < 150

@@ -151,6 +151,10 @@ def test_values_of_tokens_out_of_range(token_codec: PoseCodec) -> None:
         wrong.flat[0] = value
         with pytest.raises(WeightsError, match=weights.name):
             Tokenizer(replace(weights, tensors=weights.tensors | {tensor: wrong}))
+    layers = {name: weights.tensors[f"prior.{name}"] for name in ("b1", "b2", "bias", "codes")}
+    more = {f"prior.{name}": np.concatenate([values, values], axis=1) for name, values in layers.items()}
+    with pytest.raises(WeightsError, match="a prior of 6 levels, 0 of them narrow, of 3 levels"):
+        Tokenizer(replace(weights, tensors={**weights.tensors, **more}))
     far = weights.tensors["network.path_first.codebooks"].copy()
     far.flat[0] = 65504
     with pytest.raises(WeightsError, match="reach farther"):

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from posecodec.entropy.adaptive_models import bit_model
+from posecodec.entropy.float_coding import SLOTS, Options, _get_number, read_values, write_values
+from posecodec.entropy.float_grids import GridSteps
+from posecodec.entropy.float_prediction import choose_predictors
 from posecodec.entropy.floats import DECIMAL, MODEL, NARROW, PLANES, RAW, pack_floats, unpack_floats
+from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError
 from posecodec.pose.synthetic import walk
 
@@ -316,6 +321,30 @@ def test_numbers_that_no_model_writes_are_corrupt(kept: int, tail: bytes) -> Non
             assert unpack_floats(data[:kept] + tail, values.shape, np.float32).shape == values.shape
         except CorruptError:
             pass
+
+
+def test_steps_as_large_as_they_may_be_and_larger() -> None:
+    for step, most in ((2**53, 2**53), (-(2**53), 2**53), (2**53 + 1, 2**53), (-(2**54), 2**53)):
+        steps, encoder, options = np.array([[7, step]]), RangeEncoder(), Options(False, False, 64)
+        found = GridSteps(1.0, steps, np.zeros_like(steps), np.zeros(steps.shape, bool))
+        predictors = choose_predictors(steps, found.escaped, 1)
+        write_values(encoder, found, predictors, options)
+        if abs(step) <= most:
+            back = read_values(RangeDecoder(encoder.finish()), steps.shape, 1.0, predictors, options)
+            assert (back.steps == steps).all()
+        else:
+            with pytest.raises(CorruptError, match="a symbol its model lacks"):
+                read_values(RangeDecoder(encoder.finish()), steps.shape, 1.0, predictors, options)
+
+
+def test_numbers_of_more_bits_than_any_and_values_after_the_end() -> None:
+    models = bit_model(SLOTS).reshape(1, SLOTS, -1)
+    with pytest.raises(CorruptError, match="a symbol its model lacks"):
+        for tail in (b"\0", b"\xff"):  # one of them says that there are more and more bits
+            RangeDecoder(tail * 99).run(_get_number, models.copy(), 0, np.int64(9))
+    nothing = choose_predictors(np.zeros((400, 3), np.int64), np.zeros((400, 3), bool), 1)
+    with pytest.raises(CorruptError, match="past its end"):
+        read_values(RangeDecoder(bytes(range(1, 9))), (400, 3), 1.0, nothing, Options(True, True, 32))
 
 
 def test_other_arrays_are_mistakes() -> None:

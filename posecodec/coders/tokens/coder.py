@@ -20,7 +20,7 @@ from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedC
 from posecodec.coders.tokens import grid_weights, stream
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
-from posecodec.errors import CorruptError, InputError, WeightsError
+from posecodec.errors import InputError, WeightsError
 from posecodec.networks.availability import require_torch
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
@@ -117,9 +117,7 @@ class TokensCoder:
         return Chunk(encoder.finish())
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
-        """The mirror of `encode`. Raises CorruptError."""
-        if not self.supports_skeleton(context.skeleton, context.dims):
-            raise CorruptError("tokens of keypoints that the file's weights cannot code; get the file again")
+        """The mirror of `encode`, of keypoints that `supports_skeleton`. Raises CorruptError."""
         presence, tokens = self.read_integers(chunk, context)
         body = self.tokenizer.decode(tokens, context.frames, context.up, context.rate)
         return DecodedChunk.from_pose(self._select(body, context.skeleton), presence, context)
