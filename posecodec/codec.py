@@ -9,6 +9,7 @@ Who works out a chunk is in `coders`, who chooses among them in `ratecontrol`, w
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posecodec import legacy, zoo
+from posecodec.analysis.denoising import remove_noise
 from posecodec.bitstream import container
 from posecodec.bitstream.container import Chunk, Loss, PosecFile
 from posecodec.bitstream.header import Guarantee, Header, Track
@@ -38,7 +40,7 @@ from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.precision import needs_wide
-from posecodec.ratecontrol.target import ERRORS, Target
+from posecodec.ratecontrol.target import ERRORS, Target, parse_noise
 from posecodec.zoo import Weights
 
 if TYPE_CHECKING:
@@ -48,15 +50,20 @@ else:
 
 Source = bytes | str | Path | PosecFile  # A `.posec` file: its bytes, its path or URL, or opened already
 ALL = slice(None)
+KEPT_NOISE = (
+    0.5  # Mean error, in the jitter that was taken off, that it is not worth to spend bits below (log of 2026-11-27)
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A `.posec` file in memory. tokens: one grid per chunk of tokens, in the order of the file."""
+    """A `.posec` file in memory. tokens: one grid per chunk of tokens, in the order of the file. noise: standard deviation of
+    the jitter that was taken off before, in the recording's unit."""
 
     data: bytes = field(repr=False)
     header: Header
     tokens: tuple[TokenGrid, ...] = field(repr=False)
+    noise: float = field(default=0.0, repr=False)
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""
@@ -107,7 +114,7 @@ class PoseCodec:
     def encode(
         self, sequence: PoseSequence, target: Target | int | None = None, *, levels: int | None = None,
         max_error: float | str | None = None, mean_error: float | str | None = None, bitrate: float | None = None,
-        lossless: bool = False, channel_error: float | str | None = None,
+        lossless: bool = False, channel_error: float | str | None = None, denoise: float | str | None = None,
     ) -> Encoded:  # fmt: skip
         """A sequence as a file. At most one of the options; without any, a mean error of about 1 % of a body's height.
 
@@ -116,6 +123,8 @@ class PoseCodec:
         file. lossless: every bit of positions and confidences. target: the same as one value; a whole number is levels.
         channel_error: how far channels (`pose.channels`) may be off, such as "1%" of each one's range, "0.1deg,5N" or "0";
         0.2 % unless told, 0 where it is lossless.
+        denoise: take jitter off first, of that standard deviation of a coordinate, or "auto"; then, unless `bitrate` is
+        given, what is left is kept to a quarter of it in the mean, and the file promises no error.
         Raises InputError if the weights cannot code the keypoints or a goal cannot be reached, UsageError if options
         contradict each other.
         """
@@ -124,22 +133,38 @@ class PoseCodec:
         bound = DEFAULT_BOUND if target.kind != "lossless" else 0
         bounds = ChannelBound.parse(bound if channel_error is None else channel_error)
         sequence = replace(sequence, metadata=limit_channels(sequence.metadata, bounds))
-        chunks, asked = split_sequence(sequence, whole=target.kind == "lossless"), target.in_unit(sequence.unit)
+        if denoise is not None:
+            return self._encode_denoised(sequence, target, parse_noise(denoise, target, sequence.unit))
+        return self._encode_sequence(sequence, target.in_unit(sequence.unit))
+
+    def _encode_denoised(self, sequence: PoseSequence, target: Target, noise: float | None) -> Encoded:
+        found = remove_noise(sequence, noise)
+        if target.kind == "quality" and found.noise:
+            target = Target("mean-error", KEPT_NOISE * found.noise * math.sqrt(sequence.dims))
+        coded = self._encode_sequence(found.sequence, target, promises=target.kind == "bitrate")
+        return replace(coded, noise=found.noise)
+
+    def _encode_sequence(self, sequence: PoseSequence, asked: Target, promises: bool = True) -> Encoded:
+        """The smallest file that keeps a target in the recording's unit, wide if need be. promises: whether it says so."""
+        chunks = split_sequence(sequence, whole=asked.kind == "lossless")
         if not needs_wide(sequence, chunks, asked):
             try:
-                return self._encode_chunks(sequence, chunks, asked)
+                return self._encode_chunks(sequence, chunks, asked, promises)
             except InputError:
-                if target.kind not in ERRORS:
+                if asked.kind not in ERRORS:
                     raise
-        return self._encode_chunks(sequence, split_sequence(sequence, origin=find_origin(sequence)), asked)
+        return self._encode_chunks(sequence, split_sequence(sequence, origin=find_origin(sequence)), asked, promises)
 
-    def _encode_chunks(self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target) -> Encoded:
+    def _encode_chunks(
+        self, sequence: PoseSequence, chunks: list[ChunkInput], target: Target, promises: bool
+    ) -> Encoded:  # fmt: skip
         """The smallest file of chunks that keeps a target in the recording's unit. Raises InputError where none does."""
 
         def file_size(coded: list[Chunk], guarantee: Guarantee | None) -> int:
             return len(_write(self._build_header(sequence, chunks, (coded, guarantee)), coded)[0])
 
-        return self._pack(sequence, chunks, self.rate_control.choose(sequence, chunks, target, file_size))
+        coded, guarantee = self.rate_control.choose(sequence, chunks, target, file_size)
+        return self._pack(sequence, chunks, (coded, guarantee if promises else None))
 
     def decode(
         self, source: Encoded | Source, fill: bool = False, *, frames: slice = ALL,

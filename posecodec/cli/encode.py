@@ -51,6 +51,7 @@ class Settings:
 
     reading: Reading
     target: Target
+    denoise: str | None
     channel_error: str | None
     model: str | None
     device: str
@@ -69,6 +70,11 @@ class Settings:
 @click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
 @click.option(
+    "--denoise",
+    metavar="auto|SIGMA",
+    help="Take jitter off first, of this standard deviation (2px, 5mm), or as much as there seems to be.",
+)
+@click.option(
     "--channel-error",
     metavar="E",
     help="How far angles, forces, powers and such may be off: 1% of each one's range, 0.1deg,5N, or 0.  [default: 0.2%]",
@@ -78,8 +84,9 @@ class Settings:
 @options.many_files
 def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
-    bitrate: float | None, levels: int | None, lossless: bool, channel_error: str | None, skeleton: str | None,
-    reading: Reading, jobs: int, summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
+    bitrate: float | None, levels: int | None, lossless: bool, denoise: str | None, channel_error: str | None,
+    skeleton: str | None, reading: Reading, jobs: int, summary: Path | None, model: str | None, device: str, force: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Encode pose files, or folders of them, to .posec.
 
@@ -93,7 +100,7 @@ def encode(
     reading = replace(reading, skeleton=skeleton)
     ChannelBound.parse(channel_error or DEFAULT_BOUND)
     asked = Target.from_options(levels, max_error, mean_error, bitrate, lossless)
-    settings = Settings(reading, asked, channel_error, model, device, force)
+    settings = Settings(reading, asked, denoise, channel_error, model, device, force)
     if batch.is_single(inputs, reading.format):
         with open_input(inputs[0]) as source:
             target = batch.choose_target(inputs[0], output, ".posec")
@@ -136,9 +143,15 @@ def _encoded(
     with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
         codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device, jobs)
-        encoded = codec.encode(sequence, settings.target, channel_error=settings.channel_error)
+        encoded = codec.encode(
+            sequence, settings.target, channel_error=settings.channel_error, denoise=settings.denoise
+        )
         found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data), jobs)
-    return {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name), encoded
+    facts, line = {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name)
+    if settings.denoise is not None:
+        facts["noise_removed"] = encoded.noise
+        line += f", noise removed: {encoded.noise:.2g} {sequence.unit} a coordinate"
+    return facts, line, encoded
 
 
 def _weights_of(sequence: PoseSequence, target: Target) -> str | None:

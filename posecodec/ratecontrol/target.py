@@ -67,6 +67,16 @@ class Target:
         return Target(self.kind, self.value * UNIT_MM[self.unit] / UNIT_MM[unit])
 
 
+def parse_noise(text: float | str, target: Target, unit: str) -> float | None:
+    """A standard deviation in a recording's unit, of a number or a text; None for "auto".
+
+    Raises UsageError where it is no length, or where the target is an error, which would be one against the noisy input.
+    """
+    if target.kind not in ("quality", "bitrate"):
+        raise UsageError(f"denoise and {target.kind} at once: what is taken off is an error too; leave one of them out")
+    return None if text == "auto" else Target("mean-error", *parse_length(text)).in_unit(unit).value
+
+
 def parse_length(text: float | str) -> tuple[float, str]:
     """A length such as "5", "5mm" or "0.2in" as a number and its unit, "" without one. Raises UsageError.
 
