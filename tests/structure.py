@@ -21,21 +21,21 @@ VERBS = frozenset(
     abort accept accumulate adapt add advance align allow analyze append apply approximate ask assemble assert assign
     attach average balance begin bind bisect blend bound bridge broadcast build cache call canonicalize check choose
     classify clean clear clip close code collapse collate collect combine compare complete compose compress compute
-    concatenate confirm convert copy correct count cover create crop cut damage deblock decode decompress deduplicate
+    concatenate conclude confirm convert copy correct count cover create crop cut damage deblock decode decompress deduplicate
     define degrade delete dequantize describe detect detokenize diagnose diff discard distribute divide download draw
     drop dump echo embed emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain
     export extend extract extrapolate face feed fetch fill film filter find finish fit fix flatten flip flush fold
     follow forget format forward freeze gather generate get give group guess halve handle hang hash hold ignore import
     improve include infer initialize insert inspect interpolate intersect invert join judge keep label launch lay
-    learn lift limit link list load locate lock log look lower main make map mark mask match measure merge mirror mix
+    learn lengthen lift limit link list load locate lock log look lower main make map mark mask match measure merge mirror mix
     move multiply name narrow normalize note number offer omit open order pack pad pair parse partition pass peek
     perturb pick place plan play plot pop predict prefer prefix prepare price print process project promise propagate
     prune pull push put quantize query raise rank reach read reconstruct record recover reduce refine register reject
     relabel release remove rename render reorder repair repeat replace report request require rescale reserve reset
     reshape resolve resume retry return reverse revive rotate round run sample save say scale scan score search see
-    seek select send separate serialize set settle shift show shrink shuffle sign simplify skip smooth sniff solve
+    seek select send separate serialize set settle shift show shrink shuffle sign simplify skip smooth sniff soften solve
     sort spell split spread squash stack start state step stop store stretch strip subtract suggest sum summarize swap
-    synthesize take tell test time tokenize touch trace track train transform translate transpose triangulate trim
+    synthesize tabulate take tell test time tokenize touch trace track train transform translate transpose triangulate trim
     truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade upsample use
     validate verify view visit wait walk warn watch weigh widen wrap write suit shrink
     """.split()

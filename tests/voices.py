@@ -135,6 +135,9 @@ def make_stages() -> list[Stage]:
         bounds = (None, 5.0, 0.5)
         return lambda chunk, n: codec.coders.transform.encode(chunk, (150, 60, 100)[n % 3], max_error=bounds[n % 3])
 
+    def code_predictive(chunk: ChunkInput, n: int) -> Candidate:
+        return plain.coders.predictive.encode(chunk, max_error=(5.0, 0.5, 40.0)[n % 3])
+
     def code_windows(codec: PoseCodec) -> tuple[Encode, Encode]:
         windows = codec.coders.windows
         return (
@@ -151,17 +154,20 @@ def make_stages() -> list[Stage]:
         return lambda chunk, n: codec.coders.tokens.encode_levels(chunk, 1 + 3 * n % 8)
 
     made = [
-        make_stage(None, COCO19, 3, 30.0, bodies[3], code(plain), lengths=(*LENGTHS, LONG)),
+        make_stage(None, COCO19, 3, 30.0, bodies[3], code(plain), code_predictive, lengths=(*LENGTHS, LONG)),
         make_stage(None, COCO19, 3, 120.0, bodies[3], code(plain)),
         make_stage(None, COCO17, 3, 30.0, lambda n: bodies[3](n)[:, in_17], code(plain)),
-        make_stage(None, COCO19, 2, None, bodies[2], code(plain)),
+        make_stage(None, COCO19, 2, None, bodies[2], code(plain), code_predictive),
         make_stage(None, BUILT_IN["hand21"], 3, None, of_points(21, 3), code(plain), free=True),
         make_stage(None, handed, 3, 30.0, with_hands(3), code_parts(plain, False)),
         make_stage(None, handed, 2, None, with_hands(2), code_parts(plain, False), code(plain)),
     ]
     for count in (1, 2, 5):
         skeleton = Skeleton(f"of {count}", tuple("abcde"[:count]))
-        made += [make_stage(None, skeleton, d, None, of_points(count, d), code(plain), free=True) for d in (2, 3)]
+        made += [
+            make_stage(None, skeleton, d, None, of_points(count, d), code(plain), code_predictive, free=True)
+            for d in (2, 3)
+        ]
     for dims in (3, 2):
         codec = load_codec(f"windows{dims}d")
         alone, refined = code_windows(codec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-KIND_BITS = 3  # Of a chunk's first byte, from the top: as many as the longest prefix of a kind has
+KIND_BITS = 4  # Of a chunk's first byte, from the top: as many as the longest prefix of a kind has
 
 
 class ChunkKind(IntEnum):
@@ -15,6 +15,7 @@ class ChunkKind(IntEnum):
     LOSSLESS = 2
     PARTS = 3
     TOKENS = 4
+    PREDICTIVE = 5
 
     @staticmethod
     def read_from(data: bytes) -> ChunkKind:
@@ -40,7 +41,8 @@ class ChunkKind(IntEnum):
 PREFIXES = {
     ChunkKind.WINDOWS: (0b00, 2),
     ChunkKind.TRANSFORM: (0b01, 2),
-    ChunkKind.LOSSLESS: (0b100, 3),
+    ChunkKind.LOSSLESS: (0b1000, 4),
+    ChunkKind.PREDICTIVE: (0b1001, 4),
     ChunkKind.TOKENS: (0b101, 3),
     ChunkKind.PARTS: (0b11, 2),
 }
@@ -49,7 +51,7 @@ PREFIXES = {
 
 def has_windows_body(data: bytes) -> bool:
     """Whether a chunk is one in parts whose body is coded as windows."""
-    return bool(data) and data[0] >> 8 - KIND_BITS == 0b111
+    return bool(data) and data[0] >> 5 == 0b111
 
 
 def needs_body_weights(data: bytes) -> bool:

@@ -63,7 +63,10 @@ def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, w
 
 def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:
     """The mirror of `write_presence`, whose kind is known. Raises CorruptError."""
-    if decoder.get_bits(2) >> 1:  # the kinds whose prefix begins with 1 have a third bit
+    first = decoder.get_bits(2)
+    if (
+        first >> 1 and not decoder.get_bits(1) and first == 0b10
+    ):  # prefixes that begin with 1 have 3 bits, with 100 4 bits
         decoder.get_bits(1)
     mask = decode_mask(decoder, frames, keypoints)
     if not decoder.get_bits(1):

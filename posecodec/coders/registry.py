@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
     from posecodec.coders.lossless import LosslessCoder
+    from posecodec.coders.predictive.coder import PredictiveCoder
     from posecodec.coders.tokens.coder import TokensCoder
     from posecodec.coders.transform.coder import TransformCoder
     from posecodec.coders.windows.coder import WindowsCoder
@@ -57,11 +58,14 @@ class Coders:
     body_parts: BodyPartsCoder
     lossless: LosslessCoder
     tokens: TokensCoder
+    predictive: PredictiveCoder
 
     @property
     def by_kind(self) -> Mapping[ChunkKind, ChunkCoder]:
         """Coders by the kind of chunk that they make."""
-        coders: tuple[ChunkCoder, ...] = (self.transform, self.windows, self.body_parts, self.lossless, self.tokens)
+        coders: tuple[ChunkCoder, ...] = (
+            self.transform, self.windows, self.body_parts, self.lossless, self.tokens, self.predictive,
+        )  # fmt: skip
         return {coder.kind: coder for coder in coders}
 
     def suit(self, header: Header) -> Coders:
@@ -91,6 +95,7 @@ def build_coders(weights: Weights | None = None, device: str = "cpu", transform_
     """All coders; those of windows, or of tokens, with these weights if they are theirs. Raises WeightsError."""
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.lossless import LosslessCoder
+    from posecodec.coders.predictive.coder import PredictiveCoder
     from posecodec.coders.tokens.coder import TokensCoder
     from posecodec.coders.transform.coder import TransformCoder
     from posecodec.coders.transform.weights import load_built_in
@@ -100,4 +105,4 @@ def build_coders(weights: Weights | None = None, device: str = "cpu", transform_
     of_tokens = weights is not None and weights.settings.get("kind") in ("tokens", "grids")
     windows = WindowsCoder(None if of_tokens else weights, transform)
     tokens = TokensCoder(weights if of_tokens else None, device)
-    return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder(), tokens)
+    return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder(), tokens, PredictiveCoder())

@@ -17,6 +17,7 @@ from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import ID_BYTES, Guarantee
 from posecodec.coders.chunk import Candidate, ChunkInput
+from posecodec.coders.predictive.price import estimate_size
 from posecodec.coders.registry import ChunkCoder, Coders
 from posecodec.coders.transform.block_coder import TooFineError
 from posecodec.errors import InputError
@@ -119,14 +120,28 @@ class RateControl:
         """Each coder that keeps a bound, the QP that its search began at, and the one that is cheapest."""
         transform, parts = self.coders.transform, self.coders.body_parts
         start = transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
+        first = _bounded_size(transform, chunk, bound, start)
+        found = self._try_predictive(chunk, bound, first)
+        if found and found[0][0].encode(chunk, 0, max_error=bound).size < constants.MAX_SURE_RATIO * first:
+            return found
         qp = _cheapest_qp(transform, chunk, bound, start, usual)
-        found: list[tuple[ChunkCoder, int, int]] = [(transform, start, qp)]
+        found.append((transform, start, qp))
         if parts.supports(chunk):
             start = transform.to_absolute_qp(chunk, qp)
             qp = _cheapest_qp(parts, chunk, bound, start, usual)
             if math.isfinite(_bounded_size(parts, chunk, bound, qp)):
                 found.append((parts, start, qp))
         return found
+
+    def _try_predictive(self, chunk: ChunkInput, bound: float, size: float) -> list[tuple[ChunkCoder, int, int]]:
+        """The frame-by-frame coder, where it may take fewer bytes than a size and keeps the bound."""
+        predictive = self.coders.predictive
+        if estimate_size(chunk.points, bound) > constants.MAX_PREDICTIVE_PRICE * size:
+            return []
+        try:
+            return [(predictive, 0, 0)] if predictive.encode(chunk, max_error=bound).max_error <= bound else []
+        except InputError:
+            return []
 
     def _choose_mean(self, chunks: list[ChunkInput], error: float) -> Choice:
         """One step for all chunks, the coarsest that keeps a mean error."""

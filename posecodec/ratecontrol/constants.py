@@ -17,6 +17,10 @@ MAX_UNKNOWN_MISS = 1.05  # The same of bodies whose expected step is less sure: 
 STEPS_IN_MEAN_ERROR = 4.0  # Quantizer steps in a mean error, about: where searches for a mean error or a bit rate begin
 BOUND_IN_MEAN_ERRORS = 2.5  # Mean errors in the bound that is cheapest with them, about: where its searches begin
 SUM_ROUNDING = 1 - 2.0**-40  # Share of a mean error that is aimed at, since sums of errors are rounded
+MAX_PREDICTIVE_PRICE = (
+    1.2  # Times the transform's bytes at its first step that a rough price of the frame-by-frame coder may be
+)
+MAX_SURE_RATIO = 0.83  # Times the same that its bytes may be where no other steps or coders are tried: they gain less
 EXTRA_TRIALS = 2  # QPs above the expected one that are tried for a chunk in parts; those below it are SEARCH_RADIUS
 WINDOWS_BODY_QPS = 3  # QPs tried for the rest of a chunk in parts, downward, when its body is of windows
 EXPECTED_QP_ROUNDS = 3  # Times that an expected QP of windows is corrected by the error found there

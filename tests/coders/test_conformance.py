@@ -63,6 +63,8 @@ def read_integers(codec: PoseCodec, header: Header, frames: int, chunk: Chunk) -
         motion = codec.coders.windows.read_integers(chunk, context)[1]
         start = [motion.side_info.scale, motion.side_info.heading, *motion.side_info.origin, motion.qp]
         found |= {"start": np.array(start), "windows": np.array(motion.lengths), "values": motion.values}
+    if chunk.kind == ChunkKind.PREDICTIVE:
+        return found | {"steps": codec.coders.predictive.read_integers(chunk, context)[1]}
     blocks, moves = list[Any](), list[Any]()
     dequantize, correct = block_coder.dequantize, coder.read_corrections
     with pytest.MonkeyPatch.context() as patch:
