@@ -12,7 +12,7 @@ LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 450, 50, 9
 LOOSE_MODULES = 8
 BARE_NAMES = 60
 """Functions called by one word that is no verb; 680 in posecodec 0.4."""
-LINES = {"posecodec": 38_500, "tests": 25_500}
+LINES = {"posecodec": 38_900, "tests": 25_500}
 """Of Python: what comes makes room for itself, or shows what for. 0.4 had 23,970 and 14,884; since then came the VQ-GAN that
 makes tokens, with its training, prior, sampling and filled gaps (2,400 lines, of which 700 were made room for),
 and fourteen formats, writers of BVH and glTF, channels, wide files and what verifies and resumes (5,500). Limits on what
