@@ -50,9 +50,7 @@ else:
 
 Source = bytes | str | Path | PosecFile  # A `.posec` file: its bytes, its path or URL, or opened already
 ALL = slice(None)
-KEPT_NOISE = (
-    0.5  # Mean error, in the jitter that was taken off, that it is not worth to spend bits below (log of 2026-11-27)
-)
+KEPT_NOISE = 0.28  # Mean error, in the jitter of a keypoint, below which no bits are spent (log of 2026-11-27)
 
 
 @dataclass(frozen=True, eq=False)

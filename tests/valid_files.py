@@ -34,7 +34,8 @@ from posecodec.analysis.verification import checksum
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.fields import RATES
-from posecodec.bitstream.header import GUARANTEES, SPELLED_OUT, Guarantee, Header, Track
+from posecodec.bitstream.header import GUARANTEES, SPELLED, SPELLED_OUT, Guarantee, Header, Track
+from posecodec.bitstream.spelling import spell as spell_short
 from posecodec.entropy.floats import pack_floats
 from posecodec.pose.channels import Channel, store_channels
 from posecodec.pose.sequence import AXES, UNITS
@@ -113,18 +114,19 @@ def draw_value(rng: random.Random, depth: int = 3) -> Any:
 
 
 def draw_skeleton(rng: random.Random, stage: Stage) -> tuple[Skeleton, int]:
-    """What the file says its keypoints are, and the number of that in the header: 31 if it is spelled out."""
+    """What the file says its keypoints are, and the number of that in the header: 30 or 31 if it is spelled out."""
     known = [number for number, one in enumerate(BUILT_IN.values()) if one == stage.skeleton]
     if known and rng.random() < 0.7:
         return stage.skeleton, known[0]
+    spelled = rng.choice([SPELLED, SPELLED_OUT])
     if not stage.free:
-        return replace(stage.skeleton, name=rng.choice(NAMES), to_coco19={}), SPELLED_OUT
+        return replace(stage.skeleton, name=rng.choice(NAMES), to_coco19={}), spelled
     count = len(stage.skeleton)
     names = tuple(f"{rng.choice(NAMES)} {i}" for i in range(count))
     edges = tuple((rng.randrange(count), rng.randrange(count)) for _ in range(rng.randrange(2 * count)))
     order = rng.sample(range(count), count)
     pairs = tuple(zip(order[::2], order[1::2], strict=False))[: rng.randrange(count)]
-    return Skeleton(rng.choice(NAMES), names, edges, pairs, rng.choice([None, rng.randrange(count)])), SPELLED_OUT
+    return Skeleton(rng.choice(NAMES), names, edges, pairs, rng.choice([None, rng.randrange(count)])), spelled
 
 
 def draw_rate(rng: random.Random, rate: float | None) -> tuple[float, bytes]:
@@ -204,7 +206,9 @@ def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
     }
     layout["single"] = len(chunks) == 1 and not layout["layered"] and rng.random() < 0.8
     skeleton, number = draw_skeleton(rng, stage)
-    flags["spelled"] = number == SPELLED_OUT
+    flags["spelled"], short = number in (SPELLED, SPELLED_OUT), spell_short(skeleton)
+    if number == SPELLED and short is None:
+        number = SPELLED_OUT
     fps, rated = draw_rate(rng, stage.rate)
     times, timed = draw_times(rng, frames, stage.rate or rng.choice([30.0, 0.5, 1000.0]))
     metadata = draw_metadata(rng, frames) if flags["noted"] else {}
@@ -229,7 +233,7 @@ def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
         "frames": varint(frames), "people": b"" if flags["simple"] else varint(people),
         "ids": b"".join(map(text, ids)) if flags["named"] else b"",
         "tracks": b"" if flags["simple"] else b"".join(map(varint, [len(tracks), *listed])),
-        "spelled": packed(spell(skeleton), rng) if flags["spelled"] else b"", "times": timed if flags["timed"] else b"",
+        "spelled": write_skeleton(skeleton, number, rng), "times": timed if flags["timed"] else b"",
         "metadata": packed(metadata, rng) if flags["noted"] else b"", "promise": promised if flags["promised"] else b"",
         "origin": place if flags["wide"] else b"",
     }  # fmt: skip
@@ -243,6 +247,13 @@ def pack_bits(states: dict[str, bool]) -> int:
 
 def spell(skeleton: Skeleton) -> dict[str, Any]:
     return {name: getattr(skeleton, name) for name in ("name", "keypoints", "edges", "pairs", "root")}
+
+
+def write_skeleton(skeleton: Skeleton, number: int, rng: random.Random) -> bytes:
+    """The field of a skeleton: as its number says."""
+    if number == SPELLED:
+        return spell_short(skeleton) or b""
+    return packed(spell(skeleton), rng) if number == SPELLED_OUT else b""
 
 
 def draw_metadata(rng: random.Random, frames: int) -> dict[str, Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
+from coding import as_smpl22, rename
 
 from posecodec import PoseCodec, PoseSequence
 from posecodec.bitstream.container import Chunk
 from posecodec.coders.chunk import Candidate, ChunkInput, split_sequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19, SMPL22
 from posecodec.pose.synthetic import walk
 
 LENGTHS = (1, 2, 7, 16, 24, 40)  # Frames of voices
@@ -107,6 +108,12 @@ def make_stage(
     return Stage(weights, skeleton, dims, rate, tuple(voices), free)
 
 
+def make_smpl22(skeleton: Skeleton, frames: int) -> Any:
+    """(T, 22, 3) of a walk with SMPL's keypoints, in the order of a skeleton."""
+    points = as_smpl22(walk(frames)).positions[:, 0]
+    return points if skeleton == SMPL22 else points[:, ::-1]
+
+
 @cache
 def make_stages() -> list[Stage]:
     """Every kind of chunk, in 3D and 2D, with one keypoint and many."""
@@ -157,24 +164,25 @@ def make_stages() -> list[Stage]:
         make_stage(None, COCO19, 3, 30.0, bodies[3], code(plain), code_predictive, lengths=(*LENGTHS, LONG)),
         make_stage(None, COCO19, 3, 120.0, bodies[3], code(plain)),
         make_stage(None, COCO17, 3, 30.0, lambda n: bodies[3](n)[:, in_17], code(plain)),
-        make_stage(None, COCO19, 2, None, bodies[2], code(plain), code_predictive),
+        make_stage(None, COCO19, 2, 30.0, bodies[2], code(plain), code_predictive),
         make_stage(None, BUILT_IN["hand21"], 3, None, of_points(21, 3), code(plain), free=True),
         make_stage(None, handed, 3, 30.0, with_hands(3), code_parts(plain, False)),
-        make_stage(None, handed, 2, None, with_hands(2), code_parts(plain, False), code(plain)),
+        make_stage(None, handed, 2, 30.0, with_hands(2), code_parts(plain, False), code(plain)),
     ]
+    for known in (as_smpl22(walk(5)), rename(as_smpl22(walk(5)), tuple(range(21, -1, -1)), spell=True)):
+        made.append(make_stage(None, known.skeleton, 3, 30.0, partial(make_smpl22, known.skeleton), code(plain)))
     for count in (1, 2, 5):
         skeleton = Skeleton(f"of {count}", tuple("abcde"[:count]))
-        made += [
-            make_stage(None, skeleton, d, None, of_points(count, d), code(plain), code_predictive, free=True)
-            for d in (2, 3)
-        ]
+        for d in (2, 3):
+            made.append(make_stage(None, skeleton, d, None, of_points(count, d), code(plain), free=True))
+            made.append(make_stage(None, skeleton, d, None, of_points(count, d), code_predictive))  # along its edges
     for dims in (3, 2):
         codec = load_codec(f"windows{dims}d")
         alone, refined = code_windows(codec)
         made += [
-            make_stage(f"windows{dims}d", COCO19, dims, 30.0 if dims == 3 else None, bodies[dims], alone, refined),
-            make_stage(f"windows{dims}d", COCO17, dims, None, lambda n, d=dims: bodies[d](n)[:, in_17], alone),
-            make_stage(f"windows{dims}d", handed, dims, None, with_hands(dims), code_parts(codec, True)),
+            make_stage(f"windows{dims}d", COCO19, dims, 30.0, bodies[dims], alone, refined),
+            make_stage(f"windows{dims}d", COCO17, dims, 30.0, lambda n, d=dims: bodies[d](n)[:, in_17], alone),
+            make_stage(f"windows{dims}d", handed, dims, 30.0, with_hands(dims), code_parts(codec, True)),
         ]  # fmt: skip
         codec = load_codec(f"body{dims}d")
         for rate in (30.0, 25.0):
