@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from posecodec.bitstream.chunk_kind import ChunkKind
@@ -30,7 +31,7 @@ class Coder:
     def supports(self, chunk):
         return self.there
 
-    def encode(self, chunk, qp, **options):
+    def encode(self, chunk, qp=0, **options):
         told = self.tell(chunk, qp, **options)
         if isinstance(told, Exception):
             raise told
@@ -55,15 +56,19 @@ class Coder:
 
 
 NONE = Coder(None, supports=False)
+TOO_FINE = Coder(lambda *_, **options: InputError("too fine"), ChunkKind.PARTS)
+POINTS = np.arange(30.0).reshape(10, 1, 3)
 
 
 def chunk(**fields):
-    return SimpleNamespace(memo=Memo(), points=[0] * 10, count=10, is_person=True, default_error=1.0, **fields)
+    return SimpleNamespace(memo=Memo(), points=POINTS, count=10, is_person=True, default_error=1.0, **fields)
 
 
-def choose(transform, windows=NONE, parts=NONE, target=None):
+def choose(transform, windows=NONE, parts=NONE, target=None, predictive=TOO_FINE):
     """The name of the coder that was chosen; of parts with a body of windows, "parts+"."""
-    control = RateControl(SimpleNamespace(transform=transform, windows=windows, body_parts=parts))
+    control = RateControl(
+        SimpleNamespace(transform=transform, windows=windows, body_parts=parts, predictive=predictive)
+    )
     if target is None:
         found = control.choose_smallest(chunk(), QP).chunk
     else:
@@ -113,13 +118,20 @@ def test_a_body_of_windows_in_parts_has_to_be_worth_it(changes, chosen):
 
 
 def test_a_coder_that_cannot_hold_a_bound_or_take_a_step_is_left_out():
-    parts, bound = Coder(lambda *_, **options: InputError("too fine"), ChunkKind.PARTS), Target("max-error", 5.0)
-    assert choose(Coder(of(400, 40.0)), parts=parts) == "transform"
-    assert choose(Coder(of(400, 4.0)), parts=parts, target=bound) == "transform"
+    bound = Target("max-error", 5.0)
+    assert choose(Coder(of(400, 40.0)), parts=TOO_FINE) == "transform"
+    assert choose(Coder(of(400, 4.0)), parts=TOO_FINE, target=bound) == "transform"
     assert choose(Coder(of(400, 4.0)), parts=Coder(of(300, 4.0), ChunkKind.PARTS), target=bound) == "parts"
     assert choose(Coder(of(400, 4.0)), parts=Coder(of(300, 5.1), ChunkKind.PARTS), target=bound) == "transform"
     with pytest.raises(InputError, match=r"the recording's own precision allows \(5.1 was reached\)"):
         choose(Coder(of(400, 5.1)), target=bound)
+
+
+@pytest.mark.parametrize(("size", "error", "chosen"), [(100, 4.0, "predictive"), (100, 5.1, "transform"),
+                                                       (399, 4.0, "predictive"), (401, 4.0, "transform")])  # fmt: skip
+def test_the_frame_by_frame_coder_is_taken_where_it_is_smaller_and_holds_the_bound(size, error, chosen):
+    predictive = Coder(of(size, error), ChunkKind.PREDICTIVE)
+    assert choose(Coder(of(400, 4.0)), predictive=predictive, target=Target("max-error", 5.0)) == chosen
 
 
 def test_the_default_quality_is_searched_for_and_refused_where_no_step_gives_it():
