@@ -102,7 +102,7 @@ def test_forged_integers_of_a_window_come_back_and_end_where_the_stream_does():
 def test_every_coder_says_what_it_supports():
     chunk, _ = chunk_of(walk(10))
     supported = {coder.kind.label for coder in CODERS.by_kind.values() if coder.supports(chunk)}
-    assert supported == {"transform", "lossless"}
+    assert supported == {"transform", "predictive", "lossless"}
 
 
 def test_bodies_too_far_off_are_in_no_parts():

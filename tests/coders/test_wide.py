@@ -64,7 +64,7 @@ def test_a_bound_finer_than_float32_is_kept_in_float64():
     encoded = CODEC.encode(sequence, max_error=1e-8)
     assert encoded.header.origin is not None and errors(sequence, encoded).max() <= 1e-8
     with pytest.raises(InputError, match="--lossless"):
-        CODEC.encode(surveyed("far"), max_error=1e-9)
+        CODEC.encode(surveyed("far"), max_error=1e-10)
 
 
 def test_float32_recordings_are_wide_only_where_nothing_else_codes_them():

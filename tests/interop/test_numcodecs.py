@@ -111,7 +111,7 @@ def test_arrays_that_are_none_of_keypoints() -> None:
 
 def test_a_bound_that_cannot_be_kept() -> None:
     with pytest.raises(InputError, match="too fine an error|own precision"):
-        PoseArray(max_error=1e-9).encode(np.full((5, 4, 3), 1234.5678) + np.arange(5)[:, None, None] / 3)
+        PoseArray(max_error=1e-11).encode(np.full((5, 4, 3), 1234.5678) + np.arange(5)[:, None, None] / 3)
 
 
 def test_out_is_filled() -> None:
