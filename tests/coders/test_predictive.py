@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from coding import kinds_of
 from conftest import ROOT, flat_walk, rng
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
@@ -117,7 +117,9 @@ def test_random_recordings_are_within_the_bound(seed):
     shape = (int(draw.integers(1, 12)), int(draw.integers(3, 6)), int(draw.integers(2, 4)))
     points = draw.normal(size=shape) * 10.0 ** draw.integers(-2, 6) + draw.normal() * 1000
     points = points.cumsum(axis=0) if draw.random() < 0.5 else points
-    assert_within(record(points, shape[2], seed, 0.2), float(10.0 ** draw.uniform(-2, 2)))
+    bound = float(10.0 ** draw.uniform(-2, 2))
+    assume(bound > 2 * np.spacing(np.float32(np.abs(points).max())))  # of finer ones rate control sees that they are missed
+    assert_within(record(points, shape[2], seed, 0.2), bound)
 
 
 def test_confidences_come_along():
