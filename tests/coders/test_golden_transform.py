@@ -23,10 +23,10 @@ MADE = {
     "walk_lossless": (lambda: walk(20), {"lossless": True}),
     "hand": (lambda: make_hand(90), {"max_error": 2.0}),
     "pixels": (lambda: make_pixels(60), {}),
-    "smpl22": (lambda: as_smpl22(walk(120)), {"max_error": 4.0}),
+    "smpl22_bounded": (lambda: as_smpl22(walk(120)), {"max_error": 4.0}),
     "smpl22_renamed": (lambda: rename(as_smpl22(walk(120)), tuple(range(21, -1, -1)), spell=True), {}),
     "coco17_flat": (lambda: as_pixels(walk(120)), {}),
-    "coco17_flat_renamed": (lambda: rename(as_pixels(walk(120))), {"max_error": 2.0}),
+    "coco17_flat_renamed_bounded": (lambda: rename(as_pixels(walk(120))), {"max_error": 2.0}),
 }
 
 
