@@ -118,7 +118,9 @@ def test_random_recordings_are_within_the_bound(seed):
     points = draw.normal(size=shape) * 10.0 ** draw.integers(-2, 6) + draw.normal() * 1000
     points = points.cumsum(axis=0) if draw.random() < 0.5 else points
     bound = float(10.0 ** draw.uniform(-2, 2))
-    assume(bound > 2 * np.spacing(np.float32(np.abs(points).max())))  # of finer ones rate control sees that they are missed
+    assume(
+        bound > 2 * np.spacing(np.float32(np.abs(points).max()))
+    )  # of finer ones rate control sees that they are missed
     assert_within(record(points, shape[2], seed, 0.2), bound)
 
 
