@@ -29,10 +29,8 @@ ID_BYTES = 4  # Of the SHA-256 that weights are named by
 MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
 MAX_PEOPLE = 1 << 16  # That a file may name: more than any tracker gives, and little enough to make room for
 MAX_EDGES = 4096  # Of a skeleton: half as many again as a mesh of a face has
-SPELLED, SPELLED_OUT = (
-    30,
-    31,
-)  # Numbers of a skeleton that is not built in and stands in the header, in few bytes or as JSON
+SPELLED = 30  # Number of a skeleton that is not built in and stands in the header in few bytes
+SPELLED_OUT = 31  # The same as JSON, which names that are no lines of text need
 EARLY = 1e-6  # Of a frame: by so much a time may miss it and still mean it
 LISTED = 12  # Ids that fit a message
 REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept

@@ -63,10 +63,10 @@ def write_presence(encoder: RangeEncoder, kind: ChunkKind, presence: Presence, w
 
 def read_presence(decoder: RangeDecoder, frames: int, keypoints: int) -> Presence:
     """The mirror of `write_presence`, whose kind is known. Raises CorruptError."""
-    first = decoder.get_bits(2)
-    if (
-        first >> 1 and not decoder.get_bits(1) and first == 0b10
-    ):  # prefixes that begin with 1 have 3 bits, with 100 4 bits
+    start = decoder.get_bits(2)
+    if start >> 1:  # prefixes that begin with 1 have a third bit, and 100 a fourth
+        start = 2 * start + decoder.get_bits(1)
+    if start == 0b100:
         decoder.get_bits(1)
     mask = decode_mask(decoder, frames, keypoints)
     if not decoder.get_bits(1):

@@ -100,7 +100,7 @@ def _show_step(steps: int, step: int, values: dict[str, float]) -> None:
 @click.option("--steps", default=4000, show_default=True, help="Steps of the optimizer.")
 @click.option("--threads", type=int, help="CPU threads of torch.")
 def train_transform(data: tuple[Path, ...], target: Path, samples: int, steps: int, threads: int | None) -> None:
-    """Fit the transform codec's basis and context model (about ten minutes on one core)."""
+    """Fit the transform codec's bases and context model (about a quarter of an hour on one core)."""
     _limit_threads(threads)
     from posecodec.train.transform import export
 
