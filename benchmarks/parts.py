@@ -18,21 +18,19 @@ import numpy as np
 
 import posecodec
 from posecodec.bench.data import Take, load_split
+from posecodec.bench.detections import FINGERS, find_hand, load_detections
 from posecodec.bench.untrained_skeletons import make_hand_pose, make_smooth_noise
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights
 from posecodec.coders.body_parts import BodyPartsCoder
-from posecodec.coders.body_split import normalize_name
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
+from posecodec.pose.skeletons.builtin import COCO19
 
 GOALS = {
     3: tuple({"max_error": v} for v in (1.0, 5.0, 20.0)) + tuple({"mean_error": v} for v in (10.0, 25.0, 50.0)),
     2: tuple({"max_error": v} for v in (1.0, 2.0, 4.0)) + tuple({"mean_error": v} for v in (1.0, 2.0, 8.0)),
 }
-FINGERS = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(5) for j in range(4))
-"""Edges of a hand of 21 keypoints."""
 SHORTEST = 60
 """Frames; shorter takes are left out."""
 LONGEST = 256
@@ -41,27 +39,12 @@ EVERY = 4
 """One in so many takes is coded, to save time."""
 
 
-def read_detections(file: Path) -> list[PoseSequence]:
-    """The sequences of an archive of detections, hands joined to wrists; none where there are no hands on a body."""
+def read_hands(file: Path) -> list[PoseSequence]:
+    """The sequences of an archive of detections; none where there are no two hands on a body."""
     with np.load(file, allow_pickle=False) as archive:
-        z = {name: archive[name] for name in archive.files}
-    keypoints = [str(name) for name in z["keypoints"]]
-    place = {normalize_name(name): k for k, name in reversed([*enumerate(keypoints)])}
-    named = {(a, b) for s in (BODY25, MEDIAPIPE33) for a, b in ((s.keypoints[i], s.keypoints[j]) for i, j in s.edges)}
-    edges = [(place[a], place[b]) for a, b in sorted(named) if a in place and b in place]
-    for side in ("left", "right"):
-        first = next((k for k, name in enumerate(keypoints) if "hand" in name.split("/")[0] and side in name), None)
-        if first is None:
-            return []
-        edges += [(first + a, first + b) for a, b in FINGERS] + [(place[f"{side}_wrist"], first)]
-    skeleton, found = Skeleton("detected", tuple(keypoints), tuple(edges)), []
-    for start, length, fps in zip(z["start"], z["length"], z["fps"], strict=True):
-        sure = z["confidence"][start : start + length]
-        points = np.where(sure[..., None] > 0, z["xy_px"][start : start + length], np.nan)
-        found.append(
-            PoseSequence.from_arrays(points, fps=float(fps), confidence=sure, skeleton=skeleton, unit="px", up="-y")
-        )
-    return found
+        names = [str(name) for name in archive["keypoints"]]
+    has_both = all(find_hand(names, side) is not None for side in ("left", "right"))
+    return load_detections(file) if has_both else []
 
 
 def _build_frames(along: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -157,7 +140,7 @@ def main(data: Path, windows: bool) -> None:
         wrong += measure(codec, name, [add_limbs(take, hands, seed) for seed, take in enumerate(takes)])
     codec = posecodec.PoseCodec.from_pretrained("windows2d" if windows else None)
     for file in sorted((data / "train2d").glob("*.npz")):
-        if sequences := read_detections(file):
+        if sequences := read_hands(file):
             wrong += measure(codec, f"2D, {file.stem}", sequences)
     click.echo(f"{wrong} files larger than the whole skeleton's, or off their goal")
     sys.exit(bool(wrong))

@@ -23,6 +23,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from posecodec.bench.data import Points
+from posecodec.bench.rice import pack_tracks, unpack_tracks
 from posecodec.errors import InputError
 from posecodec.pose.sequence import PoseSequence
 
@@ -267,6 +268,18 @@ def _unpack_diff_pcodec(data: bytes) -> Points:
     return _sum_differences(first, _decompress_pcodec(body[end:]), struct.unpack_from("<f", body)[0], shape)
 
 
+def _pack_rice(positions: Points, bound: float) -> bytes:
+    values, step = quantize(positions, bound)
+    tracks = np.ascontiguousarray(values.reshape(len(values), -1).T.astype(np.int64))
+    return _prepend_shape(positions, struct.pack("<f", step) + pack_tracks(tracks))
+
+
+def _unpack_rice(data: bytes) -> Points:
+    shape, body = _split(data)
+    step = struct.unpack_from("<f", body)[0]
+    return np.asarray(unpack_tracks(body[4:]).T.reshape(shape) * step, np.float32)
+
+
 def _compress_zfp(flat: NDArray[np.float32], tolerance: float) -> bytes:
     """Fixed accuracy on one-dimensional blocks."""
     import zfpy
@@ -327,8 +340,9 @@ BASELINES = (
     Baseline("float16-zstd19", *_wrap_tracks(_compress_float16, _decompress_as(np.float16)), "free"),
     Baseline("diff-zstd19", _pack_diff_zstd, _unpack_diff_zstd, "bounded"),
     Baseline("diff-pcodec", _pack_diff_pcodec, _unpack_diff_pcodec, "bounded", ("pcodec",)),
+    Baseline("linear-rice", _pack_rice, _unpack_rice, "bounded"),
     Baseline("zfp", *_wrap_tracks(_compress_zfp, _decompress_zfp), "bounded", ("zfpy",)),
     Baseline("sz3", *_wrap_tracks(_compress_sz3, _decompress_sz3), "bounded", ("pysz",)),
     Baseline("bodycompress", _pack_bodycompress, _unpack_bodycompress, "bounded", ("bodycompress",)),
 )
-"""All of them, the lossless first. "diff": integers quantized to the bound, differences in time."""
+"""All of them, the lossless first. "diff": integers quantized to the bound, differences in time. "linear-rice": as FLAC."""

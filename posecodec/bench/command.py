@@ -66,13 +66,15 @@ def _choose_methods(names: str | None, reference: str) -> tuple[list[Method], bo
 @bench.command("unseen")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
 @click.option("--c3d", multiple=True, type=click.Path(path_type=Path, exists=True), help="A recording of your own.")
-def compare_untrained(out: Path, c3d: tuple[Path, ...]) -> None:
-    """Keypoints that nothing was trained on, against quantized differences and zstd-19 at equal maximum error."""
+@click.option("--data", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Motion, and detections.")
+def compare_untrained(out: Path, c3d: tuple[Path, ...], data: Path | None) -> None:
+    """Fine bounds on markers, hands and detections, against compressors of bare numbers at equal maximum error."""
     from posecodec.bench import untrained_comparison
 
-    rows = untrained_comparison.run(c3d)
+    rows = []
     click.echo(untrained_comparison.HEADING)
-    for row in rows:
+    for row in untrained_comparison.run(c3d, data):
+        rows.append(row)
         click.echo(row.line)
     click.echo(f"wrote {untrained_comparison.write(rows, out)}")
 

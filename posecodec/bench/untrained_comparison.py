@@ -1,8 +1,13 @@
-"""Recordings that nothing was trained on: the codec and quantized differences with zstd-19 at equal maximum error."""
+"""Fine bounds on what people really record: the codec, and compressors of bare numbers at equal maximum error.
+
+Recordings that nothing was trained on, made by rule; with data also real detections and the clean validation motion; C3D
+files that are given.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,39 +15,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.analysis.metrics import error_per_keypoint
-from posecodec.bench.baselines import BASELINES
+from posecodec.bench.baselines import BASELINES, Baseline
+from posecodec.bench.data import load_split
+from posecodec.bench.detections import load_detections
 from posecodec.bench.untrained_skeletons import RECORDINGS
+from posecodec.codec import PoseCodec
 from posecodec.errors import InputError
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
 NAME = "unseen"  # Of the command and of the file it writes
-C3D_BOUNDS = (1.0, 5.0)  # Maximum errors for recordings of markers, mm: those of the made one
+OTHERS = ("diff-zstd19", "linear-rice", "diff-pcodec", "sz3")
+C3D_BOUNDS = (0.2, 1.0, 5.0)  # Maximum errors for recordings of markers, mm
+MOTION_BOUNDS = (1.0, 5.0, 20.0)  # For the validation motion, mm
+DETECTIONS = (
+    ("sign_openpose", 2, 0.707), ("sign_mediapipe33", 3, 0.707), ("sign_mediapipe8", 3, 0.707), ("pose2sim_body25b", 6, 1.0)
+)  # fmt: skip
+"""Archives of DATA/train2d, how many of their recordings are taken, and the maximum error in pixels."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Bytes of a recording at a maximum error, in its unit; reached: the largest error found after decoding."""
+    """Bytes of recordings at a maximum error, in their unit, summed; reached: the largest error found after decoding.
+
+    clips: how many. others: bytes by compressors, by name; without those that are not installed or cannot code it. least:
+    in how many clips the codec's file is smaller than every other's.
+    """
 
     recording: str
+    clips: int
     frames: int
     keypoints: int
     unit: str
     bound: float
     reached: float
     ours: int
-    baseline: int
+    others: dict[str, int]
+    least: int
 
     @property
     def line(self) -> str:
         """A row of the table."""
+        best = min(self.others.values())
+        shown = " | ".join(f"{self.others[name]:,}" if name in self.others else "" for name in OTHERS)
         return (
-            f"| {self.recording} | {self.frames} x {self.keypoints} | {self.bound:g} {self.unit} | {self.reached:.3g} | "
-            f"{self.baseline:,} | {self.ours:,} | {100 * (self.ours / self.baseline - 1):+.0f} % |"
+            f"| {self.recording} | {self.frames:,} x {self.keypoints} | {self.bound:g} {self.unit} | {self.reached:.3g} | "
+            f"{shown} | **{self.ours:,}** | {100 * (self.ours / best - 1):+.0f} % | {self.least} of {self.clips} |"
         )
 
 
-HEADING = """| recording | frames x keypoints | bound | reached | differences + zstd-19 | ours | |
-|---|---|---|---|---|---|---|"""
+HEADING = f"""| recording | frames x keypoints | bound | reached | {" | ".join(OTHERS)} | ours | to the best | smaller in |
+|{"---|" * (7 + len(OTHERS))}"""
 
 
 def read_c3d(path: Path) -> PoseSequence:
@@ -67,38 +89,51 @@ def forward_fill(positions: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(np.nan_to_num(filled), np.float32)
 
 
-def count_baseline_bytes(sequence: PoseSequence, bound: float) -> int:
-    """Quantized differences with zstd-19, gaps filled forward, and a mask of them; confidences not counted."""
+def count_baseline_bytes(method: Baseline, sequence: PoseSequence, bound: float) -> int | None:
+    """By a compressor, gaps filled forward, and a mask of them; confidences not counted. None where it cannot."""
     import zstandard
 
-    method = next(b for b in BASELINES if b.name == "diff-zstd19")
     total = 0
     for person in range(sequence.people):
-        total += len(method.compress(forward_fill(sequence.positions[:, person]), bound))
+        try:
+            total += len(method.compress(forward_fill(sequence.positions[:, person]), bound))
+        except InputError:
+            return None
         missing = ~sequence.valid[:, person]
         if missing.any():
             total += len(zstandard.ZstdCompressor(level=19).compress(np.packbits(missing).tobytes()))
     return total
 
 
-def measure(name: str, sequence: PoseSequence, bound: float) -> Row:
-    """One recording at one bound, confidences taken out of both."""
-    from posecodec.codec import PoseCodec
-
-    plain = sequence.with_positions(sequence.positions, sequence.valid.astype(np.float32))
-    codec = PoseCodec()
-    data = codec.encode(plain, max_error=bound).data
-    errors = error_per_keypoint(plain, codec.decode(data)) / UNIT_MM.get(plain.unit, 1.0)
+def measure(name: str, clips: list[PoseSequence], bound: float) -> Row:
+    """Recordings of one kind at one bound, confidences taken out of all."""
+    codec, plain = PoseCodec(), [clip.with_positions(clip.positions, clip.valid.astype(np.float32)) for clip in clips]
+    files = [codec.encode(clip, max_error=bound).data for clip in plain]
+    unit = UNIT_MM.get(plain[0].unit, 1.0)
+    reached = [
+        np.nanmax(error_per_keypoint(clip, codec.decode(data))) / unit for clip, data in zip(plain, files, strict=True)
+    ]
+    methods = [method for method in BASELINES if method.name in OTHERS and not method.missing]
+    sizes = {method.name: [count_baseline_bytes(method, clip, bound) for clip in plain] for method in methods}
+    whole = {name: [size for size in each if size is not None] for name, each in sizes.items() if None not in each}
+    least = sum(len(data) < min(each[i] for each in whole.values()) for i, data in enumerate(files))
     return Row(
-        name, plain.frames, len(plain.skeleton), plain.unit, bound, float(np.nanmax(errors)), len(data),
-        count_baseline_bytes(plain, bound),
+        name, len(plain), sum(clip.frames for clip in plain), len(plain[0].skeleton), plain[0].unit, bound,
+        float(max(reached)), sum(map(len, files)), {name: sum(each) for name, each in whole.items()}, least,
     )  # fmt: skip
 
 
-def run(c3d: tuple[Path, ...]) -> list[Row]:
-    """All made recordings, and the C3D files given."""
-    rows = [measure(name, make(), bound) for name, (make, bounds) in RECORDINGS.items() for bound in bounds]
-    return rows + [measure(path.name, read_c3d(path), bound) for path in c3d for bound in C3D_BOUNDS]
+def run(c3d: tuple[Path, ...], data: Path | None = None) -> Iterator[Row]:
+    """All made recordings, those of a folder of motion data, and the C3D files given."""
+    for name, (make, bounds) in RECORDINGS.items():
+        yield from (measure(name, [make()], bound) for bound in bounds)
+    if data is not None:
+        for name, count, bound in DETECTIONS:
+            yield measure(name, load_detections(data / "train2d" / f"{name}.npz")[:count], bound)
+        takes = [take.to_sequence() for take in load_split(data)]
+        yield from (measure("validation motion", takes, bound) for bound in MOTION_BOUNDS)
+    for path in c3d:
+        yield from (measure(path.name, [read_c3d(path)], bound) for bound in C3D_BOUNDS)
 
 
 def write(rows: list[Row], out: Path) -> Path:

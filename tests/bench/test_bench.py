@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from conftest import SHARED
 
 import posecodec
-from posecodec.bench import baseline_b0, bdrate, data, rate_distortion
+from posecodec.bench import baseline_b0, bdrate, data, rate_distortion, rice
 from posecodec.bench.baselines import BASELINES, decode_zigzag, encode_zigzag
 from posecodec.bench.command import bench
 from posecodec.errors import InputError, UsageError
@@ -217,3 +217,15 @@ def test_rd_refuses_unknown_methods_and_empty_folders(tmp_path):
     np.savez(tmp_path / "val" / "a.npz", other=np.zeros(3))
     with pytest.raises(InputError, match="not an archive"):
         data.load_split(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (2, 129), (5, 400)])
+def test_rice_codes_are_read_again(shape):
+    rng = np.random.default_rng(7)
+    tracks = np.rint(np.cumsum(np.cumsum(rng.normal(size=shape), axis=1), axis=1) * 10).astype(np.int64)
+    tracks[-1, -1] = 1 << 30
+    assert np.array_equal(rice.unpack_tracks(rice.pack_tracks(tracks)), tracks)
+
+
+def test_rice_codes_of_a_line_are_a_bit_each():
+    assert len(rice.pack_tracks(np.arange(0, 8000, 8)[None])) < 1000 / 8 + 20
