@@ -13,6 +13,20 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BODY25, MEDIAPIPE33
 
+COMPONENTS = {
+    "sign_openpose": {
+        "pose": "pose_keypoints_2d",
+        "hand_left": "hand_left_keypoints_2d",
+        "hand_right": "hand_right_keypoints_2d",
+    },
+    "pose2sim": {"pose": "pose_keypoints_2d"},
+    "sign_mediapipe": {
+        "pose": "POSE_LANDMARKS",
+        "left_hand": "LEFT_HAND_LANDMARKS",
+        "right_hand": "RIGHT_HAND_LANDMARKS",
+    },
+}
+"""Start of an archive's name -> its components, as the .pose files that it was made of call them."""
 FINGERS = tuple((0 if j == 0 else 4 * f + j, 1 + 4 * f + j) for f in range(5) for j in range(4))
 """Edges of a hand of 21 keypoints."""
 
@@ -22,7 +36,8 @@ def load_detections(file: Path) -> list[PoseSequence]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             z = {name: archive[name] for name in archive.files}
-        skeleton, spans = build_skeleton(z["keypoints"]), zip(z["start"], z["length"], z["fps"], strict=True)
+        skeleton = build_skeleton(_name_as_recorded(file.stem, z["keypoints"]))
+        spans = zip(z["start"], z["length"], z["fps"], strict=True)
         return [
             PoseSequence.from_arrays(
                 np.where(sure[..., None] > 0, points, np.nan), fps=float(fps), confidence=sure, skeleton=skeleton,
@@ -35,9 +50,14 @@ def load_detections(file: Path) -> list[PoseSequence]:
         raise InputError(f"{file}: not an archive of detections ({error}); get it again") from error
 
 
-def build_skeleton(names: np.ndarray) -> Skeleton:
+def _name_as_recorded(stem: str, names: np.ndarray) -> list[str]:
+    called = next((known for start, known in COMPONENTS.items() if stem.startswith(start)), {})
+    parts = (str(name).partition("/") for name in names)
+    return [f"{called.get(component, component)}{slash}{point}" for component, slash, point in parts]
+
+
+def build_skeleton(keypoints: list[str]) -> Skeleton:
     """Keypoints with the edges that BODY_25 and MediaPipe have between what is called so, and those of hands."""
-    keypoints = [str(name) for name in names]
     place = {normalize_name(name): k for k, name in reversed([*enumerate(keypoints)])}
     named = {(a, b) for s in (BODY25, MEDIAPIPE33) for a, b in ((s.keypoints[i], s.keypoints[j]) for i, j in s.edges)}
     edges = [(place[a], place[b]) for a, b in sorted(named) if a in place and b in place]
@@ -50,4 +70,7 @@ def build_skeleton(names: np.ndarray) -> Skeleton:
 
 def find_hand(keypoints: list[str], side: str) -> int | None:
     """The first keypoint of a hand, None where there is none."""
-    return next((k for k, name in enumerate(keypoints) if "hand" in name.split("/")[0] and side in name), None)
+    return next(
+        (k for k, name in enumerate(keypoints) if {"hand", side} <= set(name.lower().replace("/", "_").split("_"))),
+        None,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -97,6 +98,18 @@ def encode_varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def take_steps(pairs: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Pairs (a, b) as whole numbers from 0 on: how far b is from the b before, and from a."""
+    last = 0
+    for a, b in pairs:
+        yield from (_fold(b - last), _fold(b - a))
+        last = b
+
+
+def _fold(value: int) -> int:
+    return 2 * value if value >= 0 else -2 * value - 1
 
 
 def encode_text(value: str) -> bytes:

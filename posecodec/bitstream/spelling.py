@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import zstandard
 
-from posecodec.bitstream.fields import JSON_COST, FieldReader, HeaderError, encode_varint
+from posecodec.bitstream.fields import JSON_COST, FieldReader, HeaderError, encode_varint, take_steps
 from posecodec.errors import CorruptError
 from posecodec.memory import check_justified, is_justified
 from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton
@@ -27,9 +27,9 @@ def spell(skeleton: Skeleton) -> bytes | None:
     if any("\n" in name for name in (skeleton.name, *names)):
         return None
     numbers = [len(names), 0 if skeleton.root is None else skeleton.root + 1, len(skeleton.edges)]
-    numbers += _take_steps(skeleton.edges)
+    numbers += take_steps(skeleton.edges)
     by_name = skeleton.pairs == pair_sides(names)
-    numbers += [0] if by_name else [len(skeleton.pairs) + 1, *_take_steps(skeleton.pairs)]
+    numbers += [0] if by_name else [len(skeleton.pairs) + 1, *take_steps(skeleton.pairs)]
     prefix = os.path.commonprefix(names)
     try:
         plain = [_lay_out(skeleton.name, names, numbers, taken) for taken in dict.fromkeys(("", prefix))]
@@ -72,14 +72,6 @@ def read_spelled(source: FieldReader, most_edges: int) -> Skeleton:
     return Skeleton(name, names, edges, pair_sides(names) if pairs is None else pairs, root - 1 if root else None)
 
 
-def _take_steps(pairs: Iterable[tuple[int, int]]) -> Iterator[int]:
-    """Pairs (a, b) as whole numbers from 0 on: how far b is from the b before, and from a."""
-    last = 0
-    for a, b in pairs:
-        yield from (_fold(b - last), _fold(b - a))
-        last = b
-
-
 class _Numbers:
     """Varints one after the other, and pairs of them."""
 
@@ -102,10 +94,6 @@ class _Numbers:
         for _ in range(count):
             last += _unfold(self.take())
             yield last - _unfold(self.take()), last
-
-
-def _fold(value: int) -> int:
-    return 2 * value if value >= 0 else -2 * value - 1
 
 
 def _unfold(value: int) -> int:

@@ -1,15 +1,17 @@
 """Usual names of keypoints, which those of a skeleton that is spelled out are compressed against (see `spelling`).
 
 Marker sets of motion capture (Plug-in Gait, Helen Hayes, Rizzoli, CAREN's Human Body Model, OptiTrack Baseline), rigs
-(Mixamo, CMU in BVH and ASF, Unreal), animals and flies of tracking tutorials, and names that are only counted. The text is
-part of the bitstream and never changes, not even at its end: files point into it from there.
+(Mixamo, CMU in BVH and ASF, Unreal), animals and flies of tracking tutorials, names that are only counted, and the components
+of .pose files. The text is part of the bitstream and never changes, not even at its end: files point into it from there.
+More may come before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from posecodec.pose.skeletons.builtin import TABLES
+from posecodec.bitstream.fields import encode_varint, take_steps
+from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
 
 ANIMALS = (
     "snout nose leftear rightear left_ear right_ear neck shoulder centroid tailbase tail_base tail_mid tail_tip "
@@ -101,12 +103,58 @@ COUNTED = (
 """What stands before numbers."""
 
 
+_FINGERS = ("INDEX_FINGER", "MIDDLE_FINGER", "RING_FINGER", "PINKY")
+MEDIAPIPE_BODY = next(table.keypoints.upper() for table in TABLES if table.name == "mediapipe33")
+MEDIAPIPE_HAND = "WRIST THUMB_CMC THUMB_MCP THUMB_IP THUMB_TIP " + " ".join(
+    f"{finger}_{joint}" for finger in _FINGERS for joint in ("MCP", "PIP", "DIP", "TIP")
+)
+OPENPOSE_HAND = "BASE T_STT T_BCMC T_MCP T_IP " + " ".join(
+    f"{finger}_{joint}" for finger in "IMRP" for joint in ("CMC", "MCP", "PIP", "DIP")
+)
+OPENPOSE_BODY = (
+    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist MidHip RHip RKnee RAnkle LHip LKnee LAnkle REye LEye REar "
+    "LEar LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel"
+)
+BODY_25B = (
+    "Nose LEye REye LEar REar LShoulder RShoulder LElbow RElbow LWrist RWrist LHip RHip LKnee RKnee LAnkle RAnkle UpperNeck "
+    "HeadTop LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel"
+)
+OPENPOSE_FACE = " ".join(
+    f"{part}_{i}"
+    for part, first, end in (("FB", 0, 17), ("FEB", 17, 27), ("FN", 27, 36), ("FE", 36, 48), ("FLO", 48, 60), ("FLI", 60, 68))
+    for i in range(first, end)
+)  # fmt: skip
+COMPONENTS = (
+    ("pose_keypoints_2d", BODY_25B),
+    ("pose_keypoints_2d", OPENPOSE_BODY),
+    ("face_keypoints_2d", f"{OPENPOSE_FACE} FP_68 FP_69"),
+    ("hand_left_keypoints_2d", OPENPOSE_HAND),
+    ("hand_right_keypoints_2d", OPENPOSE_HAND),
+    ("POSE_LANDMARKS", MEDIAPIPE_BODY),
+    ("LEFT_HAND_LANDMARKS", MEDIAPIPE_HAND),
+    ("RIGHT_HAND_LANDMARKS", MEDIAPIPE_HAND),
+)
+"""What .pose files hold of OpenPose and of MediaPipe Holistic, by component."""
+
+
+OPENPOSE_LIMBS = (
+    "1-2 2-3 3-4 1-5 5-6 6-7 1-8 0-16 0-15 0-18 0-17 1-0 8-9 9-10 10-11 8-12 12-13 13-14 11-24 11-22 22-23 14-21 14-19 19-20"
+)  # fmt: skip
+HAND_LIMBS = "0-1 0-5 0-9 0-13 0-17 1-2 2-3 3-4 5-6 6-7 7-8 9-10 10-11 11-12 13-14 14-15 15-16 17-18 18-19 19-20"
+
+
 def build_words() -> bytes:
-    """The text, one name a line, the likeliest last."""
-    return ("\n".join(_list_words()) + "\n").encode()
+    """The text, one name a line, the likeliest last; before it usual edges, as skeletons have them."""
+    usual = [BUILT_IN[name].edges for name in ("mediapipe33", "hand21")]
+    pairs = [[limb.split("-") for limb in text.split()] for text in (OPENPOSE_LIMBS, HAND_LIMBS)]
+    limbs = [[(int(a), int(b)) for a, b in some] for some in pairs]
+    edges = b"".join(encode_varint(number) for some in (*usual, *limbs) for number in take_steps(some))
+    return edges + ("\n".join(_list_words()) + "\n").encode()
 
 
 def _list_words() -> Iterator[str]:
+    for component, points in COMPONENTS:
+        yield from (f"{component}/{point}" for point in points.split())
     for text in (ANIMALS, UNREAL, ASF, CMU_BVH, MIXAMO, OPTITRACK, CAREN, RIZZOLI, HELEN_HAYES, PLUG_IN_GAIT):
         yield from text.split()
     for prefix in COUNTED:

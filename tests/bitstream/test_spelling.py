@@ -34,7 +34,7 @@ BASELINE = (
     "LShoulderBack LShoulderTop LElbowOut LUArmHigh LHandOut LWristOut LWristIn RShoulderBack RShoulderTop RElbowOut "
     "RUArmHigh RHandOut RWristOut RWristIn"
 )
-WORDS = "76f434280c28d8a1"
+WORDS = "41da0a7e7158b437"
 CAREN = "T10 SACR NAVE XYPH STRN LASIS RASIS LPSIS RPSIS HEAD LHEAD RHEAD C7 LGTRO FLTHI LLEK LATI LLM LHEE LTOE LMT5"
 
 

@@ -1,5 +1,6 @@
 """The frame-by-frame coder: what it decodes is within the bound, whatever was recorded; integers alone decide its bytes."""
 
+import math
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from posecodec.bitstream.container import Chunk
 from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.predictive.coder import PredictiveCoder, read_steps, write_steps
 from posecodec.coders.predictive.frames import code_frame
-from posecodec.coders.predictive.lattice import FARTHEST, PITCHES, find_nearest, locate
+from posecodec.coders.predictive.lattice import FARTHEST, PITCHES, find_nearest, find_within, locate
 from posecodec.coders.predictive.model import copy_model, find_parents, start_model
 from posecodec.coders.predictive.price import estimate_size
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -124,6 +125,27 @@ def test_random_recordings_are_within_the_bound(seed):
     assert_within(record(points, shape[2], seed, 0.2), bound)
 
 
+@pytest.mark.parametrize("dims", PITCHES)
+def test_all_lattice_points_within_the_radius_are_offered(dims):
+    points = rng(3).uniform(-50, 50, (2000, dims))
+    offered = find_within(points, 2.0)
+    np.testing.assert_array_equal(offered[:, 0], find_nearest(points, 2.0))
+    assert (np.linalg.norm(locate(offered, 2.0) - points[:, None], axis=-1) <= 2.0).all()
+    assert ((offered & 1).std(axis=-1) == 0).all()
+    density = math.pi * 4 if dims == 2 else math.pi * 4 / 3 * 8
+    volume = 4 * math.sqrt(3) / 2 * 1.5 * 2 if dims == 2 else (2 * 2 * 2 / math.sqrt(5)) ** 3 / 2
+    number = np.mean([len(np.unique(one, axis=0)) for one in offered])
+    assert number == pytest.approx(density / volume, rel=0.03)  # as many as there are on average in such a ball
+
+
+def test_a_step_hides_in_the_bound_where_that_is_cheaper():
+    points = np.zeros((60, 4, 2))
+    points[30:, :, 0] = 0.9  # within 1 of where they were, though nearer to other lattice points
+    (chunk,) = split_sequence(record(points, 2))
+    context = ChunkContext(60, chunk.skeleton, 2, chunk.up, chunk.rate, chunk.unit)
+    assert (CODER.decode(CODER.encode(chunk, max_error=1.0).chunk, context).positions == 0).all()
+
+
 def test_confidences_come_along():
     points, sure = walk(12).positions, rng().random((12, 1, 19))
     sequence = PoseSequence.from_arrays(points, fps=30, skeleton=walk(1).skeleton, confidence=sure, unit="mm")
@@ -133,16 +155,19 @@ def test_confidences_come_along():
     np.testing.assert_allclose(back.confidence, sure[:, 0], atol=1 / 500)
 
 
+NOTHING = np.zeros((19, 0, 3), np.int64)  # No lattice points to choose from: who reads
+
+
 def test_a_frame_is_decoded_when_its_bytes_are_there_and_from_a_copy_of_the_state():
     steps = find_nearest(walk(30).positions[:, 0].astype(float), 2.0)
     mask = np.ones(steps.shape[:2], bool)
     encoder = RangeEncoder()
-    write_steps(encoder, steps, mask, walk(1).skeleton)
+    assert np.array_equal(write_steps(encoder, steps[:, :, None], mask, walk(1).skeleton), steps)
     data = encoder.finish()
     model, known = start_model(19, 3, walk(1).skeleton.edges), np.zeros_like(steps)
     decoder = RangeDecoder(data)
     for t in range(15):
-        decoder.run(code_frame, True, known[t], mask[t], model)
+        decoder.run(code_frame, True, known[t], mask[t], NOTHING, model)
     used = int(decoder._state[2])
     early = read_steps(RangeDecoder(data[:used]), mask[:15], 3, walk(1).skeleton)
     np.testing.assert_array_equal(early, steps[:15])
@@ -151,7 +176,7 @@ def test_a_frame_is_decoded_when_its_bytes_are_there_and_from_a_copy_of_the_stat
         decoder._state[:] = state
         own, again = copy_model(copied), np.zeros_like(steps)
         for t in range(15, 30):
-            decoder.run(code_frame, True, again[t], mask[t], own)
+            decoder.run(code_frame, True, again[t], mask[t], NOTHING, own)
         np.testing.assert_array_equal(again[15:], steps[15:])
 
 
@@ -187,7 +212,9 @@ def test_forged_integers_end_as_faults(fill):
 @pytest.mark.parametrize("radius", [0.0, -1.0, np.inf, np.nan])
 def test_bounds_that_cannot_be_are_corrupt(radius, monkeypatch):
     monkeypatch.setattr("posecodec.coders.predictive.coder.find_radius", lambda chunk, bound: radius)
-    monkeypatch.setattr("posecodec.coders.predictive.coder.find_nearest", lambda points, _: np.zeros(points.shape, int))
+    monkeypatch.setattr(
+        "posecodec.coders.predictive.coder.find_within", lambda points, _: np.zeros((*points.shape[:2], 1, 3), int)
+    )
     (chunk,) = split_sequence(walk(2))
     made = CODER.encode(chunk, max_error=3.0)
     with pytest.raises(CorruptError, match="a lattice for a bound"):

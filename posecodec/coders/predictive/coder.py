@@ -13,7 +13,7 @@ from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.bitstream.presence import Presence, read_presence, write_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.predictive.frames import code_frame
-from posecodec.coders.predictive.lattice import find_nearest, locate
+from posecodec.coders.predictive.lattice import find_within, locate
 from posecodec.coders.predictive.model import start_model
 from posecodec.coders.predictive.residual import MAX_BYTES
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -45,10 +45,10 @@ class PredictiveCoder:
     def _encode(self, chunk: ChunkInput, bound: float) -> Candidate:
         encoder, radius = RangeEncoder(), find_radius(chunk, bound)
         mask = chunk.presence.mask
-        steps = find_nearest(np.where(mask[..., None], chunk.points, 0).astype(np.float64), radius)
+        offered = find_within(np.where(mask[..., None], chunk.points, 0).astype(np.float64), radius)
         write_presence(encoder, self.kind, chunk.presence)
         put_float32(encoder, radius)
-        write_steps(encoder, steps, mask, chunk.skeleton)
+        steps = write_steps(encoder, offered, mask, chunk.skeleton)
         return Candidate.measure(Chunk(encoder.finish()), chunk, locate(steps, radius))
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
@@ -76,18 +76,21 @@ def find_radius(chunk: ChunkInput, bound: float) -> float:
     return float(radius) or bound
 
 
-def write_steps(encoder: RangeEncoder, steps: Ints, mask: Bools, skeleton: Skeleton) -> None:
-    """Code whole numbers (T, K, D) where mask (T, K) is set."""
+def write_steps(encoder: RangeEncoder, offered: Ints, mask: Bools, skeleton: Skeleton) -> Ints:
+    """Code one of the lattice points (T, K, A, D) offered for each keypoint where mask (T, K) is set; returns which."""
+    steps: Ints = offered[:, :, 0].copy()
     model = start_model(steps.shape[1], steps.shape[2], skeleton.edges)
-    for frame, there in zip(steps, mask, strict=True):
+    for frame, there, choice in zip(steps, mask, offered, strict=True):
         max_bytes = int(there.sum()) * steps.shape[2] * MAX_BYTES
-        encoder.run(code_frame, max_bytes, False, frame, there, model)
+        encoder.run(code_frame, max_bytes, False, frame, there, choice, model)
+    return steps
 
 
 def read_steps(decoder: RangeDecoder, mask: Bools, dims: int, skeleton: Skeleton) -> Ints:
     """The mirror of `write_steps`, 0 where nothing is there. Raises CorruptError."""
     steps = np.zeros((*mask.shape, dims), np.int64)
     model = start_model(mask.shape[1], dims, skeleton.edges)
+    nothing = np.zeros((mask.shape[1], 0, dims), np.int64)
     for frame, there in zip(steps, mask, strict=True):
-        decoder.run(code_frame, True, frame, there, model)
+        decoder.run(code_frame, True, frame, there, nothing, model)
     return steps

@@ -34,23 +34,32 @@ from posecodec.kernels import kernel
 NORMAL = 64  # What a usual miss is among features
 MOST_FEATURE = 1 << FEATURE_BITS
 STEADY_FADING, QUICK_FADING, SHARED_FADING = 8, 5, 9  # Sums halve in about 0.7 x 2**fading values
-STEADY_RIDGE, QUICK_RIDGE, SHARED_RIDGE = 12 << 12, 10 << 12, 1 << 12
+STEADY_RIDGE, QUICK_RIDGE, SHARED_RIDGE = 30 << 12, 25 << 12, 1 << 12
 RECENT, USUAL = 6, 40  # Values that misses are means of, at most
 FIRST_USUAL = 4  # Keypoints that misses of first values are means of, at most
 FIRST_MISS = 1  # Numbers that the first movement of a keypoint is expected to have
 MOST_MISS = 1 << 30
 MOST_MOVE = 1 << 34
 MOST_HALVINGS = 12
+LEAST_GAIN = (
+    600  # In 4096ths of a usual miss, that a lattice point must be nearer than the nearest one to what is expected
+)
 
 
 @kernel
-def code_frame(state, buffer, reading, frame, mask, model):  # type: ignore[no-untyped-def]
-    """Read or write the whole numbers (K, D) of a frame where mask (K,) is set, and learn from them."""
+def code_frame(state, buffer, reading, frame, mask, offered, model):  # type: ignore[no-untyped-def]
+    """Read or write the whole numbers (K, D) of a frame where mask (K,) is set, and learn from them.
+
+    offered: for who writes, lattice points (K, A, D) to choose from, the nearest first; (K, 0, D) for who reads. Those that
+    are chosen are put into the frame.
+    """
     _begin_frame(model)
     for k in range(mask.size):
         if not mask[k]:
             model.channels[k, :, MOVE : MISS_BEFORE + 1] = 0
             continue
+        if offered.shape[1] and model.seen[k]:
+            _choose_offered(frame[k], offered[k], k, model)
         for order in range(model.axes.size):
             axis = model.axes[order]
             parity = frame[k, model.axes[0]] & 1 if order else np.int64(0)
@@ -71,6 +80,25 @@ def code_frame(state, buffer, reading, frame, mask, model):  # type: ignore[no-u
     for k in range(mask.size):
         if mask[k] and model.seen[k] & (model.seen[k] - 1) == 0:
             _choose_near(k, model)
+
+
+@kernel
+def _choose_offered(chosen, offered, k, model):  # type: ignore[no-untyped-def]
+    """Fill chosen (D,) with that of lattice points (A, D) which is likeliest, about."""
+    costs = np.zeros(offered.shape[0], np.int64)
+    for order in range(model.axes.size):
+        axis = model.axes[order]
+        usual = max(model.misses[k, axis, MIXED, 1], model.units[axis] >> 3)
+        _fill_features(model, k, order, usual)
+        expected = predict(model.shared[axis], model.features)
+        steady, quick = predict(model.steady[k, axis], model.features), predict(model.quick[k, axis], model.features)
+        _fill_centers(model, k, axis, usual, expected, steady, quick)
+        scale = max(model.misses[k, axis, MIXED, 0] + model.misses[k, axis, MIXED, 1], model.units[axis] >> 2)
+        for i in range(costs.size):
+            off = abs(offered[i, axis] * model.units[axis] - model.estimates.centers[MIXED])
+            costs[i] += (min(off, np.int64(MOST_MOVE)) << 12) // scale
+    costs[0] -= LEAST_GAIN
+    chosen[:] = offered[np.argmin(costs)]
 
 
 @kernel
@@ -115,7 +143,18 @@ def _code_first(state, buffer, reading, place, k, axis, model):  # type: ignore[
     model.first_mixer.rows[0] = axis
     halvings = _measure_octaves(misses[0], pitch)
     index = code_index(
-        state, buffer, reading, index, pitch, offset, estimates.centers[0], halvings, 0, estimates, model.first_mixer
+        state,
+        buffer,
+        reading,
+        index,
+        pitch,
+        offset,
+        estimates.centers[0],
+        halvings,
+        0,
+        (estimates.centers[0] // pitch, axis),
+        estimates,
+        model.first_mixer,
     )
     position = index * pitch + offset
     for i in range(misses.size):
@@ -147,8 +186,10 @@ def _code_next(state, buffer, reading, place, k, order, model):  # type: ignore[
     _fill_centers(model, k, axis, usual, expected, predict(steady, model.features), predict(quick, model.features))
     group, halvings = _fill_sharpness(model, k, axis, pitch, offset)
     center = model.estimates.centers[MIXED]
+    from_last = model.channels[k, axis, LAST] - offset
+    home = from_last // pitch, 2 * axis + (from_last % pitch != 0)
     index = code_index(
-        state, buffer, reading, index, pitch, offset, center, halvings, group, model.estimates, model.mixer
+        state, buffer, reading, index, pitch, offset, center, halvings, group, home, model.estimates, model.mixer
     )
     position = index * pitch + offset
     moved = clip((position - model.channels[k, axis, LAST]) * NORMAL // usual, MOST_FEATURE)

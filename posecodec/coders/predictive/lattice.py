@@ -10,6 +10,7 @@ the middles of the other's: a point is D whole numbers of pitches that are all e
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -35,6 +36,34 @@ def find_nearest(points: Floats, radius: float) -> Ints:
     even, odd = 2 * np.rint(scaled / 2), 2 * np.rint((scaled - 1) / 2) + 1
     misses = [np.square((grid - scaled) * pitch / radius).sum(axis=-1, keepdims=True) for grid in (even, odd)]
     return np.where(misses[0] <= misses[1], even, odd).astype(np.int64)
+
+
+AROUND = {
+    2: np.array([(0, 0), (2, 0), (1, 1), (1, -1), (-2, 0), (-1, 1), (-1, -1)]),
+    3: np.array(
+        [(0, 0, 0), *itertools.product((1, -1), repeat=3)]
+        + [s * row for s in (2, -2) for row in np.eye(3, dtype=np.int64)]
+    ),
+}
+"""A lattice point and those around it, by dimensions."""
+MOST_OFFERED = 3
+NEAR_ENOUGH = 1 - 2.0**-20  # Squared radii
+
+
+def find_within(points: Floats, radius: float) -> Ints:
+    """Whole numbers (..., A, D) of lattice points within the radius of points (..., D): the nearest first, which stands in
+    for those that are not there.
+
+    Raises InputError as `find_nearest` does.
+    """
+    dims = points.shape[-1]
+    nearest = find_nearest(points, radius)
+    around = AROUND[dims]
+    off = (nearest - points / (np.array(PITCHES[dims]) * radius)) * PITCHES[dims]
+    squares = np.stack([np.square(off + step * np.array(PITCHES[dims])).sum(axis=-1) for step in around], axis=-1)
+    order = np.argsort(squares, axis=-1, kind="stable")[..., :MOST_OFFERED]
+    steps = np.where(np.take_along_axis(squares, order, axis=-1)[..., None] <= NEAR_ENOUGH, around[order], 0)
+    return np.asarray(nearest[..., None, :] + steps)
 
 
 def locate(steps: Ints, radius: float) -> Floats:

@@ -40,30 +40,37 @@ PROBABILITY, SEEN = 0, 1  # Fields of a cell
 
 
 class Mixer(NamedTuple):
-    """What answers are mixed by. N guesses are from G given ones and from cells, whose rows a channel's state picks.
+    """What answers are mixed by. N guesses are from G given ones, from cells, whose rows a channel's state picks, and from
+    the cell of what is asked.
 
-    inputs: (N,) logits of the guesses; the first G are filled by who asks. rows: (N - G,) of cells. cells: (rows, S, 2)
-    probability and answers seen, for S questions. weights: (1 + classes, S, N). corrections: (S, NODES). answers: (S,).
+    inputs: (N,) logits of the guesses; the first G are filled by who asks. rows: (N - G - 1,) of cells. cells: (rows, S, 2)
+    probability and answers seen, for S questions. asked: (1,) which of asked_cells (places, 2) is that of the question.
+    weights: (1 + classes, S, N). corrections: (S, NODES). answers: (S,).
     """
 
     inputs: Ints
     rows: Ints
     cells: NDArray[np.int32]
+    asked: Ints
+    asked_cells: NDArray[np.int32]
     weights: Ints
     corrections: Ints
     answers: Ints
     tables: Tables
 
 
-def start_mixer(given: int, cells: int, rows: int, classes: int, questions: int, first: tuple[float, float]) -> Mixer:
+def start_mixer(
+    given: int, cells: int, rows: int, places: int, classes: int, questions: int, first: tuple[float, float]
+) -> Mixer:
     """A mixer that has seen nothing. first: what the weights of given guesses and of cells sum up to."""
     tables = build_tables()
-    fresh = np.zeros((rows, questions, 2), np.int32)
-    fresh[..., PROBABILITY] = ONE >> 1
+    fresh, asked = np.zeros((rows, questions, 2), np.int32), np.zeros((places, 2), np.int32)
+    fresh[..., PROBABILITY] = asked[..., PROBABILITY] = ONE >> 1
+    cells += 1
     share = [int(ONE * first[0]) // given] * given + [int(ONE * first[1]) // cells] * cells
     nodes = [squash(np.int64((i - NODES // 2) << NODE_BITS), tables.squash) for i in range(NODES)]
     return Mixer(
-        np.zeros(given + cells, np.int64), np.zeros(cells, np.int64), fresh,
+        np.zeros(given + cells, np.int64), np.zeros(cells - 1, np.int64), fresh, np.zeros(1, np.int64), asked,
         np.tile(np.array(share, np.int64), (1 + classes, questions, 1)),
         np.tile(np.array(nodes, np.int64), (questions, 1)), np.zeros(questions, np.int64), tables,
     )  # fmt: skip
@@ -72,10 +79,12 @@ def start_mixer(given: int, cells: int, rows: int, classes: int, questions: int,
 @inlined_kernel
 def _read_cells(mixer, question):  # type: ignore[no-untyped-def]
     """Fill the inputs that are cells'."""
-    given = mixer.inputs.size - mixer.rows.size
+    given = mixer.inputs.size - mixer.rows.size - 1
     for i in range(mixer.rows.size):
         probability = np.int64(mixer.cells[mixer.rows[i], question, PROBABILITY])
         mixer.inputs[given + i] = mixer.tables.stretch[probability >> (PROBABILITY_BITS - STRETCH_BITS)]
+    probability = np.int64(mixer.asked_cells[mixer.asked[0], PROBABILITY])
+    mixer.inputs[given + mixer.rows.size] = mixer.tables.stretch[probability >> (PROBABILITY_BITS - STRETCH_BITS)]
 
 
 @inlined_kernel
@@ -97,10 +106,15 @@ def _move_weights(mixer, chosen, question, error):  # type: ignore[no-untyped-de
 @inlined_kernel
 def _teach_cells(mixer, question, answer):  # type: ignore[no-untyped-def]
     for i in range(mixer.rows.size):
-        cell = mixer.cells[mixer.rows[i], question]
-        seen = np.int64(cell[SEEN])
-        cell[PROBABILITY] += (answer * (ONE - 1) - np.int64(cell[PROBABILITY])) * 2 // (2 * seen + 3)
-        cell[SEEN] = min(seen + 1, np.int64(WINDOW))
+        _teach_cell(mixer.cells[mixer.rows[i], question], answer)
+    _teach_cell(mixer.asked_cells[mixer.asked[0]], answer)
+
+
+@inlined_kernel
+def _teach_cell(cell, answer):  # type: ignore[no-untyped-def]
+    seen = np.int64(cell[SEEN])
+    cell[PROBABILITY] += (answer * (ONE - 1) - np.int64(cell[PROBABILITY])) * 2 // (2 * seen + 3)
+    cell[SEEN] = min(seen + 1, np.int64(WINDOW))
 
 
 @kernel
@@ -115,7 +129,7 @@ def code_answer(state, buffer, reading, answer, question, group, mixer):  # type
     place, part = (logit + 2048) >> NODE_BITS, (logit + 2048) & ((1 << NODE_BITS) - 1)
     nodes = mixer.corrections[question]
     corrected = (nodes[place] * ((1 << NODE_BITS) - part) + nodes[place + 1] * part) >> NODE_BITS
-    yes = (3 * squash(logit, mixer.tables.squash) + corrected) >> 2
+    yes = (squash(logit, mixer.tables.squash) + corrected) >> 1
     no = ONE - min(max(yes, np.int64(LEAST)), np.int64(ONE - LEAST))
     if reading:
         answer = np.int64(get_binary(state, buffer, no))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posecodec.coders.predictive.mixing import Mixer, start_mixer
-from posecodec.coders.predictive.residual import QUESTIONS, Estimates
+from posecodec.coders.predictive.residual import KINDS, QUESTIONS, REACH, Estimates
 from posecodec.typing import Ints
 
 UNIT = 256  # Of positions: a whole number of the lattice in 3D, and about that in 2D
@@ -33,9 +33,9 @@ FRACTIONS, RATIOS = 18, 8  # Of where the expected place lies between numbers, a
 CELLS = 3
 FIRST_WEIGHTS = ((0, 52428), (4, 13107))
 """Of the shared regression, at its start: what features weigh in 65536ths, the others nothing."""
-FIRST_SAMPLES = 16 << 12  # What they count, in squares of a usual feature
+FIRST_SAMPLES = 64 << 12  # What they count, in squares of a usual feature
 FIRST_CENTERS = 2
-GIVEN_WEIGHT, CELL_WEIGHT = 0.9, 0.3
+GIVEN_WEIGHT, CELL_WEIGHT = 0.8, 0.5
 
 
 class Model(NamedTuple):
@@ -85,8 +85,18 @@ def start_model(keypoints: int, dims: int, edges: Sequence[tuple[int, int]]) -> 
     for i, weight in FIRST_WEIGHTS:
         shared[:, i, FEATURES + 1], shared[:, i, FEATURES] = weight, FIRST_SAMPLES * weight >> 16
     rows = CLASSES * FRACTIONS + RATIOS * CLASSES + keypoints * dims
-    mixer = start_mixer(2 * CENTERS, CELLS, rows, CLASSES, QUESTIONS, (GIVEN_WEIGHT, CELL_WEIGHT))
-    first = start_mixer(2 * FIRST_CENTERS, 1, dims, 1, QUESTIONS, (GIVEN_WEIGHT, CELL_WEIGHT))
+    mixer = start_mixer(
+        2 * CENTERS,
+        CELLS,
+        rows,
+        2 * dims * KINDS * 2 * (2 * REACH + 1),
+        CLASSES,
+        QUESTIONS,
+        (GIVEN_WEIGHT, CELL_WEIGHT),
+    )
+    first = start_mixer(
+        2 * FIRST_CENTERS, 1, dims, dims * KINDS * 2 * (2 * REACH + 1), 1, QUESTIONS, (GIVEN_WEIGHT, CELL_WEIGHT)
+    )
     return Model(
         np.zeros((keypoints, dims, FIELDS), np.int64), np.zeros(keypoints, np.int64),
         np.full((keypoints, NEAR + 1), -1, np.int64), np.zeros((keypoints, dims, CENTERS, 2), np.int64),
