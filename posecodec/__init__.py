@@ -1,8 +1,10 @@
 """posecodec: keypoint sequences to tokens and a tiny bitstream, and back.
 
 >>> import posecodec
->>> posecodec.PoseSequence.__module__
-'posecodec.pose.sequence'
+>>> from posecodec.pose.synthetic import walk
+>>> encoded = posecodec.encode(walk(60), max_error="5mm")
+>>> posecodec.decode(encoded)
+PoseSequence(60 frames, 1 person, coco19 3D, 30 fps, mm)
 
 Names are imported when they are used, so `import posecodec` loads neither torch nor numba nor NumPy.
 """
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec
     from posecodec.coders.tokens.grid import TokenGrid
     from posecodec.coders.tokens.vocabulary import Vocabulary
-    from posecodec.io import load, register_format, save
+    from posecodec.files import decode, encode, load, save
+    from posecodec.io import register_format
     from posecodec.memory import set_memory_limit
     from posecodec.pose.sequence import PoseSequence
     from posecodec.pose.skeleton import Skeleton
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.5.0"
 __all__ = [
-    "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "Target", "TokenGrid", "Vocabulary", "compare", "load",
-    "register_format", "save", "set_memory_limit",
+    "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "Target", "TokenGrid", "Vocabulary", "compare", "decode",
+    "encode", "load", "register_format", "save", "set_memory_limit",
 ]  # fmt: skip
 
 _HOMES = {
@@ -40,9 +43,11 @@ _HOMES = {
     "TokenGrid": "coders.tokens.grid",
     "Vocabulary": "coders.tokens.vocabulary",
     "compare": "analysis.metrics",
-    "load": "io",
+    "decode": "files",
+    "encode": "files",
+    "load": "files",
     "register_format": "io",
-    "save": "io",
+    "save": "files",
     "set_memory_limit": "memory",
 }
 

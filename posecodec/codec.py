@@ -37,7 +37,7 @@ from posecodec.errors import CorruptError, InputError
 from posecodec.io.filesystem import write_atomic
 from posecodec.parallel.forks import map_in_order
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
-from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.sequence import PoseSequence, mean_rate
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.precision import needs_wide
 from posecodec.ratecontrol.target import ERRORS, Target, parse_noise
@@ -53,15 +53,57 @@ ALL = slice(None)
 KEPT_NOISE = 0.28  # Mean error, in the jitter of a keypoint, below which no bits are spent (log of 2026-11-27)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class FileReport:
+    """What a file costs, and what was lost. bits_per_frame, kbit_per_s: of a person. Errors in `unit`, see `Encoded`."""
+
+    bytes: int
+    bits_per_frame: float
+    kbit_per_s: float
+    unit: str
+    mean_error: float | None
+    max_error: float | None
+
+    def __str__(self) -> str:
+        text = f"{self.bytes:,} bytes, {self.bits_per_frame:.2f} bits/frame, {self.kbit_per_s:.3f} kbit/s"
+        if self.mean_error is None:
+            return text
+        return f"{text}, error {self.mean_error:.3g} mean / {self.max_error:.3g} max {self.unit}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Encoded:
-    """A `.posec` file in memory. tokens: one grid per chunk of tokens, in the order of the file. noise: standard deviation of
-    the jitter that was taken off before, in the recording's unit."""
+    """A `.posec` file in memory.
+
+    tokens: one grid per chunk of tokens, in the order of the file. noise: standard deviation of the jitter that was taken off
+    before, in the recording's unit. mean_error, max_error: over all keypoints as they are decoded, in that unit; None where
+    it was not measured (tokens) or nobody is there.
+    """
 
     data: bytes = field(repr=False)
     header: Header
     tokens: tuple[TokenGrid, ...] = field(repr=False)
     noise: float = field(default=0.0, repr=False)
+    mean_error: float | None = None
+    max_error: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Encoded({self.report})"
+
+    def _repr_html_(self) -> str:
+        """What it decodes to, as a page for notebooks."""
+        from posecodec.view.notebook import render_cell
+
+        weights = zoo.find_named(self.header.weights)
+        return render_cell(PoseCodec.from_pretrained(weights).decode(self), str(self.report))
+
+    @property
+    def report(self) -> FileReport:
+        """Bytes, bits and error, without decoding."""
+        header = self.header
+        bits = 8 * len(self.data) / max(header.frames * len(header.ids), 1)
+        rate = bits * mean_rate(header.fps, header.timestamps) / 1000
+        return FileReport(len(self.data), bits, rate, header.unit, self.mean_error, self.max_error)
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""
@@ -159,10 +201,10 @@ class PoseCodec:
         """The smallest file of chunks that keeps a target in the recording's unit. Raises InputError where none does."""
 
         def file_size(coded: list[Chunk], guarantee: Guarantee | None) -> int:
-            return len(_write(self._build_header(sequence, chunks, (coded, guarantee)), coded)[0])
+            return len(_write(self._build_header(sequence, chunks, Choice(coded, guarantee)), coded)[0])
 
-        coded, guarantee = self.rate_control.choose(sequence, chunks, target, file_size)
-        return self._pack(sequence, chunks, (coded, guarantee if promises else None))
+        choice = self.rate_control.choose(sequence, chunks, target, file_size)
+        return self._pack(sequence, chunks, choice if promises else choice._replace(guarantee=None))
 
     def decode(
         self, source: Encoded | Source, fill: bool = False, *, frames: slice = ALL,
@@ -271,7 +313,7 @@ class PoseCodec:
         """A sequence with one quantizer step for all of it, 2 ** (qp / 16) of a channel: for benchmarks."""
         chunks = split_sequence(sequence)
         coded = [self.rate_control.choose_smallest(chunk, qp).chunk for chunk in chunks]
-        return self._pack(sequence, chunks, (coded, None))
+        return self._pack(sequence, chunks, Choice(coded))
 
     def encode_windows(self, sequence: PoseSequence, qp: int, longest: int = LONGEST) -> Encoded:
         """Windows alone with the step 2 ** (qp / 16). Raises InputError if the weights cannot code the keypoints.
@@ -281,16 +323,16 @@ class PoseCodec:
         self.coders.windows.check_sequence(sequence)
         chunks = split_sequence(sequence)
         coded = [self.coders.windows.encode_alone(chunk, qp, longest) for chunk in chunks]
-        return self._pack(sequence, chunks, (coded, None))
+        return self._pack(sequence, chunks, Choice(coded))
 
     def _pack(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Encoded:
-        header, coded = self._build_header(sequence, chunks, choice), choice[0]
+        header, coded = self._build_header(sequence, chunks, choice), choice.chunks
         tokens = self.coders.tokens.read_grids(header, coded)
-        return Encoded(*_write(header, coded), tokens)
+        return Encoded(*_write(header, coded), tokens, mean_error=choice.mean_error, max_error=choice.max_error)
 
     def _build_header(self, sequence: PoseSequence, chunks: list[ChunkInput], choice: Choice) -> Header:
         """The header of a file with these chunks; it names only the weights that they need."""
-        coded, guarantee = choice
+        coded, guarantee = choice.chunks, choice.guarantee
         origin = chunks[0].origin if chunks else None
         up = chunks[0].up if chunks else sequence.up if sequence.up != "unknown" else "y"
         return Header(

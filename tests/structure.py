@@ -37,7 +37,7 @@ VERBS = frozenset(
     sort spell split spread squash stack start state step stop store stretch strip subtract suggest sum summarize swap
     synthesize tabulate take tell test time tokenize touch trace track train transform translate transpose triangulate trim
     truncate try turn undo unflatten unfold unify unite unpack unpickle unquote unwrap update upgrade upsample use
-    validate verify view visit wait walk warn watch weigh widen wrap write suit shrink restore
+    validate verify view visit wait walk warn watch weigh widen wrap write suit shrink restore renumber resample
     """.split()
 )
 

@@ -25,7 +25,6 @@ from posecodec.errors import InputError
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded
-    from posecodec.pose.sequence import PoseSequence
     from posecodec.ratecontrol.target import Target
 
 EXAMPLES = """
@@ -139,10 +138,11 @@ def _encoded(
     source: Path, name: str, settings: Settings, jobs: int = 1
 ) -> tuple[dict[str, Any], str, Encoded]:  # fmt: skip
     from posecodec.analysis.report import report
+    from posecodec.files import choose_weights
 
     with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
-        codec = get_codec(settings.model or _weights_of(sequence, settings.target), settings.device, jobs)
+        codec = get_codec(settings.model or choose_weights(sequence, settings.target.kind), settings.device, jobs)
         encoded = codec.encode(
             sequence, settings.target, channel_error=settings.channel_error, denoise=settings.denoise
         )
@@ -152,16 +152,6 @@ def _encoded(
         facts["noise_removed"] = encoded.noise
         line += f", noise removed: {encoded.noise:.2g} {sequence.unit} a coordinate"
     return facts, line, encoded
-
-
-def _weights_of(sequence: PoseSequence, target: Target) -> str | None:
-    """Weights by a recording's dimensions: of tokens if they are asked for, of windows if these can code its keypoints."""
-    from posecodec.pose.skeleton import missing_for
-    from posecodec.pose.skeletons.builtin import COCO19
-
-    if target.kind == "levels":
-        return f"body{sequence.dims}d"
-    return None if missing_for(sequence.skeleton, COCO19) else f"windows{sequence.dims}d"
 
 
 @click.command()

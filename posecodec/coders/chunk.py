@@ -139,7 +139,7 @@ def split_sequence(sequence: PoseSequence, whole: bool = False, origin: Floats |
     body = None if missing_for(sequence.skeleton, COCO19) else sequence.mapped_to(COCO19)
     up = sequence.up
     if up == "unknown":
-        source = body or sequence
+        source = sequence if body is None else body
         up = guess_up(source.positions.reshape(-1, *source.positions.shape[2:]), source.skeleton)
     chunks, valid = [], sequence.valid
     if whole:

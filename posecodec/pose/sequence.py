@@ -7,18 +7,23 @@ people are cut into tracks (`tracks`).
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
+from posecodec.pose import editing
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
+from posecodec.pose.skeletons.files import resolve_skeleton
 from posecodec.typing import Bools, Floats
+
+if TYPE_CHECKING:
+    import pandas
 
 UNITS = ("unknown", "mm", "cm", "m", "px", "in")  # What a sequence may state; the order is part of the bitstream
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # Coordinates beyond it would be infinite once coded; in `unit`
@@ -73,14 +78,15 @@ class PoseSequence:
     @staticmethod
     def from_arrays(
         positions: Any, *, fps: float | None = None, timestamps: Any = None, confidence: Any = None,
-        skeleton: Skeleton | None = None, unit: str = "unknown", up: str = "unknown", ids: Any = None,
+        skeleton: Skeleton | str | None = None, unit: str = "unknown", up: str = "unknown", ids: Any = None,
         metadata: Mapping[str, Any] | None = None, exact: bool = False,
     ) -> PoseSequence:  # fmt: skip
         """A sequence from arrays, with defaults for what is not given; copies what it takes.
 
         positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32 where that changes no value, else as float64;
         with `exact` float64 in any case. NaN in any coordinate makes the keypoint missing.
-        confidence: as positions without D; 1 where valid if None. skeleton: coco19 if None and K = 19, else custom.
+        confidence: as positions without D; 1 where valid if None. skeleton: also by name, or the .toml or .json
+        file that describes one; coco19 if None and K = 19, else custom.
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
         points = _as_positions(positions, exact)
@@ -91,6 +97,8 @@ class PoseSequence:
             raise InputError(f"confidence has shape {given}; positions {points.shape} need {points.shape[:3]}")
         for _, points_of, weights_of in _list_pieces(points, weights):
             _mark_missing(points_of, weights_of)
+        if isinstance(skeleton, str):
+            skeleton = resolve_skeleton(skeleton)
         if skeleton is None:
             skeleton = COCO19 if points.shape[2] == len(COCO19) else build_skeleton(points.shape[2])
         rate = None if fps is None else float(_as_float(fps, "fps", np.float64))
@@ -100,16 +108,20 @@ class PoseSequence:
         weights.setflags(write=False)
         return PoseSequence(points, weights, skeleton, rate, times, unit, up, names, dict(metadata or {}))
 
-    @staticmethod
-    def of(positions: Any, **options: Any) -> PoseSequence:
-        """The old name of `from_arrays`, for one version more."""
-        warnings.warn("PoseSequence.of is now PoseSequence.from_arrays", DeprecationWarning, stacklevel=2)
-        return PoseSequence.from_arrays(positions, **options)
+    of = from_arrays
+    """The short name of `from_arrays`."""
 
     def __repr__(self) -> str:
         rate = f"{self.fps:g} fps" if self.fps is not None else f"timestamps, {self.rate:.4g} fps"
         people = f"{self.people} {'person' if self.people == 1 else 'people'}"
         return f"PoseSequence({self.frames} frames, {people}, {self.skeleton.name} {self.dims}D, {rate}, {self.unit})"
+
+    def _repr_html_(self) -> str:
+        """The viewer's page, for notebooks."""
+        shown: str = import_module("posecodec.view.notebook").render_cell(
+            self, repr(self)
+        )  # which stands above this one
+        return shown
 
     @property
     def frames(self) -> int:
@@ -135,6 +147,48 @@ class PoseSequence:
     def rate(self) -> float:
         """Frames per second; the mean rate where timestamps are given."""
         return mean_rate(self.fps, self.timestamps)
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def __getitem__(self, frames: int | slice) -> PoseSequence:
+        """Some frames: `sequence[100:200]`, every second one `sequence[::2]`, or one, `sequence[-1]`."""
+        taken: PoseSequence = editing.take_frames(self, frames)
+        return taken
+
+    def __iter__(self) -> Iterator[PoseSequence]:
+        """Frame by frame, each a sequence of one."""
+        return (self[frame] for frame in range(self.frames))
+
+    @staticmethod
+    def concatenate(sequences: Iterable[PoseSequence]) -> PoseSequence:
+        """One after the other, people matched by their ids. Raises UsageError where they do not fit, with the remedy."""
+        joined: PoseSequence = editing.concatenate(sequences)
+        return joined
+
+    def select(
+        self, keypoints: Sequence[str | int] | None = None, people: Sequence[str | int] | None = None
+    ) -> PoseSequence:
+        """Only some keypoints and people, by name or number, in the order given. Raises UsageError for unknown ones."""
+        selected: PoseSequence = editing.select(self, keypoints, people)
+        return selected
+
+    def to(self, unit: str) -> PoseSequence:
+        """Positions in another unit of length: mm, cm, m, in. Raises UsageError where there is none to convert."""
+        converted: PoseSequence = editing.convert_unit(self, unit, UNIT_MM)
+        return converted
+
+    def resample(self, fps: float) -> PoseSequence:
+        """The motion at another frame rate, by straight lines between frames. Raises UsageError for one not above 0."""
+        resampled: PoseSequence = editing.resample(self, fps)
+        return resampled
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """A row for each keypoint of each person and frame: frame, time in seconds, person, keypoint, x, y, (z,) confidence.
+
+        Raises DependencyError without pandas.
+        """
+        return editing.build_dataframe(self)
 
     def with_positions(self, positions: NDArray[np.floating[Any]], confidence: NDArray[np.float32]) -> PoseSequence:
         """The same people and times with other positions (T, P, K, D) and confidences (T, P, K)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,17 @@ from posecodec.ratecontrol.search import STRIDES, largest_satisfying, minimize
 from posecodec.ratecontrol.target import Target
 from posecodec.signal.quantization import MAX_QP, qp_of_step
 
-Choice = tuple[list[Chunk], Guarantee | None]  # The chunks of a file in order, and what they keep
+
+class Choice(NamedTuple):
+    """The chunks of a file in order, and what they keep. mean_error, max_error: over all keypoints, in the recording's unit,
+    as decoders will have them; None where it was not measured (tokens), or where there are no keypoints."""
+
+    chunks: list[Chunk]
+    guarantee: Guarantee | None = None
+    mean_error: float | None = None
+    max_error: float | None = None
+
+
 FileSize = Callable[[list[Chunk], Guarantee | None], int]  # Bytes of the whole file with such chunks
 
 
@@ -42,7 +53,7 @@ class RateControl:
         """The chunks of a sequence as a target asks. Raises InputError where that cannot be reached."""
         match target.kind:
             case "levels":
-                return self.choose_levels(sequence, chunks, int(target.value)), None
+                return Choice(self.choose_levels(sequence, chunks, int(target.value)))
             case "max-error":
                 return self._choose_bounded(chunks, target.value)
             case "mean-error":
@@ -51,9 +62,9 @@ class RateControl:
                 return self._choose_bitrate(sequence, chunks, target.value, file_size)
             case "lossless":
                 exact = self._choose_each(chunks, self.coders.lossless.encode)
-                return _take_chunks(exact), Guarantee("lossless", checksum(sequence), 0.0)
+                return _conclude(chunks, exact, Guarantee("lossless", checksum(sequence), 0.0))
         chosen = self._choose_each(chunks, lambda chunk: self.choose_smallest(chunk, self._default_qp(chunk)))
-        return _take_chunks(chosen), None
+        return _conclude(chunks, chosen, None)
 
     def _choose_each(
         self, chunks: Sequence[ChunkInput], choose: Callable[[ChunkInput], Candidate], is_last: bool = True
@@ -97,7 +108,7 @@ class RateControl:
                 "use --lossless"
             )
         kept = Guarantee("max-error", float(np.float32(bound)), min(worst / bound, 1.0))
-        return _take_chunks(chosen), kept
+        return _conclude(chunks, chosen, kept)
 
     def _smallest_within(self, chunk: ChunkInput, bound: float, usual: Mapping[ChunkKind, int]) -> Candidate:
         """The smallest candidate that keeps a bound as far as float32 can. usual: `_find_usual`."""
@@ -151,7 +162,7 @@ class RateControl:
         gain = aim / max(self._mean_error(absolute_qp, chunks), 1e-300)
         chosen = self._choose_at(chunks, absolute_qp, gain)
         reached = sum(candidate.total_error for candidate in chosen) / _count(chunks)
-        return _take_chunks(chosen), Guarantee("mean-error", error, min(reached / error, 1.0))
+        return _conclude(chunks, chosen, Guarantee("mean-error", error, min(reached / error, 1.0)))
 
     def _choose_at(
         self, chunks: Sequence[ChunkInput], absolute_qp: int, gain: float = 1.0, is_last: bool = True
@@ -185,7 +196,7 @@ class RateControl:
         if finest is None:
             raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
         reached = measure_rate(finest)
-        return _take_chunks(self._choose_at(chunks, -finest)), Guarantee("bitrate", limit, reached / limit)
+        return _conclude(chunks, self._choose_at(chunks, -finest), Guarantee("bitrate", limit, reached / limit))
 
     def _default_qp(self, chunk: ChunkInput) -> int:
         """The transform's QP of the default quality: the expected one, unless it misses by far."""
@@ -311,6 +322,14 @@ def _is_long(chunks: Sequence[ChunkInput]) -> bool:
 def _take_some(chunks: Sequence[ChunkInput], count: int) -> Sequence[ChunkInput]:
     """At most so many, evenly spread."""
     return chunks[:: -(-len(chunks) // count)]
+
+
+def _conclude(chunks: Sequence[ChunkInput], chosen: Sequence[Candidate], kept: Guarantee | None) -> Choice:
+    count = sum(chunk.count for chunk in chunks)
+    if not count:
+        return Choice(_take_chunks(chosen), kept)
+    total, worst = sum(one.total_error for one in chosen), max(one.max_error for one in chosen)
+    return Choice(_take_chunks(chosen), kept, total / count, worst)
 
 
 def _take_chunks(chosen: Sequence[Candidate]) -> list[Chunk]:

@@ -123,7 +123,7 @@ def build(sequence: PoseSequence, other: PoseSequence | None, title: str, size: 
     total = None if other is None else compare(sequence, other)
     stride = _choose_stride(sequence, 1 if other is None else 2)
     up, guessed = _find_up(sequence, other)
-    layers = [_build_layer("Original" if other else "Recording", sequence, stride, up)]
+    layers = [_build_layer("Recording" if other is None else "Original", sequence, stride, up)]
     if other is not None:
         layers.append(_build_layer("Decoded", _match_people(other, sequence), stride, up))
     errors = _measure_errors(sequence, other, stride, total) if other is not None and total is not None else None

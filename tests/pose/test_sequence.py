@@ -209,8 +209,3 @@ def test_the_rate_and_printing_in_one_line():
     timed = make(fps=None, timestamps=[0, 0.5, 1])
     assert repr(timed) == "PoseSequence(3 frames, 2 people, pair 3D, timestamps, 2 fps, unknown)"
     assert repr(PAIR) == "Skeleton('pair', 2 keypoints)"
-
-
-def test_the_old_name_of_from_arrays_warns():
-    with pytest.deprecated_call(match="from_arrays"):
-        assert PoseSequence.of(np.zeros((3, 19, 3)), fps=30).skeleton is COCO19

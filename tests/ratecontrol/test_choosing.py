@@ -72,7 +72,7 @@ def choose(transform, windows=NONE, parts=NONE, target=None, predictive=TOO_FINE
     if target is None:
         found = control.choose_smallest(chunk(), QP).chunk
     else:
-        ((found,), _) = control.choose(None, [chunk()], target, None)
+        (found,) = control.choose(None, [chunk()], target, None).chunks
     return found.base.split()[0].decode()
 
 

@@ -1,0 +1,161 @@
+"""Python's manners: parts of sequences, several made one, units and rates, the short way to files, what notebooks show."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import posecodec
+from posecodec import PoseSequence
+from posecodec.errors import DataWarning, InputError, UsageError
+from posecodec.pose.channels import Channel, read_channels, store_channels
+from posecodec.pose.synthetic import walk
+
+WALK = walk(60, people=2)
+TIMED = PoseSequence.from_arrays(WALK.positions, timestamps=np.arange(60) ** 1.5, skeleton=WALK.skeleton, unit="mm")
+
+
+def test_a_slice_is_a_sequence():
+    part = WALK[10:20]
+    assert (len(part), part.fps, part.ids) == (10, WALK.fps, WALK.ids)
+    np.testing.assert_array_equal(part.positions, WALK.positions[10:20])
+    np.testing.assert_array_equal(WALK[-1].positions, WALK.positions[-1:])
+    assert WALK[::2].fps == 15 and len(WALK[5:5]) == 0 and len(list(WALK[:3])) == 3
+    np.testing.assert_array_equal(TIMED[10:20:3].timestamps, np.arange(10, 20, 3) ** 1.5)
+
+
+@pytest.mark.parametrize(("index", "error"), [(60, IndexError), (-61, IndexError), (slice(9, 1, -1), UsageError)])
+def test_frames_that_there_are_not(index, error):
+    with pytest.raises(error):
+        WALK[index]
+
+
+def test_channels_go_with_their_frames():
+    values = np.arange(60, dtype=np.float32)[:, None]
+    held = dataclasses.replace(WALK, metadata={"a": 1, **store_channels([Channel("knee", "angles", "deg", values)])})
+    (channel,) = read_channels(held[7:9].metadata)
+    assert channel.values.ravel().tolist() == [7, 8] and held[7:9].metadata["a"] == 1
+    with pytest.warns(DataWarning, match="channels"):
+        assert PoseSequence.concatenate([held, held]).metadata == {"a": 1}
+
+
+def test_one_after_the_other_and_people_by_their_ids():
+    first, second = WALK[:20].select(people=["0"]), WALK[20:]
+    joined = PoseSequence.concatenate([first, second])
+    assert (joined.frames, joined.ids) == (60, ("0", "1"))
+    assert np.isnan(joined.positions[:20, 1]).all() and not joined.confidence[:20, 1].any()
+    np.testing.assert_array_equal(joined.positions[:, 0], WALK.positions[:, 0])
+    assert PoseSequence.concatenate([TIMED[:5], TIMED[5:]]).frames == 60
+    with pytest.raises(InputError):
+        PoseSequence.concatenate([TIMED, TIMED])
+
+
+@pytest.mark.parametrize(
+    ("other", "remedy"),
+    [
+        (WALK.to("m"), r"\.to\('mm'\)"),
+        (WALK.resample(60), r"\.resample\(30\)"),
+        (WALK.select(keypoints=["nose"]), "mapped_to"),
+        (dataclasses.replace(WALK, up="z"), "turn"),
+        (TIMED, "times"),
+    ],
+)
+def test_sequences_that_do_not_fit_say_what_to_do(other, remedy):
+    with pytest.raises(UsageError, match=remedy):
+        PoseSequence.concatenate([WALK, dataclasses.replace(other, up=other.up if other is not TIMED else WALK.up)])
+
+
+def test_selecting_keeps_edges_among_what_is_kept():
+    part = WALK.select(keypoints=["left_hip", "left_knee", "nose"], people=[-1])
+    assert (part.skeleton.keypoints, part.skeleton.edges) == (("left_hip", "left_knee", "nose"), ((0, 1),))
+    assert part.ids == ("1",)
+    k = WALK.skeleton.keypoints.index("left_knee")
+    np.testing.assert_array_equal(part.positions[:, 0, 1], WALK.positions[:, 1, k])
+    assert WALK.select(keypoints=range(19)).skeleton == WALK.skeleton
+    with pytest.raises(UsageError, match="left_knee"):
+        WALK.select(keypoints=["leftknee"])
+    with pytest.raises(UsageError, match="twice"):
+        WALK.select(keypoints=["nose", 1])
+
+
+def test_units():
+    np.testing.assert_allclose(WALK.to("m").positions * 1000, WALK.positions, rtol=1e-6)
+    assert WALK.to("mm") is WALK and WALK.to("in").unit == "in"
+    for unit, wanted in (("px", "m"), ("unknown", "m"), ("mm", "furlong")):
+        with pytest.raises(UsageError):
+            dataclasses.replace(WALK, unit=unit).to(wanted)
+
+
+@pytest.mark.parametrize("fps", [15, 60, 29.97, 1000 / 3])
+def test_another_rate_lasts_as_long(fps):
+    line = PoseSequence.from_arrays(np.arange(60.0)[:, None, None] * np.ones((1, 2, 3)), fps=30)
+    again = line.resample(fps)
+    assert again.fps == fps and abs(again.frames / fps - 60 / 30) < 1.01 * max(1 / fps, 1 / 30)
+    np.testing.assert_allclose(again.positions[:, 0, 0, 0], np.arange(again.frames) * 30 / fps, rtol=1e-5)
+
+
+def test_a_gap_stays_a_gap_at_another_rate():
+    points = np.zeros((10, 1, 2))
+    points[4] = np.nan
+    again = PoseSequence.from_arrays(points, fps=10).resample(20)
+    assert np.flatnonzero(~again.valid.ravel()).tolist() == [7, 8, 9]
+    assert TIMED.resample(5).frames == int(59**1.5 * 5) + 1
+    assert WALK[:0].resample(5).fps == 5 and walk(1).resample(7).frames == 1
+    with pytest.raises(UsageError):
+        WALK.resample(0)
+
+
+def test_a_data_frame_has_a_row_for_each_keypoint():
+    pytest.importorskip("pandas")
+    table = WALK.to_dataframe()
+    assert len(table) == 60 * 2 * 19 and table.columns.tolist()[-4:] == ["x", "y", "z", "confidence"]
+    row = table.iloc[19 * 2 * 3 + 19 + 4]
+    assert (row.frame, row.time, row.person, row.keypoint) == (3, 0.1, "1", WALK.skeleton.keypoints[4])
+    assert row.y == WALK.positions[3, 1, 4, 1]
+
+
+def test_a_skeleton_by_name():
+    assert PoseSequence.of(np.zeros((3, 17, 2)), fps=30, skeleton="coco17").skeleton.keypoints[0] == "nose"
+    with pytest.raises(InputError, match="there are coco19"):
+        PoseSequence.of(np.zeros((3, 17, 2)), fps=30, skeleton="coco71")
+
+
+def test_posec_files_are_saved_and_loaded_as_any(tmp_path):
+    path = tmp_path / "walk.posec"
+    posecodec.save(WALK, path, max_error="5mm")
+    back = posecodec.load(path)
+    assert np.linalg.norm(back.positions - WALK.positions, axis=-1).max() <= 5
+    assert posecodec.load(path, frames=slice(10, 20)).frames == 10
+    with pytest.raises(UsageError, match="force"):
+        posecodec.save(WALK, path)
+    posecodec.save(WALK, path, lossless=True, force=True)
+    np.testing.assert_array_equal(posecodec.decode(path.read_bytes()).positions, WALK.positions)
+    with pytest.raises(UsageError, match="fps"):
+        posecodec.load(path, fps=30)
+    posecodec.save(WALK, tmp_path / "walk.npz")
+    assert posecodec.load(tmp_path / "walk.npz").frames == 60
+
+
+@pytest.mark.parametrize("options", [{}, {"max_error": 5}, {"mean_error": 10}, {"bitrate": 2}, {"lossless": True}])
+def test_a_report_needs_no_decoding(options):
+    encoded = posecodec.encode(WALK, **options)
+    off = np.linalg.norm(posecodec.decode(encoded).positions.astype(float) - WALK.positions, axis=-1)
+    report = encoded.report
+    assert report.max_error == pytest.approx(off.max(), abs=1e-4) and report.mean_error == pytest.approx(
+        off.mean(), abs=1e-4
+    )
+    assert report.bytes == len(encoded.data) and report.bits_per_frame == 8 * report.bytes / 120
+    assert f"{report.bytes:,} bytes" in repr(encoded) and len(repr(encoded)) < 200
+
+
+def test_nobody_has_no_error():
+    empty = PoseSequence.from_arrays(np.full((5, 19, 3), np.nan), fps=30)
+    assert posecodec.encode(empty).report.max_error is None
+
+
+@pytest.mark.parametrize("shown", [walk(3), posecodec.encode(walk(20))])
+def test_notebooks_show_the_page(shown):
+    cell = shown._repr_html_()
+    assert cell.startswith("<iframe") and cell.count("<") == 2 and 'sandbox="allow-scripts"' in cell
