@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from posecodec.io.replacing import replace_file
 
 FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 """In an installed wheel, and in a checkout."""
+SEARCH_PATH = "POSECODEC_WEIGHTS"  # Environment variable of folders with weights of one's own, as PATH has them
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What is raised of weights where nothing was checked before."""
 
@@ -58,16 +60,22 @@ def find_weights(name: str | Path) -> Path:
         if not path.is_file():
             raise WeightsError(f"no weights at {path}; give a .safetensors file or one of {', '.join(list_weights())}")
         return path
-    for folder in FOLDERS:
+    for folder in list_folders():
         if (folder / f"{name}.safetensors").is_file():
             return folder / f"{name}.safetensors"
     known = ", ".join(list_weights()) or "none"
     raise WeightsError(f"no weights named {name!r}; there are {known} (see `posecodec models`)")
 
 
+def list_folders() -> tuple[Path, ...]:
+    """Where weights are looked for: the folders of POSECODEC_WEIGHTS, then those that come with posecodec."""
+    own = os.environ.get(SEARCH_PATH, "").split(os.pathsep)
+    return (*(Path(folder) for folder in own if folder), *FOLDERS)
+
+
 def list_weights() -> list[str]:
-    """Names of the built-in weights, sorted; those of a folder among them with its name: "paper/m2d-3d-keypoints"."""
-    found = ((folder, file) for folder in FOLDERS for file in folder.rglob("*.safetensors"))
+    """Names of the weights that are found, sorted; those of a folder among them with its name: "paper/m2d-3d-keypoints"."""
+    found = ((folder, file) for folder in list_folders() for file in folder.rglob("*.safetensors"))
     return sorted({file.relative_to(folder).with_suffix("").as_posix() for folder, file in found})
 
 
@@ -163,7 +171,7 @@ def check_named(named: bytes, weights: Weights | None) -> None:
 
 
 def find_named(named: bytes) -> str | None:
-    """The built-in weights of an id, None of b"". Raises WeightsError that tells the id and theirs."""
+    """The weights of an id among those that are found, None of b"". Raises WeightsError that tells the id and theirs."""
     if not named:
         return None
     hashes = {name: str(read_card(find_weights(name)).get("sha256", "")) for name in list_weights()}
@@ -171,7 +179,8 @@ def find_named(named: bytes) -> str | None:
         if digest[:8] == named.hex():
             return name
     known = ", ".join(f"{name} is {digest[:8]}" for name, digest in hashes.items())
-    raise WeightsError(f"the file was encoded with weights {named.hex()}; {known}; give its own with -m PATH")
+    remedy = f"give its own with -m PATH, or their folder as {SEARCH_PATH}"
+    raise WeightsError(f"the file was encoded with weights {named.hex()}; {known}; {remedy}")
 
 
 def read_card(path: Path) -> dict[str, Any]:

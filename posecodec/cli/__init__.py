@@ -45,6 +45,14 @@ class _LazyGroup(click.Group):
             self._import_commands(file)
         return super().list_commands(ctx)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Everyday commands first, with their whole first sentence; training and measuring apart."""
+        self.list_commands(ctx)
+        for title, names in _GROUPS.items():
+            rows = [(name, _summarize(self.commands[name])) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for file in [file for file, names in _FILES.items() if cmd_name in names] or _FILES:
             self._import_commands(file)
@@ -56,8 +64,22 @@ class _LazyGroup(click.Group):
             self.add_command(getattr(module, name.replace("-", "_")))
 
 
+_GROUPS = {
+    "Commands": ("encode", "decode", "info", "view", "verify", "compare", "convert", "cut", "tokens", "sample"),
+    "What there is": ("formats", "skeletons", "models", "completion"),
+    "Training and measuring": ("train", "train-windows", "train-transform", "bench"),
+}
+"""The commands as the help lists them."""
+
+
+def _summarize(command: click.Command) -> str:
+    """The first sentence of a command's help."""
+    paragraph = " ".join((command.help or "").split("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")
+
+
 @click.group(cls=_LazyGroup, epilog=EXIT_CODES, context_settings=_SETTINGS)
-@click.version_option(__version__)
+@click.version_option(__version__, "-V", "--version")
 def cli() -> None:
     """Keypoint sequences to a tiny bitstream and to tokens, and back.
 

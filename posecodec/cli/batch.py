@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import click
-
-from posecodec.cli.common import STREAM, describe_damage, show, show_lines
+from posecodec.cli.common import LONGEST_LIST, STREAM, describe_damage, show, show_lines, show_note
+from posecodec.cli.progress import open_bar
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.cli.workers import run_tasks
 from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure
@@ -32,7 +30,7 @@ class Task:
 
     source: Path
     target: Path
-    memory: Memory
+    memory: Memory | None = None  # None beside the source: nothing is remembered there
 
 
 Results = Generator[tuple[Task, dict[str, Any], str | None], None, None]  # facts, or what went wrong
@@ -82,15 +80,17 @@ def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
 
 
 def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
-    """All recordings of the inputs, each with its file under the output folder.
+    """All recordings of the inputs, each with its file under the output folder, or beside it where there is none.
 
-    Two sources of one stem keep their suffixes in the names. Raises UsageError without a folder to write to, InputError
-    where a folder holds no recording.
+    Two sources of one stem keep their suffixes in the names. Raises UsageError for folders without a folder to write to,
+    InputError where a folder holds no recording.
     """
     from posecodec.io.filesystem import strip_suffix
 
+    if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
+        return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
-        raise UsageError("several inputs or a folder need -o DIR")
+        raise UsageError("a folder, or several inputs with one, need -o DIR")
     if Path(output).exists() and not Path(output).is_dir():
         raise UsageError(f"{output}: is a file; several inputs need a folder")
     if suffix == ".posec":
@@ -108,6 +108,16 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
         entry = known.get(target.as_posix(), Entry(target.as_posix()))
         tasks.append(Task(source, root / target, Memory(root, entry)))
     return tasks
+
+
+def _plan_beside(inputs: tuple[str, ...], format: str | None, suffix: str) -> list[Task]:
+    if suffix == ".posec":
+        _refuse_frames(inputs, format)
+    targets = [choose_target(name, None, suffix) for name in inputs]
+    for target, count in Counter(targets).items():
+        if count > 1:
+            raise UsageError(f"several inputs would become {target}; encode them to different folders")
+    return [Task(Path(name), target) for name, target in zip(inputs, targets, strict=True) if target is not None]
 
 
 def _refuse_frames(inputs: tuple[str, ...], format: str | None) -> None:
@@ -128,13 +138,26 @@ def _find_recordings(path: Path, format: str | None, suffix: str) -> list[tuple[
     """(source, path under the output) of the recordings in a file or folder."""
     if not path.is_dir() or is_single((str(path),), format):
         return [(path, Path(path.name))]
-    found = [(source, source.relative_to(path)) for source in sorted(_walk(path, format, suffix))]
+    others: list[Path] = []
+    found = [(source, source.relative_to(path)) for source in find_recordings(path, format, suffix, others)]
     if not found:
         raise InputError(f"{path}: no pose files in this folder; `posecodec formats` lists what is known")
+    if others and suffix == ".posec":
+        named = ", ".join(str(other.relative_to(path)) for other in others[:LONGEST_LIST])
+        more = f", and {len(others) - LONGEST_LIST} more" if len(others) > LONGEST_LIST else ""
+        are = "1 file is no recording" if len(others) == 1 else f"{len(others)} files are no recordings"
+        show_note(f"{path}: {are}: {named}{more}")
     return found
 
 
-def _walk(folder: Path, format: str | None, suffix: str, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def find_recordings(folder: Path, format: str | None, suffix: str, others: list[Path] | None = None) -> list[Path]:
+    """Recordings in a tree, sorted. suffix: of what is to be made of them. others: gets the files that are none."""
+    return sorted(_walk(folder, format, suffix, [] if others is None else others))
+
+
+def _walk(
+    folder: Path, format: str | None, suffix: str, others: list[Path], above: tuple[Path, ...] = ()
+) -> Iterator[Path]:  # fmt: skip
     """Recordings in a tree; a link that leads back up is not followed."""
     above = (*above, folder.resolve())
     try:
@@ -147,7 +170,9 @@ def _walk(folder: Path, format: str | None, suffix: str, above: tuple[Path, ...]
         if is_wanted:
             yield path
         elif is_folder and path.resolve() not in above:
-            yield from _walk(path, format, suffix, above)
+            yield from _walk(path, format, suffix, others, above)
+        elif not is_folder and not path.name.startswith(".") and path.suffix != ".posec":
+            others.append(path)
 
 
 def _classify(path: Path, format: str | None, suffix: str) -> tuple[bool, bool]:
@@ -181,15 +206,26 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
     return path.stat().st_size == 0
 
 
+def list_plan(plan: Sequence[Task | tuple[str, Path | None]], as_json: bool) -> None:
+    """Show what would be made of what."""
+    pairs = [(str(task.source), task.target) if isinstance(task, Task) else task for task in plan]
+    for source, target in pairs:
+        name = STREAM if target is None else str(target)
+        exists = target is not None and target.exists()
+        facts = {"input": source, "output": name, "exists": exists}
+        show(facts, f"{source} -> {name}{' (exists)' if exists else ''}", as_json)
+
+
 def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, summary: Path | None) -> None:
     """Do all tasks, print each and the whole. Raises PosecodecError if some failed."""
-    _make_folder(tasks[0].memory.root)
+    if tasks[0].memory is not None:
+        _make_folder(tasks[0].memory.root)
     outcome = Outcome()
-    with contextlib.closing(_run_here_or_there(tasks, work, settings, jobs)) as results:
-        for number, (task, facts, error) in enumerate(results, 1):
-            _report(outcome, task, facts, error, as_json)
-            if sys.stderr.isatty():
-                click.echo(f"\r[{number}/{len(tasks)}]{'' if number < len(tasks) else chr(10)}", nl=False, err=True)
+    with contextlib.closing(_run_here_or_there(tasks, work, settings, jobs)) as results, open_bar(len(tasks)) as bar:
+        for task, facts, error in results:
+            with bar.make_way():
+                _report(outcome, task, facts, error, as_json)
+            bar.advance()
     facts = sum_up(outcome)
     show({"summary": facts}, format_summary(facts), as_json)
     if summary is not None:
@@ -213,6 +249,8 @@ def _run_here_or_there(tasks: list[Task], work: Work, settings: Any, jobs: int) 
 
 def _look_again(task: Task) -> Task:
     """The task as it is after a process was killed at it."""
+    if task.memory is None:
+        return task
     entry = read_manifest(task.memory.root).get(task.memory.entry.file, task.memory.entry)
     return replace(task, memory=replace(task.memory, entry=entry))
 
@@ -229,7 +267,13 @@ def _try_work(task: Task, work: Work, settings: Any) -> tuple[dict[str, Any], st
 
 
 def _do_work(task: Task, work: Work, settings: Any) -> dict[str, Any]:
-    memory, asked = task.memory, hash_request(task.source, settings)
+    memory = task.memory
+    if memory is None:
+        from posecodec.io.filesystem import refuse_existing
+
+        refuse_existing(task.target, settings.force)
+        return work(task.source, task.target, settings)
+    asked = hash_request(task.source, settings)
     if not settings.force and memory.holds(asked):
         line = f"{task.source}: done already"
         return {"input": str(task.source), "output": str(memory.output), "skipped": True, "line": line}
@@ -264,7 +308,7 @@ def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: str | No
         return
     line = facts.pop("line")
     for text in facts.get("notes", ()):
-        show_lines(f"note: {task.source}: {text}", True)
+        show_note(f"{task.source}: {text}")
     show(facts, line, as_json)
     if facts.get("damage"):
         outcome.failed.append(describe_damage(task.source, facts["damage"]))

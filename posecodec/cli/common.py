@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli.part import Part
-from posecodec.errors import DataWarning, InputError, NoRateError, PosecodecError, make_printable, report_change
+from posecodec.errors import (
+    DataWarning,
+    InputError,
+    NoRateError,
+    PosecodecError,
+    UsageError,
+    make_printable,
+    report_change,
+)
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
 
 STREAM = "-"
+QUIET = "posecodec.quiet"  # Of a command's context
 LONGEST_LIST = 12  # entries that still fit a line or two
 LONGEST_LINE = 4000  # characters that are shown of a line: ids and names may be as long as a file
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
@@ -91,7 +100,7 @@ class Notes:
     def show(self, source: object) -> None:
         """Print them, one a line, to stderr."""
         for text in self.texts:
-            show_lines(f"note: {source}: {text}", True)
+            show_note(f"{source}: {text}")
 
 
 @contextlib.contextmanager
@@ -122,6 +131,12 @@ def load_any(
         return replace(reading, fps=ASSUMED_FPS).load(path), True
 
 
+def refuse_terminal() -> None:
+    """Raises UsageError where a file would go to a terminal."""
+    if sys.stdout.isatty():
+        raise UsageError("the file is bytes, which are nothing for a terminal; give -o FILE, or pipe them on")
+
+
 @contextlib.contextmanager
 def open_input(name: str, suffix: str = "") -> Iterator[Path | str]:
     """The path of an input, or a URL; standard input ("-") is copied to a file for as long as it is needed."""
@@ -134,7 +149,16 @@ def open_input(name: str, suffix: str = "") -> Iterator[Path | str]:
         path = Path(folder) / f"stdin{suffix}"
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
+        if not suffix and _is_posec(path):
+            path = path.rename(path.with_suffix(".posec"))
         yield path
+
+
+def _is_posec(path: Path) -> bool:
+    from posecodec.bitstream.header import MAGIC
+
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 @contextlib.contextmanager
@@ -201,8 +225,20 @@ def show(facts: Any, lines: str | Iterable[str], as_json: bool, to_stderr: bool 
     """To stdout, or to stderr where stdout carries the file itself."""
     if as_json:
         click.echo(json.dumps(facts, default=str), err=to_stderr)
-    else:
+    elif not is_quiet():
         show_lines(lines, to_stderr)
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs shows nothing but errors, warnings and JSON."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
+def show_note(text: str) -> None:
+    """Something about the data, to standard error."""
+    if not is_quiet():
+        show_lines(f"note: {text}", True)
 
 
 def show_lines(lines: str | Iterable[str], to_stderr: bool = False) -> None:

@@ -9,29 +9,32 @@ import click
 
 from posecodec.cli import options
 from posecodec.cli.common import (
+    STREAM,
     Reading,
     collect_notes,
     describe_written,
     format_people,
     get_codec,
     load_any,
+    open_input,
     show,
     show_lines,
 )
+from posecodec.cli.several import do_each
 from posecodec.errors import UsageError
 
 EXAMPLES = """
 \b
 Examples:
   posecodec convert walk.bvh walk.trc
+  posecodec convert *.bvh converted/ --to trc
   posecodec convert clip_json/ clip.csv --fps 29.97      an OpenPose folder
   posecodec convert data_3d_h36m.npz walk.npz --from h36m --item "S9/Walking 1"
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="SOURCE... TARGET")
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
 @options.fill
 @options.skeleton
@@ -39,23 +42,65 @@ Examples:
 @options.force
 @options.json
 def convert(
-    source: Path, target: Path, to: str | None, fill: bool, skeleton: str | None, reading: Reading, force: bool,
+    paths: tuple[str, ...], to: str | None, fill: bool, skeleton: str | None, reading: Reading, force: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert a recording (or a .posec file) to another format, and say what that leaves behind."""
-    from posecodec import io
+    """Convert recordings (or .posec files) to another format, and say what that leaves behind.
 
+    Several go to a folder, in the format of --to. The source may be - for standard input.
+    """
+    *sources, last = paths
+    target, reading = Path(last), replace(reading, skeleton=skeleton)
+    if not sources:
+        raise UsageError(f"convert {last} to what? give the file to write too")
     if target.suffix == ".posec":
         raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
-    with collect_notes() as notes:
-        sequence, assumed = load_any(source, replace(reading, skeleton=skeleton))
+    into_folder = len(sources) > 1 or (target.is_dir() and to is not None and not _is_folder_format(to))
+    if into_folder and to is None:
+        raise UsageError("several recordings need --to FORMAT, which `posecodec formats` lists")
+    if into_folder:
+        target.mkdir(parents=True, exist_ok=True)
+
+    def convert_one(name: str) -> None:
+        chosen = target / _name_target(name, str(to)) if into_folder else target
+        _convert(name, chosen, to, fill, reading, force, as_json)
+
+    do_each(sources, convert_one)
+
+
+def _is_folder_format(name: str) -> bool:
+    from posecodec.io import FORMATS
+    from posecodec.io.registry import check_name
+
+    return "" in FORMATS[check_name(name)].suffixes
+
+
+def _name_target(source: str, format: str) -> str:
+    from posecodec.io import FORMATS
+    from posecodec.io.filesystem import strip_suffix
+    from posecodec.io.registry import check_name
+
+    stem = "stdin" if source == STREAM else strip_suffix(Path(source)).name
+    return f"{stem}{FORMATS[check_name(format)].suffixes[0]}"
+
+
+def _convert(
+    source: str, target: Path, to: str | None, fill: bool, reading: Reading, force: bool, as_json: bool
+) -> None:  # fmt: skip
+    from posecodec import io
+    from posecodec.io.filesystem import refuse_existing
+
+    if not target.is_dir():  # of folders their format knows which files in it are its own
+        refuse_existing(target, force)
+    with collect_notes() as notes, open_input(source) as path:
+        sequence, assumed = load_any(Path(path), reading)
         if fill:
             sequence = get_codec(f"body{sequence.dims}d", "cpu").fill_gaps(sequence)
         io.save(sequence, target, format=to, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(source)
-    facts, line = describe_written(str(source), str(target), sequence)
+    facts, line = describe_written(source, str(target), sequence)
     show({**facts, "notes": notes.texts}, line, as_json)
 
 

@@ -21,10 +21,11 @@ from posecodec.cli.common import (
     name_in_errors,
     open_input,
     raise_damage,
+    refuse_terminal,
     show,
 )
 from posecodec.cli.part import Part, part_options
-from posecodec.errors import UsageError
+from posecodec.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
@@ -67,7 +68,7 @@ class Settings:
 @options.many_files
 def decode(
     inputs: tuple[str, ...], output: str | None, format: str | None, part: Part, recover: bool, fill: bool, jobs: int,
-    summary: Path | None, model: str | None, device: str, force: bool, as_json: bool,
+    summary: Path | None, model: str | None, device: str, force: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Decode .posec files to the format that was encoded, or to another.
 
@@ -75,12 +76,21 @@ def decode(
     read, also behind a URL (pip install 'posecodec[remote]').
     """
     settings = Settings(format, model, device, fill, part, recover, force)
+    if dry_run:
+        batch.list_plan(_plan_dry(inputs, output, settings), as_json)
+        return
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
+    _refuse_pose_file(inputs[0])
+    to_stdout = output == STREAM or (output is None and inputs[0] == STREAM)
+    if to_stdout and format is None:
+        refuse_terminal()
     with open_input(inputs[0], ".posec") as source, collect_notes() as notes:
+        if not to_stdout:
+            _check_free(source, _choose_stem(inputs[0]), output, settings)
         sequence, damage = _decode(source, settings, jobs)
-        if output == STREAM or (output is None and inputs[0] == STREAM):
+        if to_stdout:
             written = STREAM
             _write_to_stdout(sequence, format)
         else:
@@ -91,9 +101,21 @@ def decode(
     raise_damage(inputs[0], damage)
 
 
+def _plan_dry(inputs: tuple[str, ...], output: str | None, settings: Settings) -> list[tuple[str, Path | None]]:
+    """What would be written of each input."""
+    if len(inputs) > 1 or Path(inputs[0]).is_dir():
+        tasks = batch.plan(inputs, output, None, "")
+        return [(str(task.source), _choose_output(task.source, task.target, None, settings)) for task in tasks]
+    if output == STREAM or inputs[0] == STREAM:
+        return [(inputs[0], None if output in (None, STREAM) else Path(str(output)))]
+    return [(inputs[0], _choose_output(inputs[0], _choose_stem(inputs[0]), output, settings))]
+
+
 def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
     """Decode one file of many to `target`, which gets the suffix of its format."""
     with collect_notes() as notes, name_in_errors(source):
+        _refuse_pose_file(str(source))
+        _check_free(source, target, None, settings)
         sequence, damage = _decode(source, settings)
         written = _save(sequence, target, None, settings)
     facts, line = describe_written(str(source), str(written), sequence)
@@ -113,6 +135,38 @@ def _choose_stem(source: str) -> Path:
 
     path = PurePosixPath(urlsplit(source).path).name if is_url(source) else source
     return Path(path).with_suffix("")
+
+
+def _refuse_pose_file(name: str) -> None:
+    """Raises InputError for a file of a pose format, by its suffix."""
+    from posecodec.io import FORMATS
+    from posecodec.io.filesystem import find_suffix
+
+    known = {suffix for format in FORMATS.values() for suffix in format.suffixes if suffix}
+    if name != STREAM and find_suffix(Path(name)) in known:
+        raise InputError(f"{name}: is no .posec file; `posecodec encode` makes one of it, `convert` another format")
+
+
+def _check_free(source: Path | str, stem: Path, output: str | None, settings: Settings) -> None:
+    """Raises UsageError where the output of a file exists, before anything is decoded."""
+    from posecodec.io.byte_source import is_url
+    from posecodec.io.filesystem import refuse_existing
+
+    if settings.force or is_url(source):
+        return
+    target = _choose_output(source, stem, output, settings)
+    if target != settings.ours:
+        refuse_existing(target, False)
+
+
+def _choose_output(source: Path | str, stem: Path, output: str | None, settings: Settings) -> Path:
+    from posecodec.bitstream.container import PosecFile
+
+    if output is not None and not Path(output).is_dir():
+        return Path(output)
+    with PosecFile(source) as file:
+        suffix = _choose_format(file.header.metadata, settings.format)[1]
+    return _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
 
 
 def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Settings) -> Path:

@@ -18,8 +18,10 @@ from posecodec.cli.common import (
     measure_size,
     name_in_errors,
     open_input,
+    refuse_terminal,
     show,
     show_lines,
+    show_note,
 )
 from posecodec.errors import InputError
 
@@ -58,16 +60,21 @@ class Settings:
     ours: Path | None = None
 
 
+_GOALS = options.combine(
+    click.option(
+        "--max-error", metavar="E[UNIT]", help="No keypoint farther off than this: 5mm, 0.2in, or in the file's unit."
+    ),
+    click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this."),
+    click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together."),
+    click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md."),
+    click.option("--lossless", is_flag=True, help="Every bit of positions and confidences."),
+)
+
+
 @click.command(epilog=EXAMPLES)
 @options.inputs
 @click.option("-o", "--output", help="File, folder (several inputs), or - for stdout.  [default: IN.posec]")
-@click.option(
-    "--max-error", metavar="E[UNIT]", help="No keypoint farther off than this: 5mm, 0.2in, or in the file's unit."
-)
-@click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
-@click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together.")
-@click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md.")
-@click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
+@_GOALS
 @click.option(
     "--denoise",
     metavar="auto|SIGMA",
@@ -85,7 +92,7 @@ def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
     bitrate: float | None, levels: int | None, lossless: bool, denoise: str | None, channel_error: str | None,
     skeleton: str | None, reading: Reading, jobs: int, summary: Path | None, model: str | None, device: str, force: bool,
-    as_json: bool,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Encode pose files, or folders of them, to .posec.
 
@@ -100,7 +107,12 @@ def encode(
     ChannelBound.parse(channel_error or DEFAULT_BOUND)
     asked = Target.from_options(levels, max_error, mean_error, bitrate, lossless)
     settings = Settings(reading, asked, denoise, channel_error, model, device, force)
-    if batch.is_single(inputs, reading.format):
+    is_single = batch.is_single(inputs, reading.format)
+    if dry_run:
+        single = [(inputs[0], batch.choose_target(inputs[0], output, ".posec"))] if is_single else None
+        batch.list_plan(single or batch.plan(inputs, output, reading.format, ".posec"), as_json)
+        return
+    if is_single:
         with open_input(inputs[0]) as source:
             target = batch.choose_target(inputs[0], output, ".posec")
             _encode_single(Path(source), inputs[0], target, settings, as_json, jobs)
@@ -113,8 +125,13 @@ def encode(
 def _encode_single(
     source: Path, name: str, target: Path | None, settings: Settings, as_json: bool, jobs: int
 ) -> None:  # fmt: skip
-    if target is not None:
+    from posecodec.io.filesystem import refuse_existing
+
+    if target is None:
+        refuse_terminal()
+    else:
         batch.check_target(source, target)
+        refuse_existing(target, settings.force)
     facts, line, encoded = _encoded(source, name, settings, jobs)
     facts["output"] = "-" if target is None else str(target)
     if target is None:
@@ -122,12 +139,15 @@ def _encode_single(
     else:
         encoded.save(target, settings.force)
     for text in facts["notes"]:
-        show_lines(f"note: {name}: {text}", True)
+        show_note(f"{name}: {text}")
     show(facts, line, as_json, target is None)
 
 
 def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
-    """Encode one file of many: what it cost and lost. What is there is replaced. Raises PosecodecError."""
+    """Encode one file of many: what it cost and lost. Raises PosecodecError.
+
+    What is there is replaced in a folder that remembers what was made in it, or by force.
+    """
     began = time.perf_counter()
     facts, line, encoded = _encoded(source, str(source), settings)
     encoded.save(target, force=True)
@@ -171,8 +191,10 @@ def tokens(
 
     Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
+    from posecodec.io.filesystem import refuse_existing
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
+    refuse_existing(output, force)
     if source.suffix == ".posec":
         from posecodec.bitstream.container import read_header
         from posecodec.io.filesystem import read_file

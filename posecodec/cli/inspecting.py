@@ -21,6 +21,7 @@ from posecodec.cli.common import (
     show,
     show_lines,
 )
+from posecodec.cli.several import do_each, list_files
 from posecodec.errors import CorruptError
 
 if TYPE_CHECKING:
@@ -29,21 +30,53 @@ if TYPE_CHECKING:
     from posecodec.pose.skeleton import Skeleton
 
 
-@click.command()
-@click.argument("file")
+INFO_EXAMPLES = """
+\b
+Examples:
+  posecodec info walk.bvh
+  posecodec info *.c3d
+  posecodec info archive/ --json            a line a file, for machines
+"""
+COMPARE_EXAMPLES = """
+\b
+Examples:
+  posecodec compare walk.bvh walk.posec
+  posecodec compare walk.npz coarse.posec fine.posec
+"""
+VERIFY_EXAMPLES = """
+\b
+Examples:
+  posecodec verify walk.posec walk.bvh      all that the file holds, against the original
+  posecodec verify archive/                 that every file in there is whole
+"""
+
+
+@click.command(epilog=INFO_EXAMPLES)
+@options.files
 @options.reading_options
 @options.json
-def info(file: str, reading: Reading, as_json: bool) -> None:
-    """Tell what a .posec or pose file holds, what it was taken for and why, and what is wrong with the data.
+def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
+    """Tell what .posec and pose files hold, what they were taken for and why, and what is wrong with the data.
 
-    Reads no weights. Nothing is changed; findings name the option that helps.
+    Reads no weights. Nothing is changed; findings name the option that helps. Of a folder all recordings in it.
     """
+    names = list_files(files, reading.format)
+
+    def tell(name: str) -> None:
+        if name != names[0] and not as_json:
+            click.echo()
+        _tell(name, reading, as_json, len(names) > 1)
+
+    do_each(names, tell)
+
+
+def _tell(file: str, reading: Reading, as_json: bool, is_named: bool) -> None:
     with open_input(file) as path:
         if isinstance(path, Path) and path.suffix != ".posec":
             _show_recording(path, file, reading, as_json)
             return
         with name_in_errors(file):
-            facts = _describe_posec(path)
+            facts = {**({"file": file} if is_named else {}), **_describe_posec(path)}
         show(facts, _format_facts(facts), as_json)
         raise_damage(file, facts.get("damage", []))
 
@@ -57,19 +90,19 @@ def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> N
         sequence, assumed = load_any(path, reading)
     facts = {
         "file": name, "format": f"{io.FORMATS[guess.format].title}: {guess.format}, by {guess.why}",
-        **_describe_common(sequence, f"timestamps, {sequence.rate:g} on average"), "keypoints": len(sequence.skeleton),
+        **_describe_common(sequence, assumed), "keypoints": len(sequence.skeleton),
         "missing": int((~sequence.valid).sum()), "gaps": _describe_gaps(sequence),
     }  # fmt: skip
-    if assumed:
-        facts["fps"] = "not in the file; to encode it pass --fps N"
     found = [f.text for f in diagnose(sequence)]
     said = [("note", text) for text in notes.texts] + [("finding", text) for text in found]
-    lines = [*_format_facts(facts), *(f"{kind:10} {text}" for kind, text in said)]
+    rate = f"timestamps, {sequence.rate:g} on average" if sequence.fps is None else facts["fps"]
+    shown = {**facts, "fps": "not in the file; to encode it pass --fps N" if assumed else rate}
+    lines = [*_format_facts(shown), *(f"{kind:10} {text}" for kind, text in said)]
     show({**facts, "notes": notes.texts, "findings": found}, lines, as_json)
 
 
 def _format_facts(facts: dict[str, Any]) -> list[str]:
-    return [f"{name:10} {_shorten_list(value)}" for name, value in facts.items()]
+    return [f"{name:12} {_shorten_list(value)}" for name, value in facts.items() if value is not None]
 
 
 def _shorten_list(value: Any) -> Any:
@@ -78,48 +111,77 @@ def _shorten_list(value: Any) -> Any:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-@click.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.command(epilog=COMPARE_EXAMPLES)
+@click.argument("a", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("b", nargs=-1, required=True, metavar="B...")
 @options.fps
 @options.max_memory
 @options.model
 @options.json
-def compare(a: Path, b: Path, fps: float | None, model: str | None, as_json: bool) -> None:
-    """Compare two recordings, A the reference; either may be a .posec file."""
+def compare(a: Path, b: tuple[str, ...], fps: float | None, model: str | None, as_json: bool) -> None:
+    """Compare recordings with A, the reference; any may be a .posec file, or - for standard input."""
     from posecodec.analysis.metrics import compare as measure
 
-    with collect_notes() as notes:
-        first, second = (load_any(path, Reading(fps=fps), model)[0] for path in (a, b))
+    with collect_notes() as notes, open_input(str(a)) as path:
+        first = load_any(Path(path), Reading(fps=fps), model)[0]
     notes.show(a)
-    found = measure(first, second)
-    show(found.as_dict(), found.describe(), as_json)
+
+    def measure_one(name: str) -> None:
+        with collect_notes() as notes, open_input(name) as path:
+            second = load_any(Path(path), Reading(fps=fps), model)[0]
+        notes.show(name)
+        found = measure(first, second)
+        show({**({"file": name} if len(b) > 1 else {}), **found.as_dict()}, found.describe(), as_json)
+
+    def tell(name: str) -> None:
+        if len(b) > 1 and not as_json:
+            show_lines([*([""] if name != b[0] else []), name])
+        measure_one(name)
+
+    do_each(b, tell)
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("original", required=False, type=click.Path(path_type=Path))
+@click.command(epilog=VERIFY_EXAMPLES)
+@click.argument("files", nargs=-1, required=True, metavar="FILE [ORIGINAL] | FILE...")
 @options.skeleton
 @options.reading_options
 @options.model
 @options.json
 def verify(
-    file: Path, original: Path | None, skeleton: str | None, reading: Reading, model: str | None, as_json: bool
-) -> None:
-    """Check that a .posec file is whole and decodes, and that it keeps its promise. Of a damaged one the rest is checked.
+    files: tuple[str, ...], skeleton: str | None, reading: Reading, model: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """Check that .posec files are whole and decode, and that they keep their promise. Of a damaged one the rest is checked.
 
     With the ORIGINAL, read with the options that it was encoded with, all that the file holds is compared: positions,
     which keypoints are there, confidences, rate or times, people, skeleton, unit, up axis and metadata. Without it a
-    lossless file and a bit rate can be checked, an error bound cannot. Exit code 4 if anything is not kept.
+    lossless file and a bit rate can be checked, an error bound cannot. Several files, and all in a folder, are checked
+    without originals. Exit code 4 if anything is not kept.
     """
+    reading = replace(reading, skeleton=skeleton)
+    has_original = len(files) == 2 and not Path(files[0]).is_dir() and not files[1].endswith(".posec")
+    if has_original:
+        _verify(files[0], files[1], reading, model, as_json, False)
+        return
+    names = list_files(files, only_posec=True)
+    do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1))
+
+
+def _verify(
+    file: str, original: str | None, reading: Reading, model: str | None, as_json: bool, is_named: bool
+) -> None:  # fmt: skip
     from posecodec.analysis.verification import verify as check
 
     damage = list[str]()
-    sequence, header, size = decode_posec(file, model, "cpu", damage=damage)
+    with open_input(file, ".posec") as path:
+        sequence, header, size = decode_posec(path, model, "cpu", damage=damage)
+    source = None
     with collect_notes() as notes:
-        source = replace(reading, skeleton=skeleton).load(original) if original else None
+        if original is not None:
+            with open_input(original) as path:
+                source = reading.load(Path(path))
     found = check(header, sequence, size, source, damage)
-    show(found.as_dict(), f"{file}: {found.describe()}", as_json)
+    facts = {**({"file": file} if is_named else {}), **found.as_dict()}
+    show(facts, f"{file}: {found.describe()}", as_json)
     if found.kept is False:
         notes.show(original)
         if damage:
@@ -186,13 +248,14 @@ def _describe_skeleton(skeleton: Skeleton) -> list[str]:
 
 
 @click.command()
+@click.argument("names", nargs=-1, metavar="[NAME|FILE]...")
 @options.json
-def models(as_json: bool) -> None:
-    """List the weights that come with posecodec."""
+def models(names: tuple[str, ...], as_json: bool) -> None:
+    """List the weights that come with posecodec and those in the folders of POSECODEC_WEIGHTS, or only some, or files."""
     from posecodec import zoo
 
     cards: list[dict[str, Any]] = []
-    for name in zoo.list_weights():
+    for name in names or zoo.list_weights():
         path = zoo.find_weights(name)
         facts = zoo.read_card(path)
         keys = ("sha256", "skeleton", "licence", "attribution", "steps", "commit")
@@ -216,12 +279,14 @@ def _describe_posec(file: Path | str) -> dict[str, Any]:
         **({"damage": damage} if damage else {}),
         "source": header.metadata.get("source_format", "npz"),
         "bytes": posec.size,
+        "bits a frame": round(8 * posec.size / max(header.frames * len(header.ids), 1), 3),
+        "ratio": round(_measure_raw(header) / max(posec.size, 1), 1),
         "overhead": posec.size - sum(len(c.base) + len(c.refinement) for c in chunks),
         "weights": " ".join(filter(None, (header.weights.hex(), header.transform.hex()))) or "none",
         "coded as": ", ".join(sorted({c.kind.label + " + residual" * bool(c.refinement) for c in chunks})),
         "promise": _describe_guarantee(header),
         **({} if header.origin is None else {"origin": [*header.origin]}),
-        **_describe_common(header, "timestamps"),
+        **_describe_common(header),
         "tracks": len(header.tracks),
         "chunks": header.chunk_count,
     }
@@ -235,12 +300,19 @@ def _describe_guarantee(header: Header) -> str:
     return f"{guarantee.kind} {guarantee.value:g} {unit}"
 
 
-def _describe_common(found: Header | PoseSequence, rate: str) -> dict[str, Any]:
-    """What a file's header and a recording both tell. rate: what stands for the frame rate where there is none."""
+def _measure_raw(header: Header) -> int:
+    """Bytes of positions as float32, without confidences: what a ratio is told against."""
+    return 4 * header.frames * len(header.ids) * len(header.skeleton) * header.dims
+
+
+def _describe_common(found: Header | PoseSequence, assumed: bool = False) -> dict[str, Any]:
+    """What a file's header and a recording both tell; fps and duration are None where nothing states a rate."""
     from posecodec.pose.channels import describe_channels, read_channels
 
-    fps = rate if found.fps is None else found.fps
+    fps, times = None if assumed else found.fps, found.timestamps
+    seconds = found.frames / fps if fps else float(times[-1] - times[0]) if times is not None and len(times) else None
     facts = {"people": len(found.ids), "ids": list(found.ids), "frames": found.frames, "fps": fps}
+    facts["duration"] = None if seconds is None else round(seconds, 3)
     held = read_channels(found.metadata, found.frames)
     said = {"channels": f"{describe_channels(held)} (beside the places)"} if held else {}
     return {**facts, "dims": found.dims, "unit": found.unit, "up": found.up, "skeleton": found.skeleton.name, **said}

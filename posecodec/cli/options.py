@@ -9,17 +9,27 @@ from typing import Any
 
 import click
 
-from posecodec.cli.common import Reading
+from posecodec.cli.common import QUIET, Reading
 from posecodec.memory import set_memory_limit
 
 COLUMNS = ("xyc", "xyz")
 PATH = click.Path(path_type=Path)
 fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
+files = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 model = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
 device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 fill = click.option("--fill", is_flag=True, help="Put the network's keypoints where the recording has none.")
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+dry_run = click.option("-n", "--dry-run", is_flag=True, help="Only list what would be written, and where.")
+quiet = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, option, quiet: context.meta.update({QUIET: quiet}),
+    help="Show nothing but errors.",
+)
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 jobs = click.option(
     "-j",
@@ -67,7 +77,7 @@ def combine(*several: Callable[[Any], Any]) -> Callable[[Callable[..., None]], C
     return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(several), command)
 
 
-many_files = combine(jobs, summary, model, device, force, json)
+many_files = combine(jobs, summary, model, device, force, dry_run, quiet, json)
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:

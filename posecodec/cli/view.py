@@ -2,42 +2,96 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import Reading, collect_notes, format_people, load_any, raise_damage, show_lines
+from posecodec.cli.common import (
+    STREAM,
+    Reading,
+    collect_notes,
+    format_people,
+    load_any,
+    open_input,
+    raise_damage,
+    show_lines,
+)
+from posecodec.cli.several import do_each, list_files
+from posecodec.errors import UsageError
 
 EXAMPLES = """
 \b
 Examples:
-  posecodec view walk.bvh -o walk.html                         open it in a browser
+  posecodec view walk.bvh                                      a page, opened in a browser
+  posecodec view walk.bvh -o walk.html                         the page as a file
   posecodec view walk.bvh --compare walk.posec -o walk.html    original and decoded, with the error
   posecodec view walk.posec -o walk.gif
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("file", type=click.Path(path_type=Path))
+@options.files
 @click.option("--compare", "other", type=click.Path(path_type=Path), help="A decoded recording, or a .posec file.")
-@click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .html, .gif or .png.")
+@click.option(
+    "-o",
+    "--output",
+    type=options.PATH,
+    help="File to write: .html, .gif or .png; of several a folder.  [default: a page that is opened]",
+)
 @options.reading_options
 @options.model
 @options.force
-def view(file: Path, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool) -> None:
+def view(
+    files: tuple[str, ...], other: Path | None, output: Path | None, reading: Reading, model: str | None, force: bool
+) -> None:  # fmt: skip
     """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
 
     The page needs no network. Pictures need the extra: pip install 'posecodec[view]'.
     """
+    names = list_files(files, reading.format)
+    if len(names) > 1 and output is None:
+        raise UsageError(f"{len(names)} recordings need -o DIR, for a page of each")
+    if len(names) > 1 and output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+
+    def draw(name: str) -> None:
+        if output is None:
+            _open_page(name, other, reading, model)
+            return
+        page = output / f"{'stdin' if name == STREAM else Path(name).name}.html" if output.is_dir() else output
+        _draw(name, other, page, reading, model, force)
+
+    do_each(names, draw)
+
+
+def _open_page(name: str, other: Path | None, reading: Reading, model: str | None) -> None:
+    """Write a page where nobody is in the way, and open it in a browser if there is one."""
+    import tempfile
+    import webbrowser
+
+    page = Path(tempfile.mkdtemp(prefix="posecodec-")) / f"{'stdin' if name == STREAM else Path(name).name}.html"
+    _draw(name, other, page, reading, model, False)
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
+        webbrowser.open(page.as_uri())
+    else:
+        show_lines(f"there is no screen here: open {page.as_uri()} in a browser")
+
+
+def _draw(
+    name: str, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool
+) -> None:  # fmt: skip
+    from posecodec.io.filesystem import refuse_existing
     from posecodec.view import write
 
-    damage = list[str]()
-    with collect_notes() as notes:
-        sequence, assumed = load_any(file, reading, model, damage)
+    refuse_existing(output, force)
+    damage, file = list[str](), Path(name)
+    with collect_notes() as notes, open_input(name) as path:
+        sequence, assumed = load_any(Path(path), reading, model, damage)
         second = load_any(other, Reading(fps=reading.fps, unit=reading.unit), model, damage)[0] if other else None
-        coded = other or file
-        size = coded.stat().st_size if coded.suffix == ".posec" else None
+        size = Path(other or path).stat().st_size if (other or Path(path)).suffix == ".posec" else None
         write(sequence, output, second, title=file.name, size=size, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")

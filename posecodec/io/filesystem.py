@@ -154,7 +154,7 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     path = Path(path)
     if os.path.isdir(path):
         raise UsageError(f"{path}: this is a folder; name a file to write")
-    _refuse_existing(path, force or _is_stream(path))
+    refuse_existing(path, force or _is_stream(path))
     packed = path.suffix.lower() == ".gz"
     try:
         replace_file(path, gzip.compress(data, mtime=0) if packed else data)
@@ -173,7 +173,7 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
     for name in files:
         _check_plain(name)
     remove_leftovers(path.absolute().parent)
-    _refuse_existing(path, force)
+    refuse_existing(path, force)
     try:
         _refuse_foreign(path, ours)
         replace_folder(path, files)
@@ -202,7 +202,8 @@ def _is_stream(path: Path) -> bool:
     return False
 
 
-def _refuse_existing(path: Path, force: bool) -> None:
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raises UsageError if a path exists (without `force`), or its folder does not."""
     if os.path.lexists(path) and not force:
         raise UsageError(f"{path}: exists already; pass --force (force=True in Python) to replace it")
     if not os.path.isdir(path.absolute().parent):

@@ -56,7 +56,7 @@ def test_a_tree_is_mirrored_and_bad_files_are_listed_at_the_end(tree: Path, tmp_
     facts = json.loads((tmp_path / "s.json").read_text())
     assert facts["done"] == 4 and facts["bytes_out"] == sum(p.stat().st_size for p in out.rglob("*.posec"))
     assert max(e["max"] for e in facts["error"] if e["unit"] == "px") <= 1
-    assert "config.json" not in found.stdout + found.stderr
+    assert "2 files are no recordings: config.json, notes.md" in found.stderr and "config.json" not in found.stdout
 
 
 def test_again_goes_on_where_it_stopped(tree: Path, tmp_path: Path) -> None:
