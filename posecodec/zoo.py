@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from posecodec.io.replacing import replace_file
 
 FOLDERS = (Path(__file__).parent / "weights", Path(__file__).parent.parent / "weights")
 """In an installed wheel, and in a checkout."""
+NC_PACKAGE = "posecodec_weights_nc"  # Weights that are not free, a package of their own: weights/nc in a checkout
 SEARCH_PATH = "POSECODEC_WEIGHTS"  # Environment variable of folders with weights of one's own, as PATH has them
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What is raised of weights where nothing was checked before."""
@@ -64,19 +66,24 @@ def find_weights(name: str | Path) -> Path:
         if (folder / f"{name}.safetensors").is_file():
             return folder / f"{name}.safetensors"
     known = ", ".join(list_weights()) or "none"
+    if path.name.endswith("-nc"):
+        known += "; those for non-commercial use are a package of their own, weights/nc in the repository"
     raise WeightsError(f"no weights named {name!r}; there are {known} (see `posecodec models`)")
 
 
 def list_folders() -> tuple[Path, ...]:
-    """Where weights are looked for: the folders of POSECODEC_WEIGHTS, then those that come with posecodec."""
-    own = os.environ.get(SEARCH_PATH, "").split(os.pathsep)
-    return (*(Path(folder) for folder in own if folder), *FOLDERS)
+    """Where weights are looked for: the folders of POSECODEC_WEIGHTS, those that come with posecodec, and NC_PACKAGE."""
+    own = [Path(folder) for folder in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if folder]
+    spec = find_spec(NC_PACKAGE)
+    installed = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    return (*own, *FOLDERS, *(folder / "nc" / NC_PACKAGE for folder in FOLDERS), *installed)
 
 
 def list_weights() -> list[str]:
     """Names of the weights that are found, sorted; those of a folder among them with its name: "paper/m2d-3d-keypoints"."""
     found = ((folder, file) for folder in list_folders() for file in folder.rglob("*.safetensors"))
-    return sorted({file.relative_to(folder).with_suffix("").as_posix() for folder, file in found})
+    names = {file.relative_to(folder).with_suffix("").as_posix() for folder, file in found}
+    return sorted(name for name in names if NC_PACKAGE not in name)
 
 
 @dataclass(frozen=True)
