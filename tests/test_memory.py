@@ -73,13 +73,13 @@ def test_a_container_s_limit_counts(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", [["info"], ["encode"], ["convert"], ["view", "-o", "a.html"], ["decode"], ["cut", "-o", "b"]]
+    "command", [["info"], ["encode", "-f"], ["convert"], ["view", "-o", "a.html"], ["decode", "-f"], ["cut", "-o", "b"]]
 )
 def test_commands_take_the_limit(command, tmp_path):
     save(walk(30), tmp_path / "a.npz")
     PoseCodec().encode(walk(30)).save(tmp_path / "a.posec")
     more = ["b.csv"] if command == ["convert"] else []
-    source, limit = ("a.posec", "5kB") if command == ["decode"] else ("a.npz", "1kB")
+    source, limit = ("a.posec", "5kB") if command[0] == "decode" else ("a.npz", "1kB")
     done = run(command[0], source, *more, *command[1:], "--max-memory", limit, cwd=tmp_path)
     assert done.returncode == 3 and "would need" in done.stderr and "--max-memory" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -30,6 +30,7 @@ _FILES = {
     "cli.convert": ("convert", "sample"),
     "cli.inspecting": ("info", "compare", "verify", "formats", "skeletons", "models"),
     "cli.view": ("view",),
+    "cli.corpus": ("corpus",),
     "cli.training": ("train", "train-windows", "train-transform"),
     "cli.completion": ("completion",),
     "bench.command": ("bench",),
@@ -65,7 +66,19 @@ class _LazyGroup(click.Group):
 
 
 _GROUPS = {
-    "Commands": ("encode", "decode", "info", "view", "verify", "compare", "convert", "cut", "tokens", "sample"),
+    "Commands": (
+        "encode",
+        "decode",
+        "info",
+        "view",
+        "verify",
+        "compare",
+        "convert",
+        "cut",
+        "tokens",
+        "sample",
+        "corpus",
+    ),
     "What there is": ("formats", "skeletons", "models", "completion"),
     "Training and measuring": ("train", "train-windows", "train-transform", "bench"),
 }

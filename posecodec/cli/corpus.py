@@ -1,0 +1,210 @@
+"""`corpus`: many recordings as a manifest and Parquet shards."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posecodec.cli import options
+from posecodec.cli.common import show, show_lines
+from posecodec.cli.progress import open_bar
+from posecodec.errors import CorruptError, UsageError
+
+if TYPE_CHECKING:
+    from posecodec.corpus.shards import Layout
+
+EXAMPLES = """
+\b
+Examples:
+  posecodec corpus plan recordings/ -o manifest.parquet
+  posecodec corpus encode manifest.parquet -o corpus/ --max-error 5mm -j 4
+  posecodec corpus encode manifest.parquet -o corpus/ --max-error 5mm --shards 64 --shard 3/64   one of an array job
+  posecodec corpus check corpus/
+  posecodec corpus stats corpus/
+  posecodec corpus extract corpus/ walks/a.npz -o a.posec
+"""
+ROWS_OF_SHARD = 10_000  # Recordings of a shard where --shards is not given, about
+_LOST = "its process was killed, as happens where memory runs out; split it, or take fewer processes (-j)"
+
+
+@click.group(epilog=EXAMPLES)
+def corpus() -> None:
+    """Encode many recordings to Parquet shards, and read them."""
+
+
+@corpus.command()
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-o", "--output", required=True, type=options.PATH, help="Manifest to write, .parquet.")
+@click.option(
+    "--only", multiple=True, metavar="SUFFIX", help="Only files of this suffix, such as .pose; several times."
+)
+@options.force
+@options.json
+def plan(source: Path, output: Path, only: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """List all pose files below a folder, once: a row for each, with its size and format. Nothing is opened."""
+    from posecodec.corpus import manifest
+    from posecodec.io.filesystem import refuse_existing
+
+    refuse_existing(output, force)
+    suffixes = tuple(suffix if suffix.startswith(".") else f".{suffix}" for suffix in only)
+    rows = manifest.plan(source, suffixes)
+    manifest.write_manifest(output, rows)
+    facts = {"recordings": len(rows), "bytes": sum(row["bytes"] for row in rows)}
+    formats = Counter(row["format"] for row in rows)
+    told = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
+    show(
+        {**facts, "formats": formats}, f"{output}: {len(rows):,} recordings, {facts['bytes']:,} bytes ({told})", as_json
+    )
+
+
+@corpus.command("encode")
+@click.argument("manifest", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("-o", "--output", required=True, type=options.PATH, help="Folder of the corpus; again: goes on.")
+@click.option("--shards", type=click.IntRange(1), help="How many.  [default: one for 10,000 recordings]")
+@click.option("--shard", metavar="I/N", help="Only this one of N, from 0 on: for a task of an array job.")
+@click.option("--max-error", metavar="E[UNIT]", help="No keypoint farther off than this.")
+@click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
+@click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
+@click.option("--fps", type=float, help="Frame rate of recordings that state none.")
+@click.option("--unit", help="Unit of the positions, where files do not say: mm, cm, m, px, in.")
+@options.jobs
+@options.json
+def encode(
+    manifest: Path, output: Path, shards: int | None, shard: str | None, max_error: str | None, mean_error: str | None,
+    lossless: bool, fps: float | None, unit: str | None, jobs: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Encode the recordings of a manifest to shards.
+
+    A shard is written when all its recordings are done, and not made again where it is there: a run that was ended loses
+    the shard that it was at. A bad file is a row with its error. The shards are the same however many processes and tasks
+    make them.
+    """
+    from posecodec.corpus.encoding import Options
+    from posecodec.corpus.manifest import read_manifest
+    from posecodec.corpus.shards import open_layout, split_rows
+
+    rows = read_manifest(manifest).to_pylist()
+    count, only = _parse_shard(shard, shards, len(rows))
+    target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None}
+    reading = {"default_fps": fps, "unit": unit}
+    made = Options(*({name: value for name, value in each.items() if value is not None} for each in (reading, target)))
+    layout = open_layout(output, count, made)
+    wanted = [number for number in ([only] if only is not None else range(count)) if not layout.is_done(number)]
+    found = _encode_shards(layout, split_rows(rows, count, wanted), made, jobs)
+    done = {"shards": len(wanted), "skipped": (1 if only is not None else count) - len(wanted), **found}
+    show(
+        done, f"{output}: {done['shards']} shards made, {done['skipped']} there before; "
+        f"{found['recordings']:,} recordings, {found['failed']:,} failed", as_json,
+    )  # fmt: skip
+
+
+def _parse_shard(shard: str | None, shards: int | None, rows: int) -> tuple[int, int | None]:
+    """How many shards there are, and which one is asked for."""
+    if shard is None:
+        return shards or max(1, -(-rows // ROWS_OF_SHARD)), None
+    number, slash, count = shard.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise UsageError(f"{shard!r} is no shard; give I/N with I from 0 to N - 1, such as 3/64")
+    if shards not in (None, int(count)):
+        raise UsageError(f"--shard {shard} of --shards {shards}; give one of the two, or the same number")
+    return int(count), int(number)
+
+
+def _encode_shards(
+    layout: Layout, tasks: dict[int, list[dict[str, Any]]], made: Any, jobs: int
+) -> dict[str, int]:  # fmt: skip
+    """All recordings of some shards; a shard is written once it is complete."""
+    from posecodec.cli.workers import run_tasks
+    from posecodec.corpus.shards import write_shard
+
+    left = {number: len(rows) for number, rows in tasks.items()}
+    coded: dict[int, list[dict[str, Any]]] = {number: [] for number in tasks}
+    counts = {"recordings": 0, "failed": 0}
+    for number in [number for number, count in left.items() if not count]:
+        write_shard(layout, number, [])
+    flat = [(number, row) for number, rows in tasks.items() for row in rows]
+    do = functools.partial(_encode_task, made=made)
+    results = ((task, do(task)) for task in flat) if jobs == 1 else run_tasks(do, flat, jobs, lambda task: task)
+    with open_bar(len(flat)) as bar:
+        for (number, row), found in results:
+            found = found or {"id": row["id"], "source": row["source"], "error": _LOST, "notes": []}
+            counts["recordings" if found.get("error") is None else "failed"] += 1
+            coded[number].append(found)
+            left[number] -= 1
+            if not left[number]:
+                write_shard(layout, number, coded.pop(number))
+            bar.advance()
+    return counts
+
+
+def _encode_task(task: tuple[int, dict[str, Any]], made: Any) -> dict[str, Any]:
+    from posecodec.corpus.encoding import encode_row
+
+    return encode_row(task[1], made)
+
+
+@corpus.command()
+@click.argument("root")
+@click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Of the recordings.")
+@options.json
+def check(root: str, share: float, as_json: bool) -> None:
+    """Decode all recordings of a corpus, or a share, and see that each is what its row says. Exit code 4 if not."""
+    from posecodec.corpus.checking import check as find_faults
+    from posecodec.corpus.reading import Corpus
+
+    checked, faults = 0, dict[str, str]()
+    for name, fault in find_faults(Corpus(root), share):
+        checked += 1
+        if fault is not None:
+            faults[name] = fault
+            show_lines(f"error: {name}: {fault}", True)
+    show({"checked": checked, "faults": faults}, f"{root}: {checked:,} checked, {len(faults):,} not whole", as_json)
+    if faults:
+        raise CorruptError(f"{root}: {len(faults)} of {checked} are not whole; encode their shards again")
+
+
+@corpus.command()
+@click.argument("root")
+@options.json
+def stats(root: str, as_json: bool) -> None:
+    """Tell how much is in a corpus: recordings, hours, bytes, bits, error, failures."""
+    from posecodec.corpus.checking import summarize
+    from posecodec.corpus.reading import Corpus
+
+    found = summarize(Corpus(root))
+    ratio = found["bytes_in"] / max(found["bytes_out"], 1)
+    bits = found["bits_per_frame"]
+    lines = [
+        f"recordings {found['recordings']:,} in {found['shards']:,} shards ({found['missing_shards']} not there), "
+        f"{found['failed']:,} failed",
+        f"frames     {found['frames']:,}, {found['hours']:.2f} hours",
+        f"bytes      {found['bytes_in']:,} -> {found['bytes_out']:,} ({ratio:.0f}x)",
+        *([] if bits is None else [f"bits       {bits:.2f} a frame and person"]),
+        *(
+            f"error      {e['mean']:.3g} mean / {e['max']:.3g} max {e['unit']}"
+            for e in found["error"]
+            if e["max"] is not None
+        ),
+        *(f"failed     {count:,} x {text}" for text, count in found["failures"].items()),
+    ]
+    show(found, lines, as_json)
+
+
+@corpus.command()
+@click.argument("root")
+@click.argument("identity", metavar="ID")
+@click.option("-o", "--output", required=True, type=options.PATH, help="File to write, .posec.")
+@options.force
+def extract(root: str, identity: str, output: Path, force: bool) -> None:
+    """Take one recording out of a corpus, on this machine or behind a URL, as the .posec file that it is."""
+    from posecodec.corpus.reading import Corpus
+    from posecodec.io.filesystem import refuse_existing, write_atomic
+
+    refuse_existing(output, force)
+    data = Corpus(root).read_file(identity)
+    write_atomic(output, data, force)
+    show_lines(f"{output}: {len(data):,} bytes")

@@ -1,0 +1,54 @@
+"""One recording to a row of a shard. What goes wrong becomes the row's error: a corpus is never ended by one file."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from posecodec.errors import DataWarning, describe_failure
+from posecodec.files import encode
+from posecodec.io import load
+
+
+@dataclass(frozen=True)
+class Options:
+    """How recordings are read and encoded: keyword arguments of `posecodec.io.load` and of `posecodec.encode`."""
+
+    reading: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
+
+
+def encode_row(row: dict[str, Any], options: Options) -> dict[str, Any]:
+    """The row of a shard for a row of a manifest: the file, or `error`."""
+    found: dict[str, Any] = {"id": row["id"], "source": row["source"], "bytes_in": row.get("bytes")}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found |= _encode(Path(row["source"]), options)
+        except Exception as error:  # of whatever kind: it is this row's
+            found["error"] = describe_failure(error)
+    told = dict.fromkeys(str(each.message) for each in caught if issubclass(each.category, DataWarning))
+    return {**found, "notes": list(told)}
+
+
+def _encode(path: Path, options: Options) -> dict[str, Any]:
+    sequence = load(path, **options.reading)
+    encoded = encode(sequence, **options.target)
+    report = encoded.report
+    return {
+        "posec": encoded.data, "frames": sequence.frames, "fps": sequence.rate, "people": sequence.people,
+        "skeleton": sequence.skeleton.name, "dims": sequence.dims, "unit": sequence.unit, "bytes_out": report.bytes,
+        "bits_per_frame": report.bits_per_frame, "mean_error": report.mean_error, "max_error": report.max_error,
+        "sha256": _hash(path),
+    }  # fmt: skip
+
+
+def _hash(path: Path) -> str:
+    """Of a file, or of all files in a folder, by name."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""What a corpus is made of: all recordings below a folder, listed once, and which shard each belongs to.
+
+A manifest is a Parquet file with the columns `tables.MANIFEST`, sorted by id, which is the path below the source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posecodec.corpus.tables import MANIFEST, build_table, read_table, write_table
+from posecodec.errors import InputError, UsageError
+from posecodec.io.filesystem import find_suffix
+from posecodec.io.registry import FORMATS
+
+if TYPE_CHECKING:
+    import pyarrow
+
+HASH_BYTES = 8  # Of an id's SHA-256, that decide where it goes
+
+
+def plan(source: Path, suffixes: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """A row for each file of a pose format below a folder, by its suffix; nothing is opened. Sorted by id.
+
+    suffixes: only these, such as (".pose",). Raises InputError where there is none.
+    """
+    known: dict[str, str] = {}
+    for name, format in FORMATS.items():  # of several with a suffix the first, as files are read
+        known |= {suffix: known.get(suffix, name) for suffix in format.suffixes if suffix}
+    rows = [
+        {"id": os.path.relpath(entry.path, source).replace(os.sep, "/"), "source": entry.path, "bytes": entry.stat().st_size,
+         "format": known[suffix]}
+        for entry in _walk(str(source))
+        if (suffix := find_suffix(entry.name)) in known and (not suffixes or suffix in suffixes)
+    ]  # fmt: skip
+    if not rows:
+        raise InputError(f"{source}: no pose files below it; `posecodec formats` lists what is known")
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path)
+            elif entry.is_file():
+                yield entry
+
+
+def write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a manifest. Raises UsageError where two rows have one id."""
+    if len({row["id"] for row in rows}) < len(rows):
+        raise UsageError("two recordings of one id; ids tell recordings apart")
+    write_table(path, build_table(MANIFEST, rows, {}))
+
+
+def read_manifest(path: Path) -> pyarrow.Table:
+    """The table of a manifest. Raises InputError where it is none."""
+    table = read_table(path)
+    if missing := set(MANIFEST) - set(table.column_names):
+        raise InputError(
+            f"{path}: is no manifest, it has no {', '.join(sorted(missing))}; `posecodec corpus plan` makes one"
+        )
+    return table
+
+
+def choose_shard(identity: str, shards: int) -> int:
+    """Which of so many shards an id belongs to: by its hash, the same everywhere.
+
+    >>> [choose_shard(name, 4) for name in ("a.npz", "b.npz")]
+    [1, 2]
+    """
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:HASH_BYTES], "big") % shards

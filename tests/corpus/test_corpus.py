@@ -1,0 +1,231 @@
+"""A corpus: planned, encoded by whoever, the same bytes in the end, checked, counted, read back by id and behind a URL."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import re
+import threading
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+
+from posecodec import cli, io
+from posecodec.corpus import encoding, manifest, shards
+from posecodec.corpus.reading import Corpus
+from posecodec.errors import CorruptError, InputError, UsageError
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.synthetic import walk
+
+SHARDS = 3
+
+
+def call(*arguments):
+    result = CliRunner().invoke(cli.cli, [*map(str, arguments)], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Seven recordings in two folders, one of which is damaged, and files that are none."""
+    folder = tmp_path_factory.mktemp("source")
+    (folder / "walks").mkdir()
+    for number in range(6):
+        sequence = walk(20 + number, people=1 + number % 2)
+        io.save(sequence, folder / ("walks" if number % 2 else ".") / f"{number}.npz")
+    (folder / "bad.npz").write_bytes(b"PK nothing")
+    (folder / "notes.md").write_text("none")
+    (folder / ".hidden.npz").write_text("none")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def planned(source, tmp_path_factory):
+    path = tmp_path_factory.mktemp("plan") / "manifest.parquet"
+    call("corpus", "plan", source, "-o", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(planned, tmp_path_factory):
+    root = tmp_path_factory.mktemp("made") / "corpus"
+    call("corpus", "encode", planned, "-o", root, "--shards", SHARDS, "--max-error", "5mm")
+    return root
+
+
+def read_tree(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_a_manifest_lists_all_recordings_once(planned, source):
+    rows = manifest.read_manifest(planned).to_pylist()
+    names = [row["id"] for row in rows]
+    assert names == sorted(names) == ["0.npz", "2.npz", "4.npz", "bad.npz", "walks/1.npz", "walks/3.npz", "walks/5.npz"]
+    assert all(row["bytes"] == (source / row["id"]).stat().st_size and row["format"] == "npz" for row in rows)
+    with pytest.raises(UsageError, match="exists"):
+        call("corpus", "plan", source, "-o", planned)
+    with pytest.raises(InputError, match="no pose files"):
+        call("corpus", "plan", source, "-o", planned, "-f", "--only", "pose")
+    with pytest.raises(InputError, match="Parquet"):
+        manifest.read_manifest(source / "notes.md")
+
+
+def test_many_rows_are_planned_and_split_in_no_time(tmp_path):
+    rows = [{"id": f"{i:07}.pose", "source": f"/data/{i:07}.pose", "bytes": i, "format": "pose"} for i in range(20_000)]
+    manifest.write_manifest(tmp_path / "m.parquet", rows)
+    again = manifest.read_manifest(tmp_path / "m.parquet").to_pylist()
+    split = shards.split_rows(again, 8, range(8))
+    sizes = [len(each) for each in split.values()]
+    assert sum(sizes) == 20_000 and max(sizes) < 1.1 * 20_000 / 8
+    assert split[3] == shards.split_rows(again, 8, [3])[3]
+    with pytest.raises(UsageError, match="one id"):
+        manifest.write_manifest(tmp_path / "m.parquet", rows[:1] * 2)
+
+
+def test_whoever_encodes_shards_writes_the_same(made, planned, tmp_path):
+    root = tmp_path / "corpus"
+    for number in (2, 0, 1):  # tasks of an array job
+        call("corpus", "encode", planned, "-o", root, "--shard", f"{number}/{SHARDS}", "--max-error", "5mm")
+    assert read_tree(root) == read_tree(made)
+
+
+def test_a_shard_that_was_lost_is_made_again_and_no_other(made, planned, tmp_path, monkeypatch):
+    root = tmp_path / "corpus"
+    for name, data in read_tree(made).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    lost = root / "data/chunk-000/shard-00001.parquet"
+    lost.unlink()
+    seen = []
+    monkeypatch.setattr(encoding, "load", lambda path, **options: seen.append(path) or io.load(path, **options))
+    facts = json.loads(
+        call("corpus", "encode", planned, "-o", root, "--shards", SHARDS, "--max-error", "5mm", "--json")
+    )
+    assert facts["shards"] == 1 and facts["skipped"] == 2 and len(seen) == facts["recordings"] + facts["failed"] < 7
+    assert read_tree(root) == read_tree(made)
+    with pytest.raises(UsageError, match="another folder"):
+        call("corpus", "encode", planned, "-o", root, "--shards", SHARDS, "--max-error", "6mm")
+
+
+def test_processes_write_the_same(made, planned, tmp_path):
+    call("corpus", "encode", planned, "-o", tmp_path / "c", "--shards", SHARDS, "--max-error", "5mm", "-j", 2)
+    assert read_tree(tmp_path / "c") == read_tree(made)
+
+
+@pytest.mark.parametrize("options", [["--shard", "3/3"], ["--shard", "x"], ["--shard", "0/3", "--shards", "4"]])
+def test_shards_that_there_are_not(planned, tmp_path, options):
+    with pytest.raises(UsageError, match="shard"):
+        call("corpus", "encode", planned, "-o", tmp_path / "c", *options)
+
+
+def test_rows_tell_what_was_done_and_what_failed(made, source):
+    rows = {row["id"]: row for number in range(SHARDS) for row in Corpus(made).read_rows(number)}
+    row = rows["walks/3.npz"]
+    assert (row["frames"], row["people"], row["skeleton"], row["unit"]) == (23, 2, "coco19", "mm")
+    assert row["bytes_out"] == len(row["posec"]) and row["max_error"] <= 5 and len(row["sha256"]) == 64
+    assert rows["bad.npz"]["posec"] is None and "bad.npz" in rows["bad.npz"]["error"]
+
+
+def test_recordings_come_back_by_id_and_by_number(made, source):
+    corpus = Corpus(made)
+    assert len(corpus) == 6 and len(list(corpus)) == 6 and "3 shards" in repr(corpus)
+    back, original = corpus["walks/3.npz"], io.load(source / "walks/3.npz")
+    assert np.linalg.norm(back.positions - original.positions, axis=-1).max() <= 5
+    assert corpus[0].frames == corpus.rows[0]["frames"]
+    assert [s.people for s in corpus.filter(lambda row: row["people"] == 2)] == [2, 2, 2]
+    with pytest.raises(InputError, match="no recording 'bad.npz'"):
+        corpus["bad.npz"]
+    with pytest.raises(InputError, match="is no corpus"):
+        Corpus(source)
+
+
+def test_a_corpus_is_checked_and_counted(made):
+    assert json.loads(call("corpus", "check", made, "--json")) == {"checked": 6, "faults": {}}
+    assert json.loads(call("corpus", "check", made, "--json", "--share", 0))["checked"] == 0
+    facts = json.loads(call("corpus", "stats", made, "--json"))
+    assert facts["recordings"] == 6 and facts["failed"] == 1 and facts["frames"] == sum(range(20, 26))
+    assert facts["error"][0]["max"] <= 5 and sum(facts["failures"].values()) == 1
+    assert "6 in 3 shards (0 not there), 1 failed" in call("corpus", "stats", made)
+
+
+def test_what_is_missing_or_wrong_is_found(made, tmp_path):
+    for name, data in read_tree(made).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "data/chunk-000/shard-00000.parquet").unlink()
+    layout = shards.Layout(tmp_path, SHARDS, shards.read_info(tmp_path)["made"])
+    rows = shards.read_shard(layout, 1)
+    for row in rows:
+        row["frames"] = 3
+    shards.write_shard(layout, 1, rows)
+    with pytest.raises(CorruptError, match="not whole"):
+        call("corpus", "check", tmp_path)
+    assert json.loads(call("corpus", "stats", tmp_path, "--json"))["missing_shards"] == 1
+
+
+def test_a_recording_is_extracted_as_the_file_that_it_is(made, tmp_path):
+    call("corpus", "extract", made, "walks/1.npz", "-o", tmp_path / "one.posec")
+    assert json.loads(call("info", tmp_path / "one.posec", "--json"))["people"] == 2
+    assert (tmp_path / "one.posec").read_bytes() == Corpus(made).read_file("walks/1.npz")
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves ranges, and notes each."""
+
+    asked: list[str] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        data = open(self.translate_path(self.path), "rb").read()
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        first, last = (int(found[1]), int(found[2] or len(data) - 1)) if found else (0, len(data) - 1)
+        self.send_response(206 if found else 200)
+        if found:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
+        self.send_header("Content-Length", str(len(data[first : last + 1])))
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        self.wfile.write(data[first : last + 1])
+
+    def log_message(self, *args):
+        pass
+
+
+def test_one_recording_behind_a_url_takes_three_requests(made):
+    pytest.importorskip("aiohttp")
+    _Handler.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(made)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        corpus = Corpus(f"http://127.0.0.1:{server.server_port}")
+        assert corpus["walks/5.npz"].frames == 25
+        assert len(_Handler.asked) <= 3
+        assert isinstance(corpus["walks/5.npz"], PoseSequence) and len(corpus) == 6
+    finally:
+        server.shutdown()
+
+
+def test_windows_reach_workers_and_ranks_each_once(made):
+    datasets = pytest.importorskip("posecodec.datasets.streams")
+    corpus = Corpus(made)
+    alone = list(datasets.Windows(corpus, 8, shuffle=0))
+    assert alone[0]["positions"].shape == (8, 19, 3) and alone[0]["start"] == 0
+    keys = sorted((w["id"], w["person"], w["start"]) for w in alone)
+    assert len(keys) == sum((row["frames"] // 8) * row["people"] for row in corpus.rows)
+    shared = [w for rank in (0, 1) for w in datasets.Windows(made, 8, shuffle=5, seed=3, rank=rank, ranks=2)]
+    assert sorted((w["id"], w["person"], w["start"]) for w in shared) == keys
+    mixed = datasets.Windows(corpus, 8, shuffle=16)
+    first = [w["start"] for w in mixed]
+    mixed.epoch = 1
+    assert first != [w["start"] for w in mixed]
+    for wrong in ({"frames": 0}, {"step": -1}, {"rank": 2, "ranks": 2}):
+        with pytest.raises(UsageError):
+            datasets.Windows(corpus, **wrong)
+    with pytest.raises(UsageError, match="no tokens"):
+        list(datasets.TokenStreams(corpus))
