@@ -158,4 +158,4 @@ def test_nobody_has_no_error():
 @pytest.mark.parametrize("shown", [walk(3), posecodec.encode(walk(20))])
 def test_notebooks_show_the_page(shown):
     cell = shown._repr_html_()
-    assert cell.startswith("<iframe") and cell.count("<") == 2 and 'sandbox="allow-scripts"' in cell
+    assert cell.startswith("<iframe") and cell.count("<") == 2 and 'sandbox="allow-scripts allow-downloads"' in cell

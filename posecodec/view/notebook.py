@@ -19,6 +19,6 @@ def render_cell(sequence: PoseSequence, title: str) -> str:
         title += f" (frames 0 to {MOST_FRAMES - 1} shown)"
     page = html.escape(render_html(build(shown, None, title, None)).decode(), quote=True)
     return (
-        f'<iframe sandbox="allow-scripts" srcdoc="{page}" width="100%" height="{HEIGHT}" style="border:0" '
+        f'<iframe sandbox="allow-scripts allow-downloads" srcdoc="{page}" width="100%" height="{HEIGHT}" style="border:0" '
         f'title="{html.escape(title, quote=True)}"></iframe>'
     )

@@ -24,6 +24,7 @@ def pack(scene: Scene) -> dict[str, Any]:
     """JSON values: what the page is given."""
     return {
         "title": scene.title, "facts": scene.facts, "notes": scene.notes, "ids": scene.ids, "hues": scene.hues,
+        "names": scene.names, "sides": scene.sides,
         "edges": scene.edges, "frames": scene.frames, "stride": scene.stride, "rate": scene.rate, "unit": scene.unit,
         "shape": scene.layers[0].positions.shape, "times": pack_floats(scene.times, "<f8") if _is_uneven(scene) else None,
         "body": scene.body, "floor": scene.floor, "follows": scene.follows, "empty": scene.is_empty,
@@ -78,6 +79,7 @@ def _pack_errors(errors: Errors) -> dict[str, Any]:
     total = {name: getattr(errors.total, name) for name in ("mpjpe", "p95", "max")}
     return {
         "mean": pack_floats(errors.mean), "max": pack_floats(errors.max), "unit": errors.total.unit,
+        "keypoint_mean": pack_floats(errors.keypoint_mean), "keypoint_max": pack_floats(errors.keypoint_max),
         "total": {name: value if math.isfinite(value) else None for name, value in total.items()},
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The page: one HTML file with style, script and data inside, that asks the network for nothing and may not.
 
-Its script is joined from three files: what is shown, how it is drawn, what moves it. The policy in the page allows this
-one script and style by their hashes, so that no text from a recording can become code.
+Its script is joined from four files: what is shown, how it is drawn, single keypoints, what moves it. The policy in the page
+allows this one script and style by their hashes, so that no text from a recording can become code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from importlib.resources import files
 from posecodec.view.pack import pack
 from posecodec.view.scene import Scene
 
-SCRIPTS = ("page_data.js", "page_drawing.js", "page_controls.js")  # each uses names of those before it
+SCRIPTS = (
+    "page_data.js",
+    "page_drawing.js",
+    "page_keypoints.js",
+    "page_controls.js",
+)  # each uses names of those before it
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -24,7 +29,7 @@ def render_html(scene: Scene) -> bytes:
     """The page of a scene, UTF-8."""
     template, style = _read_part("page.html"), _read_part("page.css")
     script = "\n".join(map(_read_part, SCRIPTS))
-    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:"
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:; media-src blob:"
     title = escaping.escape(scene.title.encode(errors="replace").decode())  # no UTF-8 file holds half surrogate pairs
     parts = {"title": title, "style": style, "script": script, "scene": dump_json(pack(scene))}
     parts["policy"] = f"{policy}; base-uri 'none'; form-action 'none'"

@@ -5,6 +5,8 @@ const SAME_TIME = 1e-9; // seconds; a sum of ticks that is so near a frame's tim
 const JUMP = 10; // frames of an arrow key with shift, as the help line says
 const ZOOM = { least: 0.08, most: 60 }; // from a dot to a finger; beyond, the grid has no lines or the eye is in the body
 const TURN = 0.008; // radians a pixel: about 400 px for half a turn
+const VIEWS = { front: { yaw: 0, pitch: 0 }, side: { yaw: Math.PI / 2, pitch: 0 }, top: { yaw: 0, pitch: 1.55 } }; // radians
+const STILL = 4; // pixels that a pointer may move and still click
 const STEEPEST = 1.55; // radians; just short of straight down, where a turn to the side would flip the view
 const WHEEL = { line: 20, most: 300, rate: 0.0018 }; // pixels of a line and of an event at most; log of the zoom a pixel
 
@@ -107,6 +109,21 @@ function addControls() {
   el("speed").addEventListener("change", (event) => { state.speed = Number(event.target.value); });
   makeToggle(el("loop"), (on) => { state.loop = on; });
   makeToggle(el("follow"), (on) => { state.follow = on; }, state.follow);
+  makeToggle(el("sides"), (on) => { state.sides = on; }, state.sides);
+  el("sides").hidden = !scene.sides.some(Boolean);
+  makeToggle(el("trails"), (on) => { state.trails = on; }, state.trails);
+  el("cameras").hidden = FLAT;
+  for (const [name, turned] of Object.entries(VIEWS)) {
+    el(name).addEventListener("click", () => { Object.assign(state, turned); dirty = true; });
+  }
+  el("backdrop").hidden = !FLAT;
+  el("file").addEventListener("change", (event) => chooseBackdrop(event.target.files[0]));
+  el("save").addEventListener("click", savePicture);
+  if (errors) {
+    el("worst").hidden = false;
+    el("worst").addEventListener("click", () => seek(findWorst()));
+    rankKeypoints();
+  }
   el("reset").addEventListener("click", resetView);
   trace.addEventListener("pointerdown", (event) => {
     trace.setPointerCapture(event.pointerId);
@@ -117,15 +134,21 @@ function addControls() {
   addPointers();
 }
 
+function findWorst() {
+  let worst = 0;
+  for (let f = 1; f < T; f++) if (!(errors.max[f] <= errors.max[worst])) worst = Number.isNaN(errors.max[f]) ? worst : f;
+  return worst;
+}
+
 // ---- keys and pointers
 
 function handleKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
   const jump = event.shiftKey ? JUMP : 1, goto = { ArrowLeft: state.frame - jump, ArrowRight: state.frame + jump, Home: 0, End: T - 1 };
-  const press = { l: "loop", f: "follow", r: "reset" }[event.key];
+  const press = { l: "loop", f: "follow", r: "reset", w: "worst", s: "sides", t: "trails", p: "save", 1: "front", 2: "side", 3: "top" }[event.key];
   if (event.key in goto) seek(goto[event.key]);
   else if (event.key === " " && event.target.tagName !== "BUTTON") play(!state.playing);
-  else if (press) el(press).click();
+  else if (press && !el(press).hidden) el(press).click();
   else return;
   event.preventDefault();
 }
@@ -157,13 +180,27 @@ function turnBy(dx, dy) {
 // One pointer turns (moves in 2D or with shift or another button), two move and zoom.
 function addPointers() {
   const down = new Map();
+  let pressed = null;
+  const findUnder = (event) => {
+    const box = view.getBoundingClientRect();
+    return findKeypoint(event.clientX - box.left, event.clientY - box.top);
+  };
   view.addEventListener("pointerdown", (event) => {
     view.setPointerCapture(event.pointerId);
+    pressed = down.size ? null : [event.clientX, event.clientY];
     down.set(event.pointerId, [event.clientX, event.clientY]);
   });
+  view.addEventListener("pointerup", (event) => {
+    if (pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) < STILL) pin(findUnder(event));
+  });
+  view.addEventListener("pointerleave", () => { state.hovered = null; dirty = true; });
   view.addEventListener("pointermove", (event) => {
     const before = down.get(event.pointerId);
-    if (!before) return;
+    if (!before) {
+      state.hovered = findUnder(event);
+      dirty = true;
+      return;
+    }
     const [dx, dy] = [event.clientX - before[0], event.clientY - before[1]];
     if (down.size > 1) {
       const other = [...down].find(([id]) => id !== event.pointerId)[1];

@@ -12,6 +12,7 @@ const HOME = { yaw: 0.6, pitch: 0.22, zoom: 1, panX: 0, panY: 0 }; // radians: f
 const view = el("view"), trace = el("trace");
 const state = {
   frame: 0, time: 0, playing: false, speed: 1, loop: true, follow: scene.follows, ...HOME,
+  sides: P === 1 && scene.sides.some(Boolean), trails: false, hovered: null, pinned: null,
   people: scene.ids.map(() => true), layers: scene.layers.map(() => true),
 };
 let layers, near, far, times, errors, colors, dirty = true;
@@ -57,8 +58,10 @@ async function unpackScene() {
   times = scene.times ? new Float64Array((await inflate(scene.times)).buffer)
     : Float64Array.from({ length: T }, (_, i) => i / scene.rate);
   if (scene.errors) {
-    const [mean, max] = await Promise.all(["mean", "max"].map((n) => inflate(scene.errors[n])));
-    errors = { mean: new Float32Array(mean.buffer), max: new Float32Array(max.buffer) };
+    errors = {};
+    for (const name of ["mean", "max", "keypoint_mean", "keypoint_max"]) {
+      errors[name] = new Float32Array((await inflate(scene.errors[name])).buffer);
+    }
   }
 }
 

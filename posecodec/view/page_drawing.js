@@ -17,7 +17,7 @@ const BARE_DOT = 1.7; // where there are no edges, dots are all there is
 // Strokes and dots of a figure alone, of a pale band, and of the thread on it that leaves the band to be seen.
 const ALONE = { width: 1.25, dot: 1.2 }, BAND = { width: 3.2, dot: 2 }, THREAD = { width: 0.75, dot: 0.85, least: 1.25 };
 const FAINTEST = 0.12; // opacity of a keypoint with confidence 0 that is there all the same
-const MARGIN = { left: 46, right: 8, top: 8, bottom: 6 }; // pixels around the error over time; left: its numbers
+const MARGIN = { left: 46, right: 8, top: 8, bottom: 17 }; // pixels around the error over time; left: its numbers
 const CURVE = { max: 1.25, mean: 1.75, dot: 3.5 }; // pixels
 
 // ---- colors
@@ -28,7 +28,7 @@ const scheme = matchMedia("(prefers-color-scheme: dark)");
 function readColors() {
   const style = getComputedStyle(document.documentElement);
   colors = {};
-  for (const name of ["paper", "panel", "ink", "muted", "line", "grid", "accent", "soft", "shadow"]) {
+  for (const name of ["paper", "panel", "ink", "muted", "line", "grid", "accent", "soft", "shadow", "left", "right"]) {
     colors[name] = style.getPropertyValue(`--${name}`).trim();
   }
   colors.strong = scene.hues.map((hue) => `hsl(${hue} ${scheme.matches ? "80% 68%" : "75% 38%"})`);
@@ -157,9 +157,9 @@ function drawShadow(pen, camera, width) {
   }
 }
 
-function joinLimbs(points) {
+function joinLimbs(points, edges = scene.edges) {
   const path = new Path2D();
-  for (const [a, b] of scene.edges) {
+  for (const [a, b] of edges) {
     if (!points[a] || !points[b]) continue;
     path.moveTo(...points[a]);
     path.lineTo(...points[b]);
@@ -182,21 +182,26 @@ function chooseStroke(index, person, width) {
   const dense = K > DENSE.keypoints ? DENSE.width : 1, bare = scene.edges.length ? 1 : BARE_DOT;
   const kind = layers.length === 1 ? ALONE : index === 0 ? BAND : THREAD;
   const color = (kind === BAND ? colors.pale : colors.strong)[person];
-  return { color, width: Math.max(kind.least || 0, width * kind.width * dense), dot: width * kind.dot * dense * bare };
+  return { color, pale: kind === BAND, width: Math.max(kind.least || 0, width * kind.width * dense), dot: width * kind.dot * dense * bare };
 }
 
 function drawFigure(pen, index, person, camera, width) {
   const layer = layers[index], points = projectPerson(layer, person, camera.project), stroke = chooseStroke(index, person, width);
   pen.strokeStyle = pen.fillStyle = stroke.color;
   pen.lineWidth = stroke.width;
+  const paint = (side) => { pen.strokeStyle = pen.fillStyle = colorOf(side, stroke); };
   if (!layer.opacity) {
-    pen.stroke(joinLimbs(points));
-    pen.fill(joinDots(points, stroke.dot));
+    for (const side of state.sides && !stroke.pale ? SIDES : [null]) {
+      paint(side);
+      pen.stroke(joinLimbs(points, side === null ? scene.edges : EDGES[side + 1]));
+      pen.fill(joinDots(side === null ? points : points.filter((_, k) => scene.sides[k] === side), stroke.dot));
+    }
     return;
   }
   const alpha = (k) => FAINTEST + ((1 - FAINTEST) * layer.opacity[(person * K + k) * T + state.frame]) / OPAQUE;
   for (const [a, b] of scene.edges) {
     if (!points[a] || !points[b]) continue;
+    paint(sideOf(a, b));
     pen.globalAlpha = Math.min(alpha(a), alpha(b));
     pen.beginPath();
     pen.moveTo(...points[a]);
@@ -205,6 +210,7 @@ function drawFigure(pen, index, person, camera, width) {
   }
   points.forEach((point, k) => {
     if (!point) return;
+    paint(scene.sides[k]);
     pen.globalAlpha = alpha(k);
     pen.fill(joinDots([point], stroke.dot));
   });
@@ -214,12 +220,16 @@ function drawFigure(pen, index, person, camera, width) {
 function drawView() {
   const { pen, w, h } = clearCanvas(view), camera = placeCamera(w, h);
   if (!w || !h || !T) return;
+  shown = camera;
+  drawBackdrop(pen, camera);
   drawGrid(pen, w, h, camera);
   const width = Math.min(STROKE.most, Math.max(STROKE.least, scene.body * camera.fit * STROKE.body));
   drawShadow(pen, camera, width * SHADOW_WIDTH);
+  if (state.trails) drawTrails(pen, camera, width);
   for (let i = 0; i < layers.length; i++) {
     for (let p = 0; state.layers[i] && p < P; p++) if (state.people[p]) drawFigure(pen, i, p, camera, width);
   }
+  markKeypoints(pen, camera);
 }
 
 // ---- the error over time
@@ -281,4 +291,7 @@ function drawTicks(pen, w, top, bottom, y) {
     pen.stroke();
     pen.fillText(value ? Number(value.toPrecision(3)) : `0 ${nameUnit(scene.errors.unit)}`, MARGIN.left - 7, Math.min(y(value), bottom - 1));
   }
+  const end = T ? times[T - 1] : 0, step = roundDown(end / 4) || 1;
+  pen.textAlign = "center";
+  for (let time = step; time <= end; time += step) pen.fillText(formatTime(time).replace(".00", ""), findX(findFrame(time), w), bottom + 10);
 }

@@ -41,10 +41,13 @@ class Layer:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Errors:
-    """mean, max: (T,) over each shown frame's keypoints, NaN where none is compared. total: over all frames."""
+    """mean, max: (T,) over each shown frame's keypoints, NaN where none is compared. keypoint_mean, keypoint_max: (K,) of
+    each over people and shown frames. total: over all frames."""
 
     mean: Floats
     max: Floats
+    keypoint_mean: Floats
+    keypoint_max: Floats
     total: Comparison
 
     @property
@@ -67,8 +70,9 @@ class Scene:
     """All that a page or a picture shows.
 
     facts: short texts about the recording. notes: what was guessed or left out. stride: shown are frames 0, stride, ...
-    of `frames`. times: (T,) seconds of the shown frames, from 0. rate: their number per second, on average. body: median
-    diagonal of a pose. floor: height of the ground in 3D. near, far: regions that follow people and that hold them all.
+    of `frames`. names, sides: of keypoints, left -1, right 1, neither 0. times: (T,) seconds of the shown frames, from 0.
+    rate: their number per second, on average. body: median diagonal of a pose. floor: height of the ground in 3D. near,
+    far: regions that follow people and that hold them all.
     """
 
     title: str
@@ -77,6 +81,8 @@ class Scene:
     layers: tuple[Layer, ...]
     ids: tuple[str, ...]
     hues: tuple[float, ...]
+    names: tuple[str, ...]
+    sides: tuple[int, ...]
     edges: tuple[tuple[int, int], ...]
     frames: int
     stride: int
@@ -134,7 +140,8 @@ def build(sequence: PoseSequence, other: PoseSequence | None, title: str, size: 
     return Scene(
         make_printable(title), _list_facts(sequence), _list_notes(sequence, stride, up if guessed else None), tuple(layers),
         tuple(map(make_printable, sequence.ids)),
-        choose_hues(sequence.people), sequence.skeleton.edges, sequence.frames, stride, _list_times(sequence)[::stride], rate,
+        choose_hues(sequence.people), tuple(map(make_printable, sequence.skeleton.keypoints)),
+        _tell_sides(sequence), sequence.skeleton.edges, sequence.frames, stride, _list_times(sequence)[::stride], rate,
         sequence.unit, _measure_body(layers[0].positions, near), floor, near, far, errors, size,
     )  # fmt: skip
 
@@ -142,6 +149,11 @@ def build(sequence: PoseSequence, other: PoseSequence | None, title: str, size: 
 def choose_hues(people: int) -> tuple[float, ...]:
     """One hue in degrees for each person, the first ones well apart."""
     return tuple(HUES[i] if i < len(HUES) else i * GOLDEN_ANGLE % 360 for i in range(people))
+
+
+def _tell_sides(sequence: PoseSequence) -> tuple[int, ...]:
+    left, right = ({pair[side] for pair in sequence.skeleton.pairs} for side in (0, 1))
+    return tuple((k in right) - (k in left) for k in range(len(sequence.skeleton)))
 
 
 def _choose_stride(sequence: PoseSequence, layers: int) -> int:
@@ -182,13 +194,19 @@ def _match_people(other: PoseSequence, reference: PoseSequence) -> PoseSequence:
 
 
 def _measure_errors(sequence: PoseSequence, other: PoseSequence, stride: int, total: Comparison) -> Errors:
-    errors = error_per_keypoint(sequence, other)[::stride]
-    errors = errors.reshape(len(errors), -1) if errors.size else np.full((len(errors), 1), np.nan)
+    each = error_per_keypoint(sequence, other)[::stride]
+    errors = each.reshape(len(each), -1) if each.size else np.full((len(each), 1), np.nan)
     known = ~np.isnan(errors)
     count = known.sum(axis=1)
     mean = np.where(known, errors, 0.0).sum(axis=1) / np.maximum(count, 1)
     top = np.where(known, errors, 0.0).max(axis=1)
-    return Errors(np.where(count, mean, np.nan), np.where(count, top, np.nan), total)
+    there = ~np.isnan(each)
+    number, summed = there.sum(axis=(0, 1)), np.where(there, each, 0.0)
+    means, largest = summed.sum(axis=(0, 1)) / np.maximum(number, 1), summed.max(axis=(0, 1), initial=0.0)
+    return Errors(
+        np.where(count, mean, np.nan), np.where(count, top, np.nan), np.where(number, means, np.nan),
+        np.where(number, largest, np.nan), total,
+    )  # fmt: skip
 
 
 def _bound_frames(points: Floats) -> tuple[Floats, Floats]:

@@ -126,17 +126,16 @@ def test_it_plays(opened: Any) -> None:
 def test_it_plays_faster_and_loops(opened: Any) -> None:
     page = opened(walk(60))
     page.script("const e = document.getElementById('speed'); e.value = '4'; e.dispatchEvent(new Event('change'))")
-    page.scrub(40)
-    page.click("#play")
-    page.until(lambda: page.frame < 40)
-    page.click("#play")
+    page.script("seek(40); play(true); advance(0.2); play(false)")  # 0.8 s later, and the end is at 2 s
+    page.settle()
+    assert page.frame == 4
     page.click("#loop")
-    page.scrub(50)
-    page.click("#play")
-    page.until(lambda: page.find("#play").get_attribute("aria-label") == "Play")
-    assert page.frame == 59
-    page.click("#play")
-    page.until(lambda: page.frame < 59)
+    page.script("seek(50); play(true); advance(0.2)")
+    page.settle()
+    assert page.frame == 59 and page.find("#play").get_attribute("aria-label") == "Play"
+    page.script("play(true); play(false)")
+    page.settle()
+    assert page.frame == 0
 
 
 def test_its_speed_is_that_of_the_recording(opened: Any) -> None:
@@ -283,3 +282,46 @@ def test_it_fits_a_phone(browser: Any, opened: Any, scheme: str) -> None:
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_it_names_keypoints_and_ranks_them_by_error(opened: Any) -> None:
+    sequence, other = walk(30), noisy(walk(30))
+    page = opened(sequence, other)
+    errors = error_per_keypoint(sequence, other)
+    names = page.script("return [...document.querySelectorAll('#ranks .name')].map((each) => each.textContent)")
+    order = np.argsort(-errors.mean(axis=(0, 1)), kind="stable")
+    assert names == [sequence.skeleton.keypoints[k] for k in order]
+    page.script("document.getElementById('ranking').open = true")
+    page.click("#ranks button")
+    assert page.text("tip").startswith(names[0]) and "mean" in page.text("tip")
+    page.click("#ranks button")
+    assert page.find("#tip").get_attribute("hidden")
+    at = page.script("return projectPerson(layers[1], 0, shown.project)[4]")
+    box = page.script("const b = view.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]")
+    offset = [round(at[i] - box[2 + i] / 2) for i in (0, 1)]
+    ActionChains(page.browser).move_to_element_with_offset(page.find("#view"), *offset).perform()
+    page.settle()
+    assert page.text("tip").split(" · ")[0] in sequence.skeleton.keypoints and not page.find("#tip").get_attribute(
+        "hidden"
+    )
+    page.click("#worst")
+    assert page.frame == int(errors.max(axis=(1, 2)).argmax())
+
+
+def test_it_shows_sides_trails_and_views(opened: Any) -> None:
+    page = opened(walk(60))
+    page.scrub(40)
+    for name in ("sides", "trails", "front", "side", "top"):
+        before = page.pixels()
+        page.click(f"#{name}")
+        assert page.pixels() != before, name
+    assert page.script("return document.getElementById('backdrop').hidden")
+
+
+def test_it_shows_a_picture_behind_pixels(opened: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGB", (1920, 1080), (200, 30, 30)).save(tmp_path / "red.png")
+    page = opened(flat(20))
+    before = page.pixels()
+    page.find("#file").send_keys(str(tmp_path / "red.png"))
+    page.until(lambda: page.pixels() != before)
