@@ -84,17 +84,18 @@ def encode(
     make them.
     """
     from posecodec.corpus.encoding import Options
-    from posecodec.corpus.manifest import read_manifest
+    from posecodec.corpus.manifest import iterate_rows
     from posecodec.corpus.shards import open_layout, split_rows
+    from posecodec.corpus.tables import open_parquet
 
-    rows = read_manifest(manifest).to_pylist()
-    count, only = _parse_shard(shard, shards, len(rows))
+    with open_parquet(manifest) as file:
+        count, only = _parse_shard(shard, shards, file.metadata.num_rows)
     target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None}
     reading = {"default_fps": fps, "unit": unit}
     made = Options(*({name: value for name, value in each.items() if value is not None} for each in (reading, target)))
     layout = open_layout(output, count, made)
     wanted = [number for number in ([only] if only is not None else range(count)) if not layout.is_done(number)]
-    found = _encode_shards(layout, split_rows(rows, count, wanted), made, jobs)
+    found = _encode_shards(layout, split_rows(iterate_rows(manifest), count, wanted), made, jobs)
     done = {"shards": len(wanted), "skipped": (1 if only is not None else count) - len(wanted), **found}
     show(
         done, f"{output}: {done['shards']} shards made, {done['skipped']} there before; "

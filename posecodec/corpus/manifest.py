@@ -9,15 +9,12 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from posecodec.corpus.tables import MANIFEST, build_table, read_table, write_table
+from posecodec.corpus.tables import MANIFEST, build_table, open_parquet, write_table
 from posecodec.errors import InputError, UsageError
 from posecodec.io.filesystem import find_suffix
 from posecodec.io.registry import FORMATS
-
-if TYPE_CHECKING:
-    import pyarrow
 
 HASH_BYTES = 8  # Of an id's SHA-256, that decide where it goes
 
@@ -59,14 +56,14 @@ def write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
     write_table(path, build_table(MANIFEST, rows, {}))
 
 
-def read_manifest(path: Path) -> pyarrow.Table:
-    """The table of a manifest. Raises InputError where it is none."""
-    table = read_table(path)
-    if missing := set(MANIFEST) - set(table.column_names):
-        raise InputError(
-            f"{path}: is no manifest, it has no {', '.join(sorted(missing))}; `posecodec corpus plan` makes one"
-        )
-    return table
+def iterate_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a manifest, some at a time. Raises InputError where it is none."""
+    with open_parquet(path) as file:
+        if missing := set(MANIFEST) - set(file.schema_arrow.names):
+            lacks = ", ".join(sorted(missing))
+            raise InputError(f"{path}: is no manifest, it has no {lacks}; `posecodec corpus plan` makes one")
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
 
 
 def choose_shard(identity: str, shards: int) -> int:

@@ -64,6 +64,15 @@ def write_table(path: Path, table: pyarrow.Table) -> bytes:
     return data
 
 
+def open_parquet(path: Path) -> Any:
+    """A Parquet file to read in pieces. Raises InputError where it is none."""
+    pa = import_pyarrow()
+    try:
+        return pa.parquet.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
+
+
 def read_table(source: Any, columns: list[str] | None = None) -> pyarrow.Table:
     """A Parquet file, or some columns of it: a path, or bytes. Raises InputError where it is none."""
     pa = import_pyarrow()

@@ -251,12 +251,16 @@ class RateControl:
                 near = int(np.clip(near + np.rint(np.log(allowed / error) / constants.LOG_ERROR_PER_QP), first, last))
         if windows.encode(chunk, near).size > constants.MAX_WINDOWS_RATIO * size:
             return None
-        coarsest, finest = min(near + constants.SEARCH_RADIUS, last), max(near - constants.SEARCH_RADIUS, first)
-        for tried in range(coarsest, finest - 1, -1):
-            found = windows.encode(chunk, tried)
-            if found.size < size and found.total_error <= allowed:
-                return tried
-        return None
+        tried = range(max(near - constants.SEARCH_RADIUS, first), min(near + constants.SEARCH_RADIUS, last) + 1)
+        found = largest_satisfying(
+            lambda qp: windows.encode(chunk, qp).total_error, allowed, near, tried, first_stride=1
+        )
+        if found is None:
+            return None
+        beyond = (found + 3, found + 2)  # errors do not rise strictly
+        fits = (qp for qp in beyond if qp in tried and windows.encode(chunk, qp).total_error <= allowed)
+        best = next(fits, found)
+        return best if windows.encode(chunk, best).size < size else None
 
     def _in_parts(self, chunk: ChunkInput, qp: int, plain: Candidate, allowed: float) -> list[Candidate]:
         """Chunks in parts whose summed error is allowed, from a QP of the transform on."""

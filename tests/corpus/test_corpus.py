@@ -64,7 +64,7 @@ def read_tree(root):
 
 
 def test_a_manifest_lists_all_recordings_once(planned, source):
-    rows = manifest.read_manifest(planned).to_pylist()
+    rows = list(manifest.iterate_rows(planned))
     names = [row["id"] for row in rows]
     assert names == sorted(names) == ["0.npz", "2.npz", "4.npz", "bad.npz", "walks/1.npz", "walks/3.npz", "walks/5.npz"]
     assert all(row["bytes"] == (source / row["id"]).stat().st_size and row["format"] == "npz" for row in rows)
@@ -73,13 +73,13 @@ def test_a_manifest_lists_all_recordings_once(planned, source):
     with pytest.raises(InputError, match="no pose files"):
         call("corpus", "plan", source, "-o", planned, "-f", "--only", "pose")
     with pytest.raises(InputError, match="Parquet"):
-        manifest.read_manifest(source / "notes.md")
+        list(manifest.iterate_rows(source / "notes.md"))
 
 
 def test_many_rows_are_planned_and_split_in_no_time(tmp_path):
     rows = [{"id": f"{i:07}.pose", "source": f"/data/{i:07}.pose", "bytes": i, "format": "pose"} for i in range(20_000)]
     manifest.write_manifest(tmp_path / "m.parquet", rows)
-    again = manifest.read_manifest(tmp_path / "m.parquet").to_pylist()
+    again = list(manifest.iterate_rows(tmp_path / "m.parquet"))
     split = shards.split_rows(again, 8, range(8))
     sizes = [len(each) for each in split.values()]
     assert sum(sizes) == 20_000 and max(sizes) < 1.1 * 20_000 / 8
