@@ -315,6 +315,12 @@ class PoseCodec:
         coded = [self.rate_control.choose_smallest(chunk, qp).chunk for chunk in chunks]
         return self._pack(sequence, chunks, Choice(coded))
 
+    def encode_frame_by_frame(self, sequence: PoseSequence, bound: float) -> Encoded:
+        """Predictive chunks alone, within a bound in the recording's unit: for benchmarks. Raises InputError as `encode`."""
+        chunks = split_sequence(sequence)
+        coded = [self.coders.predictive.encode(chunk, max_error=bound).chunk for chunk in chunks]
+        return self._pack(sequence, chunks, Choice(coded))
+
     def encode_windows(self, sequence: PoseSequence, qp: int, longest: int = LONGEST) -> Encoded:
         """Windows alone with the step 2 ** (qp / 16). Raises InputError if the weights cannot code the keypoints.
 

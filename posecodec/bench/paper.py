@@ -48,6 +48,7 @@ ERRORS = (
     2.5,
     4.0,
 )  # Pixels of the grid, mean errors that the scalar codecs are asked for
+BOUNDS = (0.3, 0.6, 1.2, 2.5, 5.0)  # Pixels of the grid, maximum errors of the frame-by-frame coder
 LEVELS = (1, 2, 3, 4, 6, 8)  # Of tokens by part of the body
 NEAR = 0.05  # Share of the window's box within which a keypoint counts as found
 COMMITMENT = 1.25  # The paper's Q-loss in squared distances of latents: 1 + .25, since both sides are the same numbers
@@ -242,6 +243,11 @@ def measure_own(system: System, windows: list[Window]) -> Iterator[Row]:
         yield _judge_own(
             system, windows, f"scalars, {error:g} px", "scalars", scalars, [encoded.data for encoded in made]
         )
+    for bound in BOUNDS:
+        within = [bound / float(w.cut.target_box[0, 0, 0]) if dims == 3 else bound for w in windows]
+        pairs = zip(windows, within, strict=True)
+        files = [scalars.encode_frame_by_frame(_to_sequence(window, dims), each).data for window, each in pairs]
+        yield _judge_own(system, windows, f"frame by frame, within {bound:g} px", "bounded", scalars, files)
     tokens = _load_codec(f"body{dims}d")
     whole = [tokens.encode(_to_sequence(window, dims), levels=max(LEVELS)).data for window in windows]
     for levels in LEVELS:

@@ -19,7 +19,12 @@ COLUMNS = (
     "row", "bits/frame", "raw", "SSIM", "PSNR dB", "L1", "T-Std", "Q-loss", "perplexity", "used", "instability", "flicker",
     "jerk", "error", "PCK", "scalars at its SSIM", "at its PSNR",
 )  # fmt: skip
-KINDS = {"model": ("o", "#c4261d"), "scalars": ("-", "#0a5fa5"), "tokens": ("-", "#b8650a")}
+KINDS = {
+    "model": ("o", "#c4261d"),
+    "scalars": ("-", "#0a5fa5"),
+    "tokens": ("-", "#b8650a"),
+    "bounded": ("--", "#5a7d2b"),
+}
 """How rows are drawn: models as dots, our codecs as curves."""
 SHOWN = 6  # Frames of a picture
 PIXELS = 2  # Of a picture for one of the grid
@@ -91,6 +96,7 @@ def draw_figure(rows: list[Row], path: Path) -> None:
                 "model": "the paper's system, entropy-coded",
                 "scalars": "our scalars",
                 "tokens": "our tokens by part",
+                "bounded": "our frame-by-frame coder",
             }[kind]
             axes.plot([bits for bits, _, _ in found], [ssim for _, ssim, _ in found], style, color=color, label=label)
             if kind == "model":
