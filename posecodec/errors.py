@@ -60,6 +60,15 @@ class DataWarning(UserWarning):
     """Something in a pose file was changed, left out or guessed while it was read or written: nothing is in silence."""
 
 
+def name_install(extra: str) -> str:
+    """How packages of an extra are installed. The one place that changes once posecodec is in an index.
+
+    >>> name_install("h5")
+    "pip install '.[h5]' in a checkout of posecodec"
+    """
+    return f"pip install '.[{extra}]' in a checkout of posecodec"
+
+
 def describe_failure(error: Exception) -> str:
     """What went wrong, in a line, whoever raised it.
 

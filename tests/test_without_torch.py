@@ -49,9 +49,9 @@ def test_what_needs_torch_says_so(folder):
     for command, told in (
         (
             ["encode", "walk.npz", "-f", "--levels", 8, "-m", "windows3d"],
-            "tokens need torch; install posecodec[tokens]",
+            "tokens need torch; pip install '.[tokens]'",
         ),
-        (["train-windows", "--config", "a.json", "--export", "a"], "training needs torch; install posecodec[train]"),
+        (["train-windows", "--config", "a.json", "--export", "a"], "training needs torch; pip install '.[train]'"),
     ):
         found = run(folder, *command)
         assert found.returncode == 5 and told in found.stderr and "Traceback" not in found.stderr

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from posecodec.bench.data import Points
 from posecodec.bench.rice import pack_tracks, unpack_tracks
-from posecodec.errors import InputError
+from posecodec.errors import InputError, name_install
 from posecodec.pose.sequence import PoseSequence
 
 Shape = tuple[int, int, int]
@@ -73,7 +73,7 @@ class Baseline:
         if self.kind == "bounded" and not (setting is not None and math.isfinite(setting) and setting > 0):
             raise InputError(f"{self.name}: the setting is {setting}; give the largest error, above 0")
         if self.missing:
-            raise InputError(f"{self.name} needs {', '.join(self.missing)}: pip install posecodec[bench]")
+            raise InputError(f"{self.name} needs {', '.join(self.missing)}; {name_install('bench')}")
         return self.pack(positions, setting or 0.0)
 
     def encode(self, sequence: PoseSequence, setting: float | None) -> bytes:

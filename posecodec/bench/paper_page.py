@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from posecodec.bench.paper import Row, System, Window, find_equal_bits
-from posecodec.errors import UsageError
+from posecodec.errors import UsageError, name_install
 
 NAME = "paper"  # Of the files
 COLUMNS = (
@@ -131,7 +131,7 @@ def write_pictures(system: System, window: Window, out: Path) -> list[Path]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise UsageError("pictures need pillow: pip install posecodec[view]") from error
+        raise UsageError(f"pictures need pillow; {name_install('view')}") from error
     made = system.network.detokenize(system.network.tokenize(window.source))[0]
     real = window.target[0]
     frames = [_stack(real[t], made[t]) for t in range(len(real))]

@@ -73,7 +73,7 @@ def decode(
     """Decode .posec files to the format that was encoded, or to another.
 
     What came from a format that is only read (BVH, SLEAP, ...) becomes .npz. Of a part of a long file only that part is
-    read, also behind a URL (pip install 'posecodec[remote]').
+    read, also behind a URL (the extra `remote`).
     """
     settings = Settings(format, model, device, fill, part, recover, force)
     if dry_run:

@@ -22,7 +22,7 @@ from posecodec.cli.common import (
     show_lines,
 )
 from posecodec.cli.several import do_each, list_files
-from posecodec.errors import CorruptError
+from posecodec.errors import CorruptError, name_install
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -208,7 +208,7 @@ def formats(as_json: bool) -> None:
     lines = [
         f"{r['name']:12} {', '.join(way for way in ('read', 'write') if r[way]):12} "
         f"{' '.join(map(str, r['files'])):22} {r['what']}"
-        + (f" (pip install 'posecodec[{r['extra']}]')" if r["extra"] else "")
+        + (f" ({name_install(r['extra'])})" if r["extra"] else "")
         for r in rows
     ]  # fmt: skip
     show(rows, lines, as_json)

@@ -49,7 +49,7 @@ def view(
 ) -> None:  # fmt: skip
     """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
 
-    The page needs no network. Pictures need the extra: pip install 'posecodec[view]'.
+    The page needs no network. Pictures need pillow (the extra `view`).
     """
     names = list_files(files, reading.format)
     if len(names) > 1 and output is None:

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posecodec.errors import DependencyError, InputError
+from posecodec.errors import DependencyError, InputError, name_install
 from posecodec.io.replacing import replace_file
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def import_pyarrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise DependencyError("corpora need pyarrow; pip install pyarrow") from error
+        raise DependencyError(f"corpora need pyarrow; {name_install('corpus')}") from error
     return pyarrow
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import CorruptError, InputError, UsageError
+from posecodec.errors import CorruptError, InputError, UsageError, name_install
 from posecodec.pose.sequence import AXES, UNITS, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton, get_builtin
@@ -39,7 +39,7 @@ try:
     from numcodecs.compat import ensure_bytes, ndarray_copy
     from numcodecs.registry import register_codec
 except ImportError as error:
-    what = f"numcodecs cannot be imported ({error}); install it with pip install 'posecodec[zarr]'"
+    what = f"numcodecs cannot be imported ({error}); {name_install('zarr')}"
     raise UsageError(what) from error
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, NoRateError, UsageError, report_change
+from posecodec.errors import InputError, NoRateError, UsageError, name_install, report_change
 from posecodec.pose.sequence import AXES, UNITS, PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -85,7 +85,7 @@ def to_dataset(sequence: PoseSequence, *, singular: bool = False) -> xarray.Data
     try:
         import xarray
     except ImportError as error:
-        raise UsageError("datasets need xarray; pip install 'posecodec[xarray]'") from error
+        raise UsageError(f"datasets need xarray; {name_install('xarray')}") from error
     dims = SINGULAR if singular else PLURAL
     facts = _take_mapping(sequence.metadata.get(MOVEMENT_KEY))
     return xarray.Dataset(

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from posecodec.errors import DependencyError, InputError
+from posecodec.errors import DependencyError, InputError, name_install
 from posecodec.io.filesystem import AnyPath, check_file
 from posecodec.memory import check_memory
 
@@ -82,7 +82,7 @@ def _open_url(url: str) -> Any:
     try:
         import fsspec
     except ImportError as error:
-        raise DependencyError("URLs need fsspec; install it with pip install 'posecodec[remote]'") from error
+        raise DependencyError(f"URLs need fsspec; {name_install('remote')}") from error
     try:
         system, path = fsspec.core.url_to_fs(url)
         file = system.open(path, "rb", cache_type="none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posecodec.errors import DependencyError
+from posecodec.errors import DependencyError, name_install
 
 
 def require_torch(what: str = "tokens need", extra: str = "tokens") -> None:
@@ -10,4 +10,4 @@ def require_torch(what: str = "tokens need", extra: str = "tokens") -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise DependencyError(f"{what} torch; install posecodec[{extra}]") from error
+        raise DependencyError(f"{what} torch; {name_install(extra)}") from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import UsageError
+from posecodec.errors import UsageError, name_install
 from posecodec.view import draw
 from posecodec.view.scene import Scene
 
@@ -202,4 +202,4 @@ def _require_pillow() -> None:
     try:
         import PIL  # noqa: F401
     except ImportError as error:
-        raise UsageError("pictures need pillow: pip install 'posecodec[view]'") from error
+        raise UsageError(f"pictures need pillow; {name_install('view')}") from error

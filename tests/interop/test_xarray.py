@@ -290,7 +290,7 @@ def test_netcdf(sample: PoseSequence, tmp_path: Path) -> None:
 
 def test_without_xarray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
-    with pytest.raises(UsageError, match=r"pip install 'posecodec\[xarray\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[xarray\]'"):
         to_dataset(PoseSequence.from_arrays(POINTS, fps=25))
 
 

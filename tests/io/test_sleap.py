@@ -178,7 +178,7 @@ def test_no_hdf5_and_no_h5py(tmp_path, monkeypatch):
             sleap.read(path, fps=1)
     make(path)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UsageError, match=r"posecodec\[h5\]"):
+    with pytest.raises(UsageError, match=r"\.\[h5\]"):
         sleap.read(path, fps=1)
 
 

@@ -182,6 +182,6 @@ def test_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="exists already"):
         write(walk(2), tmp_path / "a.HTML")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UsageError, match=r"pip install 'posecodec\[view\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[view\]'"):
         write(walk(2), tmp_path / "a.png")
     assert [p.name for p in tmp_path.iterdir()] == ["a.HTML"]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.format import descr_to_dtype
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import InputError, UsageError, name_install
 from posecodec.memory import get_memory_limit
 
 _SCRIPT = Path(__file__).with_name("hdf5_child.py")
@@ -194,7 +194,7 @@ def _restore_tuples(told: Any) -> Any:
 def _start() -> subprocess.Popen[bytes]:
     """A bare Python: nothing of the user's environment or of the current folder changes what it imports."""
     if importlib.util.find_spec("h5py") is None:
-        raise UsageError("reading HDF5 needs h5py; pip install 'posecodec[h5]'")
+        raise UsageError(f"reading HDF5 needs h5py; {name_install('h5')}")
     if not sys.executable or getattr(sys, "frozen", False):
         raise UsageError("HDF5 is read by a Python of its own, and this program has none; use the posecodec command")
     try:
