@@ -108,7 +108,7 @@ def finer(*told):
     ({"both": finer((FOUND[0] - ID_BYTES, 40.0))}, "parts"),  # what the weights' name takes is all that it saves
     ({"body": (constants.WINDOWS_BYTES + 1, 40.0)}, "parts"),
     ({"body": InputError("too fine")}, "parts"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_a_body_of_windows_in_parts_has_to_be_worth_it(changes, chosen):
     told = {"supports": True, "windows": (100, 40.0), "both": finer(SMALLER), "body": (400, 40.0), **changes}
     transform = Coder(lambda chunk, qp: told["body"] if chunk is BODY else (400, 40.0))
