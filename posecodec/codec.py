@@ -33,7 +33,7 @@ from posecodec.coders.lossless import cover_missing
 from posecodec.coders.registry import build_coders
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
-from posecodec.errors import CorruptError, InputError
+from posecodec.errors import CorruptError, InputError, report_change
 from posecodec.io.filesystem import write_atomic
 from posecodec.parallel.forks import map_in_order
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
@@ -187,6 +187,11 @@ class PoseCodec:
     def _encode_sequence(self, sequence: PoseSequence, asked: Target, promises: bool = True) -> Encoded:
         """The smallest file that keeps a target in the recording's unit, wide if need be. promises: whether it says so."""
         chunks = split_sequence(sequence, whole=asked.kind == "lossless")
+        if asked.kind in ERRORS and chunks and asked.value > (height := max(chunk.height for chunk in chunks)):
+            report_change(
+                f"an error of {asked.value:g} {sequence.unit} is more than what is recorded is high ({height:.3g}); "
+                "say the unit of the error, such as 5mm, and check that of the recording"
+            )
         if not needs_wide(sequence, chunks, asked):
             try:
                 return self._encode_chunks(sequence, chunks, asked, promises)

@@ -7,6 +7,7 @@ Programming mistakes are `assert`ions instead and never end up here.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 
 _UNPRINTABLE = re.compile(
@@ -32,6 +33,10 @@ class InputError(PosecodecError):
     """A pose file or array cannot be understood, or holds values no pose can have."""
 
     exit_code = 3
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """There is no file or folder of that name."""
 
 
 class NoRateError(InputError):
@@ -96,11 +101,19 @@ def make_printable(text: object) -> str:
 
 
 def report_change(text: str) -> None:
-    """Warn with a DataWarning; the command line prints it as a note."""
-    warnings.warn(text, DataWarning, stacklevel=3)
+    """Warn with a DataWarning, where posecodec was called from; the command line prints it as a note."""
+    warnings.warn(text, DataWarning, stacklevel=_measure_depth())
 
 
 def report_count(count: int, what: str) -> None:
     """`report_change` of so many of something, unless there are none."""
     if count:
-        warnings.warn(f"{count} {what}", DataWarning, stacklevel=3)
+        warnings.warn(f"{count} {what}", DataWarning, stacklevel=_measure_depth())
+
+
+def _measure_depth() -> int:
+    """How many frames above who asks the first one is that is not posecodec's."""
+    frame, depth = sys._getframe(2), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "posecodec":
+        frame, depth = frame.f_back, depth + 1
+    return depth

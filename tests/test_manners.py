@@ -17,6 +17,12 @@ WALK = walk(60, people=2)
 TIMED = PoseSequence.from_arrays(WALK.positions, timestamps=np.arange(60) ** 1.5, skeleton=WALK.skeleton, unit="mm")
 
 
+HELD = dataclasses.replace(
+    WALK,
+    metadata={"a": 1, **store_channels([Channel("knee", "angles", "deg", np.arange(60, dtype=np.float32)[:, None])])},
+)
+
+
 def test_a_slice_is_a_sequence():
     part = WALK[10:20]
     assert (len(part), part.fps, part.ids) == (10, WALK.fps, WALK.ids)
@@ -33,12 +39,10 @@ def test_frames_that_there_are_not(index, error):
 
 
 def test_channels_go_with_their_frames():
-    values = np.arange(60, dtype=np.float32)[:, None]
-    held = dataclasses.replace(WALK, metadata={"a": 1, **store_channels([Channel("knee", "angles", "deg", values)])})
-    (channel,) = read_channels(held[7:9].metadata)
-    assert channel.values.ravel().tolist() == [7, 8] and held[7:9].metadata["a"] == 1
+    (channel,) = read_channels(HELD[7:9].metadata)
+    assert channel.values.ravel().tolist() == [7, 8] and HELD[7:9].metadata["a"] == 1
     with pytest.warns(DataWarning, match="channels"):
-        assert PoseSequence.concatenate([held, held]).metadata == {"a": 1}
+        assert PoseSequence.concatenate([HELD, HELD]).metadata == {"a": 1}
 
 
 def test_one_after_the_other_and_people_by_their_ids():
@@ -159,3 +163,19 @@ def test_nobody_has_no_error():
 def test_notebooks_show_the_page(shown):
     cell = shown._repr_html_()
     assert cell.startswith("<iframe") and cell.count("<") == 2 and 'sandbox="allow-scripts allow-downloads"' in cell
+
+
+def test_a_bound_beyond_the_body_is_told_at_the_caller():
+    with pytest.warns(DataWarning, match="is more than what is recorded is high") as caught:
+        posecodec.encode(WALK, max_error=5000)
+    assert caught[0].filename == __file__
+    with pytest.warns(DataWarning) as caught:
+        PoseSequence.concatenate([HELD, HELD])
+    assert caught[0].filename == __file__
+
+
+def test_a_file_that_is_not_there_is_what_python_calls_so(tmp_path):
+    for name in ("none.npz", "none.posec", "none.bvh"):
+        with pytest.raises(FileNotFoundError) as caught:
+            posecodec.load(tmp_path / name)
+        assert isinstance(caught.value, InputError) and str(tmp_path / name) in str(caught.value)

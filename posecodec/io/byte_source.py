@@ -73,7 +73,7 @@ def _open_file(path: Path) -> BinaryIO:
         check_file(path)
         return path.open("rb", buffering=0)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 

@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from posecodec.errors import InputError, PosecodecError, UsageError, make_printable
+from posecodec.errors import InputError, MissingFileError, PosecodecError, UsageError, make_printable
 from posecodec.io.replacing import remove_leftovers, replace_file, replace_folder
 from posecodec.io.unpacking import GZIP, unpack
 from posecodec.memory import check_memory
@@ -95,9 +95,9 @@ def guard_reader(
 
 
 def check_file(path: Path) -> None:
-    """Raises InputError if the file is missing, a folder, or empty."""
+    """Raises MissingFileError if there is no file, InputError if it is a folder or empty."""
     if not path.exists():
-        raise InputError("no such file; check the path")
+        raise MissingFileError("no such file; check the path")
     if path.is_dir():
         raise InputError("this is a folder; a file was expected")
     if not path.stat().st_size:
