@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,28 @@ from posecodec.memory import set_memory_limit
 
 COLUMNS = ("xyc", "xyz")
 PATH = click.Path(path_type=Path)
+
+
+def complete(place: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What shells offer for an option's value: names in a module, such as "io.FORMATS", or what a function there returns."""
+
+    def offer(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+        module, name = place.rsplit(".", 1)
+        names = getattr(import_module(f"posecodec.{module}"), name)
+        return [each for each in (names() if callable(names) else names) if each.startswith(begun)]
+
+    return offer
+
+
 fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 files = click.argument("files", nargs=-1, required=True, metavar="FILE...")
-model = click.option("-m", "--model", help="Weights by name or path.  [default: by dimensions, or as the file says]")
+model = click.option(
+    "-m",
+    "--model",
+    shell_complete=complete("zoo.list_weights"),
+    help="Weights by name or path.  [default: by dimensions, or as the file says]",
+)
 device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 fill = click.option("--fill", is_flag=True, help="Put the network's keypoints where the recording has none.")
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
@@ -42,6 +61,7 @@ jobs = click.option(
 summary = click.option("--summary", type=PATH, help="Also write the summary there, as JSON.")
 skeleton = click.option(
     "--skeleton",
+    shell_complete=complete("pose.skeletons.builtin.BUILT_IN"),
     help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
 )
 max_memory = click.option(
@@ -52,11 +72,20 @@ max_memory = click.option(
     help="Refuse files that would take more: 2GiB, 500MB, ... (with -j all together).  [default: half of the machine's]",
 )
 _READING = (
-    click.option("--from", "format", help="Format of the input, see `formats`.  [default: by what is in it]"),
+    click.option(
+        "--from",
+        "format",
+        shell_complete=complete("io.FORMATS"),
+        help="Format of the input, see `formats`.  [default: by what is in it]",
+    ),
     click.option(
         "--fps", type=float, help="Frame rate, where the file has none or a wrong one; of several, where none."
     ),
-    click.option("--unit", help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in."),
+    click.option(
+        "--unit",
+        shell_complete=complete("pose.sequence.UNITS"),
+        help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in.",
+    ),
     click.option("--up", help="Which axis is up, where the file does not say: y, -y, z, x, ..."),
     click.option("--item", help="Which recording of a file that holds several."),
     click.option(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from posecodec import cli, io, zoo
@@ -219,3 +220,13 @@ def test_weights_of_ones_own_are_found_by_name_and_by_hash(here, monkeypatch):
     assert card["name"] == "mine" and [card | {"name": ""}] == [
         each | {"name": ""} for each in json.loads(call("models", "own/mine.safetensors", "--json"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"), [("encode -m wind", "windows3d"), ("info --from bv", "bvh"), ("encode --skeleton smpl2", "smpl22"),
+                          ("view --unit m", "mm")],
+)  # fmt: skip
+def test_shells_complete_values(line, offered):
+    *words, begun = line.split()
+    completed = ShellComplete(cli.cli, {}, "posecodec", "_POSECODEC_COMPLETE").get_completions(words, begun)
+    assert offered in [each.value for each in completed]
