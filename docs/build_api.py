@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pdoc
 
+import posecodec.datasets
 import posecodec.io
 
 LEFT_OUT = ("cli", "legacy", "__main__")
@@ -30,6 +31,7 @@ def complete(package: ModuleType) -> None:
 
 def build(folder: Path) -> None:
     """Write index.html and the pages, in place of what is there. Whatever pdoc warns of is an error."""
+    complete(posecodec.datasets)
     complete(posecodec.io)
     complete(posecodec)
     shutil.rmtree(folder, ignore_errors=True)

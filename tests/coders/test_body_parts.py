@@ -21,6 +21,7 @@ from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
 from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
+from posecodec.ratecontrol.coder_choice import Choice
 
 CODEC = PoseCodec()
 FOLDER = CONFORMANCE / "parts"
@@ -188,7 +189,7 @@ def by_windows(codec, sequence, qp=120):
     """A file in parts whose body is windows, whatever it costs; and what its encoder says of it."""
     (chunk,) = split_sequence(sequence)
     made = codec.coders.body_parts.encode(chunk, qp, windows_qp=150)
-    return codec._pack(sequence, [chunk], ([made.chunk], None)), made
+    return codec._pack(sequence, [chunk], Choice([made.chunk])), made
 
 
 @pytest.mark.parametrize("dims", [2, 3])
