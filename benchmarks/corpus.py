@@ -1,4 +1,4 @@
-"""What corpora cost: planning a million rows, encoding in one and two processes, kills, requests, and what loaders give.
+"""What corpora cost: planning a million rows, encoding in one and two processes, kills, and what loaders give.
 
     python benchmarks/corpus.py [--files 10000] [--rows 1000000] [--kills 20] [--out benchmarks/results]
 

@@ -69,19 +69,20 @@ def plan(source: Path, output: Path, only: tuple[str, ...], force: bool, as_json
 @click.option("--max-error", metavar="E[UNIT]", help="No keypoint farther off than this.")
 @click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
+@click.option("--levels", type=click.IntRange(1), help="Tokens only, of so many levels, 1 to 8.")
 @click.option("--fps", type=float, help="Frame rate of recordings that state none.")
 @click.option("--unit", help="Unit of the positions, where files do not say: mm, cm, m, px, in.")
 @options.jobs
 @options.json
 def encode(
     manifest: Path, output: Path, shards: int | None, shard: str | None, max_error: str | None, mean_error: str | None,
-    lossless: bool, fps: float | None, unit: str | None, jobs: int, as_json: bool,
+    lossless: bool, levels: int | None, fps: float | None, unit: str | None, jobs: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Encode the recordings of a manifest to shards.
 
-    A shard is written when all its recordings are done, and not made again where it is there: a run that was ended loses
-    the shard that it was at. A bad file is a row with its error. The shards are the same however many processes and tasks
-    make them.
+    A shard is written when all its recordings are done, and not made again where it is there and its recordings are the
+    same: a run that was ended loses the shard that it was at. A bad file is a row with its error. The shards are the same
+    however many processes and tasks make them.
     """
     from posecodec.corpus.encoding import Options
     from posecodec.corpus.manifest import iterate_rows
@@ -90,13 +91,14 @@ def encode(
 
     with open_parquet(manifest) as file:
         count, only = _parse_shard(shard, shards, file.metadata.num_rows)
-    target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None}
+    target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None, "levels": levels}
     reading = {"default_fps": fps, "unit": unit}
     made = Options(*({name: value for name, value in each.items() if value is not None} for each in (reading, target)))
     layout = open_layout(output, count, made)
-    wanted = [number for number in ([only] if only is not None else range(count)) if not layout.is_done(number)]
-    found = _encode_shards(layout, split_rows(iterate_rows(manifest), count, wanted), made, jobs)
-    done = {"shards": len(wanted), "skipped": (1 if only is not None else count) - len(wanted), **found}
+    split = split_rows(iterate_rows(manifest), count, range(count) if only is None else [only])
+    wanted = {number: rows for number, rows in split.items() if not layout.is_done(number, rows)}
+    found = _encode_shards(layout, wanted, made, jobs)
+    done = {"shards": len(wanted), "skipped": len(split) - len(wanted), **found}
     show(
         done, f"{output}: {done['shards']} shards made, {done['skipped']} there before; "
         f"{found['recordings']:,} recordings, {found['failed']:,} failed", as_json,

@@ -15,9 +15,9 @@ def make_shard(number: int, manifest: str, root: str, shards: int, options: Opti
     Returns how many there were and how many failed: {"shard", "recordings", "failed"}.
     """
     layout = open_layout(Path(root), shards, options)
-    if layout.is_done(number):
-        return {"shard": number, "recordings": 0, "failed": 0}
     rows = split_rows(iterate_rows(Path(manifest)), shards, [number])[number]
+    if layout.is_done(number, rows):
+        return {"shard": number, "recordings": 0, "failed": 0}
     coded = [encode_row(row, options) for row in rows]
     write_shard(layout, number, coded)
     failed = sum(row.get("error") is not None for row in coded)

@@ -4,11 +4,13 @@
     meta/index/00003.parquet                 id, offset and length of each file in shard 3
     data/chunk-000/shard-00003.parquet       the rows, sorted by id
 
-A shard is written whole or not at all; one that is there and was made with the same options is not made again.
+A shard is written whole or not at all; one that is there and was made of the same rows of a manifest with the same options is
+not made again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -42,14 +44,21 @@ class Layout:
         """The Parquet file that tells where each file of a shard is."""
         return self.root / f"meta/index/{number:05}.parquet"
 
-    def is_done(self, number: int) -> bool:
-        """Whether a shard is there and was made with the same options."""
+    def is_done(self, number: int, rows: list[dict[str, Any]]) -> bool:
+        """Whether a shard is there and was made of the same rows of a manifest with the same options."""
         pa = import_pyarrow()
         try:
             about = pa.parquet.read_schema(self.find_shard(number)).metadata or {}
         except (OSError, pa.ArrowException):
             return False
-        return about.get(b"made") == self.made.encode() and self.find_index(number).is_file()
+        same = (about.get(b"made"), about.get(b"rows")) == (self.made.encode(), digest_rows(rows).encode())
+        return same and self.find_index(number).is_file()
+
+
+def digest_rows(rows: list[dict[str, Any]]) -> str:
+    """What tells rows of a manifest, or of the shard that was made of them, from others: ids, places and sizes, sorted."""
+    told = sorted([row["id"], row["source"], row.get("bytes", row.get("bytes_in"))] for row in rows)
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def describe_options(options: Options) -> str:
@@ -107,7 +116,7 @@ def write_shard(layout: Layout, number: int, rows: list[dict[str, Any]]) -> None
     path, index = layout.find_shard(number), layout.find_index(number)
     for folder in (path.parent, index.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    data = write_table(path, build_table(SHARD, rows, {"made": layout.made}))
+    data = write_table(path, build_table(SHARD, rows, {"made": layout.made, "rows": digest_rows(rows)}))
     write_table(index, build_table(INDEX, list(_locate(data, rows)), {}))
 
 

@@ -113,6 +113,22 @@ def test_a_shard_that_was_lost_is_made_again_and_no_other(made, planned, tmp_pat
         call("corpus", "encode", planned, "-o", root, "--shards", SHARDS, "--max-error", "6mm")
 
 
+def test_recordings_that_came_later_are_encoded_too(made, source, tmp_path):
+    more = tmp_path / "source"
+    for name, data in read_tree(source).items():
+        (more / name).parent.mkdir(parents=True, exist_ok=True)
+        (more / name).write_bytes(data)
+    call("corpus", "plan", more, "-o", tmp_path / "a.parquet")
+    call("corpus", "encode", tmp_path / "a.parquet", "-o", tmp_path / "c", "--shards", SHARDS)
+    io.save(walk(33), more / "later.npz")
+    call("corpus", "plan", more, "-o", tmp_path / "b.parquet")
+    facts = json.loads(
+        call("corpus", "encode", tmp_path / "b.parquet", "-o", tmp_path / "c", "--shards", SHARDS, "--json")
+    )
+    assert (facts["shards"], facts["skipped"]) == (1, SHARDS - 1)
+    assert Corpus(tmp_path / "c")["later.npz"].frames == 33 and len(Corpus(tmp_path / "c")) == 7
+
+
 def test_processes_write_the_same(made, planned, tmp_path):
     call("corpus", "encode", planned, "-o", tmp_path / "c", "--shards", SHARDS, "--max-error", "5mm", "-j", 2)
     assert read_tree(tmp_path / "c") == read_tree(made)
@@ -229,3 +245,15 @@ def test_windows_reach_workers_and_ranks_each_once(made):
             datasets.Windows(corpus, **wrong)
     with pytest.raises(UsageError, match="no tokens"):
         list(datasets.TokenStreams(corpus))
+
+
+def test_tokens_of_a_corpus_are_streams(tmp_path):
+    datasets = pytest.importorskip("posecodec.datasets.streams")
+    io.save(walk(40), tmp_path / "a.npz")
+    io.save(walk(70), tmp_path / "b.npz")
+    call("corpus", "plan", tmp_path, "-o", tmp_path / "m.parquet")
+    call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "c", "--levels", 2)
+    streams = {item["id"]: item["tokens"] for item in datasets.TokenStreams(tmp_path / "c")}
+    assert set(streams) == {"a.npz", "b.npz"} and len(streams["b.npz"]) > len(streams["a.npz"])
+    shorter = next(iter(datasets.TokenStreams(tmp_path / "c", levels=1, shuffle=0)))
+    assert shorter["id"] == "a.npz" and len(shorter["tokens"]) < len(streams["a.npz"])
