@@ -104,7 +104,7 @@ def test_interrupts_leave_no_half_written_file(jobs: int, tmp_path: Path) -> Non
     assert process.stdout is not None
     assert "bits/frame" in process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == 130 and errors.strip().endswith("interrupted") and "Traceback" not in errors
     names = made(out)
     assert 0 < len(names) < 40 and all(name.endswith(".posec") for name in names)

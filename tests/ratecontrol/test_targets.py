@@ -204,7 +204,7 @@ def report():
 
 def run(code, **environment):
     found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=300,
         cwd=Path(__file__).parent, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment},
     )  # fmt: skip

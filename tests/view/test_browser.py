@@ -56,7 +56,7 @@ class Page:
     def script(self, code: str, *values: Any) -> Any:
         return self.browser.execute_script(code, *values)
 
-    def until(self, condition: Any, seconds: float = 10) -> None:
+    def until(self, condition: Any, seconds: float = 30) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "waited in vain"
