@@ -77,7 +77,7 @@ class Encoded:
 
     tokens: one grid per chunk of tokens, in the order of the file. noise: standard deviation of the jitter that was taken off
     before, in the recording's unit. mean_error, max_error: over all keypoints as they are decoded, in that unit; None where
-    it was not measured (tokens) or nobody is there.
+    it was not measured (tokens, noise taken off) or nobody is there.
     """
 
     data: bytes = field(repr=False)
@@ -182,7 +182,7 @@ class PoseCodec:
         if target.kind == "quality" and found.noise:
             target = Target("mean-error", KEPT_NOISE * found.noise * math.sqrt(sequence.dims))
         coded = self._encode_sequence(found.sequence, target, promises=target.kind == "bitrate")
-        return replace(coded, noise=found.noise)
+        return replace(coded, noise=found.noise, mean_error=None, max_error=None)  # these are of what was left
 
     def _encode_sequence(self, sequence: PoseSequence, asked: Target, promises: bool = True) -> Encoded:
         """The smallest file that keeps a target in the recording's unit, wide if need be. promises: whether it says so."""

@@ -179,3 +179,7 @@ def test_a_file_that_is_not_there_is_what_python_calls_so(tmp_path):
         with pytest.raises(FileNotFoundError) as caught:
             posecodec.load(tmp_path / name)
         assert isinstance(caught.value, InputError) and str(tmp_path / name) in str(caught.value)
+
+
+def test_the_error_of_what_was_denoised_is_not_told_as_that_of_the_recording():
+    assert posecodec.encode(WALK, denoise="2mm").report.mean_error is None

@@ -9,7 +9,7 @@ from structure import functions, is_bare, loose_modules, passages, sources
 
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 450, 50, 9
 """Lines. The longest of posecodec 0.4 had 638, 49 and 7."""
-LOOSE_MODULES = 9
+LOOSE_MODULES = 9  # The ninth is files.py, the short way in; 8 before
 BARE_NAMES = 60
 """Functions called by one word that is no verb; 680 in posecodec 0.4."""
 LINES = {"posecodec": 45_000, "tests": 30_000}

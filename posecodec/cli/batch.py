@@ -271,7 +271,10 @@ def _do_work(task: Task, work: Work, settings: Any) -> dict[str, Any]:
     if memory is None:
         from posecodec.io.filesystem import refuse_existing
 
-        refuse_existing(task.target, settings.force)
+        if (
+            task.target.suffix == ".posec"
+        ):  # what is decoded gets the suffix of its format first, and is looked for then
+            refuse_existing(task.target, settings.force)
         return work(task.source, task.target, settings)
     asked = hash_request(task.source, settings)
     if not settings.force and memory.holds(asked):

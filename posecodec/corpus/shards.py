@@ -19,7 +19,7 @@ from typing import Any
 
 from posecodec.corpus.encoding import Options
 from posecodec.corpus.manifest import choose_shard
-from posecodec.corpus.tables import INDEX, SHARD, build_table, import_pyarrow, read_table, write_table
+from posecodec.corpus.tables import INDEX, SHARD, build_table, import_pyarrow, write_table
 from posecodec.errors import InputError, UsageError
 from posecodec.io.replacing import replace_file
 
@@ -129,9 +129,3 @@ def _locate(data: bytes, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]
             place = data.index(len(posec).to_bytes(4, "little") + posec, place) + 4
             yield {"id": row["id"], "offset": place, "length": len(posec)}
             place += len(posec)
-
-
-def read_shard(layout: Layout, number: int, columns: list[str] | None = None) -> list[dict[str, Any]]:
-    """Rows of a shard, with some of its columns or all."""
-    rows: list[dict[str, Any]] = read_table(layout.find_shard(number), columns).to_pylist()
-    return rows

@@ -102,7 +102,7 @@ def refused(data):
         read(data)
     took, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert took < 10 and peak < 200 << 20
+    assert took < 3 and peak < 200 << 20
 
 
 BIG = 2**31

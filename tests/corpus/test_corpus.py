@@ -176,7 +176,7 @@ def test_what_is_missing_or_wrong_is_found(made, tmp_path):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "data/chunk-000/shard-00000.parquet").unlink()
     layout = shards.Layout(tmp_path, SHARDS, shards.read_info(tmp_path)["made"])
-    rows = shards.read_shard(layout, 1)
+    rows = Corpus(tmp_path).read_rows(1)
     for row in rows:
         row["frames"] = 3
     shards.write_shard(layout, 1, rows)
