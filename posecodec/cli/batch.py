@@ -18,7 +18,6 @@ from typing import Any
 from posecodec.cli.common import LONGEST_LIST, STREAM, describe_damage, show, show_lines, show_note
 from posecodec.cli.progress import open_bar
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
-from posecodec.cli.workers import run_tasks
 from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
@@ -243,6 +242,8 @@ def _run_here_or_there(tasks: list[Task], work: Work, settings: Any, jobs: int) 
         for task in tasks:
             yield (task, *do(task))
         return
+    from posecodec.cli.workers import run_tasks
+
     for task, found in run_tasks(do, tasks, min(jobs, len(tasks)), _look_again):
         yield (task, *(({}, _KILLED) if found is None else found))
 

@@ -53,6 +53,8 @@ class GridTraining:
 
     resume: a checkpoint to go on from where `out` has none, "" for none.
 
+    codes_from: first step with codes. Before it latents pass as they are, so that the codebook is fitted to latents that differ.
+
     prior_windows, prior_steps: what the integer prior learns from, and how long. val_windows: that it is validated on.
     """
 
@@ -68,6 +70,7 @@ class GridTraining:
     batch: int = 2
     learning_rate: float = 1e-3
     warmup: int = 200
+    codes_from: int = 0
     weight_decay: float = 0.01
     clip: float = 1.0
     seed: int = 0
@@ -81,3 +84,5 @@ class GridTraining:
     def __post_init__(self) -> None:
         if self.sampling.facing and self.model.source.views == "image":
             raise InputError("bodies that face one way are 3D; drop sampling.facing for a system of one view")
+        if not 0 <= self.codes_from < min(self.steps, self.evaluate_every):
+            raise InputError(f"codes_from {self.codes_from}: codes are needed before the first validation and the last step")
