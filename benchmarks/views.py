@@ -12,7 +12,7 @@ import posecodec
 from posecodec.bench.data import Take, load_split
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.train.cameras import load_cameras, project
-from posecodec.train.data import load_clips
+from posecodec.train.clips import load_clips
 
 
 @dataclass(frozen=True, eq=False)

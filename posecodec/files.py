@@ -47,14 +47,17 @@ def save(sequence: PoseSequence, path: Any, **options: Any) -> None:
     encode(sequence, **options).save(path, force)
 
 
-def encode(sequence: PoseSequence, **options: Any) -> Encoded:
-    """A sequence as a file in memory. options: as of `PoseCodec.encode`: one of max_error, mean_error, bitrate, levels,
-    lossless, or none of them for a mean error of about 1 % of a body's height."""
+def encode(sequence: PoseSequence, weights: str | None = None, **options: Any) -> Encoded:
+    """A sequence as a file in memory.
+
+    weights: by name or path; those that suit the recording if None. options: as of `PoseCodec.encode`: one of max_error,
+    mean_error, bitrate, levels, lossless, or none of them for a mean error of about 1 % of a body's height.
+    """
     target = options.get("target")
     wants_tokens = (
         options.get("levels") is not None or isinstance(target, int) or getattr(target, "kind", "") == "levels"
     )
-    return _get_codec(choose_weights(sequence, "levels" if wants_tokens else "")).encode(sequence, **options)
+    return _get_codec(weights or choose_weights(sequence, "levels" if wants_tokens else "")).encode(sequence, **options)
 
 
 def decode(source: Encoded | Source, **options: Any) -> PoseSequence:
@@ -80,11 +83,19 @@ def choose_weights(sequence: PoseSequence, kind: str) -> str | None:
     return None if missing_for(sequence.skeleton, COCO19) else f"windows{sequence.dims}d"
 
 
-@functools.cache
 def _get_codec(name: str | None) -> PoseCodec:
+    """The codec with weights of a name or path, loaded once, and again where the file is another one by now."""
+    from posecodec.zoo import find_weights
+
+    path = None if name is None else find_weights(name).resolve()
+    return _load_codec(path, 0 if path is None else path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _load_codec(path: Path | None, stamp: int) -> PoseCodec:
     from posecodec.codec import PoseCodec
 
-    return PoseCodec.from_pretrained(name)
+    return PoseCodec.from_pretrained(path)
 
 
 def _is_posec(path: Any) -> bool:

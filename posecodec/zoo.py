@@ -56,15 +56,20 @@ class Weights:
 
 
 def find_weights(name: str | Path) -> Path:
-    """The safetensors file of a built-in name, or at a path. Raises WeightsError naming those that exist."""
+    """The safetensors file of a built-in name, or at a path. Raises WeightsError naming those that exist.
+
+    What happens to lie in the working directory under a built-in name is not taken for it.
+    """
     path = Path(name)
-    if path.suffix == ".safetensors" or path.exists():
+    if path.suffix == ".safetensors":
         if not path.is_file():
             raise WeightsError(f"no weights at {path}; give a .safetensors file or one of {', '.join(list_weights())}")
         return path
     for folder in list_folders():
         if (folder / f"{name}.safetensors").is_file():
             return folder / f"{name}.safetensors"
+    if path.is_file():
+        return path
     known = ", ".join(list_weights()) or "none"
     if path.name.endswith("-nc"):
         known += "; those for non-commercial use are a package of their own, weights/nc in the repository"

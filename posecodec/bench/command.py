@@ -113,3 +113,22 @@ def compare_paper(models: Path, data: Path, out: Path, windows: int, flicker: bo
         window = next(paper.cut(system, data, 1, flicker))
         for path in paper_page.write_pictures(system, window, out):
             click.echo(f"wrote {path}")
+
+
+@bench.command("tokens")
+@click.option("--weights", required=True, help="Of tokens: a path or a built-in name.")
+@click.option("--data", required=True, type=click.Path(path_type=Path, exists=True), help="Recordings, or a corpus.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Also write tokens.json into this folder."
+)
+def measure_tokens(weights: str, data: Path, out: Path | None) -> None:
+    """Tokens by level on recordings of your own: what they cost, how far they are off."""
+    from posecodec.bench import own_tokens
+    from posecodec.codec import PoseCodec
+
+    codec = PoseCodec.from_pretrained(weights)
+    recordings = list(own_tokens.load_recordings(data, codec))
+    click.echo(f"{own_tokens.HEADING}\n{'|---' * 6}|")
+    rows = own_tokens.run(codec, recordings, lambda row: click.echo(row.line))
+    if out is not None:
+        click.echo(f"wrote {own_tokens.write(rows, codec.tokenizer.weights.name, out)}")

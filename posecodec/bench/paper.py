@@ -34,6 +34,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.train import data
 from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.clips import load_clips
 from posecodec.train.grid_config import Sampling
 from posecodec.train.grid_windows import STEADY, GridWindows, cut_windows, draw_pair
 
@@ -153,7 +154,7 @@ def cut(system: System, folder: Path, windows: int, flicker: bool) -> Iterator[W
 @cache
 def _load_motion(folder: Path, skeleton: str) -> data.Motion:
     assert skeleton == COCO19.name
-    clips = data.load_clips((str(folder / "val"),), COCO19)
+    clips = load_clips((str(folder / "val"),), COCO19)
     return data.canonicalize(clips, COCO19, data.measure_bone_shares(clips, COCO19))
 
 

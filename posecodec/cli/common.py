@@ -170,12 +170,18 @@ def name_in_errors(path: object) -> Iterator[None]:
         raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
-@functools.cache
 def get_codec(name: str | None, device: str, jobs: int = 1) -> PoseCodec:
     """The codec with weights of a name, loaded once a process. jobs: chunks of one recording that are worked on at once."""
+    from posecodec.zoo import find_weights
+
+    return _load_codec(None if name is None else find_weights(name).resolve(), device, jobs)
+
+
+@functools.cache
+def _load_codec(path: Path | None, device: str, jobs: int) -> PoseCodec:
     from posecodec.codec import PoseCodec
 
-    codec = PoseCodec.from_pretrained(name, device, jobs, forks=True)
+    codec = PoseCodec.from_pretrained(path, device, jobs, forks=True)
     gc.freeze()  # what was imported stays: to look at it again and again takes 2 % of an encode
     return codec
 

@@ -262,7 +262,9 @@ def models(names: tuple[str, ...], as_json: bool) -> None:
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})
     lines = []
     for c in cards:
-        told = f"{c['bytes'] / 1e6:.2f} MB  {c['skeleton']}  {c['licence']}  {c['steps']} steps"
+        written = c["skeleton"]  # a name, or all of one that is not built in
+        body = written.get("name") if isinstance(written, dict) else written
+        told = f"{c['bytes'] / 1e6:.2f} MB  {body}  {c['licence']}  {c['steps']} steps"
         lines += [f"{c['name']}  {str(c['sha256'])[:8]}  {told}", f"    {c['attribution']}"]
     show(cards, lines or "no weights found", as_json)
 

@@ -1,4 +1,4 @@
-"""How far many files are: a bar on a terminal, and nothing in pipes."""
+"""How far long work is: a bar on a terminal, and nothing in pipes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ class Bar:
         if self.bar is not None:
             self.bar.update()
 
+    def move(self, done: int) -> None:
+        """So many are done."""
+        if self.bar is not None:
+            self.bar.update(done - self.bar.n)
+
+    def tell(self, text: str) -> None:
+        """Show a text behind the bar."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(text, refresh=False)
+
     def make_way(self) -> contextlib.AbstractContextManager[Any]:
         """While lines are written, which would run into the bar."""
         if self.bar is None:
@@ -30,12 +40,13 @@ class Bar:
 
 
 @contextlib.contextmanager
-def open_bar(total: int) -> Iterator[Bar]:
-    """A bar of so many files: count, rate and the time that is left, on standard error if that is a terminal."""
+def open_bar(total: int, unit: str = "file") -> Iterator[Bar]:
+    """A bar of so many files, or what else they are: count, rate and the time that is left, on
+    standard error if that is a terminal."""
     if total < FEWEST or not sys.stderr.isatty():
         yield Bar()
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="file", file=sys.stderr, dynamic_ncols=True, leave=False) as bar:
+    with tqdm(total=total, unit=unit, file=sys.stderr, dynamic_ncols=True, leave=False) as bar:
         yield Bar(bar)

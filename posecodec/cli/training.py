@@ -1,19 +1,26 @@
-"""`train`, `train-windows` and `train-transform`: new weights."""
+"""`train`, `train-config`, `train-windows` and `train-transform`: new weights."""
 
 from __future__ import annotations
 
-from functools import partial
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from posecodec.cli import options
 from posecodec.cli.common import show_lines
+from posecodec.cli.progress import open_bar
 from posecodec.errors import UsageError
 
 if TYPE_CHECKING:
     from posecodec.train.grid_config import GridTraining
+    from posecodec.train.steps import Report
+
+LINE_EVERY = 100  # Steps from one line to the next where no bar is shown
 
 
 @click.command()
@@ -22,13 +29,15 @@ if TYPE_CHECKING:
 @click.option(
     "--data", help="Systems of the paper: train on this, panoptic:DIR or a folder with train/, val/, cameras/."
 )
-@click.option("--steps", type=click.IntRange(1), help="Systems of the paper: so many steps.")
+@click.option("--steps", type=click.IntRange(1), help="So many steps, instead of the config's.")
 @click.option(
     "--vary", multiple=True, help="Systems of the paper: train several, KEY=VALUE,VALUE such as model.codes=64,128."
 )
 @click.option("--resume", type=click.Path(path_type=Path), help="Systems of the paper: go on from this checkpoint.")
 @click.option(
-    "--begin", type=click.Path(path_type=Path), help="Systems of the paper: begin with the network of these weights."
+    "--begin",
+    type=click.Path(path_type=Path),
+    help="Begin with the network of these weights, a path or a built-in name.",
 )
 @options.device
 @click.option("--threads", type=int, help="CPU threads of torch.")
@@ -45,11 +54,9 @@ def train(
     from posecodec.train.grid_runs import is_grid_config, list_runs
 
     if not is_grid_config(config):
-        if data or steps or vary or resume or begin:
-            raise UsageError(
-                "--data, --steps, --vary, --resume and --begin are for systems of the paper; change the config instead"
-            )
-        _train_tokens(config, target, device)
+        if data or vary or resume:
+            raise UsageError("--data, --vary and --resume are for systems of the paper; change the config instead")
+        _train_tokens(config, target, steps, begin, device)
         return
     _train_grids(list(list_runs(config, vary, data, steps)), target, resume, begin, device)
 
@@ -67,27 +74,80 @@ def _train_grids(runs: list[GridTraining], target: Path, resume: Path | None, be
         if begin:
             trainer.begin_with(read_weights(begin))
         named = resume or (Path(run.resume) if run.resume else None)
-        run_steps(trainer, partial(_show_step, run.steps), named)
+        with _watch(trainer) as show_step:
+            run_steps(trainer, show_step, named)
         made = target if len(runs) == 1 else target / run.name
         card = export(trainer, made, lambda text: show_lines(text, True))
         show_lines(f"{made}.safetensors  {card['sha256'][:8]}")
 
 
-def _train_tokens(config: Path, target: Path, device: str) -> None:
+def _train_tokens(config: Path, target: Path, steps: int | None, begin: Path | None, device: str) -> None:
     from posecodec.train.steps import run_steps
     from posecodec.train.token_config import TokenTraining
     from posecodec.train.token_export import export
     from posecodec.train.token_loop import TokenTrainer
+    from posecodec.zoo import read_weights
 
-    trainer = TokenTrainer(TokenTraining.load(config), device)
-    run_steps(trainer, partial(_show_step, trainer.config.steps))
+    run = TokenTraining.load(config)
+    trainer = TokenTrainer(replace(run, steps=steps or run.steps), device)
+    if begin:
+        trainer.begin_with(read_weights(begin))
+    with _watch(trainer) as show_step:
+        run_steps(trainer, show_step)
     card = export(trainer, target, lambda text: show_lines(text, True))
     show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 
-def _show_step(steps: int, step: int, values: dict[str, float]) -> None:
-    losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
-    click.echo(f"\r{step:6}/{steps} {'#' * (20 * step // steps):20} {losses}", nl=False, err=True)
+@contextlib.contextmanager
+def _watch(trainer: Any) -> Iterator[Report]:
+    """What shows the steps of a training: a bar on a terminal, else a line every hundred."""
+    steps, began = trainer.config.steps, time.monotonic()
+    seen: list[int] = []
+    with open_bar(steps, "step") as bar:
+
+        def show_step(step: int, values: dict[str, float]) -> None:
+            losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
+            bar.move(step)
+            bar.tell(losses)
+            seen.append(step)
+            if bar.bar is None and (step % LINE_EVERY == 0 or step == steps):
+                left = (time.monotonic() - began) / (step - seen[0] + 1) * (steps - step)
+                show_lines(f"step {step:,} of {steps:,}, {left / 60:.0f} min left  {losses}", True)
+
+        yield show_step
+
+
+@click.command("train-config")
+@click.argument("target", metavar="CONFIG.toml", type=click.Path(path_type=Path))
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with train/ and val/: recordings of different people, or corpora.",
+)  # fmt: skip
+@click.option("--skeleton", required=True, help="Of the recordings: built in (see `skeletons`), or a .toml file.")
+@click.option(
+    "--licence", default="none given", show_default=True, help="Of the weights, as whoever uses them is told."
+)
+@click.option("--attribution", default="", help="Whose motion it is, likewise.")
+@click.option("--tiny", is_flag=True, help="For a trial: a network that trains in a minute and is of no use.")
+@options.force
+def train_config(
+    target: Path, data: Path, skeleton: str, licence: str, attribution: str, tiny: bool, force: bool
+) -> None:
+    """Write a config to train tokens on motion of your own, by what the motion tells: to be read, changed and trained.
+
+    \b
+    posecodec train-config mine.toml --data recordings --skeleton smpl22
+    posecodec train --config mine.toml --export weights/mine
+    posecodec bench tokens --weights weights/mine.safetensors --data recordings/val
+    """
+    _limit_threads(None)
+    from posecodec.io.filesystem import refuse_existing, write_atomic
+    from posecodec.train.token_start import draft
+
+    refuse_existing(target, force)
+    start = draft(data, skeleton, target.stem, licence, attribution, tiny)
+    write_atomic(target, start.text.encode(), force)
+    show_lines(f"{target}: {start.clips:,} clips, {start.hours:.2f} hours of motion to train on")
 
 
 @click.command("train-transform")

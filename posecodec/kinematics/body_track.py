@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posecodec.errors import InputError
 from posecodec.kinematics.headings import fit_spline, measure_headings, spline_basis
 from posecodec.pose.orientation import rotate_about_y
 from posecodec.pose.skeleton import Skeleton
@@ -51,11 +52,22 @@ def split_track(points: Floats, skeleton: Skeleton, bones: Bones, size: float | 
     return BodyTrack(rotate_about_y(body, -heading) / size, np.column_stack([root / size, heading]), size)
 
 
+def list_roots(skeleton: Skeleton) -> list[int]:
+    """The keypoint whose place is the body's, or those whose mean is: the middle of the hips of what has no root.
+
+    Raises InputError where neither is known.
+    """
+    if skeleton.root is not None:
+        return [skeleton.root]
+    if names := skeleton.to_coco19.get("mid_hip"):
+        return [skeleton.keypoints.index(name) for name in names]
+    raise InputError(f"skeleton {skeleton.name!r} has no root; name one in its file (root = ...)")
+
+
 def find_root(points: Floats, skeleton: Skeleton) -> Floats:
     """Where the root is (T, D): where it is missing as far as ever from a keypoint near it that is seen, else bridged
     by straight lines; the middle of all where it is never seen."""
-    assert skeleton.root is not None
-    root = points[:, skeleton.root].copy()
+    root = points[:, list_roots(skeleton)].mean(axis=1)
     if np.isnan(root).all():
         seen = ~np.isnan(points[..., :1])
         root = np.nansum(points, axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
@@ -63,7 +75,7 @@ def find_root(points: Floats, skeleton: Skeleton) -> Floats:
     if gone.all():
         return np.zeros_like(root)
     time, known = np.arange(len(root)), root.copy()
-    for name in NEAR_ROOT if gone.any() else ():
+    for name in [name for name in NEAR_ROOT if gone.any() and name in skeleton.keypoints]:
         near = points[:, skeleton.keypoints.index(name)]
         both = ~np.isnan(near).any(axis=1) & ~gone
         if both.any():

@@ -45,13 +45,15 @@ def fit_spline(values: Floats, weights: Floats, spacing: int) -> Floats:
 def measure_headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats]:
     """Which way the body faces: angle about y in radians, 0 facing +z, unwrapped over time, and how sure it is.
 
-    points: (T, K, 3), y up. The angle is that of the line from right to left, of hips and shoulders together.
+    points: (T, K, 3), y up. The angle is that of the line from right to left, of hips and shoulders together;
+    of what has neither it is 0 and never sure.
     Returns (T,) angles and (T,) weights in [0, 1], 0 where a keypoint is missing or the line is upright.
     """
     lateral = np.zeros((len(points), 3))
     for part in ("hip", "shoulder"):
-        left, right = (skeleton.keypoints.index(f"{side}_{part}") for side in ("left", "right"))
-        lateral += points[:, left] - points[:, right]
+        left, right = (_find_keypoint(points, skeleton, f"{side}_{part}") for side in ("left", "right"))
+        if left is not None and right is not None:
+            lateral += left - right
     known = ~np.isnan(lateral).any(axis=-1)
     flat = np.where(known, np.hypot(lateral[:, 0], lateral[:, 2]), 0.0)
     weights = flat / max(flat.max(initial=0.0), 1e-9)
@@ -59,3 +61,11 @@ def measure_headings(points: Floats, skeleton: Skeleton) -> tuple[Floats, Floats
     angles = np.zeros(len(points))
     angles[known] = np.unwrap(np.arctan2(-lateral[known, 2], lateral[known, 0]))
     return angles, np.where(known, weights**2, 0.0)
+
+
+def _find_keypoint(points: Floats, skeleton: Skeleton, name: str) -> Floats | None:
+    """(T, D) of a keypoint of coco19, or of what stands for it in another skeleton; None where nothing does."""
+    names = (name,) if name in skeleton.keypoints else skeleton.to_coco19.get(name, ())
+    if not names:
+        return None
+    return np.asarray(points[:, [skeleton.keypoints.index(each) for each in names]].mean(axis=1))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Data:
     """train, val: archives or pose files, or folders of them. cameras: calibration JSON, for 2D models.
 
-    skeleton: name of the built-in skeleton all of it is in.
+    skeleton: what all of it is in, a built-in one's name; for tokens also the path of a skeleton file.
     """
 
     train: tuple[str, ...]

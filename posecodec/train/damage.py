@@ -14,17 +14,23 @@ GROUPS = ("elbow wrist", "knee ankle", "nose eye ear")
 
 
 def list_groups(skeleton: Skeleton) -> list[list[int]]:
-    """Keypoints that are hidden together: each forearm, each shin, the face."""
+    """Keypoints that are hidden together: each forearm, each shin, the face, as far as names tell."""
     found = []
     for words in GROUPS:
         for side in ("left", "right") if "nose" not in words else ("",):
             names = [n for n in skeleton.keypoints if n.startswith(side) and any(w in n for w in words.split())]
             found.append([skeleton.keypoints.index(name) for name in names])
-    return found
+    return [group for group in found if group]
 
 
 def damage(
-    body: Tensor, path: Tensor, which: Tensor, groups: list[list[int]], root: int, how: Damage, rng: torch.Generator
+    body: Tensor,
+    path: Tensor,
+    which: Tensor,
+    groups: list[list[int]],
+    roots: list[int],
+    how: Damage,
+    rng: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Bodies (B, T, K, D) and paths (B, T, D + 1) as they are seen, and (B, T, K) whether each keypoint is.
 
@@ -35,10 +41,10 @@ def damage(
     spread = torch.rand(batch, generator=rng) * how.jitter * noisy
     noise = torch.randn(body.shape, generator=rng) * spread[:, None, None, None]
     world = place(body + noise, path)
-    seen_path = torch.cat([world[:, :, root], path[..., dims:]], -1)
+    seen_path = torch.cat([world[:, :, roots].mean(2), path[..., dims:]], -1)
     holed = which & (torch.rand(batch, generator=rng) < how.gaps)
     there = ~(draw_gaps(batch, frames, keypoints, groups, how, rng) & holed[:, None, None])
-    there[:, :, root] = True
+    there[:, :, roots] = True
     return take_out(world, seen_path), seen_path, there
 
 

@@ -1,4 +1,4 @@
-"""Motion for training: clips from archives or pose files, canonicalized once, then cut into augmented windows.
+"""Motion for training: clips, canonicalized once, then cut into augmented windows.
 
 Every window is drawn from a generator seeded by (seed, step, rank), so a resumed run sees what an unbroken one would.
 """
@@ -6,39 +6,24 @@ Every window is drawn from a generator seeded by (seed, step, rank), so a resume
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from posecodec import io
-from posecodec.errors import InputError
 from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
-from posecodec.pose.orientation import upright
-from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeleton import Skeleton
+from posecodec.train.clips import Clip
 from posecodec.train.config import Augmentation
-
-SHORTEST = 16  # Clips of fewer frames are left out
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Clip:
-    """One person's gapless motion. points: (T, K, 3) mm, y up, floor near 0."""
-
-    name: str
-    points: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Motion:
     """All clips end to end, canonicalized: body = rotate_about_y(world - root, -heading) / size.
 
-    body: (N, K, 3). root: (N, 3) mm. heading: (N,) radians, smooth. size: (S,) mm. start, length: (S,).
+    body: (N, K, D). root: (N, D) mm. heading: (N,) radians, smooth. size: (S,) mm. start, length: (S,).
+    Of 2D clips: body = (pixels - root) / exp(heading), so that heading is the log of the size, which in `size` is 1.
     """
 
     skeleton: Skeleton
@@ -49,47 +34,6 @@ class Motion:
     size: Tensor
     start: Tensor
     length: Tensor
-
-
-def load_clips(paths: tuple[str, ...], skeleton: Skeleton) -> list[Clip]:
-    """Clips of all archives and pose files in `paths`, in a fixed order. Raises InputError where there are none."""
-    clips = [clip for path in paths for file in _list_files(Path(path)) for clip in _read(file, skeleton)]
-    if not clips:
-        raise InputError(f"no motion of at least {SHORTEST} frames in {', '.join(paths)}")
-    return clips
-
-
-def _list_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(p for p in path.iterdir() if p.suffix in (".npz", ".pose", ".bvh", ".tar"))
-    if not path.exists():
-        raise InputError(f"no training data at {path}; the paths of a training config start at the working directory")
-    return [path]
-
-
-def _read(file: Path, skeleton: Skeleton) -> list[Clip]:
-    if file.suffix == ".npz":
-        with np.load(file, allow_pickle=False) as archive:
-            if "rel_dmm" in archive:
-                return _read_archive(file.stem, archive)
-    sequence = io.load(file).mapped_to(skeleton)
-    if sequence.dims != 3:
-        raise InputError(f"{file} is 2D; train on 3D motion, which 2D models see through cameras")
-    up = sequence.up if sequence.up != "unknown" else "y"
-    points = (sequence.positions @ upright(3, up).T * UNIT_MM.get(sequence.unit, 1.0)).astype(np.float32)
-    whole = [points[:, p] for p in range(sequence.people) if not np.isnan(points[:, p]).any()]
-    return [Clip(f"{file.stem}/{i}", x) for i, x in enumerate(whole) if len(x) >= SHORTEST]
-
-
-def _read_archive(stem: str, archive: Any) -> list[Clip]:
-    """A mocap archive: sequences end to end, mid-hip in mm and the rest relative to it in tenths of a mm."""
-    points = archive["root_mm"][:, None] + archive["rel_dmm"].astype(np.float32) * np.float32(0.1)
-    spans = zip(*(archive[key] for key in ("start", "length", "name", "floor_mm")), strict=True)
-    return [
-        Clip(f"{stem}/{name}", points[start : start + length] - np.array([0, floor, 0], np.float32))
-        for start, length, name, floor in spans
-        if length >= SHORTEST
-    ]
 
 
 def measure_bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
@@ -103,8 +47,8 @@ def measure_bone_shares(clips: list[Clip], skeleton: Skeleton) -> Bones:
 def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones) -> Motion:
     """The clips as one `Motion`."""
     tracks = [split_track(clip.points.astype(np.float64), skeleton, bones) for clip in clips]
-    roots = np.concatenate([track.path[:, :3] * track.size for track in tracks])
-    bodies, headings = (np.concatenate(x) for x in zip(*((t.body, t.path[:, 3]) for t in tracks), strict=True))
+    roots = np.concatenate([track.path[:, :-1] * track.size for track in tracks])
+    bodies, headings = (np.concatenate(x) for x in zip(*((t.body, t.path[:, -1]) for t in tracks), strict=True))
     sizes = np.array([track.size for track in tracks])
     body, root, heading, size = (torch.tensor(x, dtype=torch.float32) for x in (bodies, roots, headings, sizes))
     length = np.array([len(clip.points) for clip in clips])
@@ -114,7 +58,7 @@ def canonicalize(clips: list[Clip], skeleton: Skeleton, bones: Bones) -> Motion:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Windows:
-    """Augmented windows. body: (B, T, K, 3) canonical. root: (B, T, 3) mm. heading: (B, T). size: (B,) mm."""
+    """Augmented windows of a `Motion`. body: (B, T, K, D) canonical. root: (B, T, D). heading: (B, T). size: (B,)."""
 
     body: Tensor
     root: Tensor
@@ -143,9 +87,12 @@ def draw_windows(motion: Motion, how: Augmentation, batch: int, frames: int, rng
     root = torch.lerp(motion.root[low], motion.root[high], share[..., None])
     heading = torch.lerp(motion.heading[low], motion.heading[high], share)
     flip = torch.rand(batch, generator=rng) < how.mirror
-    sign = torch.tensor([-1.0, 1.0, 1.0])
+    flat = motion.body.shape[-1] == 2
+    sign = torch.tensor([-1.0, 1.0] if flat else [-1.0, 1.0, 1.0])
     body = torch.where(flip[:, None, None, None], body[:, :, list(motion.skeleton.mirror)] * sign, body)
     root = torch.where(flip[:, None, None], root * sign, root)
+    if flat:  # where limbs are as long as a camera sees them, and a mirror leaves the size as it is
+        return Windows(body, root, heading, motion.size[clip])
     heading = torch.where(flip[:, None], -heading, heading)
     return Windows(scale_bones(motion, body, how.bones, rng), root, heading, motion.size[clip])
 

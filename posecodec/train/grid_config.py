@@ -53,7 +53,7 @@ class GridTraining:
 
     resume: a checkpoint to go on from where `out` has none, "" for none.
 
-    codes_from: first step with codes. Before it latents pass as they are, so that the codebook is fitted to latents that differ.
+    codes_from: first step with codes; before it latents pass as they are, so that the codebook is fitted to such as differ.
 
     prior_windows, prior_steps: what the integer prior learns from, and how long. val_windows: that it is validated on.
     """
@@ -84,5 +84,8 @@ class GridTraining:
     def __post_init__(self) -> None:
         if self.sampling.facing and self.model.source.views == "image":
             raise InputError("bodies that face one way are 3D; drop sampling.facing for a system of one view")
-        if not 0 <= self.codes_from < min(self.steps, self.evaluate_every):
-            raise InputError(f"codes_from {self.codes_from}: codes are needed before the first validation and the last step")
+
+    @property
+    def first_coded(self) -> int:
+        """The first step with codes: half of the steps have them, at least."""
+        return min(self.codes_from, self.steps // 2)

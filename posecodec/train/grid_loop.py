@@ -24,6 +24,7 @@ from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import data, grid_windows, losses, panoptic
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
+from posecodec.train.clips import Clip, load_clips
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.grid_config import GridTraining
 from posecodec.train.schedule import set_rates
@@ -51,12 +52,12 @@ class GridTrainer:
         torch.manual_seed(config.seed)
         self.state = self._build_state()
 
-    def _load_clips(self, split: str, paths: tuple[str, ...]) -> list[data.Clip]:
+    def _load_clips(self, split: str, paths: tuple[str, ...]) -> list[Clip]:
         """Clips of paths, of which one may be "panoptic:DIR"."""
         trees = [path.removeprefix(PANOPTIC) for path in paths if path.startswith(PANOPTIC)]
         clips = [clip for tree in trees for clip in panoptic.load_panoptic(Path(tree), split)]
         others = tuple(path for path in paths if not path.startswith(PANOPTIC))
-        return clips + (data.load_clips(others, self.skeleton) if others or not clips else [])
+        return clips + (load_clips(others, self.skeleton) if others or not clips else [])
 
     def _load_cameras(self) -> Cameras | None:
         """Those of the calibration file, or of "panoptic:DIR"; None where the system needs none."""
@@ -104,7 +105,7 @@ class GridTrainer:
 
     def start(self) -> None:
         """A first codebook, where codes are used from the first step on."""
-        if not self.config.codes_from:
+        if not self.config.first_coded:
             self.fit_codes()
 
     @torch.no_grad()
@@ -145,12 +146,12 @@ class GridTrainer:
         config, weights, state = self.config, self.config.losses, self.state
         rng = data.build_generator(config.seed, state.step + 1)
         set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
-        if state.step == config.codes_from > 0:
+        if state.step == config.first_coded > 0:
             self.fit_codes()
         source, target = (volume.to(self.device) for volume in self.draw(rng, config.batch))
         state.model.train()
         latents = self.encode(source)
-        if state.step < config.codes_from:
+        if state.step < config.first_coded:
             quantized, commitment = latents, torch.zeros(())
         elif isinstance(state.model.quantizer, ResidualQuantizer):
             used = torch.ones(len(latents), dtype=torch.long, device=latents.device)

@@ -24,8 +24,7 @@ from posecodec.pose.orientation import upright
 from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.train.cameras import Cameras, load_cameras
-from posecodec.train.data import SHORTEST, Clip
-from posecodec.typing import Bools, Floats
+from posecodec.train.clips import SHORTEST, Clip, find_runs
 
 TRAIN = tuple(
     """160224_haggling1 160226_haggling1 170221_haggling_b1 170221_haggling_b3 170221_haggling_m1 170221_haggling_m2
@@ -45,7 +44,6 @@ EXO = (1, 2, 4, 6, 7, 10, 13, 17, 19, 28)  # Nodes of HD cameras
 EGO = (0, 3, 5, 8, 9, 14, 15, 23, 24, 25)
 SURE = 0.1  # A keypoint counts as seen above this confidence
 VISIBLE = 0.9  # A frame of a person is kept above this share of keypoints seen
-LONGEST_GAP = SHORTEST - 1  # Frames of a keypoint that are bridged: all are seen at some time in a clip, then
 HD_PANEL = 0  # Where HD cameras are, in a calibration
 
 
@@ -109,27 +107,10 @@ def _read_clips(name: str, path: Path) -> list[Clip]:
     for p, key in enumerate(sequence.ids):
         points = sequence.positions[:, p].astype(np.float64) @ turn
         points[~(sequence.confidence[:, p] > SURE)] = np.nan
-        for start, stop in find_runs(points):
+        for start, stop in find_runs(points, VISIBLE):
             whole: NDArray[np.float32] = interpolate_bones(points[start:stop], tree).astype(np.float32)
             clips.append(Clip(f"{name}/{key}/{sequence.metadata['first_frame'] + start}", whole))
     return clips
-
-
-def find_runs(points: Floats) -> list[tuple[int, int]]:
-    """(start, stop) of stretches of at least 16 frames of a person (T, K, 3) in which enough keypoints are seen, NaN where
-    not, and none is away for more than 15 frames."""
-    seen = ~np.isnan(points[..., 0])
-    kept: Bools = seen.mean(axis=1) > VISIBLE
-    for k in range(seen.shape[1]):
-        for start, stop in _list_runs(~seen[:, k]):
-            if stop - start > LONGEST_GAP:
-                kept[start:stop] = False
-    return [(start, stop) for start, stop in _list_runs(kept) if stop - start >= SHORTEST]
-
-
-def _list_runs(mask: Bools) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def _find_cameras(path: Path) -> dict[int, int]:

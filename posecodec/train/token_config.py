@@ -1,12 +1,15 @@
-"""Everything that a training of tokens depends on, as one typed value read from JSON (see configs/*.json)."""
+"""Everything that a training of tokens depends on, as one typed value read from JSON or TOML (see configs/*.json)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posecodec.networks.config import read_config
+from posecodec.errors import InputError
+from posecodec.networks.config import from_dict, read_values
 from posecodec.networks.part_config import PartConfig
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.files import resolve_skeleton
 from posecodec.train.config import Augmentation, Data
 
 
@@ -87,5 +90,23 @@ class TokenTraining:
 
     @staticmethod
     def load(path: str | Path) -> TokenTraining:
-        """Read a JSON file; paths in it are relative to the working directory. Raises InputError."""
-        return read_config(TokenTraining, path)
+        """Read a JSON or TOML file; paths in it are relative to the working directory. Keypoints of parts may be named.
+
+        Raises InputError.
+        """
+        values = read_values(path)
+        try:
+            parts, skeleton = values["model"]["parts"], values["data"].get("skeleton", "coco19")
+            values["model"]["parts"] = number_keypoints(parts, resolve_skeleton(skeleton))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: needs [data] and [model] with parts, lists of keypoints") from error
+        return from_dict(TokenTraining, values)
+
+
+def number_keypoints(parts: list[list[int | str]], skeleton: Skeleton) -> list[list[int]]:
+    """Parts with keypoints by number where they are named. Raises InputError."""
+    names = {name: k for k, name in enumerate(skeleton.keypoints)}
+    unknown = [k for part in parts for k in part if isinstance(k, str) and k not in names]
+    if unknown:
+        raise InputError(f"model.parts name {unknown[0]!r}, which is no keypoint of {skeleton.name!r}")
+    return [[names[k] if isinstance(k, str) else k for k in part] for part in parts]

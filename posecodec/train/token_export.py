@@ -20,6 +20,7 @@ from posecodec.coders.tokens.prior import Prior, to_whole
 from posecodec.coders.tokens.stream import TokenTables
 from posecodec.networks.part_io import find_codes
 from posecodec.networks.path_search import Prices
+from posecodec.pose.skeletons.files import write_skeleton
 from posecodec.train import checkpoint, data
 from posecodec.train.git_commit import find_commit
 from posecodec.train.steps import find_checkpoint
@@ -53,12 +54,12 @@ def export(trainer: TokenTrainer, target: Path, say: Callable[[str], None]) -> d
     tensors |= token_weights.pack_tables(tables.prior.layers, tables.remainders)
     settings = {
         "kind": token_weights.KIND, "dims": config.model.dims, "network": asdict(config.model),
-        "skeleton": config.data.skeleton, "bones": trainer.bones, "usual_size": measure_usual_size(trainer),
+        "skeleton": write_skeleton(trainer.skeleton), "bones": trainer.bones, "usual_size": measure_usual_size(trainer),
         "default_levels": config.default_levels, "licence": config.licence, "attribution": config.attribution,
-    }  # fmt: skip
+    } | ({"y": "down"} if config.model.dims == 2 else {})  # fmt: skip
     about = {
         "name": config.name, "steps": trainer.state.step, "commit": find_commit(), "codes_in_use": [min(used), max(used)],
-        "validation": trainer.validate(), "config": json.loads(json.dumps(asdict(config))),
+        "begun_with": trainer.begun_with, "validation": trainer.validate(), "config": json.loads(json.dumps(asdict(config))),
     }  # fmt: skip
     return zoo.write_weights(target, tensors, settings, about)
 

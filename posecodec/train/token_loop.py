@@ -10,16 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from posecodec.coders.tokens.network import load_network
+from posecodec.errors import InputError
+from posecodec.kinematics.body_track import list_roots
 from posecodec.networks import heatmap
 from posecodec.networks.part_io import bridge_gaps, find_codes
 from posecodec.networks.part_vqgan import Decoded, PartVQGAN, gather
 from posecodec.networks.part_vqgan import Path as Way
 from posecodec.networks.path import place, to_local, to_world
-from posecodec.networks.vector_quantizer import ResidualQuantizer
-from posecodec.pose.skeletons.builtin import get_builtin
+from posecodec.networks.vector_quantizer import START_USES, ResidualQuantizer
+from posecodec.pose.skeletons.files import resolve_skeleton
 from posecodec.train import data, losses
 from posecodec.train.cameras import Cameras, load_cameras
 from posecodec.train.checkpoint import State
+from posecodec.train.clips import Clip, load_clips
 from posecodec.train.config import STILL, Augmentation
 from posecodec.train.damage import damage, hold_ends, list_groups
 from posecodec.train.discriminator import PatchDiscriminator
@@ -27,6 +31,7 @@ from posecodec.train.schedule import set_rates
 from posecodec.train.strokes import read_strokes
 from posecodec.train.token_config import TokenTraining
 from posecodec.train.token_views import split_2d, split_3d
+from posecodec.zoo import Weights
 
 SHRINKAGE = 1e-3  # Of least squares, in variances of what is known
 START_BATCH = 64  # Windows that are encoded at once
@@ -45,17 +50,29 @@ class TokenTrainer:
 
     def __init__(self, config: TokenTraining, device: str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
-        self.skeleton = get_builtin(config.data.skeleton)
-        assert self.skeleton.root is not None
-        self.root: int = self.skeleton.root
-        self.groups = list_groups(self.skeleton)
-        clips = data.load_clips(config.data.train, self.skeleton)
+        self.skeleton = resolve_skeleton(config.data.skeleton)
+        self.roots, self.groups = list_roots(self.skeleton), list_groups(self.skeleton)
+        clips = load_clips(config.data.train, self.skeleton, config.model.rate)
+        self._check(clips)
         self.bones = data.measure_bone_shares(clips, self.skeleton)
         self.motion = data.canonicalize(clips, self.skeleton, self.bones)
-        self.val = data.load_clips(config.data.val, self.skeleton)
+        self.val = load_clips(config.data.val, self.skeleton, config.model.rate)
         self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
         torch.manual_seed(config.seed)
         self.state = self._build_state()
+        self.begun_with = ""
+
+    def _check(self, clips: list[Clip]) -> None:
+        """Raises InputError where network, skeleton and motion do not go together."""
+        model, skeleton, dims = self.config.model, self.skeleton, clips[0].points.shape[2]
+        if model.keypoints != len(skeleton):
+            raise InputError(
+                f"model.parts have {model.keypoints} keypoints, skeleton {skeleton.name!r} {len(skeleton)}"
+            )
+        if not skeleton.edges or (dims == 3 and skeleton.root is None):
+            raise InputError(f"skeleton {skeleton.name!r} needs edges, and for motion in 3D a root, to be trained on")
+        if dims < model.dims:
+            raise InputError("the motion is 2D; set model.dims to 2")
 
     def _build_state(self) -> State[PartVQGAN]:
         config = self.config
@@ -80,7 +97,7 @@ class TokenTrainer:
         """Bodies (B, T, K, D) of size 1 and paths (B, T, D + 1) of windows."""
         if self.config.model.dims == 3:
             return split_3d(windows)
-        return split_2d(windows, self.cameras, self.root, rng)
+        return split_2d(windows, self.cameras, self.roots, rng)
 
     def draw_windows(self, batch: int, how: Augmentation, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Clean, augmented bodies and paths."""
@@ -95,9 +112,21 @@ class TokenTrainer:
         size = torch.cat([path[:, 0, 2:].exp().expand(-1, 2), torch.ones_like(path[:, 0, 2:])], 1)
         return path[:, 0] + off * path.new_tensor(START_JITTER_2D) * size
 
+    def begin_with(self, weights: Weights) -> None:
+        """Take network and codes of a weights file for the start. Raises WeightsError if they are of another shape."""
+        model = self.state.model
+        known = load_network(weights, self.config.model, "cpu").state_dict()
+        model.load_state_dict({name: known[name] for name in model.state_dict()})
+        for quantizer in [module for module in model.modules() if isinstance(module, ResidualQuantizer)]:
+            quantizer.uses.fill_(START_USES / self.config.model.codes)  # as if each code had been used alike
+            quantizer.sums.copy_(quantizer.codebooks * quantizer.uses.unsqueeze(-1))
+        self.begun_with = f"{weights.name} {weights.sha256}"
+
     @torch.no_grad()
     def start(self) -> None:
-        """Linear path from principal components, codebooks from k-means."""
+        """Linear path from principal components, codebooks from k-means, where the training begins with no weights."""
+        if self.begun_with:
+            return
         config, model = self.config, self.state.model
         rng = data.build_generator(config.seed, 0)
         body, path = self.draw_windows(config.start_windows, config.augmentation, rng)
@@ -188,7 +217,7 @@ class TokenTrainer:
         used = 1 + torch.multinomial(odds, config.batch, replacement=True, generator=rng)
         whole = torch.rand(config.batch, generator=rng) < config.whole
         used = torch.where(whole, shape.levels + 1, used)
-        seen, seen_path, there = damage(body, path, whole, self.groups, self.root, config.damage, rng)
+        seen, seen_path, there = damage(body, path, whole, self.groups, self.roots, config.damage, rng)
         body, path, counted, seen, seen_path, there, start, used = (
             x.to(self.device) for x in (body, path, counted, seen, seen_path, there, start, used)
         )

@@ -19,11 +19,15 @@ def split_3d(windows: Windows) -> tuple[Tensor, Tensor]:
     return windows.body, torch.cat([root, windows.heading.unsqueeze(-1)], -1)
 
 
-def split_2d(windows: Windows, known: Cameras | None, root: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(B, T, K, 2) bodies and (B, T, 3) paths, in pixels of an image."""
+def split_2d(windows: Windows, known: Cameras | None, roots: list[int], rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(B, T, K, 2) bodies and (B, T, 3) paths, in pixels of an image: windows in 2D as they are, those in 3D through
+    cameras."""
+    if windows.body.shape[-1] == 2:
+        return windows.body, torch.cat([windows.root, windows.heading.unsqueeze(-1)], -1)
     pixels = project_to_pixels(windows, known, rng)
-    spread = (pixels - pixels[:, :, root : root + 1]).square().sum(-1).mean(-1).sqrt().clamp_min(1e-3).log()
-    path = torch.cat([pixels[:, :, root], (spread @ smoothing(spread.shape[1]).T)[..., None]], -1)
+    root = pixels[:, :, roots].mean(2)
+    spread = (pixels - root.unsqueeze(2)).square().sum(-1).mean(-1).sqrt().clamp_min(1e-3).log()
+    path = torch.cat([root, (spread @ smoothing(spread.shape[1]).T)[..., None]], -1)
     return take_out(pixels, path), path
 
 

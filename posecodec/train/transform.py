@@ -30,7 +30,7 @@ from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.train.bone_basis import build_basis, fit_bone_tables
-from posecodec.train.data import load_clips
+from posecodec.train.clips import load_clips
 from posecodec.train.flat_basis import build_flat_basis, fit_flat_tables, see_clips
 from posecodec.train.git_commit import find_commit
 from posecodec.train.whole_bodies import load_as

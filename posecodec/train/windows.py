@@ -21,6 +21,7 @@ from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import get_builtin
 from posecodec.train import data, views
 from posecodec.train.cameras import Cameras, load_cameras
+from posecodec.train.clips import load_clips
 from posecodec.train.config import Augmentation, Data
 from posecodec.train.git_commit import find_commit
 from posecodec.train.window_tables import LENGTH, fit
@@ -52,7 +53,7 @@ class WindowSource:
 
     def __init__(self, config: WindowTraining) -> None:
         self.config, self.skeleton = config, get_builtin(config.data.skeleton)
-        clips = data.load_clips(config.data.train, self.skeleton)
+        clips = load_clips(config.data.train, self.skeleton)
         self.motion = data.canonicalize(clips, self.skeleton, data.measure_bone_shares(clips, self.skeleton))
         self.cameras: Cameras | None = load_cameras(config.data.cameras) if config.data.cameras else None
         self.rng = data.build_generator(config.seed, 7)

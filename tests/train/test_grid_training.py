@@ -166,10 +166,10 @@ def test_options_of_the_papers_systems_are_refused_for_tokens(tmp_path):
         str(CONFIGS.parent / "body3d.json"),
         "--export",
         str(tmp_path / "x"),
-        "--steps",
-        "1",
+        "--vary",
+        "seed=1,2",
     ]
-    with pytest.raises(UsageError, match="--steps"):
+    with pytest.raises(UsageError, match="--vary"):
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
 
 

@@ -21,7 +21,8 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 from posecodec.train import panoptic
 from posecodec.train.cameras import project
-from posecodec.train.panoptic import EGO, EXO, TRAIN, VALIDATION, find_runs, load_panoptic, load_panoptic_cameras
+from posecodec.train.clips import find_runs
+from posecodec.train.panoptic import EGO, EXO, TRAIN, VALIDATION, VISIBLE, load_panoptic, load_panoptic_cameras
 
 NOSE, WRIST = COCO19.keypoints.index("nose"), COCO19.keypoints.index("left_wrist")
 FRAMES = 60
@@ -104,15 +105,15 @@ def test_clips_end_where_too_little_is_seen_and_short_gaps_are_bridged(tmp_path)
 
 def test_runs_by_hand():
     points = np.zeros((100, 19, 3))
-    assert find_runs(points) == [(0, 100)]
+    assert find_runs(points, VISIBLE) == [(0, 100)]
     points[10:25, 4] = np.nan
-    assert find_runs(points) == [(0, 100)], "a gap of 15 frames is bridged"
+    assert find_runs(points, VISIBLE) == [(0, 100)], "a gap of 15 frames is bridged"
     points[25, 4] = np.nan
-    assert find_runs(points) == [(26, 100)], "one of 16 is not, and what is left before it is too short"
+    assert find_runs(points, VISIBLE) == [(26, 100)], "one of 16 is not, and what is left before it is too short"
     points[60, :2] = np.nan
-    assert find_runs(points) == [(26, 60), (61, 100)]
+    assert find_runs(points, VISIBLE) == [(26, 60), (61, 100)]
     points[:, 7] = np.nan
-    assert find_runs(points) == []
+    assert find_runs(points, VISIBLE) == []
 
 
 @pytest.mark.filterwarnings("ignore::posecodec.errors.DataWarning")

@@ -16,8 +16,8 @@ from posecodec.errors import InputError
 from posecodec.networks.vector_quantizer import ResidualQuantizer
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
+from posecodec.train.clips import load_clips
 from posecodec.train.config import STILL, Augmentation, Data
-from posecodec.train.data import load_clips
 from posecodec.train.window_tables import LENGTH
 from posecodec.train.windows import WindowSource, WindowTraining, train
 

@@ -24,6 +24,7 @@ from posecodec.errors import InputError, WeightsError
 from posecodec.networks.availability import require_torch
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.typing import Floats
 from posecodec.zoo import Weights
 
@@ -62,7 +63,9 @@ class TokensCoder:
 
     def supports(self, chunk: ChunkInput) -> bool:
         """Whether there are weights, for bodies such as this one."""
-        return self.weights is not None and chunk.body is not None and chunk.body.shape[2] == self.tokenizer.dims
+        return (
+            self.weights is not None and chunk.points.shape[2] == self.tokenizer.dims and self._see(chunk) is not None
+        )
 
     def supports_skeleton(self, skeleton: Skeleton, dims: int) -> bool:
         """Whether the weights can code such keypoints. Raises WeightsError without weights."""
@@ -87,11 +90,20 @@ class TokensCoder:
             )
         there = np.flatnonzero(np.any(sequence.valid, axis=(0, 1)))
         seen = {sequence.skeleton.keypoints[k] for k in there}
-        if seen and not seen & _TRUNK:
+        if seen and not seen & _TRUNK and {*skeleton.keypoints} >= _TRUNK:
             what = (
                 f"of {skeleton.name} only {', '.join(sorted(seen))}" if len(seen) < 5 else "neither shoulders nor hips"
             )
             raise InputError(f"there is {what}; {_NO_BODY}")
+
+    def _see(self, chunk: ChunkInput) -> NDArray[np.floating] | None:
+        """A chunk's keypoints (T, K, D) as the weights' skeleton has them; None where it has others."""
+        known = self.tokenizer.skeleton
+        if known == COCO19 or missing_for(chunk.skeleton, known):
+            return chunk.body if known == COCO19 else None
+        body = np.full((len(chunk.points), len(known), chunk.points.shape[2]), np.nan, chunk.points.dtype)
+        body[:, [known.keypoints.index(name) for name in chunk.skeleton.keypoints]] = chunk.points
+        return body
 
     def encode(self, chunk: ChunkInput, qp: int, *, max_error: float | None = None) -> Candidate:
         """The chunk at so many levels, with errors after the network. It keeps no bound."""
@@ -106,8 +118,8 @@ class TokensCoder:
         return self._write(chunk.presence, self._tokenize(chunk).truncate(levels), chunk.unit)
 
     def _tokenize(self, chunk: ChunkInput) -> Any:
-        assert chunk.body is not None
-        body = chunk.body
+        body = self._see(chunk)
+        assert body is not None
         return chunk.memo.recall((self.kind, "tokens"), lambda: self.tokenizer.encode(body, chunk.up, chunk.rate))
 
     def _write(self, presence: Presence, tokens: Any, unit: str) -> Chunk:

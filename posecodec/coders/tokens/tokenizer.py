@@ -29,7 +29,7 @@ from posecodec.networks.config import from_dict
 from posecodec.networks.part_config import PartConfig
 from posecodec.pose.orientation import upright
 from posecodec.pose.sequence import UNIT_MM
-from posecodec.pose.skeletons.builtin import BUILT_IN
+from posecodec.pose.skeletons.files import read_written
 from posecodec.signal.resampling import count_frames, resample
 from posecodec.typing import Floats
 from posecodec.zoo import Weights, name_weights
@@ -55,7 +55,7 @@ class Tokenizer:
         with name_weights(weights.name):
             self.weights, self.device = weights, device
             self.config = from_dict(PartConfig, weights.settings["network"])
-            self.skeleton = BUILT_IN[weights.settings["skeleton"]]
+            self.skeleton = read_written(weights.settings["skeleton"])
             self.bones = tuple((int(a), int(b), float(share)) for a, b, share in weights.settings["bones"])
             self.usual_size = float(weights.settings["usual_size"])
             self.default_levels = int(weights.settings["default_levels"])
@@ -92,9 +92,14 @@ class Tokenizer:
         return load_remainder_prices(self.tables.remainders, self.device)
 
     def orient(self, up: str) -> Floats:
-        """(D, D) that turns a recording's axes into the network's: y up in 3D, y down in 2D, as in images."""
+        """(D, D) that turns a recording's axes into the network's: y up in 3D, y down in 2D, as in images.
+
+        Weights in 2D that do not say so are of a time when bodies were handed to the network head down.
+        """
         turned = upright(self.dims, up)
-        return turned if self.dims == 3 else np.array([[1.0], [-1.0]]) * turned
+        if self.dims == 2 and self.weights.settings.get("y") != "down":
+            return np.array([[1.0], [-1.0]]) * turned
+        return turned
 
     def count_frames(self, frames: int, rate: float) -> int:
         """Frames at the tokens' rate of so many at a rate. Raises InputError where they are too many for the network."""

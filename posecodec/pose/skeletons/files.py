@@ -58,6 +58,26 @@ def read_skeleton(path: str | os.PathLike[str]) -> Skeleton:
         raise type(error)(f"{path}: {error}") from error
 
 
+def write_skeleton(skeleton: Skeleton) -> str | dict[str, Any]:
+    """A skeleton as JSON: its name if it is built in, else the values of a skeleton file."""
+    if BUILT_IN.get(skeleton.name) == skeleton:
+        return skeleton.name
+    return {
+        "name": skeleton.name, "keypoints": list(skeleton.keypoints), "edges": [list(edge) for edge in skeleton.edges],
+        "pairs": [list(pair) for pair in skeleton.pairs], "root": skeleton.root,
+        "coco19": {target: list(names) for target, names in skeleton.to_coco19.items()},
+    }  # fmt: skip
+
+
+def read_written(value: Any) -> Skeleton:
+    """The mirror of `write_skeleton`. Raises InputError for what it never wrote."""
+    if isinstance(value, str) and value in BUILT_IN:
+        return BUILT_IN[value]
+    if not isinstance(value, dict):
+        raise InputError(f"{value!r:.60} is no built-in skeleton and describes none")
+    return _build(value, "custom")
+
+
 def _read_values(path: Path) -> Mapping[str, Any]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
