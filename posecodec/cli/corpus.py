@@ -72,14 +72,12 @@ def plan(source: Path, output: Path, only: tuple[str, ...], force: bool, as_json
 @click.option("--levels", type=click.IntRange(1), help="Tokens only, of so many levels, 1 to 8.")
 @options.model
 @click.option("--fps", type=float, help="Frame rate of recordings that state none.")
-@options.skeleton
 @click.option("--unit", help="Unit of the positions, where files do not say: mm, cm, m, px, in.")
 @options.jobs
 @options.json
 def encode(
     manifest: Path, output: Path, shards: int | None, shard: str | None, max_error: str | None, mean_error: str | None,
-    lossless: bool, levels: int | None, model: str | None, fps: float | None, skeleton: str | None, unit: str | None,
-    jobs: int, as_json: bool,
+    lossless: bool, levels: int | None, model: str | None, fps: float | None, unit: str | None, jobs: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Encode the recordings of a manifest to shards.
 
@@ -94,14 +92,8 @@ def encode(
 
     with open_parquet(manifest) as file:
         count, only = _parse_shard(shard, shards, file.metadata.num_rows)
-    target = {
-        "max_error": max_error,
-        "mean_error": mean_error,
-        "lossless": lossless or None,
-        "levels": levels,
-        "weights": model,
-    }
-    reading = {"default_fps": fps, "unit": unit, "skeleton": skeleton}
+    target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None, "levels": levels}
+    target, reading = target | {"weights": model}, {"default_fps": fps, "unit": unit}
     made = Options(*({name: value for name, value in each.items() if value is not None} for each in (reading, target)))
     layout = open_layout(output, count, made)
     split = split_rows(iterate_rows(manifest), count, range(count) if only is None else [only])

@@ -24,7 +24,7 @@ USUAL_PRIORITY = 50  # Between the marks of JSON files, which are asked about fi
 _NAMES = (
     "npz npy csv pose coco openpose panoptic alphapose mmpose mediapipe trc c3d bvh dlc sleap humanml3d freemocap "
     "h36m motive vicon qualisys ultralytics yolo slp ntu kinetics azure_kinect frames"
-    " sto idtracker mat gltf"
+    " sto idtracker mat gltf motion_bids"
 )
 _BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
 FRAME_FOLDER = "frames"  # The format of folders of files, of any other format, that hold one frame each

@@ -257,3 +257,22 @@ def test_tokens_of_a_corpus_are_streams(tmp_path):
     assert set(streams) == {"a.npz", "b.npz"} and len(streams["b.npz"]) > len(streams["a.npz"])
     shorter = next(iter(datasets.TokenStreams(tmp_path / "c", levels=1, shuffle=0)))
     assert shorter["id"] == "a.npz" and len(shorter["tokens"]) < len(streams["a.npz"])
+
+
+def test_a_corpus_of_tokens_of_ones_own_weights_is_read_as_streams(tmp_path):
+    pytest.importorskip("torch")
+    from small_tokens import train_codec
+
+    from posecodec.datasets import TokenStreams
+
+    codec = train_codec(tmp_path, 3)
+    (tmp_path / "in").mkdir()
+    io.save(walk(70), tmp_path / "in" / "a.npz")
+    call("corpus", "plan", tmp_path / "in", "-o", tmp_path / "m.parquet")
+    weights = str(tmp_path / "tokens3d.safetensors")
+    call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "c", "--levels", "2", "-m", weights)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSECODEC_WEIGHTS", str(tmp_path))
+        found = list(TokenStreams(tmp_path / "c", shuffle=0))
+    grids = codec.tokenize(walk(70), levels=2)
+    assert found[0]["tokens"].tolist() == codec.tokenizer.vocabulary(2).flatten(grids).tolist()
