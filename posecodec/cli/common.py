@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
 
 STREAM = "-"
-QUIET = "posecodec.quiet"  # Of a command's context
+QUIET, VERBOSE = "posecodec.quiet", "posecodec.verbose"  # Of a command's context
 LONGEST_LIST = 12  # entries that still fit a line or two
 LONGEST_LINE = 4000  # characters that are shown of a line: ids and names may be as long as a file
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
@@ -239,6 +239,13 @@ def is_quiet() -> bool:
     """Whether the command that runs shows nothing but errors, warnings and JSON."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(QUIET))
+
+
+def show_more(describe: Callable[[], str]) -> None:
+    """A line for who wants to know more (-v), to standard error; made only then."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(VERBOSE):
+        show_lines(describe(), True)
 
 
 def show_note(text: str) -> None:

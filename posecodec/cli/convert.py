@@ -18,7 +18,6 @@ from posecodec.cli.common import (
     load_any,
     open_input,
     show,
-    show_lines,
 )
 from posecodec.cli.several import do_each
 from posecodec.errors import UsageError
@@ -112,7 +111,10 @@ def _convert(
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
 @click.option("--skeleton", default="coco19", show_default=True, help="Keypoints by name; those it lacks are missing.")
 @options.force
-def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool) -> None:
+@options.json
+def sample(
+    file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool, as_json: bool
+) -> None:
     """Write a procedurally generated walk, for trying things out."""
     from posecodec import io
     from posecodec.pose.skeletons.files import resolve_skeleton
@@ -121,4 +123,5 @@ def sample(file: Path, frames: int, people: int, filmed: bool, to: str | None, s
     made = walk(frames=frames, people=people)
     made = film(made) if filmed else made
     io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
-    show_lines(f"{file}: {frames} frames, {format_people(people)}")
+    facts = {"output": str(file), "frames": frames, "people": people, "skeleton": skeleton}
+    show(facts, f"{file}: {frames} frames, {format_people(people)}", as_json)

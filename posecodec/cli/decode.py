@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from posecodec.cli.common import (
     raise_damage,
     refuse_terminal,
     show,
+    show_more,
 )
 from posecodec.cli.part import Part, part_options
 from posecodec.errors import InputError, UsageError
@@ -65,6 +67,7 @@ class Settings:
 @click.option("--recover", is_flag=True, help="Of a damaged file give what is whole; the rest is missing. Exit code 1.")
 @options.fill
 @options.max_memory
+@options.verbose
 @options.many_files
 def decode(
     inputs: tuple[str, ...], output: str | None, format: str | None, part: Part, recover: bool, fill: bool, jobs: int,
@@ -82,6 +85,7 @@ def decode(
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
+    began = time.perf_counter()
     _refuse_pose_file(inputs[0])
     to_stdout = output == STREAM or (output is None and inputs[0] == STREAM)
     if to_stdout and format is None:
@@ -96,6 +100,7 @@ def decode(
         else:
             written = str(_save(sequence, _choose_stem(inputs[0]), output, settings))
     notes.show(inputs[0])
+    show_more(lambda: f"{inputs[0]}: read, decoded and written in {time.perf_counter() - began:.2f} s")
     facts, line = describe_written(inputs[0], written, sequence)
     show({**facts, "notes": notes.texts, **({"damage": damage} if damage else {})}, line, as_json, written == STREAM)
     raise_damage(inputs[0], damage)
@@ -211,10 +216,11 @@ def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
 @click.option("--levels", type=int, help="Of a file of tokens, how many to keep.")
 @options.max_memory
 @options.force
-def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
+@options.json
+def cut(file: Path, output: Path, levels: int | None, force: bool, as_json: bool) -> None:
     """Cut a file down: tokens to fewer levels, others to what is not refined. Nothing is decoded."""
     from posecodec.bitstream import container
-    from posecodec.cli.common import get_codec, show_lines
+    from posecodec.cli.common import get_codec
     from posecodec.io.filesystem import read_file, write_atomic
     from posecodec.zoo import find_named
 
@@ -226,4 +232,5 @@ def cut(file: Path, output: Path, levels: int | None, force: bool) -> None:
             coarse = get_codec(find_named(container.read_header(data).weights), "cpu").cut(data, levels)
     write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
-    show_lines(f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}")
+    facts = {"input": str(file), "output": str(output), "bytes_in": len(data), "bytes_out": len(coarse)}
+    show(facts, f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}", as_json)

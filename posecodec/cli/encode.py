@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,10 @@ from posecodec.cli.common import (
     open_input,
     refuse_terminal,
     show,
-    show_lines,
+    show_more,
     show_note,
 )
-from posecodec.errors import InputError
+from posecodec.errors import InputError, report_change
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded
@@ -87,6 +88,7 @@ _GOALS = options.combine(
 )
 @options.skeleton
 @options.reading_options
+@options.verbose
 @options.many_files
 def encode(
     inputs: tuple[str, ...], output: str | None, max_error: str | None, mean_error: str | None,
@@ -132,7 +134,11 @@ def _encode_single(
     else:
         batch.check_target(source, target)
         refuse_existing(target, settings.force)
+    began = time.perf_counter()
     facts, line, encoded = _encoded(source, name, settings, jobs)
+    show_more(
+        lambda: f"{name}: {_describe_chunks(encoded)}; {time.perf_counter() - began:.2f} s with reading and measuring"
+    )
     facts["output"] = "-" if target is None else str(target)
     if target is None:
         sys.stdout.buffer.write(encoded.data)
@@ -141,6 +147,18 @@ def _encode_single(
     for text in facts["notes"]:
         show_note(f"{name}: {text}")
     show(facts, line, as_json, target is None)
+
+
+def _describe_chunks(encoded: Encoded) -> str:
+    """What chunks were coded as, and by which weights."""
+    from posecodec.bitstream import container
+
+    header, chunks = container.read(encoded.data)
+    kinds = Counter(chunk.kind.label + " with a residual" * bool(chunk.refinement) for chunk in chunks)
+    weights = ", ".join(each.hex() for each in (header.weights, header.transform) if each) or "none"
+    coded = ", ".join(f"{count} x {kind}" for kind, count in kinds.items()) or "nothing"
+    inside = sum(len(chunk.base) + len(chunk.refinement) for chunk in chunks)
+    return f"{len(encoded.data):,} bytes, {inside:,} of them in chunks: {coded}; weights {weights}"
 
 
 def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
@@ -163,9 +181,19 @@ def _encoded(
     with collect_notes() as notes, name_in_errors(name):
         sequence = settings.reading.load(source)
         codec = get_codec(settings.model or choose_weights(sequence, settings.target.kind), settings.device, jobs)
+        asked = settings.model and settings.target.kind != "levels"  # of which the codec itself says what is wrong
+        if asked and not codec.coders.can_use_weights(sequence.skeleton, sequence.dims):
+            what = f"{sequence.dims}D and {sequence.skeleton.name!r}"
+            raise InputError(f"-m {settings.model}: cannot code this recording, which is {what}; leave -m out")
         encoded = codec.encode(
             sequence, settings.target, channel_error=settings.channel_error, denoise=settings.denoise
         )
+        if (
+            settings.model
+            and codec.weights
+            and codec.weights.id not in (encoded.header.weights, encoded.header.transform)
+        ):
+            report_change(f"-m {settings.model} is not used: what comes without it is smaller (tokens: --levels)")
         found = report(sequence, codec.decode(encoded), measure_size(source), len(encoded.data), jobs)
     facts, line = {"input": name, "output": "", **found.as_dict(), "notes": notes.texts}, found.describe(name)
     if settings.denoise is not None:
@@ -183,9 +211,10 @@ def _encoded(
 @options.model
 @options.device
 @options.force
+@options.json
 def tokens(
     source: Path, output: Path, levels: int | None, skeleton: str | None, reading: Reading, model: str | None,
-    device: str, force: bool,
+    device: str, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the tokens of a pose file or a .posec file for models that learn from motion.
 
@@ -218,4 +247,5 @@ def tokens(
         arrays[f"chunk_{i}"] = grid.truncate(vocabulary.levels).indices
     facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
     write_arrays(output, arrays, facts, force)
-    show_lines(f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks")
+    told = {"input": str(source), "output": str(output), "tokens": len(arrays["stream"]), "chunks": len(grids), **facts}
+    show(told, f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks", as_json)

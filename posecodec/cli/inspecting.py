@@ -216,16 +216,21 @@ def formats(as_json: bool) -> None:
 
 @click.command()
 @click.argument("name", required=False)
-def skeletons(name: str | None) -> None:
+@options.json
+def skeletons(name: str | None, as_json: bool) -> None:
     """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""
     from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
-    from posecodec.pose.skeletons.files import resolve_skeleton
+    from posecodec.pose.skeletons.files import describe_skeleton, resolve_skeleton
 
     rows = [
         f"{table.name:12} {len(skeleton):3} keypoints, {len(skeleton.edges):3} edges  {table.title}"
         for table, skeleton in zip(TABLES, BUILT_IN.values(), strict=True)
     ]
-    show_lines(rows if name is None else _describe_skeleton(resolve_skeleton(name)))
+    if name is None:
+        show([describe_skeleton(skeleton) for skeleton in BUILT_IN.values()], rows, as_json)
+    else:
+        skeleton = resolve_skeleton(name)
+        show(describe_skeleton(skeleton), _describe_skeleton(skeleton), as_json)
 
 
 def _describe_skeleton(skeleton: Skeleton) -> list[str]:

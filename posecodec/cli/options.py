@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from posecodec.cli.common import QUIET, Reading
+from posecodec.cli.common import QUIET, VERBOSE, Reading
 from posecodec.memory import set_memory_limit
 
 COLUMNS = ("xyc", "xyz")
@@ -48,6 +48,14 @@ quiet = click.option(
     expose_value=False,
     callback=lambda context, option, quiet: context.meta.update({QUIET: quiet}),
     help="Show nothing but errors.",
+)
+verbose = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, option, verbose: context.meta.update({VERBOSE: verbose}),
+    help="Also tell how it was coded, by which weights, and how long it took.",
 )
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 jobs = click.option(

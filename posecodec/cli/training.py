@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from posecodec.train.grid_config import GridTraining
     from posecodec.train.steps import Report
 
+_licence = click.option(
+    "--licence", default="none given", show_default=True, help="Of the weights, as whoever uses them is told."
+)
+_attribution = click.option("--attribution", default="", help="Whose motion it is, likewise.")
 LINE_EVERY = 100  # Steps from one line to the next where no bar is shown
 
 
@@ -124,10 +128,8 @@ def _watch(trainer: Any) -> Iterator[Report]:
     help="Folder with train/ and val/: recordings of different people, or corpora.",
 )  # fmt: skip
 @click.option("--skeleton", required=True, help="Of the recordings: built in (see `skeletons`), or a .toml file.")
-@click.option(
-    "--licence", default="none given", show_default=True, help="Of the weights, as whoever uses them is told."
-)
-@click.option("--attribution", default="", help="Whose motion it is, likewise.")
+@_licence
+@_attribution
 @click.option("--tiny", is_flag=True, help="For a trial: a network that trains in a minute and is of no use.")
 @options.force
 def train_config(
@@ -153,18 +155,26 @@ def train_config(
 @click.command("train-transform")
 @click.option(
     "--data", required=True, multiple=True, type=click.Path(path_type=Path),
-    help="Folder of motion, see benchmarks/train; several if given again.",
+    help="Folder of motion, archives or recordings; several if given again.",
 )  # fmt: skip
 @click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
 @click.option("--samples", default=1600, show_default=True, help="Stretches of motion to learn from.")
 @click.option("--steps", default=4000, show_default=True, help="Steps of the optimizer.")
+@_licence
+@_attribution
 @click.option("--threads", type=int, help="CPU threads of torch.")
-def train_transform(data: tuple[Path, ...], target: Path, samples: int, steps: int, threads: int | None) -> None:
-    """Fit the transform codec's bases and context model (about a quarter of an hour on one core)."""
+def train_transform(
+    data: tuple[Path, ...], target: Path, samples: int, steps: int, licence: str, attribution: str, threads: int | None
+) -> None:
+    """Fit the transform codec's bases and context model (about a quarter of an hour on one core).
+
+    For bodies that posecodec has a basis for; `encode -m PATH` uses the result. What there is no motion of stays as it is.
+    """
     _limit_threads(threads)
     from posecodec.train.transform import export
 
-    card = export(data, target, samples, steps, lambda text: show_lines(text, True))
+    rights = {"licence": licence, "attribution": attribution}
+    card = export(data, target, samples, steps, rights, lambda text: show_lines(text, True))
     show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 

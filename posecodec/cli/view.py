@@ -17,6 +17,7 @@ from posecodec.cli.common import (
     load_any,
     open_input,
     raise_damage,
+    show,
     show_lines,
 )
 from posecodec.cli.several import do_each, list_files
@@ -44,8 +45,10 @@ Examples:
 @options.reading_options
 @options.model
 @options.force
+@options.json
 def view(
-    files: tuple[str, ...], other: Path | None, output: Path | None, reading: Reading, model: str | None, force: bool
+    files: tuple[str, ...], other: Path | None, output: Path | None, reading: Reading, model: str | None, force: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
 
@@ -59,29 +62,29 @@ def view(
 
     def draw(name: str) -> None:
         if output is None:
-            _open_page(name, other, reading, model)
+            _open_page(name, other, reading, model, as_json)
             return
         page = output / f"{'stdin' if name == STREAM else Path(name).name}.html" if output.is_dir() else output
-        _draw(name, other, page, reading, model, force)
+        _draw(name, other, page, reading, model, force, as_json)
 
     do_each(names, draw)
 
 
-def _open_page(name: str, other: Path | None, reading: Reading, model: str | None) -> None:
+def _open_page(name: str, other: Path | None, reading: Reading, model: str | None, as_json: bool) -> None:
     """Write a page where nobody is in the way, and open it in a browser if there is one."""
     import tempfile
     import webbrowser
 
     page = Path(tempfile.mkdtemp(prefix="posecodec-")) / f"{'stdin' if name == STREAM else Path(name).name}.html"
-    _draw(name, other, page, reading, model, False)
+    _draw(name, other, page, reading, model, False, as_json)
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
         webbrowser.open(page.as_uri())
-    else:
+    elif not as_json:
         show_lines(f"there is no screen here: open {page.as_uri()} in a browser")
 
 
 def _draw(
-    name: str, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool
+    name: str, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool, as_json: bool
 ) -> None:  # fmt: skip
     from posecodec.io.filesystem import refuse_existing
     from posecodec.view import write
@@ -96,5 +99,8 @@ def _draw(
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(file)
-    show_lines(f"{output}: {output.stat().st_size:,} bytes, {sequence.frames} frames, {format_people(sequence.people)}")
+    count, people = output.stat().st_size, sequence.people
+    facts = {"input": name, "output": str(output), "bytes": count, "frames": sequence.frames, "people": people}
+    line = f"{output}: {count:,} bytes, {sequence.frames} frames, {format_people(people)}"
+    show({**facts, "notes": notes.texts}, line, as_json)
     raise_damage(other or file, damage)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from posecodec.coders.tokens.coder import TokensCoder
     from posecodec.coders.transform.coder import TransformCoder
     from posecodec.coders.windows.coder import WindowsCoder
+    from posecodec.pose.skeleton import Skeleton
     from posecodec.zoo import Weights
 
 
@@ -69,13 +70,19 @@ class Coders:
         return {coder.kind: coder for coder in coders}
 
     def suit(self, header: Header) -> Coders:
-        """These coders, or those with the earlier weights of the transform that a file names."""
-        from posecodec.coders.transform.weights import find_earlier
+        """These coders, or those with the other weights of the transform that a file names."""
+        from posecodec.coders.transform.weights import find_other
 
-        if header.transform in (b"", self.transform.weights.id) or not (name := find_earlier(header.transform)):
+        if header.transform in (b"", self.transform.weights.id) or not (name := find_other(header.transform)):
             return self
         weights = self.windows.weights or self.tokens.weights
         return build_coders(weights, self.tokens.device, name)
+
+    def can_use_weights(self, skeleton: Skeleton, dims: int) -> bool:
+        """Whether weights of windows or tokens, if there are any, can code such keypoints."""
+        if self.tokens.weights:
+            return self.tokens.supports_skeleton(skeleton, dims)
+        return not self.windows.weights or self.body_parts.covers(skeleton, dims)
 
     def check_weights(self, header: Header, chunks: list[Chunk]) -> None:
         """Whether the chunks of a file can be decoded with these weights. Raises WeightsError or CorruptError."""
@@ -86,22 +93,24 @@ class Coders:
             lost = chunk.needs_body_weights and not (header.weights and theirs.weights)
             if lost or chunk.needs_transform_weights and not header.transform:
                 raise CorruptError("a chunk that needs weights which the file does not name; get the file again")
-        covers = self.tokens.supports_skeleton if self.tokens.weights else self.body_parts.covers
-        if header.weights and not covers(header.skeleton, header.dims):
+        if header.weights and not self.can_use_weights(header.skeleton, header.dims):
             raise CorruptError("the file's keypoints are none that its weights can code; get the file again")
 
 
 def build_coders(weights: Weights | None = None, device: str = "cpu", transform_name: str = "transform") -> Coders:
-    """All coders; those of windows, or of tokens, with these weights if they are theirs. Raises WeightsError."""
+    """All coders; those of windows, tokens or the transform with these weights if they are theirs. Raises WeightsError."""
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.lossless import LosslessCoder
     from posecodec.coders.predictive.coder import PredictiveCoder
     from posecodec.coders.tokens.coder import TokensCoder
     from posecodec.coders.transform.coder import TransformCoder
-    from posecodec.coders.transform.weights import load_built_in
+    from posecodec.coders.transform.weights import are_tables, load_built_in, unpack_tables
     from posecodec.coders.windows.coder import WindowsCoder
 
-    transform = TransformCoder(*load_built_in(transform_name))
+    if weights is not None and are_tables(weights):
+        transform, weights = TransformCoder(weights, unpack_tables(weights)), None
+    else:
+        transform = TransformCoder(*load_built_in(transform_name))
     of_tokens = weights is not None and weights.settings.get("kind") in ("tokens", "grids")
     windows = WindowsCoder(None if of_tokens else weights, transform)
     tokens = TokensCoder(weights if of_tokens else None, device)

@@ -40,13 +40,17 @@ class Clip:
     points: NDArray[np.float32]
 
 
-def load_clips(paths: tuple[str, ...], skeleton: Skeleton, rate: float = RATE) -> list[Clip]:
+def load_clips(
+    paths: tuple[str, ...], skeleton: Skeleton, rate: float = RATE, archives: bool = True
+) -> list[Clip]:  # fmt: skip
     """Clips of all archives, pose files, folders of them (with those below) and corpora, in a fixed order.
+
+    archives: of coco19; False leaves them out.
 
     Inside folders what is no recording, or has nothing of the skeleton, is left out with a warning. Raises InputError where
     there is no motion, where it is 2D here and 3D there, or where a file that is named cannot be read.
     """
-    clips = [clip for path in paths for clip in _load(Path(path), skeleton, rate)]
+    clips = [clip for path in paths for clip in _load(Path(path), skeleton, rate, archives)]
     if not clips:
         raise InputError(f"no motion of at least {SHORTEST} frames in {', '.join(paths)}, with all of {skeleton.name}")
     if len({clip.points.shape[2] for clip in clips}) > 1:
@@ -54,7 +58,7 @@ def load_clips(paths: tuple[str, ...], skeleton: Skeleton, rate: float = RATE) -
     return clips
 
 
-def _load(path: Path, skeleton: Skeleton, rate: float) -> Iterator[Clip]:
+def _load(path: Path, skeleton: Skeleton, rate: float, archives: bool) -> Iterator[Clip]:
     if not path.exists():
         raise InputError(f"no training data at {path}; the paths of a training config start at the working directory")
     if (path / INFO).is_file():
@@ -64,27 +68,28 @@ def _load(path: Path, skeleton: Skeleton, rate: float) -> Iterator[Clip]:
     elif path.is_dir() and not is_recording(path):
         for inner in sorted(path.iterdir()):
             if not inner.name.startswith(".") and (inner.is_dir() or find_suffix(inner.name) in _list_suffixes()):
-                yield from _load_inner(inner, skeleton, rate)
+                yield from _load_inner(inner, skeleton, rate, archives)
     else:
-        yield from _read(path, skeleton, rate)
+        yield from _read(path, skeleton, rate, archives)
 
 
 def _list_suffixes() -> set[str]:
     return {".tar", *(suffix for known in io.FORMATS.values() for suffix in known.suffixes if suffix)}
 
 
-def _load_inner(path: Path, skeleton: Skeleton, rate: float) -> Iterator[Clip]:
+def _load_inner(path: Path, skeleton: Skeleton, rate: float, archives: bool) -> Iterator[Clip]:
     try:
-        yield from _load(path, skeleton, rate)
+        yield from _load(path, skeleton, rate, archives)
     except InputError as error:
         report_change(f"left out of the training: {error}")
 
 
-def _read(path: Path, skeleton: Skeleton, rate: float) -> Iterator[Clip]:
+def _read(path: Path, skeleton: Skeleton, rate: float, archives: bool) -> Iterator[Clip]:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as archive:
             if "rel_dmm" in archive:
-                yield from _read_archive(path.stem, archive)
+                if archives:
+                    yield from _read_archive(path.stem, archive)
                 return
     yield from cut_clips(path.stem, io.load(path), skeleton, rate)
 

@@ -7,6 +7,8 @@ train the network in float, round it to integers, count the rows, and once more 
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +24,9 @@ from posecodec.coders.transform.basis_choice import choose_graph
 from posecodec.coders.transform.block_coder import BlockCoder, encode_channels
 from posecodec.coders.transform.bodies import TRAINED, TrainedBody
 from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins
-from posecodec.coders.transform.weights import TransformTables, pack_tables
+from posecodec.coders.transform.weights import TransformTables, load_built_in, pack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
+from posecodec.errors import DataWarning, InputError
 from posecodec.kinematics.bones import BoneTree
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
@@ -49,12 +52,6 @@ RATE = 6e-3  # Peak learning rate
 SHOW_EVERY = 200  # Steps between two messages
 CHUNK = 1 << 18  # Coefficients that the integer network is run on at once, to spare memory
 SPREADS = (0.35, 1.0, 2.8)  # Scales of the three exponential distributions that a row mixes, over the row's own
-ATTRIBUTION = (
-    "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
-    "EIA-0196217. Also: wspr/bvh-matlab (Will Robertson and The University of Adelaide, Apache-2.0), "
-    "holosoma-retargeting (Apache-2.0). Motion capture data: Advanced Computing Center for the Arts and Design (ACCAD), "
-    "The Ohio State University, Open Motion Project, CC BY 3.0; converted to 19 joints at 30 fps."
-)
 
 
 def fit_prior(channels: list[Floats], pinned: Bools) -> Ints:
@@ -164,7 +161,7 @@ def sample_others(clips: list[Floats], count: int, rng: np.random.Generator) -> 
         points = clips[which][:: int(rng.choice([1, 1, 1, 2]))][:LONGEST_SAMPLE]
         if rng.random() < 0.4 and len(points) > 8:
             points = upsample(points, int(rng.integers(2, 7)))[:LONGEST_SAMPLE]
-        kept = rng.choice(19, int(rng.integers(1, 20)), replace=False)
+        kept = rng.choice(points.shape[1], int(rng.integers(1, points.shape[1] + 1)), replace=False)
         if rng.random() < 0.5:
             points = points[:, kept]
         if rng.random() < 0.4:
@@ -314,13 +311,16 @@ def to_usual_size(clips: list[Floats], tree: BoneTree) -> list[Floats]:
 
 
 def load_usual_clips(folders: tuple[Path, ...], skeleton: Skeleton) -> list[Floats]:
-    """Clips (T, K, 3) of folders of motion, at least 24 frames, scaled to the usual size. Raises InputError without any."""
-    if skeleton == COCO19:
-        named = load_clips(tuple(map(str, folders)), COCO19)
-        clips = [c.points.astype(np.float64) for c in named if len(c.points) >= SHORTEST]
-    else:
-        clips = load_as(folders, skeleton, SHORTEST)
-    return to_usual_size(clips, BoneTree.from_skeleton(skeleton))
+    """Clips (T, K, 3) of folders of motion, at least 24 frames, scaled to the usual size; none where there is no such body.
+
+    Recordings in 3D that have all of its keypoints, and archives that these can be made of.
+    """
+    clips = [] if skeleton == COCO19 else load_as(folders, skeleton, SHORTEST)
+    with contextlib.suppress(InputError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # of recordings of other bodies
+        named = load_clips(tuple(map(str, folders)), skeleton, archives=skeleton == COCO19)
+        clips += [c.points.astype(np.float64) for c in named if len(c.points) >= SHORTEST and c.points.shape[2] == 3]
+    return to_usual_size(clips, BoneTree.from_skeleton(skeleton)) if clips else []
 
 
 def fit_body(plain: list[Floats], skeleton: Skeleton) -> Learned:
@@ -344,15 +344,19 @@ def fit_flat_body(clips: list[Floats], body: TrainedBody) -> Learned:
 def fit(folders: tuple[Path, ...], samples: int, steps: int, show: Callable[[str], None]) -> TransformTables:
     """All tables from folders of motion. samples: bodies whose coefficients are collected; steps: of the optimizer.
 
-    Deterministic for a given machine and number of threads.
+    Bodies of which there is no motion keep the tables that come with posecodec. Deterministic for a given machine and number
+    of threads. Raises InputError where there is no motion of any body.
     """
     solid, flat, clips = list[Learned](), list[Learned](), list[Floats]()
     for skeleton in TRAINED.values():
         plain = load_usual_clips(folders, skeleton)
-        solid.append(fit_body(plain, skeleton))
-        flat.append(fit_flat_body(plain, solid[-1].body))
-        clips = clips or plain + [mirror(clip, skeleton) for clip in plain]  # of coco19
-        show(f"{skeleton.name}: bases and priors of {len(plain)} clips")
+        if plain:
+            solid.append(fit_body(plain, skeleton))
+            flat.append(fit_flat_body(plain, solid[-1].body))
+            clips = clips or plain + [mirror(clip, skeleton) for clip in plain]  # of coco19, if there are any
+        show(f"{skeleton.name}: {f'bases and priors of {len(plain)} clips' if plain else 'no clips, kept as it is'}")
+    if not clips:
+        raise InputError(f"no motion in 3D of {', '.join(TRAINED)} in {', '.join(map(str, folders))}")
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     net, model = None, round_network(ScaleNetwork())
@@ -361,13 +365,20 @@ def fit(folders: tuple[Path, ...], samples: int, steps: int, show: Callable[[str
         features, targets = collect(chosen, model, plain=net is None)
         net = fit_network(features, targets, int(steps * share), net, show)
         model = count_rows(round_network(net), features, targets)
-    return TransformTables(tuple(each.body for each in solid), tuple(each.body for each in flat), model)
+    _, known = load_built_in()
+    return TransformTables(_replace(known.bodies, solid), _replace(known.flat_bodies, flat), model)
+
+
+def _replace(known: tuple[TrainedBody, ...], learned: list[Learned]) -> tuple[TrainedBody, ...]:
+    """Bodies in the order of TRAINED, those that were learned in the place of known ones."""
+    found = {body.skeleton.name: body for body in known} | {each.body.skeleton.name: each.body for each in learned}
+    return tuple(found[skeleton.name] for skeleton in TRAINED.values() if skeleton.name in found)
 
 
 def draw_samples(
     solid: list[Learned], flat: list[Learned], clips: list[Floats], count: int, rng: np.random.Generator
 ) -> list[Sample]:
-    """So many of bodies, half of them coco19 in 3D, and half as many of others."""
+    """So many of bodies, half of them the first in 3D (coco19), and half as many of others."""
     chosen = sample_others(clips, count // 2, rng)
     others = (*solid[1:], *flat)
     for learned, part in ((solid[0], count // 2), *((each, count // 2 // len(others)) for each in others)):
@@ -376,13 +387,17 @@ def draw_samples(
 
 
 def export(
-    folders: tuple[Path, ...], target: Path, samples: int, steps: int, show: Callable[[str], None]
+    folders: tuple[Path, ...],
+    target: Path,
+    samples: int,
+    steps: int,
+    rights: dict[str, str],
+    show: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Fit, and write TARGET.safetensors and TARGET.json. Returns the card."""
+    """Fit, and write TARGET.safetensors and TARGET.json. rights: "licence" and "attribution". Returns the card."""
     tables = fit(folders, samples, steps, show)
     about = {
-        "licence": "Apache-2.0",
-        "attribution": ATTRIBUTION,
+        **rights,
         "data": [folder.name for folder in folders],
         "commit": find_commit(),
         "steps": int(1.5 * steps),

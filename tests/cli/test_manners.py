@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -94,6 +95,39 @@ def test_quiet_runs_say_nothing(here):
     with pytest.raises(InputError):
         call("encode", "none.npz", "-q")
     call("info", "a.npz")
+
+
+def test_verbose_runs_tell_how_it_was_coded_and_how_long_it_took(here):
+    told = call("encode", "a.npz", "-f", "-v")
+    assert re.search(r"a\.npz: \d+ bytes, \d+ of them in chunks: 1 x \w+; weights \w+; \d+\.\d\d s", told)
+    assert re.search(r"a\.posec: read, decoded and written in \d+\.\d\d s", call("decode", "a.posec", "-f", "-v"))
+    assert "in chunks" not in call("encode", "a.npz", "-f")
+
+
+@pytest.mark.parametrize(("command", "known"), [
+    (["cut", "a.posec", "-o", "c.posec"], {"input": "a.posec", "output": "c.posec"}),
+    (["view", "a.npz", "-o", "a.html"], {"output": "a.html", "frames": 20, "people": 1}),
+    (["sample", "c.npz", "--frames", "9"], {"output": "c.npz", "frames": 9}),
+    (["skeletons", "coco17"], {"name": "coco17", "root": None}),
+], ids=str)  # fmt: skip
+def test_every_command_speaks_json(here, command, known):
+    told = json.loads(call(*command, "--json"))
+    assert told | known == told
+    assert len(json.loads(call("skeletons", "--json"))) >= 20
+
+
+@pytest.mark.parametrize("model", ["windows2d", "body2d"])
+def test_weights_that_are_of_no_use_are_an_error(here, model):
+    with pytest.raises(InputError, match="leave -m out"):
+        call("encode", "a.npz", "-m", model, "-f")
+    assert "body3d is not used" in call("encode", "a.npz", "-m", "body3d", "-f")
+
+
+def test_what_lies_here_under_a_built_in_name_is_not_taken_for_it(here):
+    (here / "windows3d").mkdir()
+    (here / "transform").write_text("notes")
+    assert "bytes" in call("encode", "a.npz", "-f")
+    assert "frames" in call("decode", "a.posec", "-f")
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])

@@ -17,7 +17,7 @@ from posecodec.coders.transform.basis_choice import choose_body
 from posecodec.coders.transform.bodies import BODY_BITS, TRAINED, match_by_name, offer_matches, read_match
 from posecodec.coders.transform.body_guess import guess_places
 from posecodec.coders.transform.graph_fourier import GraphBasis
-from posecodec.coders.transform.weights import EARLIER, find_earlier, load_built_in
+from posecodec.coders.transform.weights import EARLIER, find_other, load_built_in
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, SMPL22, build_skeleton
@@ -145,7 +145,7 @@ def test_files_of_earlier_weights_are_read_with_them():
     codec = PoseCodec()
     for name in EARLIER:
         weights, tables = load_built_in(name)
-        assert find_earlier(weights.id) == name and len(tables.bodies) == 1 and not tables.flat_bodies
+        assert find_other(weights.id) == name and len(tables.bodies) == 1 and not tables.flat_bodies
         header, chunks = container.read(CODEC.encode(as_pixels(sequence)).data)
         assert codec.coders.suit(header) is codec.coders
         other = codec.coders.suit(replace(header, transform=weights.id))

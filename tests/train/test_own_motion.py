@@ -21,6 +21,7 @@ from posecodec.train.clips import LONGEST_GAP, cut_clips, load_clips
 from posecodec.train.token_config import TokenTraining, number_keypoints
 from posecodec.train.token_loop import TokenTrainer
 from posecodec.train.token_start import split_parts
+from posecodec.train.transform import export
 
 SMALL = """width = 16
 depth = 1
@@ -120,6 +121,29 @@ def test_pixels_of_ones_own_need_no_camera_and_no_root(tmp_path, monkeypatch):
     height = np.ptp(clip.positions[..., 1])
     assert np.nanmean(np.linalg.norm(decoded.positions - clip.positions, axis=-1)) < 0.15 * height  # and not head down
     assert list_roots(BUILT_IN["coco17"]) == [11, 12]
+
+
+def test_a_transform_of_ones_own_codes_and_is_found_by_its_hash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "walks").mkdir()
+    for number in range(2):
+        posecodec.save(walk(90 + 10 * number), tmp_path / "walks" / f"{number}.npz")
+    told = run(
+        "train-transform", "--data", "walks", "--export", "mine", "--samples", 8, "--steps", 4, "--licence", "MIT"
+    )
+    assert "coco19: bases and priors of 2 clips" in told and "smpl22: no clips, kept as it is" in told
+    assert zoo.read_card(tmp_path / "mine.safetensors")["licence"] == "MIT"
+    run("encode", "walks/0.npz", "-o", "a.posec", "-m", "mine.safetensors", "--max-error", "5mm")
+    run("decode", "a.posec", "-o", "b.npz", code=1)  # nobody knows its weights
+    run("decode", "a.posec", "-o", "b.npz", "-m", "mine.safetensors")
+    monkeypatch.setenv("POSECODEC_WEIGHTS", str(tmp_path))
+    run("decode", "a.posec", "-o", "c.npz")
+    made, found = (posecodec.load(tmp_path / name) for name in ("b.npz", "c.npz"))
+    np.testing.assert_array_equal(made.positions, found.positions)
+    assert np.linalg.norm(made.positions - walk(90).positions, axis=-1).max() <= 5
+    with pytest.raises(InputError, match="no motion in 3D"):
+        (tmp_path / "none").mkdir()
+        export((tmp_path / "none",), tmp_path / "x", 8, 4, {}, lambda text: None)
 
 
 def test_what_does_not_go_together_is_said(dogs):

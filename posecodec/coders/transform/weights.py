@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, S
 from posecodec.coders.transform.flat_basis import FlatTables
 from posecodec.coders.weight_rules import LARGE, MOST_BIAS, MOST_WEIGHT, can_be_inverted, have_directions
 from posecodec.entropy.range_coder import MAX_TOTAL
+from posecodec.errors import WeightsError
 from posecodec.kinematics.bones import RestBones
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
@@ -75,9 +77,20 @@ def load_built_in(name: str = NAME) -> tuple[Weights, TransformTables]:
     return found, unpack_tables(found)
 
 
-def find_earlier(named: bytes) -> str | None:
-    """The earlier weights of the transform that a file names by their id; None where they are none of ours."""
-    return next((name for name in EARLIER if zoo.read_weights(name).id == named), None)
+def are_tables(weights: Weights) -> bool:
+    """Whether weights are the transform's, rather than of windows or tokens."""
+    return FIRST["matrix"] in weights.tensors and set(RULES) <= set(weights.tensors)
+
+
+def find_other(named: bytes) -> str | None:
+    """The weights of the transform that a file names by their id: earlier ones, or of one's own that are found by it (see
+    `zoo.find_named`); None where there are none."""
+    for name in EARLIER:
+        if zoo.read_weights(name).id == named:
+            return name
+    with contextlib.suppress(WeightsError):
+        return zoo.find_named(named)
+    return None
 
 
 def unpack_tables(found: Weights) -> TransformTables:

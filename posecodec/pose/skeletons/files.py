@@ -60,8 +60,11 @@ def read_skeleton(path: str | os.PathLike[str]) -> Skeleton:
 
 def write_skeleton(skeleton: Skeleton) -> str | dict[str, Any]:
     """A skeleton as JSON: its name if it is built in, else the values of a skeleton file."""
-    if BUILT_IN.get(skeleton.name) == skeleton:
-        return skeleton.name
+    return skeleton.name if BUILT_IN.get(skeleton.name) == skeleton else describe_skeleton(skeleton)
+
+
+def describe_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    """The values of a skeleton file, as JSON."""
     return {
         "name": skeleton.name, "keypoints": list(skeleton.keypoints), "edges": [list(edge) for edge in skeleton.edges],
         "pairs": [list(pair) for pair in skeleton.pairs], "root": skeleton.root,
