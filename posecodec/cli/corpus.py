@@ -26,6 +26,7 @@ Examples:
   posecodec corpus check corpus/
   posecodec corpus stats corpus/
   posecodec corpus extract corpus/ walks/a.npz -o a.posec
+  posecodec corpus export corpus/ -o tars/                   for WebDataset
 """
 ROWS_OF_SHARD = 10_000  # Recordings of a shard where --shards is not given, about
 _LOST = "its process was killed, as happens where memory runs out; split it, or take fewer processes (-j)"
@@ -37,15 +38,18 @@ def corpus() -> None:
 
 
 @corpus.command()
-@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("source")
 @click.option("-o", "--output", required=True, type=options.PATH, help="Manifest to write, .parquet.")
 @click.option(
     "--only", multiple=True, metavar="SUFFIX", help="Only files of this suffix, such as .pose; several times."
 )
 @options.force
 @options.json
-def plan(source: Path, output: Path, only: tuple[str, ...], force: bool, as_json: bool) -> None:
-    """List all pose files below a folder, once: a row for each, with its size and format. Nothing is opened."""
+def plan(source: str, output: Path, only: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """List all pose files below a folder, once: a row for each, with its size and format. Nothing is opened.
+
+    The folder may be a URL that fsspec lists, such as s3://bucket/recordings.
+    """
     from posecodec.corpus import manifest
     from posecodec.io.filesystem import refuse_existing
 
@@ -212,3 +216,21 @@ def extract(root: str, identity: str, output: Path, force: bool) -> None:
     data = Corpus(root).read_file(identity)
     write_atomic(output, data, force)
     show_lines(f"{output}: {len(data):,} bytes")
+
+
+@corpus.command()
+@click.argument("root")
+@click.option("-o", "--output", required=True, type=options.PATH, help="Folder for a tar of each shard.")
+@options.force
+@options.json
+def export(root: str, output: Path, force: bool, as_json: bool) -> None:
+    """Write shards as tar files in the layout of WebDataset: the .posec file and a JSON of each recording."""
+    from posecodec.corpus.export import export_tars
+    from posecodec.corpus.reading import Corpus
+
+    counts = [count for _, count in export_tars(Corpus(root), output, force)]
+    show(
+        {"tars": len(counts), "recordings": sum(counts)},
+        f"{output}: {len(counts)} tars, {sum(counts):,} recordings",
+        as_json,
+    )

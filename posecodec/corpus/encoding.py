@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 from posecodec.errors import DataWarning, describe_failure
 from posecodec.files import encode
 from posecodec.io import load
+from posecodec.io.byte_source import ByteSource, is_url
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,24 @@ def encode_row(row: dict[str, Any], options: Options) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            found |= _encode(Path(row["source"]), options)
+            with _bring_here(row["source"]) as path:
+                found |= _encode(path, options)
         except Exception as error:  # of whatever kind: it is this row's
             found["error"] = describe_failure(error)
     told = dict.fromkeys(str(each.message) for each in caught if issubclass(each.category, DataWarning))
     return {**found, "notes": list(told)}
+
+
+@contextlib.contextmanager
+def _bring_here(source: str) -> Iterator[Path]:
+    """A recording as a file on this machine, under its own name."""
+    if not is_url(source):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory() as folder, ByteSource(source) as remote:
+        path = Path(folder) / source.rsplit("/", 1)[-1]
+        path.write_bytes(remote.read(0, remote.size))
+        yield path
 
 
 def _encode(path: Path, options: Options) -> dict[str, Any]:

@@ -12,30 +12,56 @@ from pathlib import Path
 from typing import Any
 
 from posecodec.corpus.tables import MANIFEST, build_table, open_parquet, write_table
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import DependencyError, InputError, UsageError, name_install
+from posecodec.io.byte_source import is_url
 from posecodec.io.filesystem import find_suffix
 from posecodec.io.registry import FORMATS
 
 HASH_BYTES = 8  # Of an id's SHA-256, that decide where it goes
 
 
-def plan(source: Path, suffixes: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """A row for each file of a pose format below a folder, by its suffix; nothing is opened. Sorted by id.
+def plan(source: str | Path, suffixes: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """A row for each file of a pose format below a folder or URL, by its suffix; nothing is opened. Sorted by id.
 
-    suffixes: only these, such as (".pose",). Raises InputError where there is none.
+    suffixes: only these, such as (".pose",). Raises InputError where there is none, DependencyError for a URL without fsspec.
     """
     known: dict[str, str] = {}
     for name, format in FORMATS.items():  # of several with a suffix the first, as files are read
         known |= {suffix: known.get(suffix, name) for suffix in format.suffixes if suffix}
+    files = _list_url(str(source)) if is_url(str(source)) else _list_folder(source)
     rows = [
-        {"id": os.path.relpath(entry.path, source).replace(os.sep, "/"), "source": entry.path, "bytes": entry.stat().st_size,
-         "format": known[suffix]}
-        for entry in _walk(str(source))
-        if (suffix := find_suffix(entry.name)) in known and (not suffixes or suffix in suffixes)
-    ]  # fmt: skip
+        {"id": identity, "source": place, "bytes": size, "format": known[suffix]}
+        for identity, place, size in files
+        if (suffix := find_suffix(identity)) in known and (not suffixes or suffix in suffixes)
+    ]
     if not rows:
         raise InputError(f"{source}: no pose files below it; `posecodec formats` lists what is known")
     return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def _list_folder(source: str | Path) -> Iterator[tuple[str, str, int]]:
+    """(path below, path, bytes) of each file. Raises InputError where there is no such folder."""
+    if not os.path.isdir(source):
+        raise InputError(f"{source}: no such folder; check the path")
+    for entry in _walk(str(source)):
+        yield os.path.relpath(entry.path, source).replace(os.sep, "/"), entry.path, entry.stat().st_size
+
+
+def _list_url(url: str) -> Iterator[tuple[str, str, int]]:
+    """The same of what lies behind a URL, asked for once. Raises InputError where it cannot be listed."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise DependencyError(f"URLs need fsspec; {name_install('remote')}") from error
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+        found: dict[str, Any] = system.find(root, detail=True)
+    except Exception as error:  # of whatever server or library
+        raise InputError(f"{url}: cannot be listed ({type(error).__name__}: {error}); check the address") from error
+    for path, about in found.items():
+        below = path[len(root.rstrip("/")) + 1 :]
+        if not any(part.startswith(".") for part in below.split("/")):
+            yield below, system.unstrip_protocol(path), int(about.get("size") or 0)
 
 
 def _walk(folder: str) -> Iterator[os.DirEntry[str]]:

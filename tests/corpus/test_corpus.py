@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import re
+import tarfile
 import threading
 
 import numpy as np
@@ -276,3 +277,52 @@ def test_a_corpus_of_tokens_of_ones_own_weights_is_read_as_streams(tmp_path):
         found = list(TokenStreams(tmp_path / "c", shuffle=0))
     grids = codec.tokenize(walk(70), levels=2)
     assert found[0]["tokens"].tolist() == codec.tokenizer.vocabulary(2).flatten(grids).tolist()
+
+
+def test_tars_hold_each_recording_and_what_is_known_of_it(made, tmp_path):
+    assert "recordings" in call("corpus", "export", made, "-o", tmp_path / "tars")
+    corpus, found = Corpus(made), {}
+    for path in sorted((tmp_path / "tars").iterdir()):
+        with tarfile.open(path) as tar:
+            for name in [name for name in tar.getnames() if name.endswith(".json")]:
+                about = json.loads(tar.extractfile(name).read())
+                found[about["id"]] = tar.extractfile(name.replace(".json", ".posec")).read()
+                assert about["frames"] > 0 and "posec" not in about
+    assert found == {row["id"]: corpus.read_file(row["id"]) for row in corpus.rows}
+    before = {path: path.read_bytes() for path in (tmp_path / "tars").iterdir()}
+    with pytest.raises(UsageError, match="exists already"):
+        call("corpus", "export", made, "-o", tmp_path / "tars")
+    call("corpus", "export", made, "-o", tmp_path / "tars", "-f")
+    assert {path: path.read_bytes() for path in (tmp_path / "tars").iterdir()} == before
+
+
+def test_recordings_behind_a_url_are_listed_and_fetched(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    system = fsspec.filesystem("memory")
+    io.save(walk(20), tmp_path / "a.npz")
+    for place in ("in/a.npz", "in/deep/b.npz", "in/.hidden/c.npz"):
+        system.pipe_file(f"/{place}", (tmp_path / "a.npz").read_bytes())
+    system.pipe_file("/in/notes.md", b"x")
+    call("corpus", "plan", "memory://in", "-o", tmp_path / "m.parquet")
+    rows = list(manifest.iterate_rows(tmp_path / "m.parquet"))
+    assert [row["id"] for row in rows] == ["a.npz", "deep/b.npz"]
+    system.rm_file("/in/a.npz")
+    call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "c", "--shards", "1")
+    assert [row["id"] for row in Corpus(tmp_path / "c").rows] == ["deep/b.npz"]
+    assert Corpus(tmp_path / "c")["deep/b.npz"].frames == 20
+    with pytest.raises(InputError, match="cannot be listed"):
+        manifest.plan("nowhere://x")
+    with pytest.raises(InputError, match="no such folder"):
+        manifest.plan(tmp_path / "none")
+
+
+def test_hugging_face_decodes_rows_as_they_are_asked_for(made):
+    pytest.importorskip("datasets", reason="datasets is not installed")
+    from posecodec.interop.huggingface import load_dataset
+
+    corpus = Corpus(made)
+    rows = list(load_dataset(str(made)))
+    assert sorted(row["id"] for row in rows) == sorted(row["id"] for row in corpus.rows)
+    np.testing.assert_array_equal(np.array(rows[0]["positions"], np.float32), corpus[rows[0]["id"]].positions)
+    whole = load_dataset(str(made), streaming=False)
+    assert len(whole) == len(corpus) and np.array(whole[0]["positions"]).ndim == 4
