@@ -9,6 +9,7 @@ More may come before it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from posecodec.bitstream.fields import encode_varint, take_steps
 from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
@@ -143,13 +144,24 @@ OPENPOSE_LIMBS = (
 HAND_LIMBS = "0-1 0-5 0-9 0-13 0-17 1-2 2-3 3-4 5-6 6-7 7-8 9-10 10-11 11-12 13-14 14-15 15-16 17-18 18-19 19-20"
 
 
+FACE_MESH = Path(__file__).with_name("face_mesh.txt")
+"""Edges of MediaPipe's face mesh with irises (478 points), those and the numbers of the 128 points of its contours, each in
+the order in which .pose files have them."""
+
+
 def build_words() -> bytes:
     """The text, one name a line, the likeliest last; before it usual edges, as skeletons have them."""
+    mesh, contours, kept = FACE_MESH.read_text("ascii").split("\n\n")
     usual = [BUILT_IN[name].edges for name in ("mediapipe33", "hand21")]
     pairs = [[limb.split("-") for limb in text.split()] for text in (OPENPOSE_LIMBS, HAND_LIMBS)]
     limbs = [[(int(a), int(b)) for a, b in some] for some in pairs]
     edges = b"".join(encode_varint(number) for some in (*usual, *limbs) for number in take_steps(some))
-    return edges + ("\n".join(_list_words()) + "\n").encode()
+    faces = [[(int(a), int(b)) for a, b in (limb.split("-") for limb in text.split())] for text in (contours, mesh)]
+    before = b"".join(encode_varint(number) for some in faces for number in take_steps(some))
+    numbers = (*kept.split(), *map(str, range(len({k for edge in faces[1] for k in edge}))))
+    names = [f"FACE_LANDMARKS/{number}" for number in numbers]
+    names += [f"POSE_WORLD_LANDMARKS/{point}" for point in MEDIAPIPE_BODY.split()]
+    return before + ("\n".join(names) + "\n").encode() + edges + ("\n".join(_list_words()) + "\n").encode()
 
 
 def _list_words() -> Iterator[str]:

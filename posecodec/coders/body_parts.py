@@ -14,7 +14,7 @@ import numpy as np
 from posecodec.bitstream.chunk_kind import ChunkKind, has_windows_body
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.exp_golomb import put_raw
-from posecodec.bitstream.presence import Presence, read_presence, write_presence
+from posecodec.bitstream.presence import Presence, read_presence
 from posecodec.coders.body_split import BodySplit, anchor_fields, choose_anchors, read_anchors
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.transform.basis_choice import PRICED_FRAMES, BasisChoice, choose_basis, offer_graphs
@@ -80,8 +80,7 @@ class BodyPartsCoder:
         return chunk.memo.recall(key, lambda: self._encode(chunk, qp, max_error, windows_qp))
 
     def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None, windows_qp: int | None) -> Candidate:
-        plan, encoder = self.plan(chunk), RangeEncoder()
-        write_presence(encoder, self.kind, chunk.presence, windows=windows_qp is not None)
+        plan, encoder = self.plan(chunk), chunk.begin(self.kind, windows=windows_qp is not None)
         for value, bits in anchor_fields(plan.split, plan.anchors):
             put_raw(encoder, value, bits)
         if windows_qp is not None:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.analysis.body_size import measure_smallest
+from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Header, Track
-from posecodec.bitstream.presence import Presence
+from posecodec.bitstream.presence import Presence, write_presence
+from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.memory import check_justified, check_memory
 from posecodec.pose.orientation import guess_up
@@ -85,6 +87,16 @@ class ChunkInput:
         """The largest recorded coordinate, without its sign."""
         points = self.points if self.recorded is None else self.recorded
         return float(np.abs(points).max(initial=0.0, where=self.presence.mask[..., None]))
+
+    def begin(self, kind: ChunkKind, windows: bool = False) -> RangeEncoder:
+        """An encoder that has written the presence, which is the same for all steps: remembered. See `write_presence`."""
+
+        def write() -> RangeEncoder:
+            encoder = RangeEncoder()
+            write_presence(encoder, kind, self.presence, windows)
+            return encoder
+
+        return self.memo.recall(("presence", kind, windows), write).copy()
 
     def measure_errors(self, pose: Floats) -> Floats:
         """(T, K, D) by how much keypoints are off that a decoder has as `pose`, once it gives them back."""

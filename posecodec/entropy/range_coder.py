@@ -192,6 +192,12 @@ class RangeEncoder:
         self._state: Ints = np.array([0, FULL, 0, 0], dtype=np.int64)
         self._out: NDArray[np.uint8] = np.zeros(256, dtype=np.uint8)
 
+    def copy(self) -> RangeEncoder:
+        """One that goes on from here by itself."""
+        twin = RangeEncoder()
+        twin._state, twin._out = self._state.copy(), self._out.copy()
+        return twin
+
     def run(self, function: Callable[..., Any], max_bytes: int, *args: Any) -> Any:
         """What a kernel returns of (state, out, *args), where it writes at most `max_bytes`: MAX_PUT_BYTES a put."""
         needed = int(self._state[POS]) + max_bytes + MAX_PUT_BYTES

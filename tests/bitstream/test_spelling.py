@@ -14,7 +14,7 @@ from posecodec.bitstream import container
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
 from posecodec.bitstream.header import MAX_EDGES
 from posecodec.bitstream.spelling import read_spelled, spell
-from posecodec.bitstream.words import build_words
+from posecodec.bitstream.words import FACE_MESH, MEDIAPIPE_BODY, MEDIAPIPE_HAND, build_words
 from posecodec.errors import CorruptError, PosecodecError
 from posecodec.io.byte_source import ByteSource
 from posecodec.pose.skeleton import Skeleton
@@ -34,7 +34,8 @@ BASELINE = (
     "LShoulderBack LShoulderTop LElbowOut LUArmHigh LHandOut LWristOut LWristIn RShoulderBack RShoulderTop RElbowOut "
     "RUArmHigh RHandOut RWristOut RWristIn"
 )
-WORDS = "41da0a7e7158b437"
+WORDS = {17139: "41da0a7e7158b437", 38261: "06e6fbe73c321082"}
+"""Bytes from the end, which is where files point into from, and their digest: earlier texts are the end of later ones."""
 CAREN = "T10 SACR NAVE XYPH STRN LASIS RASIS LPSIS RPSIS HEAD LHEAD RHEAD C7 LGTRO FLTHI LLEK LATI LLM LHEE LTOE LMT5"
 
 
@@ -50,7 +51,25 @@ def read_back(data: bytes) -> Skeleton:
 
 
 def test_words_are_what_files_were_compressed_against():
-    assert hashlib.sha256(build_words()).hexdigest()[:16] == WORDS
+    text = build_words()
+    assert {size: hashlib.sha256(text[-size:]).hexdigest()[:16] for size in WORDS} == WORDS and len(text) == max(WORDS)
+
+
+@pytest.mark.parametrize(("points", "most"), [(468, 160), (478, 170)])
+def test_the_face_mesh_of_holistic_files_costs_next_to_nothing(points, most):
+    mesh = FACE_MESH.read_text("ascii").split("\n\n")[0].split()
+    edges = [tuple(map(int, edge.split("-"))) for edge in mesh]
+    body, hand = MEDIAPIPE_BODY.split(), MEDIAPIPE_HAND.split()
+    parts = (
+        ("POSE_LANDMARKS", body), ("FACE_LANDMARKS", range(points)), ("LEFT_HAND_LANDMARKS", hand),
+        ("RIGHT_HAND_LANDMARKS", hand), ("POSE_WORLD_LANDMARKS", body),
+    )  # fmt: skip
+    names = tuple(f"{part}/{point}" for part, several in parts for point in several)
+    face = tuple((a + 33, b + 33) for a, b in edges if max(a, b) < points)
+    assert len(face) == {468: 2556, 478: 2564}[points]
+    skeleton = Skeleton("custom", names, (*BUILT_IN["mediapipe33"].edges, *face))
+    data = spell(skeleton)
+    assert read_back(data) == skeleton and len(data) <= most, len(data)
 
 
 @pytest.mark.parametrize("names", [PLUG_IN_GAIT, HELEN_HAYES, CAREN, BASELINE])

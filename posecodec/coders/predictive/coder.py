@@ -10,7 +10,7 @@ import numpy as np
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.exp_golomb import get_float32, put_float32
-from posecodec.bitstream.presence import Presence, read_presence, write_presence
+from posecodec.bitstream.presence import Presence, read_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.predictive.frames import code_frame
 from posecodec.coders.predictive.lattice import find_within, locate
@@ -43,10 +43,9 @@ class PredictiveCoder:
         return chunk.memo.recall((self.kind, bound), lambda: self._encode(chunk, bound))
 
     def _encode(self, chunk: ChunkInput, bound: float) -> Candidate:
-        encoder, radius = RangeEncoder(), find_radius(chunk, bound)
+        encoder, radius = chunk.begin(self.kind), find_radius(chunk, bound)
         mask = chunk.presence.mask
         offered = find_within(np.where(mask[..., None], chunk.points, 0).astype(np.float64), radius)
-        write_presence(encoder, self.kind, chunk.presence)
         put_float32(encoder, radius)
         steps = write_steps(encoder, offered, mask, chunk.skeleton)
         return Candidate.measure(Chunk(encoder.finish()), chunk, locate(steps, radius))

@@ -10,7 +10,7 @@ import numpy as np
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.exp_golomb import get_float32, put_float32
-from posecodec.bitstream.presence import read_presence, write_presence
+from posecodec.bitstream.presence import read_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
@@ -45,10 +45,9 @@ class TransformCoder:
         return chunk.memo.recall((self.kind, qp, max_error), lambda: self._encode(chunk, qp, max_error))
 
     def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None) -> Candidate:
-        encoder, basis = RangeEncoder(), self.basis(chunk)
+        encoder, basis = chunk.begin(self.kind), self.basis(chunk)
         if max_error is not None:  # of which the cheapest is sought
             basis.spectra.keep()
-        write_presence(encoder, self.kind, chunk.presence)
         pose = write_motion(encoder, basis, qp, self.tables.model)
         return write_end(encoder, chunk, pose, max_error)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.presence import Presence, read_presence, write_presence
+from posecodec.bitstream.presence import Presence, read_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.transform.coder import TransformCoder
 from posecodec.coders.windows import stream
@@ -105,8 +105,7 @@ class WindowsCoder:
         body, tables = chunk.body, self.tables
         analyzed = chunk.memo.recall((self.kind, "analyzed"), lambda: stream.analyze(body, tables, chunk.up))
         quantized = stream.quantize(*analyzed, qp, tables, longest=longest)
-        encoder = RangeEncoder()
-        write_presence(encoder, self.kind, chunk.presence)
+        encoder = chunk.begin(self.kind)
         stream.write(encoder, quantized, tables, chunk.unit)
         return Chunk(encoder.finish()), quantized
 
