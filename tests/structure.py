@@ -22,7 +22,7 @@ VERBS = frozenset(
     attach average balance begin bind bisect blend bound bridge broadcast build cache call canonicalize check choose
     classify clean clear clip close code collapse collate collect combine compare complete compose compress compute
     concatenate conclude confirm convert copy correct count cover create crop cut damage deblock decode decompress deduplicate
-    define degrade delete dequantize describe detect detokenize diagnose diff discard distribute divide download draw
+    define degrade delete dequantize describe detect detokenize diagnose diff discard distribute divide download draft draw
     drop dump echo embed emit encode ensure enter enumerate escape estimate evaluate exclude exit expand explain
     export extend extract extrapolate face feed fetch fill film filter find finish fit fix flatten flip flush fold
     follow forget format forward freeze gather generate get give group guess halve handle hang hash hold ignore import

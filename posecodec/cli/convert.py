@@ -108,20 +108,25 @@ def _convert(
 @click.option("--frames", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--people", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--filmed", is_flag=True, help="As a pose estimator sees it: 2D, confidences, gaps.")
+@click.option("--signer", is_flag=True, help="Somebody who signs instead, with hands and face: openpose137, 2D.")
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
-@click.option("--skeleton", default="coco19", show_default=True, help="Keypoints by name; those it lacks are missing.")
+@click.option("--skeleton", help="Keypoints by name; those it lacks are missing.  [default: coco19, a signer's all]")
 @options.force
 @options.json
 def sample(
-    file: Path, frames: int, people: int, filmed: bool, to: str | None, skeleton: str, force: bool, as_json: bool
-) -> None:
-    """Write a procedurally generated walk, for trying things out."""
+    file: Path, frames: int, people: int, filmed: bool, signer: bool, to: str | None, skeleton: str | None, force: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Write a procedurally generated walk, or a signer, for trying things out."""
     from posecodec import io
     from posecodec.pose.skeletons.files import resolve_skeleton
     from posecodec.pose.synthetic import film, walk
+    from posecodec.pose.synthetic_signer import sign
 
-    made = walk(frames=frames, people=people)
-    made = film(made) if filmed else made
+    if signer and (filmed or people > 1):
+        raise UsageError("a signer is one person, and filmed anyway; leave out --filmed and --people")
+    made = sign(frames) if signer else walk(frames, people=people)
+    made, skeleton = film(made) if filmed else made, skeleton or made.skeleton.name
     io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
     facts = {"output": str(file), "frames": frames, "people": people, "skeleton": skeleton}
     show(facts, f"{file}: {frames} frames, {format_people(people)}", as_json)
