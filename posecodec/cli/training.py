@@ -68,36 +68,43 @@ def train(
 def _train_grids(runs: list[GridTraining], target: Path, resume: Path | None, begin: Path | None, device: str) -> None:
     from posecodec.train.grid_export import export
     from posecodec.train.grid_loop import GridTrainer
+    from posecodec.train.ranks import Ranks
     from posecodec.train.steps import run_steps
     from posecodec.zoo import read_weights
 
     if resume and len(runs) > 1:
         raise UsageError("--resume goes on with one training; leave out --vary")
+    ranks = Ranks.join(device)
     for run in runs:
-        trainer = GridTrainer(run, device)
+        trainer = GridTrainer(run, ranks.choose_device(device), ranks)
         if begin:
             trainer.begin_with(read_weights(begin))
         named = resume or (Path(run.resume) if run.resume else None)
         with _watch(trainer) as show_step:
             run_steps(trainer, show_step, named)
+        if not ranks.is_first:
+            continue
         made = target if len(runs) == 1 else target / run.name
         card = export(trainer, made, lambda text: show_lines(text, True))
         show_lines(f"{made}.safetensors  {card['sha256'][:8]}")
 
 
 def _train_tokens(config: Path, target: Path, steps: int | None, begin: Path | None, device: str) -> None:
+    from posecodec.train.ranks import Ranks
     from posecodec.train.steps import run_steps
     from posecodec.train.token_config import TokenTraining
     from posecodec.train.token_export import export
     from posecodec.train.token_loop import TokenTrainer
     from posecodec.zoo import read_weights
 
-    run = TokenTraining.load(config)
-    trainer = TokenTrainer(replace(run, steps=steps or run.steps), device)
+    run, ranks = TokenTraining.load(config), Ranks.join(device)
+    trainer = TokenTrainer(replace(run, steps=steps or run.steps), ranks.choose_device(device), ranks)
     if begin:
         trainer.begin_with(read_weights(begin))
     with _watch(trainer) as show_step:
         run_steps(trainer, show_step)
+    if not ranks.is_first:
+        return
     card = export(trainer, target, lambda text: show_lines(text, True))
     show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
@@ -107,14 +114,14 @@ def _watch(trainer: Any) -> Iterator[Report]:
     """What shows the steps of a training: a bar on a terminal, else a line every hundred."""
     steps, began = trainer.config.steps, time.monotonic()
     seen: list[int] = []
-    with open_bar(steps, "step") as bar:
+    with open_bar(steps if trainer.ranks.is_first else 0, "step") as bar:
 
         def show_step(step: int, values: dict[str, float]) -> None:
             losses = " ".join(f"{name} {value:.3f}" for name, value in values.items())
             bar.move(step)
             bar.tell(losses)
             seen.append(step)
-            if bar.bar is None and (step % LINE_EVERY == 0 or step == steps):
+            if trainer.ranks.is_first and bar.bar is None and (step % LINE_EVERY == 0 or step == steps):
                 left = (time.monotonic() - began) / (step - seen[0] + 1) * (steps - step)
                 show_lines(f"step {step:,} of {steps:,}, {left / 60:.0f} min left  {losses}", True)
 

@@ -27,6 +27,7 @@ from posecodec.train.checkpoint import State
 from posecodec.train.clips import Clip, load_clips
 from posecodec.train.discriminator import PatchDiscriminator
 from posecodec.train.grid_config import GridTraining
+from posecodec.train.ranks import ALONE, Ranks
 from posecodec.train.schedule import set_rates
 from posecodec.zoo import Weights, name_weights
 
@@ -41,8 +42,8 @@ VALIDATION_KEY = 2**31  # Of the generator that validation windows are drawn by,
 class GridTrainer:
     """One run of a config."""
 
-    def __init__(self, config: GridTraining, device: str = "cpu") -> None:
-        self.config, self.device = config, torch.device(device)
+    def __init__(self, config: GridTraining, device: str = "cpu", ranks: Ranks = ALONE) -> None:
+        self.config, self.device, self.ranks = config, torch.device(device), ranks
         self.skeleton = get_builtin(config.data.skeleton)
         self.cameras = self._load_cameras()
         clips = self._load_clips("train", config.data.train)
@@ -144,7 +145,7 @@ class GridTrainer:
     def step(self) -> dict[str, float]:
         """One update of generator and, from its step on, discriminator. Returns the losses."""
         config, weights, state = self.config, self.config.losses, self.state
-        rng = data.build_generator(config.seed, state.step + 1)
+        rng = data.build_generator(config.seed, state.step + 1, *self.ranks.key)
         set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
         if state.step == config.first_coded > 0:
             self.fit_codes()
@@ -177,12 +178,14 @@ class GridTrainer:
         if judged:
             parts["judge"] = losses.measure_hinge(state.judge(target), state.judge(made.detach()))
             self._update(state.judge_optimizer, parts["judge"], state.judge)
+        self.ranks.average_codes(state.model)
         state.step += 1
         return {name: float(value.detach()) for name, value in parts.items()}
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.average_gradients(module.parameters())
         torch.nn.utils.clip_grad_norm_(module.parameters(), self.config.clip)
         optimizer.step()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from posecodec.train import checkpoint
+from posecodec.train.ranks import Ranks
 
 LOG_EVERY = 20  # Steps between two records of the losses
 
@@ -24,6 +25,7 @@ class Trainer(Protocol):
     """What the loop asks of a training."""
 
     state: Any
+    ranks: Ranks
 
     @property
     def config(self) -> Any:
@@ -60,13 +62,15 @@ def run_steps(trainer: Trainer, report: Report = ignore, resume: Path | None = N
     while state.step < config.steps:
         values = trainer.step()
         report(state.step, values)
-        if state.step % LOG_EVERY == 0:
+        if state.step % LOG_EVERY == 0 and trainer.ranks.is_first:
             pace = (time.perf_counter() - began) / (state.step - first)
             rounded = {name: round(value, 5) for name, value in values.items()}
             append_log(config.out, {"step": state.step, "pace": round(pace, 3), **rounded})
         if state.step % config.evaluate_every == 0 or state.step == config.steps:
-            append_log(config.out, {"step": state.step, "val": trainer.validate()})
-            checkpoint.save(state, own)
+            if trainer.ranks.is_first:
+                append_log(config.out, {"step": state.step, "val": trainer.validate()})
+                checkpoint.save(state, own)
+            trainer.ranks.wait()
 
 
 def append_log(out: str, record: dict[str, Any]) -> None:

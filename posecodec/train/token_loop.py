@@ -27,6 +27,7 @@ from posecodec.train.clips import Clip, load_clips
 from posecodec.train.config import STILL, Augmentation
 from posecodec.train.damage import damage, hold_ends, list_groups
 from posecodec.train.discriminator import PatchDiscriminator
+from posecodec.train.ranks import ALONE, Ranks
 from posecodec.train.schedule import set_rates
 from posecodec.train.strokes import read_strokes
 from posecodec.train.token_config import TokenTraining
@@ -48,8 +49,8 @@ JUDGED_LEVELS = (1, 2, 3, 5, 8)  # Of tokens, at which a training is validated
 class TokenTrainer:
     """One run of a config."""
 
-    def __init__(self, config: TokenTraining, device: str = "cpu") -> None:
-        self.config, self.device = config, torch.device(device)
+    def __init__(self, config: TokenTraining, device: str = "cpu", ranks: Ranks = ALONE) -> None:
+        self.config, self.device, self.ranks = config, torch.device(device), ranks
         self.skeleton = resolve_skeleton(config.data.skeleton)
         self.roots, self.groups = list_roots(self.skeleton), list_groups(self.skeleton)
         clips = load_clips(config.data.train, self.skeleton, config.model.rate)
@@ -208,7 +209,7 @@ class TokenTrainer:
         """One update of generator and, from its step on, discriminator. Returns the losses."""
         config, weights, state = self.config, self.config.losses, self.state
         shape, model = config.model, state.model
-        rng = data.build_generator(config.seed, state.step + 1)
+        rng = data.build_generator(config.seed, state.step + 1, *self.ranks.key)
         set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
         body, path = self.draw_windows(config.batch, config.augmentation, rng)
         body, path, counted = hold_ends(body, path, config.damage.held, rng)
@@ -250,6 +251,7 @@ class TokenTrainer:
         if judged:
             parts["judge"] = losses.measure_hinge(state.judge(real), state.judge(drawn.detach()))
             self._update(state.judge_optimizer, parts["judge"], state.judge)
+        self.ranks.average_codes(state.model)
         state.step += 1
         return {name: float(value.detach()) for name, value in parts.items()}
 
@@ -288,6 +290,7 @@ class TokenTrainer:
     def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: torch.nn.Module) -> None:
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        self.ranks.average_gradients(module.parameters())
         parameters = [p for p in module.parameters() if p.grad is not None]
         torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
         optimizer.step()
