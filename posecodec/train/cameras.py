@@ -61,7 +61,7 @@ def draw_cameras(count: int, rng: torch.Generator) -> Cameras:
     zero, one = torch.zeros(count), torch.ones(count)
     # Rows are the camera's right, down and forward in the world; forward looks at a waist.
     forward = torch.stack([-azimuth.sin() * tilt.cos(), -tilt.sin(), -azimuth.cos() * tilt.cos()], -1)
-    right = torch.stack([-azimuth.cos(), zero, azimuth.sin()], -1)
+    right = torch.stack([azimuth.cos(), zero, -azimuth.sin()], -1)
     down = torch.linalg.cross(forward, right)
     cos, sin = roll.cos()[:, None], roll.sin()[:, None]
     rotation = torch.stack([cos * right + sin * down, cos * down - sin * right, forward], 1)

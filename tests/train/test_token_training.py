@@ -101,7 +101,7 @@ def test_damage_hides_groups_and_touches_only_what_it_may():
     body, path = torch.randn(8, 64, 19, 3), torch.randn(8, 64, 4)
     body[:, :, 2] = 0
     which = torch.arange(8) % 2 == 0
-    seen, way, there = damage(body, path, which, groups, 2, Damage(noisy=1.0, gaps=1.0, drop=0.5, group=1.0), rng)
+    seen, way, there = damage(body, path, which, groups, [2], Damage(noisy=1.0, gaps=1.0, drop=0.5, group=1.0), rng)
     assert there[~which].all() and not there[which].all() and there[:, :, 2].all()
     torch.testing.assert_close(seen[~which], body[~which], atol=1e-4, rtol=1e-3)
     assert (seen[which] - body[which]).abs().max() > 1e-3 and (way - path)[which, :, :3].abs().max() > 1e-4

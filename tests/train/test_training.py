@@ -16,6 +16,7 @@ from posecodec.errors import InputError
 from posecodec.networks.vector_quantizer import ResidualQuantizer
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
+from posecodec.train.cameras import draw_cameras, project
 from posecodec.train.clips import load_clips
 from posecodec.train.config import STILL, Augmentation, Data
 from posecodec.train.window_tables import LENGTH
@@ -141,3 +142,20 @@ def test_quantizer_levels_nest_and_revive():
     assert (
         torch.equal(given.grad, torch.ones_like(given)) and float(quantizer.codebooks[0, 3].detach().abs().max()) < 10
     )
+
+
+def test_random_cameras_see_people_upright_and_from_all_sides():
+    cameras = draw_cameras(64, torch.Generator().manual_seed(0))
+    person = walk(1).positions[:, 0]
+    points = torch.tensor(person - person.mean(axis=(0, 1)) * [1, 0, 1], dtype=torch.float32)
+    pixels = project(points.expand(64, *points.shape), cameras)[:, 0]
+    nose, ankle = (pixels[:, COCO19.keypoints.index(name), 1] for name in ("nose", "left_ankle"))
+    assert (nose < ankle).all()  # y is down
+    left, right = (pixels[:, COCO19.keypoints.index(f"{side}_shoulder"), 0] for side in ("left", "right"))
+    assert 0.3 < (left > right).float().mean() < 0.7
+    front = dataclasses.replace(
+        cameras.pick(torch.tensor([0])), rotation=torch.diag(torch.tensor([1.0, -1.0, -1.0]))[None],
+        offset=torch.tensor([[0.0, 900.0, 4000.0]]),
+    )  # fmt: skip
+    seen = project(points[None], front)[0, 0, :, 0]  # by one that they walk towards: their left is at the right
+    assert seen[COCO19.keypoints.index("left_shoulder")] > seen[COCO19.keypoints.index("right_shoulder")]
