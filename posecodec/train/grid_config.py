@@ -53,8 +53,6 @@ class GridTraining:
 
     resume: a checkpoint to go on from where `out` has none, "" for none.
 
-    codes_from: first step with codes; before it latents pass as they are, so that the codebook is fitted to such as differ.
-
     prior_windows, prior_steps: what the integer prior learns from, and how long. val_windows: that it is validated on.
     """
 
@@ -70,7 +68,6 @@ class GridTraining:
     batch: int = 2
     learning_rate: float = 1e-3
     warmup: int = 200
-    codes_from: int = 0
     weight_decay: float = 0.01
     clip: float = 1.0
     seed: int = 0
@@ -84,8 +81,3 @@ class GridTraining:
     def __post_init__(self) -> None:
         if self.sampling.facing and self.model.source.views == "image":
             raise InputError("bodies that face one way are 3D; drop sampling.facing for a system of one view")
-
-    @property
-    def first_coded(self) -> int:
-        """The first step with codes: half of the steps have them, at least."""
-        return min(self.codes_from, self.steps // 2)

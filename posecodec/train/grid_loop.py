@@ -104,14 +104,9 @@ class GridTrainer:
         if isinstance(model.quantizer, ResidualQuantizer):  # as if each code had been used alike
             model.quantizer.sums.copy_(model.quantizer.codebooks * model.quantizer.uses.unsqueeze(-1))
 
-    def start(self) -> None:
-        """A first codebook, where codes are used from the first step on."""
-        if not self.config.first_coded:
-            self.fit_codes()
-
     @torch.no_grad()
-    def fit_codes(self) -> None:
-        """A first codebook by k-means of what the encoder says by now; the paper's starts as it is."""
+    def start(self) -> None:
+        """A first codebook by k-means of what the untrained encoder says; the paper's starts as it is."""
         quantizer = self.state.model.quantizer
         if isinstance(quantizer, ResidualQuantizer) and not quantizer.codebooks.any():
             rng = data.build_generator(self.config.seed, 0)
@@ -147,14 +142,10 @@ class GridTrainer:
         config, weights, state = self.config, self.config.losses, self.state
         rng = data.build_generator(config.seed, state.step + 1, *self.ranks.key)
         set_rates(state.optimizer, state.step, config.steps, config.warmup, LOWEST_RATE)
-        if state.step == config.first_coded > 0:
-            self.fit_codes()
         source, target = (volume.to(self.device) for volume in self.draw(rng, config.batch))
         state.model.train()
         latents = self.encode(source)
-        if state.step < config.first_coded:
-            quantized, commitment = latents, torch.zeros(())
-        elif isinstance(state.model.quantizer, ResidualQuantizer):
+        if isinstance(state.model.quantizer, ResidualQuantizer):
             used = torch.ones(len(latents), dtype=torch.long, device=latents.device)
             quantized, commitment = state.model.quantizer(latents, used, rng)
         else:
