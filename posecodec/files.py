@@ -57,7 +57,7 @@ def encode(sequence: PoseSequence, weights: str | None = None, **options: Any) -
     wants_tokens = (
         options.get("levels") is not None or isinstance(target, int) or getattr(target, "kind", "") == "levels"
     )
-    return _get_codec(weights or choose_weights(sequence, "levels" if wants_tokens else "")).encode(sequence, **options)
+    return get_codec(weights or choose_weights(sequence, "levels" if wants_tokens else "")).encode(sequence, **options)
 
 
 def decode(source: Encoded | Source, **options: Any) -> PoseSequence:
@@ -70,7 +70,7 @@ def decode(source: Encoded | Source, **options: Any) -> PoseSequence:
         source if isinstance(source, PosecFile) else PosecFile(source.data if isinstance(source, Encoded) else source)
     )
     with opened as file:
-        return _get_codec(find_named(file.header.weights)).decode(file, **options)
+        return get_codec(find_named(file.header.weights)).decode(file, **options)
 
 
 def choose_weights(sequence: PoseSequence, kind: str) -> str | None:
@@ -83,7 +83,7 @@ def choose_weights(sequence: PoseSequence, kind: str) -> str | None:
     return None if missing_for(sequence.skeleton, COCO19) else f"windows{sequence.dims}d"
 
 
-def _get_codec(name: str | None) -> PoseCodec:
+def get_codec(name: str | None) -> PoseCodec:
     """The codec with weights of a name or path, loaded once, and again where the file is another one by now."""
     from posecodec.zoo import find_weights
 

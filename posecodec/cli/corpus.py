@@ -74,6 +74,7 @@ def plan(source: str, output: Path, only: tuple[str, ...], force: bool, as_json:
 @click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
 @click.option("--levels", type=click.IntRange(1), help="Tokens only, of so many levels, 1 to 8.")
+@click.option("--tokens-column", "column", is_flag=True, help="With --levels: also tokens as numbers, for loaders.")
 @options.model
 @click.option("--fps", type=float, help="Frame rate of recordings that state none.")
 @click.option("--unit", help="Unit of the positions, where files do not say: mm, cm, m, px, in.")
@@ -81,7 +82,8 @@ def plan(source: str, output: Path, only: tuple[str, ...], force: bool, as_json:
 @options.json
 def encode(
     manifest: Path, output: Path, shards: int | None, shard: str | None, max_error: str | None, mean_error: str | None,
-    lossless: bool, levels: int | None, model: str | None, fps: float | None, unit: str | None, jobs: int, as_json: bool,
+    lossless: bool, levels: int | None, column: bool, model: str | None, fps: float | None, unit: str | None, jobs: int,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Encode the recordings of a manifest to shards.
 
@@ -98,7 +100,10 @@ def encode(
         count, only = _parse_shard(shard, shards, file.metadata.num_rows)
     target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None, "levels": levels}
     target, reading = target | {"weights": model}, {"default_fps": fps, "unit": unit}
-    made = Options(*({name: value for name, value in each.items() if value is not None} for each in (reading, target)))
+    if column and levels is None:
+        raise UsageError("--tokens-column needs --levels, of how many the tokens are")
+    asked, goal = ({name: v for name, v in each.items() if v is not None} for each in (reading, target))
+    made = Options(asked, goal, column)
     layout = open_layout(output, count, made)
     split = split_rows(iterate_rows(manifest), count, range(count) if only is None else [only])
     wanted = {number: rows for number, rows in split.items() if not layout.is_done(number, rows)}

@@ -11,18 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posecodec.errors import DataWarning, describe_failure
-from posecodec.files import encode
+from posecodec.codec import Encoded
+from posecodec.errors import DataWarning, InputError, describe_failure
+from posecodec.files import choose_weights, encode, get_codec
 from posecodec.io import load
 from posecodec.io.byte_source import ByteSource, is_url
 
 
 @dataclass(frozen=True)
 class Options:
-    """How recordings are read and encoded: keyword arguments of `posecodec.io.load` and of `posecodec.encode`."""
+    """How recordings are read and encoded: keyword arguments of `posecodec.io.load` and of `posecodec.encode`.
+
+    tokens: whether a row also has the tokens as numbers, in the order of their vocabulary.
+    """
 
     reading: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
+    tokens: bool = False
 
 
 def encode_row(row: dict[str, Any], options: Options) -> dict[str, Any]:
@@ -54,13 +59,23 @@ def _bring_here(source: str) -> Iterator[Path]:
 def _encode(path: Path, options: Options) -> dict[str, Any]:
     sequence = load(path, **options.reading)
     encoded = encode(sequence, **options.target)
-    report = encoded.report
+    report, weights = encoded.report, options.target.get("weights") or choose_weights(sequence, "levels")
     return {
         "posec": encoded.data, "frames": sequence.frames, "fps": sequence.rate, "people": sequence.people,
         "skeleton": sequence.skeleton.name, "dims": sequence.dims, "unit": sequence.unit, "bytes_out": report.bytes,
         "bits_per_frame": report.bits_per_frame, "mean_error": report.mean_error, "max_error": report.max_error,
-        "sha256": _hash(path),
+        "sha256": _hash(path), "tokens": _list_tokens(encoded, weights) if options.tokens else None,
     }  # fmt: skip
+
+
+def _list_tokens(encoded: Encoded, weights: str | None) -> list[int]:
+    """The stream of a file of tokens. Raises InputError where it has none, or numbers too large for the column."""
+    if not encoded.tokens:
+        raise InputError("nobody is ever there, so there are no tokens")
+    stream = get_codec(weights).tokenizer.vocabulary(encoded.tokens[0].levels)
+    if stream.size > 1 << 15:
+        raise InputError(f"a vocabulary of {stream.size} tokens, more than the column holds (32,768)")
+    return [int(token) for token in stream.flatten(encoded.tokens)]
 
 
 def _hash(path: Path) -> str:

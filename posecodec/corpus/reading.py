@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from posecodec.corpus.manifest import choose_shard
 from posecodec.corpus.shards import INFO, Layout, check_info
 from posecodec.corpus.tables import read_table
@@ -47,6 +50,7 @@ class Corpus:
         info = check_info(self._read_json(INFO), self.root)
         self.layout = Layout(Path(), info["shards"], info["made"])
         self._rows, self._places = rows, dict[int, dict[str, tuple[int, int]]]()
+        self._tokens = dict[int, dict[str, NDArray[np.int16]]]()
 
     def __repr__(self) -> str:
         return f"Corpus({self.root!r}, {self.layout.shards} shards)"
@@ -83,6 +87,20 @@ class Corpus:
         with ByteSource(self._find(self.layout.find_shard(number))) as source:
             start, length = places[identity]
             return source.read(start, start + length)
+
+    def read_tokens(self, identity: str) -> NDArray[np.int16] | None:
+        """The tokens of a recording as `--tokens-column` stored them, None where it did not; those of a shard are kept."""
+        number = choose_shard(identity, self.layout.shards)
+        if not json.loads(self.layout.made).get("tokens"):
+            return None
+        if number not in self._tokens:
+            path = self._find(self.layout.find_shard(number))
+            table = read_table(self._read(path) if is_url(path) else path, ["id", "tokens"])
+            column = table["tokens"].combine_chunks()
+            values, ends = column.values.to_numpy(), column.offsets.to_numpy()
+            rows = enumerate(zip(table["id"].to_pylist(), column.is_valid().to_pylist(), strict=True))
+            self._tokens[number] = {name: values[ends[i] : ends[i + 1]] for i, (name, there) in rows if there}
+        return self._tokens[number].get(identity)
 
     def read_rows(self, number: int, columns: list[str] | None = None) -> list[dict[str, Any]]:
         """Rows of a shard, none where it is not there yet."""

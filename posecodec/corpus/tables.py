@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
+FEW_VALUES = ("skeleton", "unit", "format", "error", "tokens")  # Columns of which each value is told once
 ROWS_IN_GROUP = 4096  # Recordings of a row group: metadata are read by groups, files by their place
 MANIFEST = {"id": "string", "source": "string", "bytes": "int64", "format": "string"}
 SHARD = {
     "id": "string", "source": "string", "posec": "binary", "error": "string", "frames": "int32", "fps": "float64",
     "people": "int32", "skeleton": "string", "dims": "int32", "unit": "string", "bytes_in": "int64", "bytes_out": "int64",
     "bits_per_frame": "float64", "mean_error": "float64", "max_error": "float64", "sha256": "string",
-    "notes": "list<string>",
+    "notes": "list<string>", "tokens": "list<int16>",
 }  # fmt: skip
 INDEX = {"id": "string", "offset": "int64", "length": "int64"}
 """Columns of a manifest, a shard, and of what tells where in a shard a file is."""
@@ -38,9 +39,10 @@ def import_pyarrow() -> Any:
 def build_table(columns: dict[str, str], rows: list[dict[str, Any]], about: dict[str, str]) -> pyarrow.Table:
     """Rows as a table with these columns; what a row does not have is null. about: metadata of the table."""
     pa = import_pyarrow()
-    types = {
-        name: pa.list_(pa.string()) if kind == "list<string>" else getattr(pa, kind)() for name, kind in columns.items()
-    }
+    types = {}
+    for name, kind in columns.items():
+        inner = getattr(pa, kind.removeprefix("list<").removesuffix(">"))()
+        types[name] = pa.list_(inner) if kind.startswith("list<") else inner
     schema = pa.schema(types.items()).with_metadata(about)
     return pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()}, schema)
 
@@ -48,13 +50,18 @@ def build_table(columns: dict[str, str], rows: list[dict[str, Any]], about: dict
 def pack_table(table: pyarrow.Table) -> bytes:
     """A Parquet file, the same bytes for the same table and pyarrow; `posec` is stored as it is, all else packed."""
     pq, file = import_pyarrow().parquet, io.BytesIO()
-    packed = {name: "none" if name == "posec" else "zstd" for name in table.column_names}
+    packed = {name: "none" if name == "posec" else "zstd" for name in map(_name_leaf, table.schema)}
     pq.write_table(
         table, file, row_group_size=ROWS_IN_GROUP, compression=packed, data_page_size=1 << 30,
-        use_dictionary=[name for name in table.column_names if name in ("skeleton", "unit", "format", "error")],
+        use_dictionary=[_name_leaf(column) for column in table.schema if column.name in FEW_VALUES],
         write_statistics=[name for name in table.column_names if name != "posec"],
     )  # fmt: skip
     return file.getvalue()
+
+
+def _name_leaf(column: pyarrow.Field) -> str:
+    """What Parquet calls the values of a column."""
+    return f"{column.name}.list.element" if "list" in str(column.type) else str(column.name)
 
 
 def write_table(path: Path, table: pyarrow.Table) -> bytes:

@@ -260,7 +260,7 @@ def test_tokens_of_a_corpus_are_streams(tmp_path):
     assert shorter["id"] == "a.npz" and len(shorter["tokens"]) < len(streams["a.npz"])
 
 
-def test_a_corpus_of_tokens_of_ones_own_weights_is_read_as_streams(tmp_path):
+def test_a_corpus_of_tokens_of_ones_own_weights_is_read_as_streams(tmp_path, monkeypatch):
     pytest.importorskip("torch")
     from small_tokens import train_codec
 
@@ -275,8 +275,14 @@ def test_a_corpus_of_tokens_of_ones_own_weights_is_read_as_streams(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSECODEC_WEIGHTS", str(tmp_path))
         found = list(TokenStreams(tmp_path / "c", shuffle=0))
-    grids = codec.tokenize(walk(70), levels=2)
-    assert found[0]["tokens"].tolist() == codec.tokenizer.vocabulary(2).flatten(grids).tolist()
+    stream = codec.tokenizer.vocabulary(2).flatten(codec.tokenize(walk(70), levels=2)).tolist()
+    assert found[0]["tokens"].tolist() == stream
+    known = "--levels", "2", "-m", weights, "--tokens-column"
+    call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "n", *known)
+    monkeypatch.setattr("posecodec.codec.PoseCodec.tokens", None)  # nothing is decoded
+    assert [each["tokens"].tolist() for each in TokenStreams(tmp_path / "n", shuffle=0)] == [stream]
+    with pytest.raises(UsageError, match="needs --levels"):
+        call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "x", "--tokens-column")
 
 
 def test_tars_hold_each_recording_and_what_is_known_of_it(made, tmp_path):
