@@ -19,6 +19,7 @@ from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton
 from posecodec.pose.skeletons.builtin import pair_sides
 
 LEVEL = 19  # Of zstd
+_MAGIC = b"\x28\xb5\x2f\xfd"  # What frames begin with, and those here do not
 
 
 def spell(skeleton: Skeleton) -> bytes | None:
@@ -53,6 +54,8 @@ def read_spelled(source: FieldReader, most_edges: int) -> Skeleton:
     size, length = source.read_varint(), source.read_varint()
     check_justified(JSON_COST * length, 0, "the skeleton", CorruptError)
     frame = source.read_bytes(size)
+    if zstandard.frame_content_size(_MAGIC + frame) not in (-1, length):  # which zstd would take memory for
+        raise HeaderError("a skeleton of another size than it states")
     unpacker = zstandard.ZstdDecompressor(dict_data=_load_words(), format=zstandard.FORMAT_ZSTD1_MAGICLESS)
     plain = unpacker.decompress(frame, max_output_size=max(length, 1))
     if len(plain) != length:

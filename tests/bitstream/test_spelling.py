@@ -50,6 +50,13 @@ def read_back(data: bytes) -> Skeleton:
     return read_spelled(FieldReader(Source(data), data, 0), MAX_EDGES)
 
 
+@pytest.mark.parametrize("before", [b"", b"\x28\xb5\x2f\xfd"])
+def test_no_memory_is_taken_for_what_a_frame_states(before):
+    stated = before + bytes([0xE0]) + (1 << 45).to_bytes(8, "little") + b"\x01\x00\x00"
+    with pytest.raises((HeaderError, ZstdError)):
+        read_back(encode_varint(len(stated)) + encode_varint(100) + stated)
+
+
 def test_words_are_what_files_were_compressed_against():
     text = build_words()
     assert {size: hashlib.sha256(text[-size:]).hexdigest()[:16] for size in WORDS} == WORDS and len(text) == max(WORDS)
