@@ -6,16 +6,21 @@ Every window is drawn from a generator seeded by (seed, step, rank), so a resume
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from posecodec import legacy
 from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
 from posecodec.pose.skeleton import Skeleton
 from posecodec.train.clips import Clip
 from posecodec.train.config import Augmentation
+
+if not TYPE_CHECKING:
+    __getattr__ = legacy.find_renamed(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
