@@ -28,6 +28,15 @@ def complete(place: str) -> Callable[[click.Context, click.Parameter, str], list
     return offer
 
 
+def _mark(short: str, long: str, key: str, text: str) -> Callable[[Any], Any]:
+    """A flag that no command takes: it stands in the context, under a key."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+        context.meta[key] = value
+
+    return click.option(short, long, is_flag=True, expose_value=False, callback=keep, help=text)
+
+
 fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 files = click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -41,22 +50,8 @@ device = click.option("--device", default="cpu", show_default=True, help="cpu, c
 fill = click.option("--fill", is_flag=True, help="Put the network's keypoints where the recording has none.")
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 dry_run = click.option("-n", "--dry-run", is_flag=True, help="Only list what would be written, and where.")
-quiet = click.option(
-    "-q",
-    "--quiet",
-    is_flag=True,
-    expose_value=False,
-    callback=lambda context, option, quiet: context.meta.update({QUIET: quiet}),
-    help="Show nothing but errors.",
-)
-verbose = click.option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    expose_value=False,
-    callback=lambda context, option, verbose: context.meta.update({VERBOSE: verbose}),
-    help="Also tell how it was coded, by which weights, and how long it took.",
-)
+quiet = _mark("-q", "--quiet", QUIET, "Show nothing but errors.")
+verbose = _mark("-v", "--verbose", VERBOSE, "Also tell how it was coded, by which weights, and how long it took.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 jobs = click.option(
     "-j",

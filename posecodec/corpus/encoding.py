@@ -9,13 +9,15 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from posecodec.codec import Encoded
 from posecodec.errors import DataWarning, InputError, describe_failure
 from posecodec.files import choose_weights, encode, get_codec
 from posecodec.io import load
 from posecodec.io.byte_source import ByteSource, is_url
+
+if TYPE_CHECKING:
+    from posecodec.codec import Encoded
 
 
 @dataclass(frozen=True)
