@@ -351,10 +351,9 @@ def _cheapest_qp(
 ) -> int:  # fmt: skip
     """The QP of the smallest chunk that keeps a bound: near where it usually is, if that is known, else anywhere."""
     size = partial(_bounded_size, coder, chunk, bound)
-    strides = STRIDES if chunk.points.size <= constants.LARGE_CHUNK else STRIDES[:-1]
     if coder.kind in usual:
-        return minimize(size, start + usual[coder.kind], coder.qp_range, strides[-1:])
-    return minimize(size, start, coder.qp_range, strides)
+        return minimize(size, start + usual[coder.kind], coder.qp_range, STRIDES[-1:])
+    return minimize(size, start, coder.qp_range)
 
 
 def _bounded_size(coder: ChunkCoder, chunk: ChunkInput, bound: float, qp: int) -> float:

@@ -21,9 +21,6 @@ MAX_PREDICTIVE_PRICE = (
     1.2  # Times the transform's bytes at its first step that a rough price of the frame-by-frame coder may be
 )
 MAX_SURE_RATIO = 0.83  # Times the same that its bytes may be where no other steps or coders are tried: they gain less
-LARGE_CHUNK = (
-    1 << 17
-)  # Coordinates from which on the last quarter of an octave of a bound's step is not worth its trials
 EXTRA_TRIALS = 2  # QPs above the expected one that are tried for a chunk in parts; those below it are SEARCH_RADIUS
 WINDOWS_BODY_QPS = 3  # QPs tried for the rest of a chunk in parts, downward, when its body is of windows
 EXPECTED_QP_ROUNDS = 3  # Times that an expected QP of windows is corrected by the error found there
