@@ -23,7 +23,8 @@ from posecodec.coders.transform import coefficient_model as kernels
 from posecodec.coders.transform.basis_choice import choose_graph
 from posecodec.coders.transform.block_coder import BlockCoder, encode_channels
 from posecodec.coders.transform.bodies import TRAINED, TrainedBody
-from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, SLOTS, CoefficientModel, frequency_bins
+from posecodec.coders.transform.coefficient_model import BINS, FEATURES, CoefficientModel, frequency_bins
+from posecodec.coders.transform.magnitudes import LAST_MIXED, PLACES, ROWS, SLOTS, UNARY
 from posecodec.coders.transform.weights import TransformTables, load_built_in, pack_tables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import DataWarning, InputError
@@ -41,7 +42,6 @@ from posecodec.typing import Bools, Floats, Ints
 
 HIDDEN = (48, 24)  # Widths of the network's two hidden layers
 SHORTEST = 24  # Clips of fewer frames are left out
-DEAD_ZONE = 0.38  # Added before rounding down where there is no model yet to choose by: a dead zone of 1.24 steps
 RESIDUAL_EVERY = 8  # One in so many samples of bodies is a residual
 QPS = (-30, 160)  # Range of steps of bodies: 0.3 to 1,000 mm
 RESIDUAL_QPS = (-30, 130)  # Of residuals, which are smaller
@@ -76,27 +76,20 @@ class Collector(BlockCoder):
     """A coder that keeps what the network would see and what it should have said."""
 
     found: list[tuple[NDArray[np.int16], NDArray[np.int32]]]
-    plain: bool = False
 
     def run(
         self, stream: RangeEncoder | RangeDecoder, kind: int, last_significant: int, values: Floats
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-        """Code a block as the encoder does, or merely round it if `plain`, and keep what it would learn from."""
+        """Code a block as the encoder does, and keep what it would learn from."""
         limit, (frames, count) = last_significant, values.shape
         context = self._build_context(frames, count, kind)
         context = context._replace(expected=context.expected.copy())
-        if self.plain:
-            quantized = np.zeros(values.shape, np.int32)
-            quantized[:limit] = (np.sign(values) * np.floor(np.abs(values) + DEAD_ZONE))[:limit]
-            places = np.zeros(values.shape, np.int16)
-            kernels.update_expected(self.expected[1], context.bins, quantized, self.seen)
-            self.last, self.seen = quantized, self.seen + 1
-        else:
-            quantized, places = super().run(stream, kind, limit, values)
+        quantized, places = super().run(stream, kind, limit, values)
         features = np.zeros((limit * count, FEATURES), np.int32)
         kernels.read_features(features, quantized, context, limit)
         fine = np.rint(values[:limit].ravel() * 256).clip(-(2**30), 2**30).astype(np.int32)
-        self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), fine], 1)))
+        odd = (places[:limit].ravel() >= PLACES).astype(np.int32)
+        self.found.append((features.astype(np.int16), np.stack([quantized[:limit].ravel(), fine, odd], 1)))
         return quantized, places
 
 
@@ -120,12 +113,12 @@ class Learned:
     channels: list[NDArray[np.float32]]
 
 
-def collect(samples: list[Sample], model: CoefficientModel, plain: bool) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
-    """(n, FEATURES) features and (n, 2) integers and values in 256ths."""
+def collect(samples: list[Sample], model: CoefficientModel) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """(n, FEATURES) features and (n, 3) integers, values in 256ths, and by which quantizer."""
     features, targets = [], []
     for sample in samples:
         coder = Collector(model, sample.prior, sample.pinned, sample.qp, sample.residual, sample.generic)
-        coder.found, coder.plain = [], plain
+        coder.found = []
         encode_channels(RangeEncoder(), sample.channels, coder)
         features += [f for f, _ in coder.found]
         targets += [t for _, t in coder.found]
@@ -194,23 +187,24 @@ class ScaleNetwork(torch.nn.Module):
         self.c = torch.nn.Linear(HIDDEN[1], 1)
         torch.nn.init.zeros_(self.c.weight)
         torch.nn.init.constant_(self.c.bias, 2.5)
-        self.mix = torch.nn.Parameter(torch.zeros(ROWS, 3))
-        self.edge = torch.nn.Parameter(torch.zeros(ROWS))
+        self.mix = torch.nn.Parameter(torch.zeros(2 * ROWS, 3))
+        self.edge = torch.nn.Parameter(torch.zeros(2 * ROWS))
 
     def place(self, x: torch.Tensor) -> torch.Tensor:
         """(n,) places among the rows, from features (n, FEATURES)."""
         place: torch.Tensor = 4 * self.c(torch.relu(self.b(torch.relu(self.a(x / 64)))))[:, 0]
         return place
 
-    def measure_bits(self, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    def measure_bits(self, x: torch.Tensor, size: torch.Tensor, odd: torch.Tensor) -> torch.Tensor:
         """(n,) code lengths of magnitudes (n,), and a little for places beyond the rows."""
         place = self.place(x)
         place = place + 0.01 * (place.clamp(0, ROWS - 1.001) - place).detach()
         inside = place.clamp(0, ROWS - 1.001)
         low = inside.detach().floor().long()
         part = (inside - low)[:, None]
+        low = low + ROWS * odd
         mix = torch.softmax(self.mix[low] * (1 - part) + self.mix[low + 1] * part, dim=1)
-        edge = 0.5 + 0.3 * torch.sigmoid(self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0])
+        edge = 0.5 - 0.3 * odd + (0.3 + 0.3 * odd) * torch.sigmoid(self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0])
         spread = torch.exp2((inside - 10) / 2)[:, None] * torch.tensor(SPREADS)
         lower = torch.where(size > 0, size - 1 + edge, torch.zeros_like(edge))[:, None]
         upper = (size + edge)[:, None]
@@ -225,12 +219,13 @@ def fit_network(
     """Train on collected coefficients."""
     net = start or ScaleNetwork()
     x, size = torch.from_numpy(features), torch.from_numpy(np.abs(targets[:, 0]).astype(np.float32))
+    odd = torch.from_numpy(targets[:, 2].astype(np.int64))
     optimizer = torch.optim.Adam(net.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
     mean = 0.0
     for step in range(steps):
         chosen = torch.randint(len(x), (BATCH,))
-        loss = net.measure_bits(x[chosen].float(), size[chosen]).mean()
+        loss = net.measure_bits(x[chosen].float(), size[chosen], odd[chosen]).mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -247,11 +242,11 @@ def round_network(net: ScaleNetwork) -> CoefficientModel:
     def to_int(t: torch.Tensor, unit: float) -> NDArray[np.int32]:
         return np.asarray(np.rint(t.detach().numpy().T * unit).clip(-(2**23), 2**23), np.int32)
 
-    half = np.full((ROWS, SLOTS), 32768, np.int32)
+    half = np.full((2 * ROWS, SLOTS), 32768, np.int32)
     return CoefficientModel(
         np.ascontiguousarray(to_int(net.a.weight, 256)), to_int(net.a.bias, 64 * 256),
         np.ascontiguousarray(to_int(net.b.weight, 256)), to_int(net.b.bias, 64 * 256),
-        to_int(net.c.weight, 256)[:, 0].copy(), to_int(net.c.bias, 64 * 256), half, np.zeros((ROWS, 3), np.int32),
+        to_int(net.c.weight, 256)[:, 0].copy(), to_int(net.c.bias, 64 * 256), half, np.zeros((2 * ROWS, 3), np.int32),
     )  # fmt: skip
 
 
@@ -269,26 +264,27 @@ def run_integer_network(model: CoefficientModel, features: NDArray[np.int16]) ->
 def count_rows(model: CoefficientModel, features: NDArray[np.int16], targets: NDArray[np.int32]) -> CoefficientModel:
     """Probabilities of every row's bits, and where between its ends a magnitude is reconstructed."""
     place = run_integer_network(model, features)
-    row, weight = place >> 4, place & 15
-    weight = np.where(row > kernels.LAST_MIXED, 0, weight)
+    base, odd = place >> 4, targets[:, 2].astype(np.int64)
+    weight = np.where(base > LAST_MIXED, 0, place & 15)
+    row = base + ROWS * odd
     size = np.abs(targets[:, 0].astype(np.int64))
-    ones, seen = np.full((ROWS + 1, SLOTS), 0.3), np.full((ROWS + 1, SLOTS), 0.6)
+    ones, seen = np.full((2 * ROWS + 1, SLOTS), 0.3), np.full((2 * ROWS + 1, SLOTS), 0.6)
     for at, part in ((row, 16 - weight), (row + 1, weight)):
-        high = size >> np.maximum(0, (row - 14) >> 1)
-        far = high >= kernels.UNARY
-        length = np.floor(np.log2(np.maximum(high - kernels.UNARY + 1, 1))).astype(np.int64)
+        high = size >> np.maximum(0, (base - 14) >> 1)
+        far = high >= UNARY
+        length = np.floor(np.log2(np.maximum(high - UNARY + 1, 1))).astype(np.int64)
         for slot in range(SLOTS):
-            bit = slot - kernels.UNARY
+            bit = slot - UNARY
             here, more = (high >= slot, high > slot) if bit < 0 else (far & (length >= bit), length > bit)
-            seen[:, slot] += np.bincount(at[here], part[here] / 16, ROWS + 1)
-            ones[:, slot] += np.bincount(at[here], (part * more)[here] / 16, ROWS + 1)
-    rows = np.rint(65536 * ones / seen).clip(32, 65536 - 32).astype(np.int32)[:ROWS]
-    offsets = np.zeros((ROWS, 3), np.int32)
+            seen[:, slot] += np.bincount(at[here], part[here] / 16, 2 * ROWS + 1)
+            ones[:, slot] += np.bincount(at[here], (part * more)[here] / 16, 2 * ROWS + 1)
+    rows = np.rint(65536 * ones / seen).clip(32, 65536 - 32).astype(np.int32)[: 2 * ROWS]
+    offsets = np.zeros((2 * ROWS, 3), np.int32)
     inside = np.abs(targets[:, 1]) / 256.0
     for which in range(3):
         here = (size == which + 1) if which < 2 else size > 2
-        gap = np.bincount(row[here], (size - inside)[here], ROWS)
-        number = np.bincount(row[here], minlength=ROWS)
+        gap = np.bincount(row[here], (size - 0.5 * odd - inside)[here], 2 * ROWS)
+        number = np.bincount(row[here], minlength=2 * ROWS)
         offsets[:, which] = np.rint(256 * gap / (number + 20)).clip(-80, 80)
     return replace(model, rows=rows, reconstruction_offsets=offsets)
 
@@ -362,7 +358,7 @@ def fit(folders: tuple[Path, ...], samples: int, steps: int, show: Callable[[str
     net, model = None, round_network(ScaleNetwork())
     for share in (0.5, 1.0):
         chosen = draw_samples(solid, flat, clips, int(samples * share), rng)
-        features, targets = collect(chosen, model, plain=net is None)
+        features, targets = collect(chosen, model)
         net = fit_network(features, targets, int(steps * share), net, show)
         model = count_rows(round_network(net), features, targets)
     _, known = load_built_in()

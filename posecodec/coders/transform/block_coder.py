@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.coders.transform import coefficient_model
-from posecodec.coders.transform.coefficient_model import BlockContext, CoefficientModel, frequency_bins, frequency_logs
+from posecodec.coders.transform.coefficient_model import DECODE, ENCODE, LOOK, BlockContext, CoefficientModel, frequency_bins, frequency_logs
+from posecodec.coders.transform.magnitudes import LARGEST, MAX_COEFFICIENT_BYTES, PLACES, ROWS
+from posecodec.coders.transform.trellis import find_path
 from posecodec.entropy.fixed_point import exp16_of, measure_logs
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
@@ -27,6 +29,9 @@ ROUNDED_TO_ZERO = 0.62  # Steps that the encoder rounds to 0 at any price, for c
 GENERIC_KIND = 4  # What the context model sees added to a block's kind where nothing was trained for the basis
 
 
+import os
+ROUND, ROUNDS = float(os.environ.get('ROUND','.4')), int(os.environ.get('ROUNDS','1'))
+RD_LAMBDA=float(os.environ.get('LAM','.14'))
 class TooFineError(InputError):
     """A step so fine that coefficients do not fit 30 bits."""
 
@@ -82,17 +87,26 @@ class BlockCoder:
         quantized, places = np.zeros(values.shape, np.int32), np.zeros(values.shape, np.int16)
         context = self._build_context(frames, count, kind)
         args = (
-            values, RD_LAMBDA, quantized, places, context, self.model.b1, self.model.network, self.rows, last_significant,
+            quantized, places, context, self.model.b1, self.model.network, self.rows, self.model.machine, last_significant,
         )  # fmt: skip
         if isinstance(stream, RangeEncoder):
-            most = last_significant * count * coefficient_model.MAX_COEFFICIENT_BYTES
-            stream.run(coefficient_model.code_block, most, True, *args)
+            self.quantize(stream, values[:last_significant], quantized[:last_significant], places[:last_significant], args)
+            most = last_significant * count * MAX_COEFFICIENT_BYTES
+            stream.run(coefficient_model.code_block, most, ENCODE, *args)
         else:
-            stream.run(coefficient_model.code_block, False, *args)
+            stream.run(coefficient_model.code_block, DECODE, *args)
         coefficient_model.update_expected(self.expected[1], context.bins, quantized, self.seen)
         self.last = quantized
         self.seen += 1
         return quantized, places
+
+    def quantize(self, stream, values, quantized, places, args) -> None:
+        quantized[:] = np.copysign(np.floor(np.abs(values) + ROUND), values)
+        for _ in range(ROUNDS):
+            stream.run(coefficient_model.code_block, 0, LOOK, *args)
+            find_path(
+                values.ravel(), places.ravel() & (PLACES-1), self.rows, RD_LAMBDA, self.model.machine, quantized.reshape(-1)
+            )
 
     def _build_context(self, frames: int, count: int, kind: int) -> BlockContext:
         return BlockContext(
@@ -119,7 +133,8 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets:
         for c in range(quantized.shape[1]):
             size = abs(np.int64(quantized[k, c]))
             if size:
-                centroid = size - offsets[places[k, c] >> 4, min(size, np.int64(3)) - 1] / 256.0
+                row = places[k, c] >> 4
+                centroid = size - 0.5 * (row >= ROWS) - offsets[row, min(size, np.int64(3)) - 1] / 256.0
                 values[k, c] = centroid if quantized[k, c] > 0 else -centroid
     return values
 
@@ -135,7 +150,7 @@ def encode_channels(
         kind = coder.choose_kind(start)
         before = decoded[start - 1]
         values = coder.forward(channels[start : start + size], before, kind) / step
-        if not np.abs(values).max(initial=0.0) < coefficient_model.LARGEST - 1:
+        if not np.abs(values).max(initial=0.0) < LARGEST - 1:
             raise TooFineError("too fine an error for coordinates that reach so far; allow more, or use --lossless")
         last_significant = _find_last_significant(values)
         encoder.put_uniform(last_significant, size + 1)

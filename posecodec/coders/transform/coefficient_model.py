@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.entropy.binarization import get_raw, put_raw
+from posecodec.coders.transform.magnitudes import FINE, PLACES, ROWS, get_coefficient, put_coefficient
+from posecodec.coders.transform.trellis import DEPENDENT, INDEPENDENT
 from posecodec.entropy.fixed_point import log16
 from posecodec.entropy.integer_network import (
     NEIGHBORS,
@@ -27,34 +28,15 @@ from posecodec.entropy.integer_network import (
     run_hidden,
     sum_layer,
 )
-from posecodec.entropy.range_coder import (
-    FAULT,
-    MAX_BITS,
-    MAX_PUT_BYTES,
-    MAX_TOTAL,
-    get_binary,
-    get_bits,
-    is_sound,
-    put,
-    put_bits,
-)
+from posecodec.entropy.range_coder import is_sound
 from posecodec.kernels import inlined_kernel, kernel, short_kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
 NEAR = 16  # Of which the first differ from one to the next; the others are known of whole rows or channels
 POSITION = 18  # That of them which is a channel's
-ROWS = 32  # Rows of probabilities, half an octave of magnitude apart: up to 2**16 steps
-FINE = 16  # Places from one row to the next, of which the network picks one
-LAST_MIXED = 13  # Up to this row probabilities are interpolated; from the next on magnitudes have raw low bits
-UNARY = 14  # Magnitudes, less their raw low bits, that are said in unary
-ESCAPE = 24  # Slots for the length of what is left of larger ones
-SLOTS = UNARY + ESCAPE
-RATE = 7  # Rows move by 2**-RATE of what they were wrong by: they are trained, and a chunk changes little
-LEAST = 24  # No probability is below this many 65536ths
+LOOK, ENCODE, DECODE = 0, 1, 2  # What is done with a block: looking only finds where its integers are expected
 BINS = 16  # Half octaves of frequency that channels have expectations for
-LARGEST = 2**29  # Magnitude that no coefficient reaches, so that what is computed of it stays in 32 bits
-MAX_COEFFICIENT_BYTES = MAX_PUT_BYTES * (SLOTS + 8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +44,9 @@ class CoefficientModel:
     """The learned tables, part of the weights.
 
     w1 (F, H), b1 (H,), w2 (H, G), b2 (G,), w3 (G,), b3 (1,): the network, int32, in units of 1/256.
-    rows: (ROWS, SLOTS) int32 probabilities of a one, times 2**16. reconstruction_offsets: (ROWS, 3) int32, how far from
-    q towards zero a coefficient of magnitude 1, 2, more lies on average, in 1/256 of a step.
+    rows: (ROWS, SLOTS) int32 probabilities of a one, times 2**16; as many again where there is an odd quantizer.
+    reconstruction_offsets: (ROWS, 3) int32, how far towards zero from where it stands a coefficient of magnitude 1, 2, more
+    lies on average, in 1/256 of a step; as many again.
     """
 
     w1: NDArray[np.int32]
@@ -74,6 +57,11 @@ class CoefficientModel:
     b3: NDArray[np.int32]
     rows: NDArray[np.int32]
     reconstruction_offsets: NDArray[np.int32]
+
+    @property
+    def machine(self) -> Ints:
+        """Of its quantizers."""
+        return DEPENDENT if len(self.rows) > ROWS else INDEPENDENT
 
     @property
     def network(self) -> Network:
@@ -193,135 +181,13 @@ def _predict_row(x, bias, of_row, position, network, start, h1, h2):  # type: ig
 
 
 @kernel
-def _split_place(place):  # type: ignore[no-untyped-def]
-    """The row below a place, the next one's weight in sixteenths, and how many low bits are raw there."""
-    row = np.int64(place >> 4)
-    if row > LAST_MIXED:
-        return row, np.int64(0), (row - LAST_MIXED - 1) >> 1
-    return row, np.int64(place & 15), np.int64(0)
-
-
-@kernel
-def _probability(rows, row, weight, slot):  # type: ignore[no-untyped-def]
-    """The probability of a one, times 2**16, between two rows."""
-    one = np.int64(rows[row, slot])
-    if weight:
-        one = ((FINE - weight) * one + weight * np.int64(rows[row + 1, slot])) >> 4
-    return min(max(one, np.int64(LEAST)), np.int64(MAX_TOTAL - LEAST))
-
-
-@kernel
-def _adapt(rows, row, weight, slot, bit):  # type: ignore[no-untyped-def]
-    goal = np.int64(MAX_TOTAL - 1) if bit else np.int64(0)
-    rows[row, slot] += (goal - rows[row, slot]) >> RATE
-    if weight:
-        rows[row + 1, slot] += (goal - rows[row + 1, slot]) >> RATE
-
-
-@kernel
-def _put_bit(state, out, rows, row, weight, slot, bit):  # type: ignore[no-untyped-def]
-    one = _probability(rows, row, weight, slot)
-    if bit:
-        put(state, out, MAX_TOTAL - one, one, MAX_BITS)
-    else:
-        put(state, out, np.int64(0), MAX_TOTAL - one, MAX_BITS)
-    _adapt(rows, row, weight, slot, bit)
-
-
-@kernel
-def _get_bit(state, data, rows, row, weight, slot):  # type: ignore[no-untyped-def]
-    bit = get_binary(state, data, MAX_TOTAL - _probability(rows, row, weight, slot))
-    _adapt(rows, row, weight, slot, bit)
-    return bit
-
-
-@kernel
-def put_coefficient(state, out, rows, place, value):  # type: ignore[no-untyped-def]
-    """Code one integer below 2**29 in magnitude at a place among the rows, and learn from it."""
-    row, weight, low = _split_place(place)
-    size = abs(np.int64(value))
-    high = size >> low
-    unary = min(high, np.int64(UNARY))
-    for slot in range(unary):
-        _put_bit(state, out, rows, row, weight, slot, np.int64(1))
-    if high < UNARY:
-        _put_bit(state, out, rows, row, weight, high, np.int64(0))
-    else:
-        rest = high - UNARY + 1
-        length = np.int64(0)
-        while rest >> (length + 1):
-            _put_bit(state, out, rows, row, weight, min(UNARY + length, SLOTS - 1), np.int64(1))
-            length += 1
-        _put_bit(state, out, rows, row, weight, min(UNARY + length, SLOTS - 1), np.int64(0))
-        put_raw(state, out, rest - (np.int64(1) << length), length)
-    put_raw(state, out, size - (high << low), low)
-    if size:
-        put_bits(state, out, np.int64(value < 0), np.int64(1))
-
-
-@kernel
-def get_coefficient(state, data, rows, place):  # type: ignore[no-untyped-def]
-    """The mirror of `put_coefficient`; an integer beyond 2**29 is a fault and returns 0."""
-    row, weight, low = _split_place(place)
-    high = np.int64(0)
-    while high < UNARY and _get_bit(state, data, rows, row, weight, high):
-        high += 1
-    if high == UNARY:
-        length = np.int64(0)
-        while length < 30 and _get_bit(state, data, rows, row, weight, min(UNARY + length, SLOTS - 1)):
-            length += 1
-        high += (np.int64(1) << length) + get_raw(state, data, length) - 1
-    size = (high << low) + get_raw(state, data, low)
-    if size >= LARGEST:
-        state[FAULT] = 1
-        return np.int64(0)
-    if size and get_bits(state, data, np.int64(1)):
-        return -size
-    return size
-
-
-@kernel
-def _estimate_bits(rows, place, size):  # type: ignore[no-untyped-def]
-    """About how many bits a magnitude costs: for the encoder's choice only, so floats are fine."""
-    row, weight, low = _split_place(place)
-    high = size >> low
-    chance = 1.0
-    bits = float(low) + (1.0 if size else 0.0)
-    for slot in range(min(high, np.int64(UNARY))):
-        chance *= _probability(rows, row, weight, slot) / MAX_TOTAL
-    if high < UNARY:
-        chance *= 1.0 - _probability(rows, row, weight, high) / MAX_TOTAL
-    else:
-        bits += 2.0 * np.log2(high - UNARY + 1.0) + 1.0
-    return bits - np.log2(chance)
-
-
-@kernel
-def _choose(rows, place, value, rd_lambda):  # type: ignore[no-untyped-def]
-    """The integer that costs least: squared error + rd_lambda x bits, among the two around the value and 0."""
-    size = abs(value)
-    near = np.int64(size + 0.5)
-    if near == 0:
-        return np.int64(0)
-    best, cost = near, (size - near) ** 2 + rd_lambda * _estimate_bits(rows, place, near)
-    other = near - 1
-    price = (size - other) ** 2 + rd_lambda * _estimate_bits(rows, place, other)
-    if price < cost:
-        best, cost = other, price
-    if other > 0 and other < 3:
-        if size**2 + rd_lambda * _estimate_bits(rows, place, np.int64(0)) < cost:
-            best = np.int64(0)
-    return -best if value < 0 else best
-
-
-@kernel
 def code_block(  # type: ignore[no-untyped-def]
-    state, stream, encoding, values, rd_lambda, quantized, places, context, bias, network, rows, last_significant
+    state, stream, mode, quantized, places, context, bias, network, rows, machine, last_significant
 ):
-    """Encode or decode one block in order of frequency, then channel.
+    """Encode, decode or look through one block in order of frequency, then channel.
 
-    values: (N, C) float64 in steps, for the encoder. quantized: (N, C) int32, filled. places: (N, C) int16, filled.
-    context: a `BlockContext`. last_significant: frequencies that are coded, the rest is zero.
+    quantized: (N, C) int32, filled where they are decoded. places: (N, C) int16, filled. context: a `BlockContext`. machine:
+    of quantizers, (S, 2). last_significant: frequencies that are coded, the rest is zero.
     """
     count = quantized.shape[1]
     near, place_of_row = np.zeros(NEAR, np.int32), np.zeros(FEATURES, np.int32)
@@ -330,6 +196,7 @@ def code_block(  # type: ignore[no-untyped-def]
     mags = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32)
     surplus, by_channel = np.zeros(3, np.int64), np.zeros(count, np.int64)
     positions = np.array([(256 * c) // count for c in range(count)], np.int32)
+    quantizer = np.int64(0)
     for k in range(last_significant):
         _start_row(surplus, count)
         _expect_row(logs, context, k)
@@ -338,15 +205,16 @@ def code_block(  # type: ignore[no-untyped-def]
             expected = logs[c]
             _fill_near(near, context, mags, surplus, by_channel, expected, k, c)
             place = _predict_row(near, bias, of_row, positions[c], network, start, h1, h2)
+            place += PLACES * (quantizer & 1)
             places[k, c] = place
-            if encoding:
-                value = _choose(rows, place, values[k, c], rd_lambda)
-                put_coefficient(state, stream, rows, place, value)
-            else:
-                value = get_coefficient(state, stream, rows, place)
-            quantized[k, c] = value
+            if mode == ENCODE:
+                put_coefficient(state, stream, rows, place, quantized[k, c])
+            elif mode == DECODE:
+                quantized[k, c] = get_coefficient(state, stream, rows, place)
+            value = quantized[k, c]
+            quantizer = machine[quantizer, value & 1]
             _update_context(value, expected, mags, surplus, by_channel, k, c)
-        if not encoding and not is_sound(state, stream):
+        if mode == DECODE and not is_sound(state, stream):
             return
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from posecodec import zoo
 from posecodec.coders.transform.bodies import TRAINED, TrainedBody
 from posecodec.coders.transform.bone_basis import BoneTables
-from posecodec.coders.transform.coefficient_model import BINS, FEATURES, ROWS, SLOTS, TENSOR_NAMES, CoefficientModel
+from posecodec.coders.transform.coefficient_model import BINS, FEATURES, TENSOR_NAMES, CoefficientModel
 from posecodec.coders.transform.flat_basis import FlatTables
+from posecodec.coders.transform.magnitudes import ROWS, SLOTS
 from posecodec.coders.weight_rules import LARGE, MOST_BIAS, MOST_WEIGHT, can_be_inverted, have_directions
 from posecodec.entropy.range_coder import MAX_TOTAL
 from posecodec.errors import WeightsError
@@ -44,8 +45,8 @@ RULES = {
     "model.b2": Rule("int32", ("G",), -MOST_BIAS, MOST_BIAS),
     "model.w3": Rule("int32", ("G",), -MOST_WEIGHT, MOST_WEIGHT),
     "model.b3": Rule("int32", (1,), -MOST_BIAS, MOST_BIAS),
-    "model.rows": Rule("int32", (ROWS, SLOTS), 1, MAX_TOTAL - 1),
-    "model.shifts": Rule("int32", (ROWS, 3), -256, 256),  # a step either way
+    "model.rows": Rule("int32", ("R", SLOTS), 1, MAX_TOTAL - 1),
+    "model.shifts": Rule("int32", ("R", 3), -256, 256),  # a step either way
 }
 FIRST = {"prior": "prior", **{field: f"polar.{field}" for field in ("usual", "lengths", "mean", "matrix")}}
 """Names of the tensors of coco19, which was alone once; those of another body begin with its name."""
