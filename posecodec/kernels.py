@@ -16,14 +16,21 @@ from posecodec.kernel_cache import attach_cache
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of numbers and arrays with numba, on first use, and keep it on disk (`kernel_cache`).
 
-    To type checkers the compiled function takes anything: numba knows the types better than annotations can say them.
+    It makes no arrays of its own, so that numba need not count who refers to which: in loops over symbols that takes longer
+    than all else. To type checkers the compiled function takes anything: numba knows the types better than annotations can
+    say them.
     """
+    return _compile(function, _nrt=False)
+
+
+def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that makes arrays; what it does for every number is better left to a plain one."""
     return _compile(function)
 
 
 def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel of a symbol or a row, which keeps Python's lock: between threads, to give it away costs more than to run."""
-    return _compile(function, nogil=False)
+    return _compile(function, nogil=False, _nrt=False)
 
 
 def inlined_kernel(function: Callable[..., Any]) -> Callable[..., Any]:

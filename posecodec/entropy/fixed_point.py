@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.entropy.range_coder import Int
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel, kernel
 from posecodec.typing import Ints
 
 LOG16 = np.array([0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15], np.int64)
@@ -47,7 +47,7 @@ def exp16(value: Int) -> Int:
     return power
 
 
-@kernel
+@allocating_kernel
 def exp16_of(values: Ints) -> Ints:
     """`exp16` of every value of an array."""
     found = np.empty(values.shape, np.int64)

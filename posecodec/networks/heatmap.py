@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel, kernel
 
 PLANES: dict[int, tuple[tuple[int, int], ...]] = {2: ((0, 1),), 3: ((0, 1), (2, 1), (0, 2))}
 """Axes (horizontal, vertical) of every plane for 2D and 3D points."""
@@ -153,7 +153,7 @@ def read_corrected(points: Tensor, correction: Tensor, grid: int, extent: float,
     return from_pixels(torch.from_numpy(found).reshape(centers.shape), grid, extent)
 
 
-@kernel
+@allocating_kernel
 def _read_out(logs: NDArray[np.float32], threshold: float, flattest: float) -> NDArray[np.float32]:
     count, grid, _ = logs.shape
     centers = np.empty((count, 2), np.float32)

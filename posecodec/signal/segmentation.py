@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel
 from posecodec.signal.dct import dct, dst
 from posecodec.typing import Floats
 
@@ -143,7 +143,7 @@ def _single_precision(frames: int, pinned: bool, rows: int | None) -> NDArray[np
     return (dst(frames) if pinned else dct(frames))[:rows].astype(np.float32)
 
 
-@kernel
+@allocating_kernel
 def _sum_logs(values, factor):  # type: ignore[no-untyped-def]
     """(S,) sums of log2(1 + (factor * value)^2) over blocks (N, S, C): logarithms of products, which are far fewer."""
     rows, count, columns = values.shape
@@ -163,7 +163,7 @@ def _sum_logs(values, factor):  # type: ignore[no-untyped-def]
     return total
 
 
-@kernel
+@allocating_kernel
 def _sum_squares(values, factor):  # type: ignore[no-untyped-def]
     """(S,) sums of (factor * value)^2 over blocks (N, S, C)."""
     total = np.zeros(values.shape[1])

@@ -29,7 +29,7 @@ from posecodec.coders.predictive.regression import FEATURE_BITS, learn, predict
 from posecodec.coders.predictive.residual import SHARP_BITS, code_index
 from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.range_coder import FAULT, is_sound
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel, kernel
 
 NORMAL = 64  # What a usual miss is among features
 MOST_FEATURE = 1 << FEATURE_BITS
@@ -82,7 +82,7 @@ def code_frame(state, buffer, reading, frame, mask, offered, model):  # type: ig
             _choose_near(k, model)
 
 
-@kernel
+@allocating_kernel
 def _choose_offered(chosen, offered, k, model):  # type: ignore[no-untyped-def]
     """Fill chosen (D,) with that of lattice points (A, D) which is likeliest, about."""
     costs = np.zeros(offered.shape[0], np.int64)
@@ -108,7 +108,7 @@ def _begin_frame(model):  # type: ignore[no-untyped-def]
     model.channels[:, :, NOW] = 0
 
 
-@kernel
+@allocating_kernel
 def _choose_near(k, model):  # type: ignore[no-untyped-def]
     """The keypoints seen that are nearest to one now: NEAR of those before it, and one of those after it."""
     near = model.near[k]

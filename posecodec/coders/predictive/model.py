@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posecodec.coders.predictive.mixing import Mixer, start_mixer
+from posecodec.entropy.mixing import Mixer, start_mixer
 from posecodec.coders.predictive.residual import KINDS, QUESTIONS, REACH, Estimates
 from posecodec.typing import Ints
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posecodec.coders.predictive.logistic import MOST_LOGIT, lengthen, soften
-from posecodec.coders.predictive.mixing import code_answer
+from posecodec.entropy.logistic import MOST_LOGIT, lengthen, soften
+from posecodec.entropy.mixing import code_answer
 from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from posecodec.coders.tokens.prior import MOST_HIDDEN, fill_chances, get_code, put_code
 from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound
-from posecodec.kernels import inlined_kernel, kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel
 from posecodec.typing import Floats
 
 NEIGHBORS = np.array(
@@ -77,7 +77,7 @@ def _fill(freq, h1, h2, padded, t, y, x, neighbors, tables, b1, w2, b2, codes, b
     return fill_chances(freq, h1, h2, w2, b2, codes, bias, exponential)
 
 
-@kernel
+@allocating_kernel
 def _encode(state, out, padded, neighbors, tables, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
     h1, h2, freq = np.empty(b1.size, np.int64), np.empty(b2.size, np.int64), np.empty(bias.size, np.int64)
     for t in range(1, padded.shape[0]):
@@ -87,7 +87,7 @@ def _encode(state, out, padded, neighbors, tables, b1, w2, b2, codes, bias, expo
                 put_code(state, out, padded[t, y, x], freq, total)
 
 
-@kernel
+@allocating_kernel
 def _decode(state, data, padded, neighbors, tables, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
     h1, h2, freq = np.empty(b1.size, np.int64), np.empty(b2.size, np.int64), np.empty(bias.size, np.int64)
     for t in range(1, padded.shape[0]):
@@ -100,7 +100,7 @@ def _decode(state, data, padded, neighbors, tables, b1, w2, b2, codes, bias, exp
                 padded[t, y, x] = get_code(state, data, freq, total)
 
 
-@kernel
+@allocating_kernel
 def _measure(padded, neighbors, tables, b1, w2, b2, codes, bias, exponential):  # type: ignore[no-untyped-def]
     h1, h2, freq = np.empty(b1.size, np.int64), np.empty(b2.size, np.int64), np.empty(bias.size, np.int64)
     bits = np.empty((padded.shape[0] - 1, padded.shape[1] - 2, padded.shape[2] - 2))

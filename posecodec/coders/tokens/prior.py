@@ -27,7 +27,7 @@ from posecodec.entropy.range_coder import (
     is_sound,
     put_total,
 )
-from posecodec.kernels import inlined_kernel, kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel, kernel
 from posecodec.typing import Floats
 
 UNIT = 32  # Steps of a latent's spread
@@ -211,7 +211,7 @@ def _decode(state, data, tokens, step, first, last, values, layers):  # type: ig
             tokens[step, row, level] = get_code(state, data, room[3], total)
 
 
-@kernel
+@allocating_kernel
 def _measure(tokens, values, layers):  # type: ignore[no-untyped-def]
     room, bits = _make_room(values, layers), np.empty(tokens.shape)
     for step in range(tokens.shape[0]):
@@ -222,7 +222,7 @@ def _measure(tokens, values, layers):  # type: ignore[no-untyped-def]
     return bits
 
 
-@kernel
+@allocating_kernel
 def _price(tokens, values, layers):  # type: ignore[no-untyped-def]
     room, levels = _make_room(values, layers), layers.b1.shape[1]
     bits = np.zeros((tokens.shape[0], tokens.shape[1], levels, values.shape[2]), np.float32)

@@ -14,7 +14,7 @@ from posecodec.coders.transform.trellis import find_path
 from posecodec.entropy.fixed_point import exp16_of, measure_logs
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import BlockPrice, BlockSpectra, Segmentation, choose_lengths
@@ -125,7 +125,7 @@ class BlockCoder:
         return aligned
 
 
-@kernel
+@allocating_kernel
 def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets: NDArray[np.int32]) -> Floats:
     """Coefficients in steps: the centroid of what each integer stands for."""
     values = np.zeros(quantized.shape)

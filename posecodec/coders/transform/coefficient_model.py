@@ -29,7 +29,7 @@ from posecodec.entropy.integer_network import (
     sum_layer,
 )
 from posecodec.entropy.range_coder import is_sound
-from posecodec.kernels import inlined_kernel, kernel, short_kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
@@ -180,7 +180,7 @@ def _predict_row(x, bias, of_row, position, network, start, h1, h2):  # type: ig
     return min(max(sum_layer(h2, network.w3, network.b3) >> WEIGHT_BITS, np.int64(0)), np.int64((ROWS - 1) * FINE))
 
 
-@kernel
+@allocating_kernel
 def code_block(  # type: ignore[no-untyped-def]
     state, stream, mode, quantized, places, context, bias, network, rows, machine, last_significant
 ):
@@ -218,7 +218,7 @@ def code_block(  # type: ignore[no-untyped-def]
             return
 
 
-@kernel
+@allocating_kernel
 def read_features(out, quantized, context, last_significant):  # type: ignore[no-untyped-def]
     """For training: the features (last_significant * C, FEATURES) that `code_block` sees where it codes `quantized`."""
     count = quantized.shape[1]
@@ -233,7 +233,7 @@ def read_features(out, quantized, context, last_significant):  # type: ignore[no
             _update_context(quantized[k, c], logs[c], mags, surplus, by_channel, k, c)
 
 
-@short_kernel
+@allocating_kernel
 def update_expected(expected, bins, quantized, seen):  # type: ignore[no-untyped-def]
     """Move what each channel is expected to have towards what this block had: by half at first, later by a quarter."""
     total = np.zeros(BINS, np.int64)

@@ -12,7 +12,7 @@ from posecodec.entropy.adaptive_models import bit_model, get_bit, put_bit
 from posecodec.entropy.binarization import MAX_INT_BYTES, get_int, int_model, put_int
 from posecodec.entropy.range_coder import MAX_PUT_BYTES, RangeDecoder, RangeEncoder, is_sound
 from posecodec.errors import InputError
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel, kernel
 from posecodec.typing import Floats
 
 SAFETY = 0.999  # The share of the bound that is aimed at: decoders differ by less than the rest
@@ -36,7 +36,7 @@ def outlier_steps(errors: Floats, bound: float) -> NDArray[np.int32]:
     return moves
 
 
-@kernel
+@allocating_kernel
 def _find_moves(errors, step, square, moves):  # type: ignore[no-untyped-def]
     """Fill moves (T, K, D), of which there are none yet. Whether 32 bits hold all of them."""
     known, wanted = np.zeros(errors.shape[2]), np.zeros(errors.shape[2])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from posecodec.coders.transform.magnitudes import LARGEST, PLACES, estimate_bits
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel, kernel
 from posecodec.typing import Ints
 
 DEPENDENT: Ints = np.array([[0, 2], [5, 7], [1, 3], [6, 4], [2, 0], [4, 6], [3, 1], [7, 5]], np.int64)
@@ -22,7 +22,7 @@ TABLED = 16  # Magnitudes that bits are kept of
 MOST_TO_ZERO = 3.0  # Steps below which a value may become 0
 
 
-@kernel
+@allocating_kernel
 def find_path(values, places, rows, rd_lambda, machine, levels):  # type: ignore[no-untyped-def]
     """Fill levels (n,) int32 with the integers of values (n,) in steps that cost least: squared error + rd_lambda x bits.
 

@@ -33,7 +33,7 @@ from posecodec.entropy.range_coder import (
     is_sound,
     put,
 )
-from posecodec.kernels import inlined_kernel, kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel, kernel
 from posecodec.signal.quantization import STEPS_PER_OCTAVE
 from posecodec.typing import Bools, Floats, Ints
 
@@ -257,7 +257,7 @@ def _choose(target, p, zero, offsets, rd_lambda):  # type: ignore[no-untyped-def
     return best if target > 0 else -best
 
 
-@kernel
+@allocating_kernel
 def code_window(  # type: ignore[no-untyped-def]
     state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
     offsets,
@@ -300,7 +300,7 @@ def code_window(  # type: ignore[no-untyped-def]
             return
 
 
-@kernel
+@allocating_kernel
 def read_features(out, values, context):  # type: ignore[no-untyped-def]
     """For training: the features (rows, C, FEATURES) that `code_window` sees where it codes `values`."""
     count = values.shape[1]

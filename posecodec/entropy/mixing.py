@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.coders.predictive.logistic import (
+from posecodec.entropy.logistic import (
     MOST_LOGIT,
     PROBABILITY_BITS,
     STRETCH_BITS,
@@ -105,16 +105,17 @@ def _move_weights(mixer, chosen, question, error):  # type: ignore[no-untyped-de
 
 @inlined_kernel
 def _teach_cells(mixer, question, answer):  # type: ignore[no-untyped-def]
+    goal = answer * (ONE - 1)
+    cells, asked_cells = mixer.cells, mixer.asked_cells
     for i in range(mixer.rows.size):
-        _teach_cell(mixer.cells[mixer.rows[i], question], answer)
-    _teach_cell(mixer.asked_cells[mixer.asked[0]], answer)
-
-
-@inlined_kernel
-def _teach_cell(cell, answer):  # type: ignore[no-untyped-def]
-    seen = np.int64(cell[SEEN])
-    cell[PROBABILITY] += (answer * (ONE - 1) - np.int64(cell[PROBABILITY])) * 2 // (2 * seen + 3)
-    cell[SEEN] = min(seen + 1, np.int64(WINDOW))
+        row = mixer.rows[i]
+        old, seen = np.int64(cells[row, question, PROBABILITY]), np.int64(cells[row, question, SEEN])
+        cells[row, question, PROBABILITY] = old + (goal - old) * 2 // (2 * seen + 3)
+        cells[row, question, SEEN] = min(seen + 1, np.int64(WINDOW))
+    row = mixer.asked[0]
+    old, seen = np.int64(asked_cells[row, PROBABILITY]), np.int64(asked_cells[row, SEEN])
+    asked_cells[row, PROBABILITY] = old + (goal - old) * 2 // (2 * seen + 3)
+    asked_cells[row, SEEN] = min(seen + 1, np.int64(WINDOW))
 
 
 @kernel
@@ -127,8 +128,8 @@ def code_answer(state, buffer, reading, answer, question, group, mixer):  # type
     common, special = _add_up(mixer, 0, question), _add_up(mixer, 1 + group, question)
     logit = (common + special) >> 1
     place, part = (logit + 2048) >> NODE_BITS, (logit + 2048) & ((1 << NODE_BITS) - 1)
-    nodes = mixer.corrections[question]
-    corrected = (nodes[place] * ((1 << NODE_BITS) - part) + nodes[place + 1] * part) >> NODE_BITS
+    low, high = mixer.corrections[question, place], mixer.corrections[question, place + 1]
+    corrected = (low * ((1 << NODE_BITS) - part) + high * part) >> NODE_BITS
     yes = (squash(logit, mixer.tables.squash) + corrected) >> 1
     no = ONE - min(max(yes, np.int64(LEAST)), np.int64(ONE - LEAST))
     if reading:
@@ -140,7 +141,7 @@ def code_answer(state, buffer, reading, answer, question, group, mixer):  # type
     _move_weights(mixer, 0, question, (truth - squash(common, mixer.tables.squash)) * rate)
     _move_weights(mixer, 1 + group, question, (truth - squash(special, mixer.tables.squash)) * rate * CLASS_RATE)
     _teach_cells(mixer, question, answer)
-    nodes[place] += (truth - nodes[place]) >> NODE_RATE
-    nodes[place + 1] += (truth - nodes[place + 1]) >> NODE_RATE
+    mixer.corrections[question, place] = low + ((truth - low) >> NODE_RATE)
+    mixer.corrections[question, place + 1] = high + ((truth - high) >> NODE_RATE)
     mixer.answers[question] += 1
     return answer
