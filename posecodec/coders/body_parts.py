@@ -20,7 +20,7 @@ from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedC
 from posecodec.coders.transform.basis_choice import PRICED_FRAMES, BasisChoice, choose_basis, offer_graphs
 from posecodec.coders.transform.block_coder import RD_LAMBDA
 from posecodec.coders.transform.bone_basis import BoneBasis
-from posecodec.coders.transform.coder import TransformCoder, read_end, write_end
+from posecodec.coders.transform.coder import TransformCoder
 from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, write_motion
 from posecodec.coders.windows.coder import WindowsCoder
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -91,7 +91,7 @@ class BodyPartsCoder:
         basis = choose_cheapest(plan.rests, qp)
         around = fill_from_centroid(plan.points[:, plan.split.rest] - held)
         rest = self._write_part(encoder, replace(basis, channels=basis.basis.forward(around * basis.scale)), qp)
-        return write_end(encoder, chunk, plan.split.join(body, rest + held), max_error)
+        return self.transform.write_end(encoder, chunk, plan.split.join(body, rest + held), max_error)
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """The mirror of `encode`. Raises CorruptError."""
@@ -105,7 +105,7 @@ class BodyPartsCoder:
         rest = self.transform.read(decoder, context.with_skeleton(split.rest_skeleton))
         with np.errstate(all="ignore"):
             pose = split.join(body, rest + body[:, anchors])
-        return DecodedChunk.from_pose(read_end(decoder, pose), presence, context)
+        return DecodedChunk.from_pose(self.transform.read_end(decoder, pose), presence, context)
 
     def plan(self, chunk: ChunkInput) -> BodyPartsPlan:
         """The plan of a chunk that is supported."""

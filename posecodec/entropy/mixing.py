@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.logistic import (
     MOST_LOGIT,
     PROBABILITY_BITS,
@@ -20,7 +21,6 @@ from posecodec.entropy.logistic import (
     build_tables,
     squash,
 )
-from posecodec.entropy.fixed_point import clip
 from posecodec.entropy.range_coder import get_binary, put
 from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Ints

@@ -1,7 +1,7 @@
 """Fit the tables of the transform coder: the bone basis, what channels usually hold, and the context model's network.
 
 One straight narrative: read motion, fit the basis, count magnitudes, collect coefficients as the encoder would code them,
-train the network in float, round it to integers, count the rows, and once more with the encoder that now knows it.
+train the network in float, round it to integers, count the rows, and twice more with the encoder that now knows it.
 `fit` is that narrative, `export` writes it down. Leaves out the tables of tokens (`train.window_tables`).
 """
 
@@ -47,6 +47,7 @@ QPS = (-30, 160)  # Range of steps of bodies: 0.3 to 1,000 mm
 RESIDUAL_QPS = (-30, 130)  # Of residuals, which are smaller
 COARSE_BLOCK = 64  # Frames of a block whose coarse code leaves a residual
 LONGEST_SAMPLE = 512  # Frames
+SHARES = (0.25, 0.5, 1.0)  # Of samples and steps, of the rounds: each codes samples as the round before has learned to
 BATCH = 32768  # Coefficients of a training step
 RATE = 6e-3  # Peak learning rate
 SHOW_EVERY = 200  # Steps between two messages
@@ -204,7 +205,11 @@ class ScaleNetwork(torch.nn.Module):
         part = (inside - low)[:, None]
         low = low + ROWS * odd
         mix = torch.softmax(self.mix[low] * (1 - part) + self.mix[low + 1] * part, dim=1)
-        edge = 0.5 - 0.3 * odd + (0.3 + 0.3 * odd) * torch.sigmoid(self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0])
+        edge = (
+            0.5
+            - 0.3 * odd
+            + (0.3 + 0.3 * odd) * torch.sigmoid(self.edge[low] * (1 - part[:, 0]) + self.edge[low + 1] * part[:, 0])
+        )
         spread = torch.exp2((inside - 10) / 2)[:, None] * torch.tensor(SPREADS)
         lower = torch.where(size > 0, size - 1 + edge, torch.zeros_like(edge))[:, None]
         upper = (size + edge)[:, None]
@@ -356,7 +361,7 @@ def fit(folders: tuple[Path, ...], samples: int, steps: int, show: Callable[[str
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     net, model = None, round_network(ScaleNetwork())
-    for share in (0.5, 1.0):
+    for share in SHARES:
         chosen = draw_samples(solid, flat, clips, int(samples * share), rng)
         features, targets = collect(chosen, model)
         net = fit_network(features, targets, int(steps * share), net, show)
@@ -396,6 +401,6 @@ def export(
         **rights,
         "data": [folder.name for folder in folders],
         "commit": find_commit(),
-        "steps": int(1.5 * steps),
+        "steps": int(sum(SHARES) * steps),
     }
     return zoo.write_weights(target, pack_tables(tables), {"skeleton": COCO19.name}, about)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posecodec.entropy.mixing import Mixer, start_mixer
 from posecodec.coders.predictive.residual import KINDS, QUESTIONS, REACH, Estimates
+from posecodec.entropy.mixing import Mixer, start_mixer
 from posecodec.typing import Ints
 
 UNIT = 256  # Of positions: a whole number of the lattice in 3D, and about that in 2D

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posecodec.entropy.logistic import MOST_LOGIT, lengthen, soften
-from posecodec.entropy.mixing import code_answer
 from posecodec.entropy.binarization import get_long_raw, put_long_raw
 from posecodec.entropy.fixed_point import clip
+from posecodec.entropy.logistic import MOST_LOGIT, lengthen, soften
+from posecodec.entropy.mixing import code_answer
 from posecodec.entropy.range_coder import FAULT, MAX_PUT_BYTES
 from posecodec.kernels import inlined_kernel, kernel
 from posecodec.typing import Ints

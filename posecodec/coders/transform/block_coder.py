@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.coders.transform import coefficient_model
-from posecodec.coders.transform.coefficient_model import DECODE, ENCODE, LOOK, BlockContext, CoefficientModel, frequency_bins, frequency_logs
+from posecodec.coders.transform.coefficient_model import (
+    DECODE,
+    ENCODE,
+    LOOK,
+    BlockContext,
+    CoefficientModel,
+    frequency_bins,
+    frequency_logs,
+)
 from posecodec.coders.transform.magnitudes import LARGEST, MAX_COEFFICIENT_BYTES, PLACES, ROWS
 from posecodec.coders.transform.trellis import find_path
 from posecodec.entropy.fixed_point import exp16_of, measure_logs
@@ -24,14 +32,12 @@ BLOCKS = Segmentation((16, 32, 64, 128, 256), longest=271)
 """Frames of a block; the last takes what is too short for one of its own. 512 gain under 0.3 % (log of 2026-11-23)."""
 BLOCK_PRICE = BlockPrice(bits=40.0)  # For choosing lengths: 10 bits lose 3 %, 50 gain 0.5 % (log of 2026-11-23)
 FIRST, LATER, RESIDUAL = 0, 1, 2  # Kinds of blocks: of a stretch the first, and others; of what another coder left all
-RD_LAMBDA = 0.14  # Squared steps that a bit is worth: 0.08 costs 0.6 to 1.4 %, 0.19 about 0.3 % (log of 2026-11-23)
+RD_LAMBDA = 0.12  # Squared steps that a bit is worth: from 0.09 to 0.14 within 0.3 % (log of 2026-11-28)
+ROUNDING = 0.4  # Added before rounding down, for a first look at where integers are expected: a dead zone of 1.2 steps
 ROUNDED_TO_ZERO = 0.62  # Steps that the encoder rounds to 0 at any price, for choosing how many frequencies are coded
 GENERIC_KIND = 4  # What the context model sees added to a block's kind where nothing was trained for the basis
 
 
-import os
-ROUND, ROUNDS = float(os.environ.get('ROUND','.4')), int(os.environ.get('ROUNDS','1'))
-RD_LAMBDA=float(os.environ.get('LAM','.14'))
 class TooFineError(InputError):
     """A step so fine that coefficients do not fit 30 bits."""
 
@@ -86,13 +92,17 @@ class BlockCoder:
         frames, count = values.shape
         quantized, places = np.zeros(values.shape, np.int32), np.zeros(values.shape, np.int16)
         context = self._build_context(frames, count, kind)
+        room = coefficient_model.make_workroom(frames, count, self.model)
         args = (
-            quantized, places, context, self.model.b1, self.model.network, self.rows, self.model.machine, last_significant,
+            quantized, places, context, room, self.model.b1, self.model.network, self.rows, self.model.machine,
+            last_significant,
         )  # fmt: skip
         if isinstance(stream, RangeEncoder):
-            self.quantize(stream, values[:last_significant], quantized[:last_significant], places[:last_significant], args)
-            most = last_significant * count * MAX_COEFFICIENT_BYTES
-            stream.run(coefficient_model.code_block, most, ENCODE, *args)
+            coded = slice(last_significant)
+            quantized[coded] = np.copysign(np.floor(np.abs(values[coded]) + ROUNDING), values[coded])
+            stream.run(coefficient_model.code_block, 0, LOOK, *args)
+            self._choose(values[coded], places[coded], quantized[coded])
+            stream.run(coefficient_model.code_block, last_significant * count * MAX_COEFFICIENT_BYTES, ENCODE, *args)
         else:
             stream.run(coefficient_model.code_block, DECODE, *args)
         coefficient_model.update_expected(self.expected[1], context.bins, quantized, self.seen)
@@ -100,13 +110,10 @@ class BlockCoder:
         self.seen += 1
         return quantized, places
 
-    def quantize(self, stream, values, quantized, places, args) -> None:
-        quantized[:] = np.copysign(np.floor(np.abs(values) + ROUND), values)
-        for _ in range(ROUNDS):
-            stream.run(coefficient_model.code_block, 0, LOOK, *args)
-            find_path(
-                values.ravel(), places.ravel() & (PLACES-1), self.rows, RD_LAMBDA, self.model.machine, quantized.reshape(-1)
-            )
+    def _choose(self, values: Floats, places: NDArray[np.int16], quantized: NDArray[np.int32]) -> None:
+        """Fill the integers of values (N, C) with those that cost least. places: where merely rounded ones are expected."""
+        rows, machine = self.rows, self.model.machine
+        find_path(values.ravel(), places.ravel() % PLACES, rows, RD_LAMBDA, machine, quantized.reshape(-1))
 
     def _build_context(self, frames: int, count: int, kind: int) -> BlockContext:
         return BlockContext(

@@ -5,6 +5,8 @@ The stream inside a chunk is `stream`'s; here stand what is around it (presence,
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
 from posecodec.bitstream.chunk_kind import ChunkKind
@@ -12,8 +14,9 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.exp_golomb import get_float32, put_float32
 from posecodec.bitstream.presence import read_presence
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
+from posecodec.coders.transform import corrections, plain_corrections
 from posecodec.coders.transform.basis_choice import BasisChoice, choose_basis
-from posecodec.coders.transform.error_bound import bound_step, outlier_steps, read_corrections, write_corrections
+from posecodec.coders.transform.error_bound import bound_step, outlier_steps
 from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, read_motion, write_motion
 from posecodec.coders.transform.weights import TransformTables
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
@@ -49,13 +52,13 @@ class TransformCoder:
         if max_error is not None:  # of which the cheapest is sought
             basis.spectra.keep()
         pose = write_motion(encoder, basis, qp, self.tables.model)
-        return write_end(encoder, chunk, pose, max_error)
+        return self.write_end(encoder, chunk, pose, max_error)
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """The mirror of `encode`. Raises CorruptError."""
         decoder = RangeDecoder(chunk.base)
         presence = read_presence(decoder, context.frames, len(context.skeleton))
-        return DecodedChunk.from_pose(read_end(decoder, self.read(decoder, context)), presence, context)
+        return DecodedChunk.from_pose(self.read_end(decoder, self.read(decoder, context)), presence, context)
 
     def read(self, decoder: RangeDecoder, context: ChunkContext, guide: Floats | None = None) -> Floats:
         """The motion alone, (T, K, D), of a stream that holds other things too. guide: see `stream.write_motion`."""
@@ -67,13 +70,13 @@ class TransformCoder:
         """A chunk of windows, and what it misses. guide: the body (T, 19, D) of coco19 that the windows in `base` give."""
         encoder = RangeEncoder()
         pose = write_motion(encoder, self.basis(chunk), qp, self.tables.model, guide)
-        found = write_end(encoder, chunk, pose, max_error)
+        found = self.write_end(encoder, chunk, pose, max_error)
         return Candidate(Chunk(base, found.chunk.base), found.total_error, found.max_error)
 
     def decode_refinement(self, chunk: Chunk, context: ChunkContext, guide: Floats) -> Floats:
         """The mirror of `encode_refinement`: keypoints (T, K, D). Raises CorruptError."""
         decoder = RangeDecoder(chunk.refinement)
-        return read_end(decoder, self.read(decoder, context, guide))
+        return self.read_end(decoder, self.read(decoder, context, guide))
 
     def basis(self, chunk: ChunkInput) -> BasisChoice:
         """The basis for a chunk and its channels, which no step changes; remembered."""
@@ -110,28 +113,32 @@ class TransformCoder:
         """The QP in the recording's unit of one in the basis. The mirror of `qp_in_basis`."""
         return qp - qp_of_step(self.find_scale(chunk))
 
+    def write_end(self, encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:
+        """End a chunk whose motion decodes to a pose (T, K, D), with corrections where a bound asks for them."""
+        encoder.put_bits(int(max_error is not None), 1)
+        if max_error is not None:
+            bound = _tighten_bound(max_error, chunk)
+            moves = outlier_steps(chunk.points.astype(np.float64) - pose, bound)
+            put_float32(encoder, bound)
+            self._corrections.write_corrections(encoder, moves)
+            pose = pose + moves * bound_step(bound, pose.shape[2])
+        return Candidate.measure(Chunk(encoder.finish()), chunk, pose)
 
-def write_end(encoder: RangeEncoder, chunk: ChunkInput, pose: Floats, max_error: float | None) -> Candidate:
-    """End a chunk whose motion decodes to a pose (T, K, D), with corrections where a bound asks for them."""
-    encoder.put_bits(int(max_error is not None), 1)
-    if max_error is not None:
-        bound = _tighten_bound(max_error, chunk)
-        moves = outlier_steps(chunk.points.astype(np.float64) - pose, bound)
-        put_float32(encoder, bound)
-        write_corrections(encoder, moves)
-        pose = pose + moves * bound_step(bound, pose.shape[2])
-    return Candidate.measure(Chunk(encoder.finish()), chunk, pose)
+    def read_end(self, decoder: RangeDecoder, pose: Floats) -> Floats:
+        """The mirror of `write_end`: the pose with its corrections. Raises CorruptError."""
+        if decoder.get_bits(1):
+            bound = get_float32(decoder)
+            if not (np.isfinite(bound) and bound > 0):
+                raise CorruptError(f"a bound of {bound}; get the file again")
+            moves = self._corrections.read_corrections(decoder, *pose.shape)
+            pose = pose + moves * bound_step(bound, pose.shape[2])
+        decoder.finish()
+        return pose
 
-
-def read_end(decoder: RangeDecoder, pose: Floats) -> Floats:
-    """The mirror of `write_end`: the pose with its corrections. Raises CorruptError."""
-    if decoder.get_bits(1):
-        bound = get_float32(decoder)
-        if not (np.isfinite(bound) and bound > 0):
-            raise CorruptError(f"a bound of {bound}; get the file again")
-        pose = pose + read_corrections(decoder, *pose.shape) * bound_step(bound, pose.shape[2])
-    decoder.finish()
-    return pose
+    @property
+    def _corrections(self) -> ModuleType:
+        """How they are written: mixed corrections came together with dependent quantization."""
+        return corrections if self.tables.model.is_dependent else plain_corrections
 
 
 def _tighten_bound(bound: float, chunk: ChunkInput) -> float:

@@ -29,7 +29,7 @@ from posecodec.entropy.integer_network import (
     sum_layer,
 )
 from posecodec.entropy.range_coder import is_sound
-from posecodec.kernels import allocating_kernel, inlined_kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel, kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
@@ -59,9 +59,14 @@ class CoefficientModel:
     reconstruction_offsets: NDArray[np.int32]
 
     @property
+    def is_dependent(self) -> bool:
+        """Whether there are two quantizers, each with rows of its own."""
+        return len(self.rows) > ROWS
+
+    @property
     def machine(self) -> Ints:
-        """Of its quantizers."""
-        return DEPENDENT if len(self.rows) > ROWS else INDEPENDENT
+        """That tells which quantizer is in use, (S, 2)."""
+        return DEPENDENT if self.is_dependent else INDEPENDENT
 
     @property
     def network(self) -> Network:
@@ -180,32 +185,57 @@ def _predict_row(x, bias, of_row, position, network, start, h1, h2):  # type: ig
     return min(max(sum_layer(h2, network.w3, network.b3) >> WEIGHT_BITS, np.int64(0)), np.int64((ROWS - 1) * FINE))
 
 
-@allocating_kernel
+class Workroom(NamedTuple):
+    """What `code_block` works with. near (NEAR,), of_place (FEATURES,): features. start, of_row, h1 (H,), h2 (G,): layers.
+    logs, by_channel (C,), surplus (3,), mags (N + 4, C + 8): as the features are made of. positions: (C,) of channels."""
+
+    near: NDArray[np.int32]
+    of_place: NDArray[np.int32]
+    start: NDArray[np.int32]
+    of_row: NDArray[np.int32]
+    h1: NDArray[np.int32]
+    h2: NDArray[np.int32]
+    logs: Ints
+    by_channel: Ints
+    surplus: Ints
+    mags: NDArray[np.int32]
+    positions: NDArray[np.int32]
+
+
+def make_workroom(frames: int, count: int, model: CoefficientModel) -> Workroom:
+    """For blocks of so many frames and channels."""
+    h1, h2 = model.b1.size, model.b2.size
+    return Workroom(
+        np.zeros(NEAR, np.int32), np.zeros(FEATURES, np.int32), np.zeros(h1, np.int32), np.zeros(h1, np.int32),
+        np.zeros(h1, np.int32), np.zeros(h2, np.int32), np.zeros(count, np.int64), np.zeros(count, np.int64),
+        np.zeros(3, np.int64), np.zeros((frames + PAD, count + 2 * PAD), np.int32),
+        (256 * np.arange(count, dtype=np.int32)) // count,
+    )  # fmt: skip
+
+
+@kernel
 def code_block(  # type: ignore[no-untyped-def]
-    state, stream, mode, quantized, places, context, bias, network, rows, machine, last_significant
+    state, stream, mode, quantized, places, context, room, bias, network, rows, machine, last_significant
 ):
     """Encode, decode or look through one block in order of frequency, then channel.
 
-    quantized: (N, C) int32, filled where they are decoded. places: (N, C) int16, filled. context: a `BlockContext`. machine:
-    of quantizers, (S, 2). last_significant: frequencies that are coded, the rest is zero.
+    quantized: (N, C) int32, filled where they are decoded. places: (N, C) int16, filled. context: a `BlockContext`. room: a
+    `Workroom`. machine: of quantizers, (S, 2). last_significant: frequencies that are coded, the rest is zero.
     """
-    count = quantized.shape[1]
-    near, place_of_row = np.zeros(NEAR, np.int32), np.zeros(FEATURES, np.int32)
-    start, of_row, h1 = np.zeros(bias.size, np.int32), np.zeros(bias.size, np.int32), np.zeros(bias.size, np.int32)
-    h2, logs = np.zeros(network.b2.size, np.int32), np.zeros(count, np.int64)
-    mags = np.zeros((quantized.shape[0] + PAD, count + 2 * PAD), np.int32)
-    surplus, by_channel = np.zeros(3, np.int64), np.zeros(count, np.int64)
-    positions = np.array([(256 * c) // count for c in range(count)], np.int32)
-    quantizer = np.int64(0)
+    count, quantizer = quantized.shape[1], np.int64(0)
+    room.mags[:] = 0
+    room.by_channel[:] = 0
+    room.surplus[:] = 0
     for k in range(last_significant):
-        _start_row(surplus, count)
-        _expect_row(logs, context, k)
-        _weigh_row(of_row, place_of_row, context, network, k, count)
+        _start_row(room.surplus, count)
+        _expect_row(room.logs, context, k)
+        _weigh_row(room.of_row, room.of_place, context, network, k, count)
         for c in range(count):
-            expected = logs[c]
-            _fill_near(near, context, mags, surplus, by_channel, expected, k, c)
-            place = _predict_row(near, bias, of_row, positions[c], network, start, h1, h2)
-            place += PLACES * (quantizer & 1)
+            expected = room.logs[c]
+            _fill_near(room.near, context, room.mags, room.surplus, room.by_channel, expected, k, c)
+            place = _predict_row(
+                room.near, bias, room.of_row, room.positions[c], network, room.start, room.h1, room.h2
+            ) + PLACES * (quantizer & 1)  # fmt: skip
             places[k, c] = place
             if mode == ENCODE:
                 put_coefficient(state, stream, rows, place, quantized[k, c])
@@ -213,7 +243,7 @@ def code_block(  # type: ignore[no-untyped-def]
                 quantized[k, c] = get_coefficient(state, stream, rows, place)
             value = quantized[k, c]
             quantizer = machine[quantizer, value & 1]
-            _update_context(value, expected, mags, surplus, by_channel, k, c)
+            _update_context(value, expected, room.mags, room.surplus, room.by_channel, k, c)
         if mode == DECODE and not is_sound(state, stream):
             return
 

@@ -20,7 +20,7 @@ from posecodec.typing import Ints
 
 MARK, NONZERO, NEGATIVE, FARTHER = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
 QUESTIONS = 4  # Is a keypoint moved; of each axis: is it along it, backwards, by more than 1 .. MOST_UNARY steps
-CELLS = 7  # Contexts of a question
+CELLS = 4  # Contexts of a question: seven gained nothing (log of 2026-11-28)
 MOST_UNARY = 6  # Steps that are said one by one; of more, the rest is an adaptive integer
 PLACES = 7 + MOST_UNARY  # Cells of what is asked alone: of moves, of each axis twice, of each number of steps
 BIAS = np.int64(256)  # The logit of the guess that is always the same
@@ -28,8 +28,9 @@ FIRST_WEIGHTS = (0.2, 1.2)  # Of that guess, and of all cells together
 MARKED = 0.06  # Share of the keypoints that are moved, before anything is known
 AGO = np.int64(31)  # Frames after which it no longer counts when a keypoint was moved
 RECENT = 8  # Frames that the direction of a keypoint's last move counts
-MARK_ROWS, MARK_ROWS_EACH = 960, 36  # Rows of cells for marks: these, and so many for each keypoint
-MOVE_ROWS, MOVE_ROWS_EACH = 256, 45  # The same for moves
+MANY = np.int64(7)  # Up to here moved keypoints of a frame are counted
+MARK_ROWS, MARK_ROWS_EACH = 256, 36  # Rows of cells for marks: these, and so many for each keypoint
+MOVE_ROWS, MOVE_ROWS_EACH = 120, 9  # The same for moves
 
 
 class Memory(NamedTuple):
@@ -69,38 +70,28 @@ def _look(marks, t, k):  # type: ignore[no-untyped-def]
 @inlined_kernel
 def _fill_mark_rows(rows, memory, t, k):  # type: ignore[no-untyped-def]
     """What is known of keypoint k in frame t before it is said whether it is moved."""
-    marks, counts, keypoints = memory.marks, memory.counts, memory.marks.shape[1]
-    before, earlier = _look(marks, t - 1, k), _look(marks, t - 2, k)
-    beside, beyond = _look(marks, t, k - 1), _look(marks, t, k - 2)
-    here = min(counts[t], np.int64(7))
-    last = counts[t - 1] if t > 0 else np.int64(0)
-    both = last + (counts[t - 2] if t > 1 else np.int64(0))
-    rows[0] = 8 * here + 4 * before + 2 * beside + beyond
-    rows[1] = 64 + 4 * memory.ago[k] + 2 * beside + beyond
-    rows[2] = 192 + 16 * min(last, np.int64(7)) + 2 * here + before
+    marks, counts, ago = memory.marks, memory.counts, memory.ago[k]
+    before, beside = _look(marks, t - 1, k), _look(marks, t, k - 1)
     around = 2 * _look(marks, t - 1, k - 1) + _look(marks, t - 1, k + 1)
-    rows[3] = 320 + 16 * min(last, np.int64(7)) + 4 * around + 2 * before + beside
-    rows[4] = 448 + 32 * min(both, np.int64(15)) + 4 * here + 2 * before + earlier
-    rows[5] = MARK_ROWS + 4 * k + 2 * before + earlier
-    rows[6] = MARK_ROWS + 4 * keypoints + 32 * k + memory.ago[k]
+    many = min(counts[t - 1], MANY) if t > 0 else np.int64(0)
+    rows[0] = 4 * ago + 2 * beside + _look(marks, t, k - 2)
+    rows[1] = 128 + 16 * many + 4 * around + 2 * before + beside
+    rows[2] = MARK_ROWS + 4 * k + 2 * before + _look(marks, t - 2, k)
+    rows[3] = MARK_ROWS + 4 * marks.shape[1] + 32 * k + ago
 
 
 @inlined_kernel
 def _fill_move_rows(rows, memory, moves, t, k, d, others):  # type: ignore[no-untyped-def]
     """What is known of the move of keypoint k along axis d. others: axes before that it is moved along."""
-    keypoints, recent = memory.marks.shape[1], memory.ago[k] < RECENT
+    recent = memory.ago[k] < RECENT
     way = 3 * min(memory.ago[k], np.int64(3)) + (_turn(memory.last[k, d]) if recent else np.int64(0))
     before = _turn(np.int64(moves[t - 1, k, d])) if t > 0 else np.int64(0)
-    beside = _turn(np.int64(moves[t, k - 1, d])) + 1 if _look(memory.marks, t, k - 1) else np.int64(0)
-    base = MARK_ROWS + MARK_ROWS_EACH * keypoints
-    rows[0] = base + 9 * way + 3 * d + others
-    rows[1] = base + 108 + 12 * before + 3 * beside + others
-    rows[2] = base + 144 + 3 * way + others
-    rows[3] = base + 180 + 12 * beside + way
-    rows[4] = base + 228 + 3 * d + others
-    base += MOVE_ROWS
-    rows[5] = base + 9 * k + 3 * d + others
-    rows[6] = base + 9 * keypoints + 12 * (3 * k + d) + way
+    beside = 1 + _turn(np.int64(moves[t, k - 1, d])) if _look(memory.marks, t, k - 1) else np.int64(0)
+    base = MARK_ROWS + MARK_ROWS_EACH * moves.shape[1]
+    rows[0] = base + 3 * way + others
+    rows[1] = base + 36 + 12 * before + 3 * beside + others
+    rows[2] = base + 72 + 12 * beside + way
+    rows[3] = base + MOVE_ROWS + 9 * k + 3 * d + others
 
 
 @kernel

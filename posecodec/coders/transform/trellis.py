@@ -29,12 +29,20 @@ def find_path(values, places, rows, rd_lambda, machine, levels):  # type: ignore
     places: (n,) int16 among the even quantizer's rows, where they are expected. rows: of both. machine: (S, 2).
     """
     count, states = values.size, machine.shape[0]
-    known = np.full((2 * PLACES, TABLED), -1.0)
-    cost, after = np.full(states, np.inf), np.empty(states)
-    cost[0] = 0.0
+    known, costs = np.full((2 * PLACES, TABLED), -1.0), np.empty((2, states))
     sizes, steps = np.zeros((count, 2, 2), np.int32), np.zeros((count, states), np.int8)
-    prices = np.empty((2, 2))
-    for i in range(count):
+    _walk(values, places, rows, rd_lambda, machine, levels, known, costs, sizes, steps, np.empty((2, 2)))
+
+
+@kernel
+def _walk(  # type: ignore[no-untyped-def]
+    values, places, rows, rd_lambda, machine, levels, known, costs, sizes, steps, prices
+):
+    """Viterbi's algorithm, forwards and back. costs (2, S), sizes (n, 2, 2), steps (n, S), prices (2, 2): room for it."""
+    states, cost, after = machine.shape[0], costs[0], costs[1]
+    cost[:] = np.inf
+    cost[0] = 0.0
+    for i in range(values.size):
         for odd in range(min(states, 2)):
             _price_sizes(abs(values[i]), odd, np.int64(places[i]), rows, rd_lambda, known, prices[odd], sizes[i, odd])
         after[:] = np.inf
@@ -44,9 +52,10 @@ def find_path(values, places, rows, rd_lambda, machine, levels):  # type: ignore
                 if total < after[goal]:
                     after[goal] = total
                     steps[i, goal] = 2 * state + parity
-        cost[:] = after
+        for state in range(states):
+            cost[state] = after[state]
     state = np.int64(np.argmin(cost))
-    for i in range(count - 1, -1, -1):
+    for i in range(values.size - 1, -1, -1):
         step = np.int64(steps[i, state])
         state = step >> 1
         size = sizes[i, state & 1, step & 1]

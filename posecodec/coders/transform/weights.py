@@ -16,7 +16,7 @@ from posecodec.coders.transform.bodies import TRAINED, TrainedBody
 from posecodec.coders.transform.bone_basis import BoneTables
 from posecodec.coders.transform.coefficient_model import BINS, FEATURES, TENSOR_NAMES, CoefficientModel
 from posecodec.coders.transform.flat_basis import FlatTables
-from posecodec.coders.transform.magnitudes import ROWS, SLOTS
+from posecodec.coders.transform.magnitudes import SLOTS
 from posecodec.coders.weight_rules import LARGE, MOST_BIAS, MOST_WEIGHT, can_be_inverted, have_directions
 from posecodec.entropy.range_coder import MAX_TOTAL
 from posecodec.errors import WeightsError
