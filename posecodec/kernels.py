@@ -25,7 +25,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that makes arrays; what it does for every number is better left to a plain one."""
-    return _compile(function)
+    return _compile(function, _nrt=True)
 
 
 def short_kernel(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import json
 import random
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from posecodec.bitstream.container import Chunk, PosecFile
 from posecodec.bitstream.header import Header
 from posecodec.bitstream.presence import read_presence
 from posecodec.coders.chunk import ChunkContext
-from posecodec.coders.transform import block_coder, coder
+from posecodec.coders.transform import block_coder, corrections, plain_corrections
 from posecodec.entropy.range_coder import RangeDecoder
 from posecodec.pose.sequence import UNIT_MM
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -66,10 +67,12 @@ def read_integers(codec: PoseCodec, header: Header, frames: int, chunk: Chunk) -
     if chunk.kind == ChunkKind.PREDICTIVE:
         return found | {"steps": codec.coders.predictive.read_integers(chunk, context)[1]}
     blocks, moves = list[Any](), list[Any]()
-    dequantize, correct = block_coder.dequantize, coder.read_corrections
+    dequantize = block_coder.dequantize
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(block_coder, "dequantize", lambda q, *rest: (blocks.append(q.copy()), dequantize(q, *rest))[1])
-        patch.setattr(coder, "read_corrections", lambda *given: (moves.append(correct(*given)), moves[-1])[1])
+        for way in (corrections, plain_corrections):
+            keep = partial(lambda read, *given: (moves.append(read(*given)), moves[-1])[1], way.read_corrections)
+            patch.setattr(way, "read_corrections", keep)
         codec.coders.suit(header).by_kind[chunk.kind].decode(chunk, context)
     found |= {f"block {i}": block for i, block in enumerate(blocks)}
     return found | dict(zip(["corrections"], moves, strict=False))

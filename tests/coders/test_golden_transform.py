@@ -1,6 +1,6 @@
-"""Encoding again gives the streams of the transform in tests/conformance/bodies, whose decoding test_conformance holds.
+"""Encoding again gives the streams of the transform in tests/conformance/dependent, whose decoding test_conformance holds.
 
-Those in tests/conformance/transform are of earlier weights, and decoded only.
+Those in tests/conformance/transform and bodies are of earlier weights, and decoded only.
 
 `PYTHONPATH=tests python tests/coders/test_golden_transform.py` writes them anew,
 which only other weights or another version may ask for.
@@ -14,8 +14,9 @@ from posecodec.bench.untrained_skeletons import make_hand, make_pixels
 from posecodec.bitstream import container
 from posecodec.codec import PoseCodec
 from posecodec.pose.synthetic import walk
+from posecodec.pose.synthetic_signer import sign
 
-FOLDER = CONFORMANCE / "bodies"
+FOLDER = CONFORMANCE / "dependent"
 MADE = {
     "walk": (lambda: walk(150), {}),
     "walk_bounded": (lambda: walk(150, people=2), {"max_error": 3.0}),
@@ -25,6 +26,7 @@ MADE = {
     "pixels": (lambda: make_pixels(60), {}),
     "smpl22_bounded": (lambda: as_smpl22(walk(120)), {"max_error": 4.0}),
     "smpl22_renamed": (lambda: rename(as_smpl22(walk(120)), tuple(range(21, -1, -1)), spell=True), {}),
+    "signer_bounded": (lambda: sign(24), {"max_error": 5.0}),
     "coco17_flat": (lambda: as_pixels(walk(120)), {}),
     "coco17_flat_renamed_bounded": (lambda: rename(as_pixels(walk(120))), {"max_error": 2.0}),
 }

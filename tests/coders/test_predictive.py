@@ -249,7 +249,8 @@ def test_bytes_are_the_same_for_one_job_and_two():
 
 
 def test_noise_at_a_fine_bound_is_coded_so_and_the_price_is_about_right():
-    sequence = record(rng().normal(size=(200, 6, 3)) * 5, 3)
+    steps = rng().normal(size=(200, 6, 3)) * 5
+    sequence = record(steps + steps.cumsum(axis=0), 3)
     encoded = PoseCodec().encode(sequence, max_error=0.5)
     assert kinds_of(encoded.data) == {ChunkKind.PREDICTIVE}
     (chunk,) = split_sequence(sequence)

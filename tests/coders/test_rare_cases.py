@@ -11,7 +11,7 @@ from posecodec import PoseCodec, PoseSequence, Skeleton
 from posecodec.bitstream.container import Chunk
 from posecodec.coders.body_split import BodySplit
 from posecodec.coders.chunk import ChunkContext, split_sequence
-from posecodec.coders.transform import coefficient_model
+from posecodec.coders.transform import magnitudes, trellis
 from posecodec.coders.transform.stream import write_motion
 from posecodec.coders.windows import prior
 from posecodec.coders.windows.prior import PriorCoder
@@ -63,19 +63,22 @@ def test_forged_integers_larger_than_any():
     data = rng(2).bytes(200)
     rows = np.full_like(CODERS.transform.tables.model.rows, (1 << 16) - 30)  # a one is as good as sure
     with pytest.raises(CorruptError, match="a symbol its model lacks"):
-        RangeDecoder(data).run(coefficient_model.get_coefficient, rows, 100)
+        RangeDecoder(data).run(magnitudes.get_coefficient, rows, 100)
     chances = np.array([30, (1 << 16) - 30, (1 << 16) - 30, (1 << 16) - 30, 1 << 15])
     with pytest.raises(CorruptError, match="a symbol its model lacks"):
         RangeDecoder(data).run(prior._get_value, chances)
 
 
 def test_forged_integers_are_chosen_by_what_they_cost():
-    rows, values = CODERS.transform.tables.model.rows.copy(), (1.6, -1.6, 2.6, -2.6)
+    rows, values = CODERS.transform.tables.model.rows, np.array([1.6, -1.6, 2.6, -2.6])
     chosen = set()
     for place in (0, 40, 100):
-        assert [coefficient_model._choose(rows, place, value, 0.0) for value in values] == [2, -2, 3, -3]
-        chosen |= {coefficient_model._choose(rows, place, value, 9.0) for value in values}
-    assert 0 in chosen and max(map(abs, chosen)) <= 3
+        levels, places = np.zeros(4, np.int32), np.full(4, place, np.int16)
+        trellis.find_path(values, places, rows, 0.0, trellis.INDEPENDENT, levels)
+        assert levels.tolist() == [2, -2, 3, -3]
+        trellis.find_path(values, places, rows, 9.0, trellis.DEPENDENT, levels)
+        chosen |= set(levels.tolist())
+    assert 0 in chosen and max(map(abs, chosen)) <= 4
 
 
 def test_forged_integers_have_features_within_their_reach():

@@ -15,7 +15,7 @@ from posecodec.errors import CorruptError, InputError
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.synthetic import walk
 
-FOLDER = CONFORMANCE / "bodies"
+FOLDER = CONFORMANCE / "dependent"
 CODEC = PoseCodec()
 PLACES = {
     "near": (0, 0, 0),

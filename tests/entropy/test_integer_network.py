@@ -16,10 +16,10 @@ from posecodec.entropy.integer_network import (
     run_layer,
     sum_layer,
 )
-from posecodec.kernels import kernel
+from posecodec.kernels import allocating_kernel, kernel
 
 
-@kernel
+@allocating_kernel
 def run(x, bias, network, cap, h1, h2, out):  # type: ignore[no-untyped-def]
     run_hidden(x, bias, network, cap, h1, h2)
     run_layer(h2, cap, network.w3, network.b3, out)

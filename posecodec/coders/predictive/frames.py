@@ -104,8 +104,10 @@ def _choose_offered(chosen, offered, k, model):  # type: ignore[no-untyped-def]
 @kernel
 def _begin_frame(model):  # type: ignore[no-untyped-def]
     model.common[:] = 0
-    model.channels[:, :, EARLIER] = model.channels[:, :, NOW]
-    model.channels[:, :, NOW] = 0
+    for k in range(model.channels.shape[0]):
+        for axis in range(model.channels.shape[1]):
+            model.channels[k, axis, EARLIER] = model.channels[k, axis, NOW]
+            model.channels[k, axis, NOW] = 0
 
 
 @allocating_kernel

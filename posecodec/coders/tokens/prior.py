@@ -190,7 +190,7 @@ def _fill_frequencies(room, tokens, step, row, level, values, layers):  # type: 
     return total
 
 
-@kernel
+@allocating_kernel
 def _encode(state, out, tokens, step, first, last, values, layers):  # type: ignore[no-untyped-def]
     room = _make_room(values, layers)
     for level in range(first, last):
@@ -199,7 +199,7 @@ def _encode(state, out, tokens, step, first, last, values, layers):  # type: ign
             put_code(state, out, tokens[step, row, level], room[3], total)
 
 
-@kernel
+@allocating_kernel
 def _decode(state, data, tokens, step, first, last, values, layers):  # type: ignore[no-untyped-def]
     room = _make_room(values, layers)
     for level in range(first, last):
@@ -235,7 +235,7 @@ def _price(tokens, values, layers):  # type: ignore[no-untyped-def]
     return bits
 
 
-@kernel
+@allocating_kernel
 def _list(tokens, step, row, level, values, layers):  # type: ignore[no-untyped-def]
     room = _make_room(values, layers)
     _fill_frequencies(room, tokens, step, row, level, values, layers)

@@ -16,7 +16,7 @@ from posecodec.coders.transform.bodies import TRAINED, TrainedBody
 from posecodec.coders.transform.bone_basis import BoneTables
 from posecodec.coders.transform.coefficient_model import BINS, FEATURES, TENSOR_NAMES, CoefficientModel
 from posecodec.coders.transform.flat_basis import FlatTables
-from posecodec.coders.transform.magnitudes import SLOTS
+from posecodec.coders.transform.magnitudes import ROWS, SLOTS
 from posecodec.coders.weight_rules import LARGE, MOST_BIAS, MOST_WEIGHT, can_be_inverted, have_directions
 from posecodec.entropy.range_coder import MAX_TOTAL
 from posecodec.errors import WeightsError
@@ -26,7 +26,14 @@ from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.zoo import Rule, Weights, check_tensors, name_weights
 
 NAME = "transform"
-EARLIER = ("transform-0.5",)  # Those that files were written with before, and are still read with
+EARLIER = ("transform-0.5", "transform-0.5.1")  # Those that files were written with before, and are still read with
+
+
+def belong_to_quantizers(rows: NDArray[Any]) -> bool:
+    """Whether there are as many rows as one quantizer or two have."""
+    return len(rows) in (ROWS, 2 * ROWS)
+
+
 BODY_RULES = {
     "usual": Rule("f", ("B", 3), -LARGE, LARGE, have_directions),
     "lengths": Rule("f", ("B",), 1, LARGE),
@@ -45,7 +52,7 @@ RULES = {
     "model.b2": Rule("int32", ("G",), -MOST_BIAS, MOST_BIAS),
     "model.w3": Rule("int32", ("G",), -MOST_WEIGHT, MOST_WEIGHT),
     "model.b3": Rule("int32", (1,), -MOST_BIAS, MOST_BIAS),
-    "model.rows": Rule("int32", ("R", SLOTS), 1, MAX_TOTAL - 1),
+    "model.rows": Rule("int32", ("R", SLOTS), 1, MAX_TOTAL - 1, belong_to_quantizers),
     "model.shifts": Rule("int32", ("R", 3), -256, 256),  # a step either way
 }
 FIRST = {"prior": "prior", **{field: f"polar.{field}" for field in ("usual", "lengths", "mean", "matrix")}}

@@ -257,6 +257,21 @@ def _choose(target, p, zero, offsets, rd_lambda):  # type: ignore[no-untyped-def
     return best if target > 0 else -best
 
 
+class Workroom(NamedTuple):
+    """What a window is coded in: features (FEATURES,), layers (H,) and (G,), the first one's bias (H,), logits and chances
+    (LOGITS,), and what features are made of."""
+
+    x: NDArray[np.int32]
+    h1: NDArray[np.int32]
+    h2: NDArray[np.int32]
+    bias: NDArray[np.int32]
+    out: NDArray[np.int32]
+    p: Ints
+    logs: NDArray[np.int32]
+    rowsums: Ints
+    sums: Ints
+
+
 @allocating_kernel
 def code_window(  # type: ignore[no-untyped-def]
     state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
@@ -268,16 +283,29 @@ def code_window(  # type: ignore[no-untyped-def]
     float64 zeros, filled with what the values stand for. context: a `WindowContext`. by_channel: (C, H), by_row: (ROWS,
     H) int32, which together are the bias of the network's first layer.
     """
-    count = values.shape[1]
-    x = np.zeros(FEATURES, np.int32)
-    h1, h2 = np.zeros(by_row.shape[1], np.int32), np.zeros(network.b2.size, np.int32)
-    bias, out = np.zeros(h1.size, np.int32), np.zeros(LOGITS, np.int32)
-    p = np.zeros(LOGITS, np.int64)
-    logs = np.zeros((values.shape[0] + PAD, count + 2 * PAD), np.int32)
-    rowsums, sums = np.zeros(values.shape[0] + 2, np.int64), np.zeros(3 + count, np.int64)
+    hidden, count = by_row.shape[1], values.shape[1]
+    room = Workroom(
+        np.zeros(FEATURES, np.int32), np.zeros(hidden, np.int32), np.zeros(network.b2.size, np.int32),
+        np.zeros(hidden, np.int32), np.zeros(LOGITS, np.int32), np.zeros(LOGITS, np.int64),
+        np.zeros((values.shape[0] + PAD, count + 2 * PAD), np.int32), np.zeros(values.shape[0] + 2, np.int64),
+        np.zeros(3 + count, np.int64),
+    )  # fmt: skip
+    _code_rows(
+        state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
+        offsets, room,
+    )  # fmt: skip
+
+
+@kernel
+def _code_rows(  # type: ignore[no-untyped-def]
+    state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
+    offsets, room,
+):  # fmt: skip
+    """As `code_window`, in its room."""
+    x, h1, h2, bias, out, p, logs, rowsums, sums = room
     for k in range(context.last_significant):
         _start_row(sums)
-        for c in range(count):
+        for c in range(values.shape[1]):
             _fill_features(x, context, logs, values, rowsums, sums, k, c)
             for i in range(bias.size):
                 bias[i] = by_channel[c, i] + by_row[k, i]
