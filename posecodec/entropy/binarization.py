@@ -4,7 +4,7 @@ Five models code signed integers and share what really is the same, the raw bits
 bit of it is in files that exist, so it stays with each:
 
 - `put_int` here: zero, sign, unary up to 14, then Exp-Golomb; every bit but the last ones learns. For rare, large values.
-- `coders.transform.coefficient_model`: magnitudes by rows that a network picks; their lowest bits and the sign are raw.
+- `coders.transform.magnitudes`: magnitudes by rows that a network picks; their lowest bits and the sign are raw.
 - `coders.windows.prior`: five questions whose probabilities a network says; nothing learns.
 - `float_coding`: the length, the two bits after the leading one, and the sign last; all of them learn.
 - `confidences`: zero, sign, length and two bits, each mixed from nine models; of long numbers these two are raw.
