@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.kernels import allocating_kernel
+from posecodec.kernels import kernel
 from posecodec.signal.dct import dct, dst
 from posecodec.typing import Floats
 
@@ -143,11 +143,16 @@ def _single_precision(frames: int, pinned: bool, rows: int | None) -> NDArray[np
     return (dst(frames) if pinned else dct(frames))[:rows].astype(np.float32)
 
 
-@allocating_kernel
-def _sum_logs(values, factor):  # type: ignore[no-untyped-def]
+def _sum_logs(values: NDArray[np.float32], factor: float) -> Floats:
     """(S,) sums of log2(1 + (factor * value)^2) over blocks (N, S, C): logarithms of products, which are far fewer."""
+    total = np.zeros(values.shape[1])
+    _add_logs(total, np.ones(values.shape[1:]), values, factor)
+    return total
+
+
+@kernel
+def _add_logs(total, products, values, factor):  # type: ignore[no-untyped-def]
     rows, count, columns = values.shape
-    total, products = np.zeros(count), np.ones((count, columns))
     for first in range(0, rows, MULTIPLIED):
         for k in range(first, min(first + MULTIPLIED, rows)):
             for s in range(count):
@@ -160,18 +165,21 @@ def _sum_logs(values, factor):  # type: ignore[no-untyped-def]
                 if last or products[s, c] > LARGE_PRODUCT:
                     total[s] += np.log2(products[s, c])
                     products[s, c] = 1.0
+
+
+def _sum_squares(values: NDArray[np.float32], factor: float) -> Floats:
+    """(S,) sums of (factor * value)^2 over blocks (N, S, C)."""
+    total = np.zeros(values.shape[1])
+    _add_squares(total, values, factor)
     return total
 
 
-@allocating_kernel
-def _sum_squares(values, factor):  # type: ignore[no-untyped-def]
-    """(S,) sums of (factor * value)^2 over blocks (N, S, C)."""
-    total = np.zeros(values.shape[1])
+@kernel
+def _add_squares(total, values, factor):  # type: ignore[no-untyped-def]
     for k in range(values.shape[0]):
         for s in range(values.shape[1]):
             for c in range(values.shape[2]):
                 total[s] += (factor * values[k, s, c]) ** 2
-    return total
 
 
 def choose_lengths(

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from posecodec.bitstream import exp_golomb as raw
-from posecodec.coders.transform import basis_choice
+from posecodec.coders.transform import basis_choice, corrections, magnitudes, plain_corrections
 from posecodec.coders.transform import coefficient_model as coefficients
-from posecodec.coders.transform import corrections, magnitudes, plain_corrections
 from posecodec.coders.transform.block_coder import BlockCoder, decode_channels, encode_channels
 from posecodec.coders.transform.coefficient_model import BINS
 from posecodec.coders.transform.error_bound import bound_step, outlier_steps
@@ -61,8 +60,7 @@ def test_any_bytes_give_coefficients_in_range(data, place):
     decoder, rows = RangeDecoder(data), TABLES.model.rows.copy()
     for _ in range(50):  # past the end too
         assert (
-            abs(magnitudes.get_coefficient(decoder._state, decoder._data, rows, np.int64(place)))
-            < magnitudes.LARGEST
+            abs(magnitudes.get_coefficient(decoder._state, decoder._data, rows, np.int64(place))) < magnitudes.LARGEST
         )
 
 
@@ -102,7 +100,9 @@ def test_dependent_integers_are_nearer_at_the_same_bits():
         levels = np.zeros(values.size, np.int32)
         find_path(values, np.full(values.size, 160, np.int16), TABLES.model.rows, 0.0, machine, levels)
         missed.append(np.square(values - reconstruct(levels, machine)).mean())
-    assert missed[1] < 0.75 * missed[0]  # 0.5 if all of half a step's density came free; entropy grows by less than it gains
+    assert (
+        missed[1] < 0.75 * missed[0]
+    )  # 0.5 if all of half a step's density came free; entropy grows by less than it gains
 
 
 # --- Channels ---

@@ -27,7 +27,7 @@ from posecodec.entropy.range_coder import (
     is_sound,
     put_total,
 )
-from posecodec.kernels import allocating_kernel, inlined_kernel, kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel
 from posecodec.typing import Floats
 
 UNIT = 32  # Steps of a latent's spread

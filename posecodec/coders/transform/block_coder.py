@@ -22,7 +22,7 @@ from posecodec.coders.transform.trellis import find_path
 from posecodec.entropy.fixed_point import exp16_of, measure_logs
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import InputError
-from posecodec.kernels import allocating_kernel
+from posecodec.kernels import kernel
 from posecodec.signal.dct import dct, dst
 from posecodec.signal.quantization import step_of_qp
 from posecodec.signal.segmentation import BlockPrice, BlockSpectra, Segmentation, choose_lengths
@@ -132,10 +132,15 @@ class BlockCoder:
         return aligned
 
 
-@allocating_kernel
 def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets: NDArray[np.int32]) -> Floats:
     """Coefficients in steps: the centroid of what each integer stands for."""
     values = np.zeros(quantized.shape)
+    _fill_centroids(values, quantized, places, offsets)
+    return values
+
+
+@kernel
+def _fill_centroids(values, quantized, places, offsets):  # type: ignore[no-untyped-def]
     for k in range(quantized.shape[0]):
         for c in range(quantized.shape[1]):
             size = abs(np.int64(quantized[k, c]))
@@ -143,7 +148,6 @@ def dequantize(quantized: NDArray[np.int32], places: NDArray[np.int16], offsets:
                 row = places[k, c] >> 4
                 centroid = size - 0.5 * (row >= ROWS) - offsets[row, min(size, np.int64(3)) - 1] / 256.0
                 values[k, c] = centroid if quantized[k, c] > 0 else -centroid
-    return values
 
 
 def encode_channels(

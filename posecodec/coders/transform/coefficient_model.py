@@ -29,7 +29,7 @@ from posecodec.entropy.integer_network import (
     sum_layer,
 )
 from posecodec.entropy.range_coder import is_sound
-from posecodec.kernels import allocating_kernel, inlined_kernel, kernel
+from posecodec.kernels import allocating_kernel, inlined_kernel, kernel, short_kernel
 from posecodec.typing import Ints
 
 FEATURES = NEIGHBORS + 12  # What the network reads of a coefficient's surroundings
@@ -263,18 +263,18 @@ def read_features(out, quantized, context, last_significant):  # type: ignore[no
             _update_context(quantized[k, c], logs[c], mags, surplus, by_channel, k, c)
 
 
-@allocating_kernel
+@short_kernel
 def update_expected(expected, bins, quantized, seen):  # type: ignore[no-untyped-def]
-    """Move what each channel is expected to have towards what this block had: by half at first, later by a quarter."""
-    total = np.zeros(BINS, np.int64)
-    number = np.zeros(BINS, np.int64)
-    for k in range(quantized.shape[0]):
-        number[bins[k]] += 1
+    """Move what each channel is expected to have towards what this block had: by half at first, later by a quarter.
+
+    bins: (N,) rising.
+    """
     for c in range(quantized.shape[1]):
-        total[:] = 0
-        for k in range(quantized.shape[0]):
-            total[bins[k]] += min(abs(np.int64(quantized[k, c])), np.int64(1 << 20))
-        for b in range(BINS):
-            if number[b]:
-                mean = (total[b] << 8) // number[b]
-                expected[c, b] += (mean - expected[c, b]) >> (1 if seen == 0 else 2)
+        k = 0
+        while k < quantized.shape[0]:
+            first, place, total = k, bins[k], np.int64(0)
+            while k < quantized.shape[0] and bins[k] == place:
+                total += min(abs(np.int64(quantized[k, c])), np.int64(1 << 20))
+                k += 1
+            mean = (total << 8) // (k - first)
+            expected[c, place] += (mean - expected[c, place]) >> (1 if seen == 0 else 2)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError
-from posecodec.kernels import allocating_kernel, kernel
+from posecodec.kernels import kernel
 from posecodec.typing import Floats
 
 SAFETY = 0.999  # The share of the bound that is aimed at: decoders differ by less than the rest
@@ -27,15 +27,15 @@ def outlier_steps(errors: Floats, bound: float) -> NDArray[np.int32]:
     Raises InputError where 32 bits do not hold them.
     """
     moves = np.zeros(errors.shape, np.int32)
-    if not _find_moves(errors, bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2, moves):
+    room = np.zeros((2, errors.shape[-1]))
+    if not _find_moves(errors, bound_step(bound, errors.shape[-1]), (bound * SAFETY) ** 2, moves, room[0], room[1]):
         raise InputError("too fine a bound for coordinates that reach so far; allow more, or use --lossless")
     return moves
 
 
-@allocating_kernel
-def _find_moves(errors, step, square, moves):  # type: ignore[no-untyped-def]
+@kernel
+def _find_moves(errors, step, square, moves, known, wanted):  # type: ignore[no-untyped-def]
     """Fill moves (T, K, D), of which there are none yet. Whether 32 bits hold all of them."""
-    known, wanted = np.zeros(errors.shape[2]), np.zeros(errors.shape[2])
     for t in range(errors.shape[0]):
         for k in range(errors.shape[1]):
             if not _find_move(errors, t, k, step, square, moves, known, wanted):

@@ -9,10 +9,11 @@ coded quantization", DCC 2019 (of VVC, which has four states). The encoder finds
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posecodec.coders.transform.magnitudes import LARGEST, PLACES, estimate_bits
-from posecodec.kernels import allocating_kernel, kernel
-from posecodec.typing import Ints
+from posecodec.kernels import kernel
+from posecodec.typing import Floats, Ints
 
 DEPENDENT: Ints = np.array([[0, 2], [5, 7], [1, 3], [6, 4], [2, 0], [4, 6], [3, 1], [7, 5]], np.int64)
 """The state after each state and an even or an odd integer. Odd states are the odd quantizer's. Part of the bitstream."""
@@ -22,16 +23,18 @@ TABLED = 16  # Magnitudes that bits are kept of
 MOST_TO_ZERO = 3.0  # Steps below which a value may become 0
 
 
-@allocating_kernel
-def find_path(values, places, rows, rd_lambda, machine, levels):  # type: ignore[no-untyped-def]
-    """Fill levels (n,) int32 with the integers of values (n,) in steps that cost least: squared error + rd_lambda x bits.
+def find_path(
+    values: Floats, places: NDArray[np.int16], rows: NDArray[np.int32], rd_lambda: float, machine: Ints,
+    levels: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Fill levels (n,) with the integers of values (n,) in steps that cost least: squared error + rd_lambda x bits.
 
-    places: (n,) int16 among the even quantizer's rows, where they are expected. rows: of both. machine: (S, 2).
+    places: (n,) among the even quantizer's rows, where they are expected. rows: of all quantizers. machine: (S, 2).
     """
-    count, states = values.size, machine.shape[0]
-    known, costs = np.full((2 * PLACES, TABLED), -1.0), np.empty((2, states))
+    count, states = values.size, len(machine)
+    known, costs, prices = np.full((2 * PLACES, TABLED), -1.0), np.empty((2, states)), np.empty((2, 2))
     sizes, steps = np.zeros((count, 2, 2), np.int32), np.zeros((count, states), np.int8)
-    _walk(values, places, rows, rd_lambda, machine, levels, known, costs, sizes, steps, np.empty((2, 2)))
+    _walk(values, places, rows, rd_lambda, machine, levels, known, costs, sizes, steps, prices)
 
 
 @kernel

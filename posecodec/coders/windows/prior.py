@@ -178,21 +178,21 @@ def _put_bit(state, out, yes, p):  # type: ignore[no-untyped-def]
 @kernel
 def _put_value(state, out, value, p):  # type: ignore[no-untyped-def]
     size = abs(np.int64(value))
-    _put_bit(state, out, size == 0, p[0])
+    _put_bit(state, out, np.int64(size == 0), p[0])
     if size == 0:
         return
-    _put_bit(state, out, value > 0, p[4])
-    _put_bit(state, out, size > 1, p[1])
+    _put_bit(state, out, np.int64(value > 0), p[4])
+    _put_bit(state, out, np.int64(size > 1), p[1])
     if size == 1:
         return
-    _put_bit(state, out, size > 2, p[2])
+    _put_bit(state, out, np.int64(size > 2), p[2])
     if size == 2:
         return
     rest, length = size - 2, np.int64(0)
     while rest >> (length + 1):
-        _put_bit(state, out, True, p[3])
+        _put_bit(state, out, np.int64(1), p[3])
         length += 1
-    _put_bit(state, out, False, p[3])
+    _put_bit(state, out, np.int64(0), p[3])
     put_raw(state, out, rest - (np.int64(1) << length), length)
 
 
@@ -248,7 +248,7 @@ def _choose(target, p, zero, offsets, rd_lambda):  # type: ignore[no-untyped-def
     """The value that costs least, squared error + rd_lambda x bits, of the three nearest to zero's side, and 0."""
     size = abs(target)
     most = min(np.int64(size + 0.75), np.int64(LARGEST))
-    best, least = np.int64(0), size * size + rd_lambda * _estimate_bits(np.int64(0), True, p)
+    best, least = np.int64(0), size * size + rd_lambda * _estimate_bits(np.int64(0), target > 0, p)
     for other in range(max(most - 2, np.int64(1)), most + 1):
         error = size - (other - _offset(other, zero, offsets))
         price = error * error + rd_lambda * _estimate_bits(other, target > 0, p)
@@ -272,36 +272,26 @@ class Workroom(NamedTuple):
     sums: Ints
 
 
-@allocating_kernel
+def make_workroom(rows: int, count: int, hidden: int, network: Network) -> Workroom:
+    """For windows of so many rows and channels, and a network with so many units in its first layer."""
+    return Workroom(
+        np.zeros(FEATURES, np.int32), np.zeros(hidden, np.int32), np.zeros(network.b2.size, np.int32),
+        np.zeros(hidden, np.int32), np.zeros(LOGITS, np.int32), np.zeros(LOGITS, np.int64),
+        np.zeros((rows + PAD, count + 2 * PAD), np.int32), np.zeros(rows + 2, np.int64), np.zeros(3 + count, np.int64),
+    )  # fmt: skip
+
+
+@kernel
 def code_window(  # type: ignore[no-untyped-def]
     state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
-    offsets,
+    offsets, room,
 ):  # fmt: skip
     """Decode, encode, choose or only read the values of one window, by row, then by channel.
 
     targets: (ROWS, C) float64 in steps, read where values are chosen. values: (ROWS, C) int32. reconstructed: (ROWS, C)
     float64 zeros, filled with what the values stand for. context: a `WindowContext`. by_channel: (C, H), by_row: (ROWS,
-    H) int32, which together are the bias of the network's first layer.
+    H) int32, which together are the bias of the network's first layer. room: a fresh `Workroom`.
     """
-    hidden, count = by_row.shape[1], values.shape[1]
-    room = Workroom(
-        np.zeros(FEATURES, np.int32), np.zeros(hidden, np.int32), np.zeros(network.b2.size, np.int32),
-        np.zeros(hidden, np.int32), np.zeros(LOGITS, np.int32), np.zeros(LOGITS, np.int64),
-        np.zeros((values.shape[0] + PAD, count + 2 * PAD), np.int32), np.zeros(values.shape[0] + 2, np.int64),
-        np.zeros(3 + count, np.int64),
-    )  # fmt: skip
-    _code_rows(
-        state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
-        offsets, room,
-    )  # fmt: skip
-
-
-@kernel
-def _code_rows(  # type: ignore[no-untyped-def]
-    state, stream, mode, targets, rd_lambda, values, reconstructed, context, by_channel, by_row, network, sigmoid,
-    offsets, room,
-):  # fmt: skip
-    """As `code_window`, in its room."""
     x, h1, h2, bias, out, p, logs, rowsums, sums = room
     for k in range(context.last_significant):
         _start_row(sums)
@@ -417,9 +407,11 @@ class PriorCoder:
     ) -> Floats:  # fmt: skip
         """Have `code_window` run; returns what the values stand for."""
         p, reconstructed = self.prior, np.zeros(values.shape)
+        by_row = p.by_row[int(later)]
         run(
             mode, targets, rd_lambda, values, reconstructed, self.context(frames, later, rows),
-            p.by_channel[int(later)], p.by_row[int(later)], p.network, p.sigmoid, p.reconstruction_offsets,
+            p.by_channel[int(later)], by_row, p.network, p.sigmoid, p.reconstruction_offsets,
+            make_workroom(len(values), values.shape[1], by_row.shape[1], p.network),
         )  # fmt: skip
         return reconstructed
 
