@@ -40,7 +40,7 @@ Examples:
     "-o",
     "--output",
     type=options.PATH,
-    help="File to write: .html, .gif or .png; of several a folder.  [default: a page that is opened]",
+    help="File to write: .html, .gif, .png, .mp4 or .webm; of several a folder.  [default: a page that is opened]",
 )
 @options.reading_options
 @options.model
@@ -50,9 +50,10 @@ def view(
     files: tuple[str, ...], other: Path | None, output: Path | None, reading: Reading, model: str | None, force: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Show a recording: a page for the browser that plays and turns it (.html), a moving picture (.gif), a sheet (.png).
+    """Show a recording: a page for the browser that plays and turns it (.html), a sheet (.png), a moving picture (.gif), a
+    film (.mp4, .webm).
 
-    The page needs no network. Pictures need pillow (the extra `view`).
+    The page needs no network. Pictures need pillow (the extra `view`), films imageio-ffmpeg too (`film`).
     """
     names = list_files(files, reading.format)
     if len(names) > 1 and output is None:

@@ -1,7 +1,7 @@
 """Recordings to look at: a page for the browser, a moving picture, or a sheet of stills, chosen by the suffix.
 
-`scene` is what there is to see; `page` (with `pack`) makes HTML of it, `still` (with `draw`) pictures. Nothing here
-reads files, and nothing is shown that is not in the recordings.
+`scene` is what there is to see; `page` (with `pack`) makes HTML of it, `still` (with `draw`) pictures, `film` films. Nothing
+here reads files, and nothing is shown that is not in the recordings.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from pathlib import Path
 from posecodec.errors import UsageError
 from posecodec.io.filesystem import AnyPath, write_atomic
 from posecodec.pose.sequence import PoseSequence
-from posecodec.view import page, still
+from posecodec.view import film, page, still
 from posecodec.view.scene import build
 
-MAKERS = {".html": page.render_html, ".gif": still.render_gif, ".png": still.render_png}
+MAKERS = {
+    ".html": page.render_html, ".gif": still.render_gif, ".png": still.render_png, ".mp4": film.render_mp4,
+    ".webm": film.render_webm,
+}  # fmt: skip
 
 
 def write(
@@ -23,11 +26,11 @@ def write(
 ) -> None:  # fmt: skip
     """Write a picture of `sequence`, and of `other` (such as its decoded form) laid over it with the error.
 
-    path: ends in .html (plays and turns in a browser, needs no network), .gif (at most 150 frames) or .png (12 frames
-    and the error over time). title: stands above it, the file's name if None. size: bytes of the encoded recording, to
-    be shown with the error. force: replace a file that exists.
-    Raises UsageError for another suffix, a file that exists, or a picture without pillow; InputError where the two
-    cannot be compared.
+    path: ends in .html (plays and turns in a browser, needs no network), .gif (at most 150 frames), .png (12 frames
+    and the error over time), .mp4 or .webm (films). title: stands above it, the file's name if None. size: bytes of the
+    encoded recording, to be shown with the error. force: replace a file that exists.
+    Raises UsageError for another suffix, a file that exists, a picture without pillow, or a film without imageio-ffmpeg;
+    InputError where the two cannot be compared.
 
     >>> from posecodec.pose.synthetic import walk
     >>> write(walk(), "/tmp/walk.html", force=True)
@@ -35,6 +38,6 @@ def write(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in MAKERS:
-        raise UsageError(f"{path}: no picture has the suffix {suffix!r}; use .html, .gif or .png")
+        raise UsageError(f"{path}: no picture has the suffix {suffix!r}; use .html, .gif, .png, .mp4 or .webm")
     scene = build(sequence, other, path.stem if title is None else title, size)
     write_atomic(path, MAKERS[suffix](scene), force)

@@ -177,13 +177,19 @@ def _draw_figure(pen: Any, scene: Scene, index: int, frame: int, person: int, ca
     opacity = None if layer.opacity is None else FAINTEST + (1 - FAINTEST) * layer.opacity[frame, person]
     dense, bare = DENSE_WIDTH if len(points) > DENSE else 1.0, 1.0 if scene.edges else BARE_DOT
     lone, first = len(scene.layers) == 1, index == 0
-    color = _convert_hsl(scene.hues[person], 62, 82) if first and not lone else _convert_hsl(scene.hues[person], 75, 38)
+    color = choose_color(scene, index, person)
     width, dot = (1.25, 1.2) if lone else (3.2, 2.0) if first else (0.75, 0.85)
     _draw_limbs(pen, scene, points, color, stroke * width * dense, opacity)
     for k, point in enumerate(points):
         if _is_drawable(point):
             shade = color if opacity is None else _mix_with_paper(color, opacity[k])
             _draw_dot(pen, tuple(point), stroke * dot * dense * bare, shade)
+
+
+def choose_color(scene: Scene, index: int, person: int) -> Color:
+    """Of a person's lines in a layer: paler where another layer lies over it."""
+    pale = index == 0 and len(scene.layers) > 1
+    return _convert_hsl(scene.hues[person], 62, 82) if pale else _convert_hsl(scene.hues[person], 75, 38)
 
 
 def _draw_limbs(pen: Any, scene: Scene, points: Floats, color: Color, width: float, opacity: Floats | None) -> None:

@@ -38,9 +38,9 @@ def render_gif(scene: Scene) -> bytes:
     GIF delays are multiples of 10 ms: they are rounded so that no frame is more than 5 ms off its time.
     Raises UsageError without pillow.
     """
-    _require_pillow()
+    require_pillow()
     shown = _choose_gif_frames(scene)
-    images = [_draw_gif_frame(scene, frame) for frame in shown] or [_draw_notice(scene)]
+    images = [draw_moving_frame(scene, frame) for frame in shown] or [draw_notice(scene)]
     palette = _stack(images[:: max(1, len(images) // PALETTE_FRAMES)]).quantize(GIF_COLORS)
     images = [image.quantize(palette=palette, dither=0) for image in images]
     delays = _compute_delays(scene, shown) if len(shown) > 1 else [1000]
@@ -51,9 +51,9 @@ def render_gif(scene: Scene) -> bytes:
 
 def render_png(scene: Scene) -> bytes:
     """A PNG of up to 12 frames, evenly over time, the error over time, and what it cost. Raises UsageError without pillow."""
-    _require_pillow()
+    require_pillow()
     out = io.BytesIO()
-    (_draw_sheet(scene) if len(scene.times) and scene.ids else _draw_notice(scene)).save(out, "PNG", optimize=True)
+    (_draw_sheet(scene) if len(scene.times) and scene.ids else draw_notice(scene)).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
@@ -86,7 +86,8 @@ def _compute_delays(scene: Scene, shown: NDArray[np.intp]) -> list[int]:
     return [int(d) * 10 for d in np.clip(np.diff(ticks), round(SHORTEST_DELAY * 100), round(LONGEST_DELAY * 100))]
 
 
-def _draw_gif_frame(scene: Scene, frame: int) -> Any:
+def draw_moving_frame(scene: Scene, frame: int) -> Any:
+    """An image of a GIF or a film: people, the time, the error so far where there are two."""
     from PIL import ImageDraw
 
     width, height = GIF_SIZE
@@ -121,9 +122,10 @@ def _draw_sheet(scene: Scene) -> Any:
 def _draw_heading(pen: Any, scene: Scene, width: int) -> None:
     pen.text((MARGIN, 12), _fit_text(pen, scene.title, width - 110, 18), draw.INK, _load_font(18))
     x = MARGIN
-    if len(scene.layers) == 1:
+    if len(scene.layers) == 1 or not scene.ids:
         return
-    for name, color, thick in (("original", draw.GRID, 7), ("decoded", draw.INK, 2)):
+    for name, index, thick in (("original", 0, 7), ("decoded", 1, 2)):
+        color = draw.choose_color(scene, index, 0)
         pen.rounded_rectangle([x, 46 - thick / 2, x + 20, 46 + thick / 2], 3, color)
         pen.text((x + 26, 46), name, draw.MUTED, _load_font(13), anchor="lm")
         x += 96
@@ -148,7 +150,8 @@ def _draw_footer(image: Any, scene: Scene, frame: int | None, top: int) -> None:
         pen.text((MARGIN, top + 8 + 20 * i), text, draw.MUTED if i == 0 else draw.INK, _load_font(14))
 
 
-def _draw_notice(scene: Scene) -> Any:
+def draw_notice(scene: Scene) -> Any:
+    """An image that says that there is nothing to see."""
     from PIL import ImageDraw
 
     image = _make_blank(*GIF_SIZE)
@@ -198,7 +201,8 @@ def _load_font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def _require_pillow() -> None:
+def require_pillow() -> None:
+    """Raises UsageError without pillow."""
     try:
         import PIL  # noqa: F401
     except ImportError as error:

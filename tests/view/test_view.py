@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from posecodec.analysis.metrics import compare, error_per_keypoint
 from posecodec.errors import InputError, UsageError, make_printable
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
+from posecodec.view import draw, film, write
 from posecodec.view import scene as scenes
-from posecodec.view import write
 from posecodec.view.scene import build
 
 
@@ -135,7 +136,7 @@ def test_the_page_may_not_use_the_network(tmp_path: Path) -> None:
     assert not re.search(r"https?://|src=|url\(|@import", text)
 
 
-@pytest.mark.parametrize("suffix", ["html", "gif", "png"])
+@pytest.mark.parametrize("suffix", ["html", "gif", "png", "mp4", "webm"])
 @pytest.mark.parametrize(
     "sequence",
     [walk(1), empty(0, 1), empty(4, 0), empty(4, 2), PoseSequence.from_arrays(np.full((3, 1, 1, 2), 7.0), fps=30),
@@ -147,6 +148,8 @@ def test_the_page_may_not_use_the_network(tmp_path: Path) -> None:
 def test_edges(sequence: PoseSequence, suffix: str, tmp_path: Path) -> None:
     if suffix != "html":
         pytest.importorskip("PIL")
+    if suffix in ("mp4", "webm"):
+        pytest.importorskip("imageio_ffmpeg")
     for name, other in (("alone", None), ("compared", sequence)):
         write(sequence, tmp_path / f"{name}.{suffix}", other)
         assert (tmp_path / f"{name}.{suffix}").stat().st_size > 500
@@ -164,6 +167,45 @@ def test_gif_keeps_time(frames: int, fps: float, shown: int, durations: set[int]
     assert abs(sum(delays) - shown * 3 / fps * 1000) <= 10
 
 
+def test_legends_have_the_colors_of_the_lines(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    scene = build(flat(), noisy(flat()), "two", None)
+    write(flat(), tmp_path / "a.png", noisy(flat()))
+    colors = {
+        color for _, color in image.open(tmp_path / "a.png").convert("RGB").crop((0, 40, 200, 52)).getcolors(1 << 16)
+    }
+    assert {draw.choose_color(scene, 0, 0), draw.choose_color(scene, 1, 0)} <= colors
+    assert draw.choose_color(scene, 0, 0) != draw.choose_color(build(flat(), None, "one", None), 0, 0)
+
+
+@pytest.mark.parametrize("suffix, codec", [("mp4", "h264"), ("webm", "vp9")])
+@pytest.mark.parametrize("fps, rate", [(29.97, 29.97), (120.0, 60.0)])
+def test_films_keep_time(suffix: str, codec: str, fps: float, rate: float, tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    pytest.importorskip("PIL")
+    write(walk(41, fps=fps), tmp_path / f"a.{suffix}", noisy(walk(41, fps=fps)))
+    frames = ffmpeg.read_frames(str(tmp_path / f"a.{suffix}"))
+    facts = next(frames)
+    assert codec in facts["codec"] and facts["fps"] == pytest.approx(rate, rel=1e-3)
+    assert len(list(frames)) == int(40 / fps * rate) + 1
+
+
+def test_films_hold_what_is_shown_through_gaps_in_time(tmp_path: Path) -> None:
+    sequence = walk(6, fps=10)
+    times = np.array([0, 0.1, 0.2, 1.0, 1.1, 1.2])
+    scene = build(replace(sequence, fps=None, timestamps=times), None, "gap", None)
+    shown = film.choose_frames(scene, 10.0)
+    assert shown.tolist() == [0, 1, *[2] * 8, 3, 4, 5]
+
+
+def test_films_without_ffmpeg_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("PIL")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UsageError, match=r"pip install '\.\[film\]'"):
+        write(walk(2), tmp_path / "a.mp4")
+    assert not list(tmp_path.iterdir())
+
+
 def test_sheet_shows_people_and_error(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     write(coming_and_going(), tmp_path / "a.png", noisy(coming_and_going()), title="<b>", size=321)
@@ -174,8 +216,8 @@ def test_sheet_shows_people_and_error(tmp_path: Path) -> None:
 
 
 def test_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"\.html, \.gif or \.png"):
-        write(walk(2), tmp_path / "a.mp4")
+    with pytest.raises(UsageError, match=r"\.html, \.gif, \.png, \.mp4 or \.webm"):
+        write(walk(2), tmp_path / "a.avi")
     with pytest.raises(InputError, match="2 frames, the other 3"):
         write(walk(2), tmp_path / "a.html", walk(3))
     write(walk(2), tmp_path / "a.HTML")
