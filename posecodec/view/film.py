@@ -41,7 +41,7 @@ def _render(scene: Scene, suffix: str) -> bytes:
         raise UsageError(f"films need imageio-ffmpeg; {name_install('film')}") from error
     rate = min(scene.rate, HIGHEST_RATE)
     shown = choose_frames(scene, rate)
-    first = _even(draw_moving_frame(scene, int(shown[0])) if len(shown) else draw_notice(scene))
+    first = _pad_to_even(draw_moving_frame(scene, int(shown[0])) if len(shown) else draw_notice(scene))
     with tempfile.TemporaryDirectory(prefix="posecodec-") as folder:
         path = Path(folder) / f"film{suffix}"
         film = imageio_ffmpeg.write_frames(
@@ -51,7 +51,7 @@ def _render(scene: Scene, suffix: str) -> bytes:
         drawn = first.tobytes()
         film.send(drawn)
         for before, frame in pairwise(shown):
-            drawn = drawn if frame == before else _even(draw_moving_frame(scene, int(frame))).tobytes()
+            drawn = drawn if frame == before else _pad_to_even(draw_moving_frame(scene, int(frame))).tobytes()
             film.send(drawn)
         film.close()
         return path.read_bytes()
@@ -67,7 +67,7 @@ def choose_frames(scene: Scene, rate: float) -> NDArray[np.intp]:
     return np.asarray(np.searchsorted(times, ticks + 1e-6, side="right") - 1)
 
 
-def _even(image: Any) -> Any:
+def _pad_to_even(image: Any) -> Any:
     """An image with even sides, as films need, of one that may lack a row or a column."""
     from PIL import Image
 
