@@ -36,6 +36,7 @@ from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
+from posecodec.ratecontrol.coder_choice import Choice
 
 DIGITS = 8  # Of a hash that are kept and compared
 FRAMES = 40  # Of most recordings: without the compiler a second of motion takes seconds
@@ -66,7 +67,7 @@ def list_kinds(folder: Path, jobs: int) -> dict[str, tuple[PoseCodec, Callable[[
 
     def encode_in_parts() -> Encoded:
         (chunk,) = split_sequence(one["gloved"])
-        return plain._pack(one["gloved"], [chunk], ([plain.coders.body_parts.encode(chunk, 100).chunk], None))
+        return plain._pack(one["gloved"], [chunk], Choice([plain.coders.body_parts.encode(chunk, 100).chunk]))
 
     kinds = {
         "windows": (windows, lambda: windows.encode_windows(one["walk"], 160)),

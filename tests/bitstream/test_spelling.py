@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zstandard import ZstdError
 
 from posecodec import PoseCodec, PoseSequence
-from posecodec.bitstream import container
+from posecodec.bitstream import container, spelling
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
 from posecodec.bitstream.header import MAX_EDGES
 from posecodec.bitstream.spelling import read_spelled, spell
@@ -55,6 +56,25 @@ def test_no_memory_is_taken_for_what_a_frame_states(before):
     stated = before + bytes([0xE0]) + (1 << 45).to_bytes(8, "little") + b"\x01\x00\x00"
     with pytest.raises((HeaderError, ZstdError)):
         read_back(encode_varint(len(stated)) + encode_varint(100) + stated)
+
+
+def test_a_frame_that_is_shorter_than_said_is_refused():
+    packer = zstandard.ZstdCompressor(
+        dict_data=spelling._load_words(),
+        compression_params=zstandard.ZstdCompressionParameters.from_level(
+            19, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
+        ),
+    )
+    frame = packer.compress(b"\x01\x00\x00\x00a\n\nb")
+    with pytest.raises(HeaderError, match="a skeleton of 8 bytes, not 9"):
+        read_back(encode_varint(len(frame)) + encode_varint(9) + frame)
+    assert read_back(encode_varint(len(frame)) + encode_varint(8) + frame).keypoints == ("b",)
+
+
+def test_numbers_have_at_most_21_bits():
+    assert spelling._Numbers(b"\xff\xff\x7f").take() == 2**21 - 1
+    with pytest.raises(HeaderError, match="more than 21 bits"):
+        spelling._Numbers(b"\xff\xff\xff\x01").take()
 
 
 def test_words_are_what_files_were_compressed_against():

@@ -3,6 +3,9 @@
 Those called `forged_integers` run once more with kernels as Python, for coverage (`bin/test`).
 """
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import flat_walk, load_shipped, rng
@@ -100,6 +103,30 @@ def test_forged_integers_of_a_window_come_back_and_end_where_the_stream_does():
     assert (PriorCoder.start(tables.prior, 150).reconstruct(values, 64, False) == told).all()
     with pytest.raises(CorruptError, match="past its end"):
         PriorCoder.start(tables.prior, 150).decode(RangeDecoder(data[:3]), 64, False)
+
+
+def test_forged_integers_of_rows_that_do_not_pay_are_left_out():
+    prior = load_shipped("windows2d").coders.windows.tables.prior
+    targets = np.zeros(prior.expected.shape[1:])
+    targets[0], targets[9] = 3.0, 0.8
+    values, told = PriorCoder.start(prior, 150).quantize(targets, 64, False, 1.0)
+    assert values[0].any() and not values[9].any()
+    assert (told == PriorCoder.start(prior, 150).reconstruct(values, 64, False)).all()
+
+
+def test_weights_that_do_not_say_which_way_is_down_see_images_flipped(token_codec_2d):
+    tokenizer = token_codec_2d.tokenizer
+    settings = {key: value for key, value in tokenizer.weights.settings.items() if key != "y"}
+    old = copy(tokenizer)
+    old.weights = replace(tokenizer.weights, settings=settings)
+    assert (old.orient("-y") == [[1], [-1]] * tokenizer.orient("-y")).all()
+
+
+def test_people_without_a_token_are_missing(token_codec):
+    grid = token_codec.tokenize(walk(64))[0]
+    nobody = replace(grid, indices=grid.indices[:0])
+    positions, _, _ = token_codec.tokenizer.detokenize([nobody, grid], None)
+    assert np.isnan(positions[:, 0]).all() and not np.isnan(positions[:, 1]).any()
 
 
 def test_every_coder_says_what_it_supports():

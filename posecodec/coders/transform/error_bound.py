@@ -69,13 +69,14 @@ def _find_move(errors, t, k, step, square, moves, known, wanted):  # type: ignor
 @kernel
 def _find_nth(values, number):  # type: ignore[no-untyped-def]
     """Where the value is that so many are smaller than in magnitude; of equal ones, the first come first."""
+    found = 0
     for d in range(values.size):
         smaller = 0
         for other in range(values.size):
             smaller += abs(values[other]) < abs(values[d]) or (abs(values[other]) == abs(values[d]) and other < d)
         if smaller == number:
-            return d
-    return 0
+            found = d
+    return found
 
 
 @kernel
