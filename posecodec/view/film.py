@@ -6,6 +6,8 @@ Needs pillow and imageio-ffmpeg, which brings ffmpeg along (the extra `film`).
 from __future__ import annotations
 
 import tempfile
+import warnings
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import UsageError, name_install
+from posecodec.errors import DataWarning, UsageError, name_install
 from posecodec.view.draw import PAPER
 from posecodec.view.scene import Scene
 from posecodec.view.still import draw_moving_frame, draw_notice, require_pillow
@@ -47,22 +49,28 @@ def _render(scene: Scene, suffix: str) -> bytes:
         film = imageio_ffmpeg.write_frames(
             str(path), first.size, fps=rate, codec=CODECS[suffix], macro_block_size=2, ffmpeg_log_level="error"
         )
-        film.send(None)
-        drawn = first.tobytes()
-        film.send(drawn)
-        for before, frame in pairwise(shown):
-            drawn = drawn if frame == before else _pad_to_even(draw_moving_frame(scene, int(frame))).tobytes()
+        with closing(film):
+            film.send(None)
+            drawn = first.tobytes()
             film.send(drawn)
-        film.close()
+            for before, frame in pairwise(shown):
+                drawn = drawn if frame == before else _pad_to_even(draw_moving_frame(scene, int(frame))).tobytes()
+                film.send(drawn)
         return path.read_bytes()
 
 
 def choose_frames(scene: Scene, rate: float) -> NDArray[np.intp]:
-    """Which recorded frame is seen in each frame of a film at a rate: the last one that has begun."""
+    """Which recorded frame is seen in each frame of a film at a rate: the last one that has begun.
+
+    Warns with a DataWarning where the film ends before the recording.
+    """
     if not len(scene.times) or not scene.ids:
         return np.arange(0)
     times = scene.times - scene.times[0]
     seconds = min(float(times[-1]), LONGEST_FILM)
+    if seconds < times[-1]:
+        left = f"the film shows the first {seconds / 60:.0f} minutes of {times[-1] / 60:.0f}; cut the recording to see others"
+        warnings.warn(left, DataWarning, stacklevel=2)
     ticks = np.arange(int(np.floor(seconds * rate + 1e-6)) + 1) / rate
     return np.asarray(np.searchsorted(times, ticks + 1e-6, side="right") - 1)
 

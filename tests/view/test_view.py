@@ -16,7 +16,7 @@ import pytest
 from view.recordings import HOSTILE, coming_and_going, empty, flat, noisy
 
 from posecodec.analysis.metrics import compare, error_per_keypoint
-from posecodec.errors import InputError, UsageError, make_printable
+from posecodec.errors import DataWarning, InputError, UsageError, make_printable
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
 from posecodec.view import draw, film, write
@@ -144,7 +144,7 @@ def test_the_page_may_not_use_the_network(tmp_path: Path) -> None:
      PoseSequence.from_arrays(np.full((3, 1, 2, 3), 1e-30), fps=1e6)],
     ids=["one frame", "no frames", "no people", "all missing", "one keypoint", "huge", "tiny"],
 )  # fmt: skip
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:the film shows the first 10 minutes")
 def test_edges(sequence: PoseSequence, suffix: str, tmp_path: Path) -> None:
     if suffix != "html":
         pytest.importorskip("PIL")
@@ -196,6 +196,12 @@ def test_films_hold_what_is_shown_through_gaps_in_time(tmp_path: Path) -> None:
     scene = build(replace(sequence, fps=None, timestamps=times), None, "gap", None)
     shown = film.choose_frames(scene, 10.0)
     assert shown.tolist() == [0, 1, *[2] * 8, 3, 4, 5]
+
+
+def test_films_that_end_before_the_recording_say_so() -> None:
+    scene = build(replace(walk(4), fps=None, timestamps=np.array([0.0, 1.0, 2.0, 7200.0])), None, "long", None)
+    with pytest.warns(DataWarning, match="the first 10 minutes of 120"):
+        assert film.choose_frames(scene, 1.0).tolist() == [0, 1, *[2] * 599]
 
 
 def test_films_without_ffmpeg_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
