@@ -1,9 +1,9 @@
-"""How far filled gaps are off: straight lines, bones between their directions, and the network of the tokens.
+"""How far filled gaps are off: straight lines, bones between their directions, the network of the tokens, covariances.
 
-    python benchmarks/gap_filling.py [--model3d body3d] [--model2d body2d] [--data ../shared/data] [--split val]
+    python benchmarks/gap_filling.py [--dims 3] [--data ../shared/data] [--split val]
 
 Bursts of 10 to 40 frames, from 5 frames before a take to 5 before its end, for each group of keypoints with probability 0.3.
-"In the body" is what lines and network do when the true root and heading are known, as the study behind the targets had it.
+"In the body" is what lines and models do when the true root and heading are known, as the study behind the targets had it.
 Groups are single keypoints, or what is hidden together: elbow and wrist, knee and ankle, the face. All methods get the same
 jittered keypoints; errors are against those without jitter, inside gaps alone. Bursts that would leave nothing of a keypoint
 are left out. Means over keypoints of all takes; over seeds their mean, and the least and the most. Prints tables and writes
@@ -24,16 +24,19 @@ import torch
 from views import load_takes
 
 import posecodec
+from posecodec import zoo
 from posecodec.bench.record import collect_facts
-from posecodec.coders.tokens.gap_filling import fill_by
+from posecodec.coders.gap_filling import BodyModel, fill_by, fill_sequence
+from posecodec.coders.registry import build_body_model
 from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
 from posecodec.kinematics.gap_filling import interpolate_bones, interpolate_gaps
-from posecodec.networks import part_io
 from posecodec.networks.path import place_array, take_out
 from posecodec.pose.skeletons.builtin import COCO19
 
-IN_BODY, NETWORK_IN_BODY = "lines in the body", "network in the body"  # With the true root and heading taken out
+IN_BODY = "lines in the body"  # With the true root and heading taken out
+MODELS = {"network": "body", "covariances": "motion"}
+"""What fills, and how its weights' names begin."""
 CHANCE = 0.3  # Of a burst, for each group and take
 SHORTEST, LONGEST = 10, 40  # Frames of a burst
 EARLIEST, LATEST = -5, 5  # Frames: its start, and before the end of the take
@@ -48,6 +51,7 @@ TOGETHER = (
 """Keypoints that one thing hides."""
 JITTERS = {3: {"single": (0.0, 20.0, 40.0), "together": (0.0, 20.0)}, 2: {"single": (0.0, 3.0), "together": (0.0, 3.0)}}
 """mm or px, standard deviation of each coordinate: by dimensions and grouping."""
+UNITS = {3: "mm", 2: "px"}
 Fill = Callable[[posecodec.PoseSequence], np.ndarray]
 """A sequence with gaps to positions (T, 19, D)."""
 BodyFill = Callable[[np.ndarray], np.ndarray]
@@ -73,22 +77,34 @@ def draw_gaps(frames: int, groups: list[list[int]], rng: np.random.Generator) ->
     return gone
 
 
-def list_fills(codec: posecodec.PoseCodec, dims: int) -> dict[str, Fill]:
+def load_models(dims: int) -> dict[str, BodyModel]:
+    """What fills by weights, by its name in the tables."""
+    return {name: build_body_model(zoo.read_weights(f"{kind}{dims}d"), dims) for name, kind in MODELS.items()}
+
+
+def list_fills(models: dict[str, BodyModel], dims: int) -> dict[str, Fill]:
     """Ways to fill gaps, straight lines first."""
     tree = BoneTree.from_skeleton(COCO19)
     fills: dict[str, Fill] = {"lines": lambda s: interpolate_gaps(s.positions[:, 0].astype(np.float64))}
     if dims == 3:
         fills["bones"] = lambda s: interpolate_bones(s.positions[:, 0].astype(np.float64), tree)
-    return {**fills, "network": lambda s: codec.fill_gaps(s).positions[:, 0]}
+    for name, model in models.items():
+        fills[name] = lambda s, model=model: fill_sequence(s, model).positions[:, 0]  # type: ignore[misc]
+    return fills
 
 
-def list_body_fills(codec: posecodec.PoseCodec) -> dict[str, BodyFill]:
+def list_body_fills(models: dict[str, BodyModel]) -> dict[str, BodyFill]:
     """Ways to fill a body whose root and heading are known."""
-    network = codec.tokenizer.network
-    return {
-        IN_BODY: interpolate_gaps,
-        NETWORK_IN_BODY: lambda body: fill_by(body, partial(part_io.restore_body, network)),
-    }
+    fills: dict[str, BodyFill] = {IN_BODY: interpolate_gaps}
+    for name, model in models.items():
+        fills[f"{name} in the body"] = partial(fill_body, model)
+    return fills
+
+
+def fill_body(model: BodyModel, body: np.ndarray) -> np.ndarray:
+    """A body (T, K, D) with gaps, filled by a model."""
+    gone = np.isnan(body[..., 0])
+    return fill_by(body, lambda filled, number: model.restore_body(filled, gone, number), model.rounds)
 
 
 def measure(
@@ -139,9 +155,9 @@ def summarize(grouping: str, jitter: float, seeds: list[dict[str, float]]) -> di
     return row
 
 
-def run(takes: list[Any], codec: posecodec.PoseCodec, dims: int) -> list[dict[str, Any]]:
+def run(takes: list[Any], models: dict[str, BodyModel], dims: int) -> list[dict[str, Any]]:
     """A row for every grouping and jitter."""
-    ways = list_fills(codec, dims), list_body_fills(codec), codec.tokenizer.bones
+    ways = list_fills(models, dims), list_body_fills(models), models["network"].bones
     return [
         summarize(grouping, jitter, [measure(takes, *ways, grouping, jitter, seed) for seed in SEEDS])
         for grouping, jitters in JITTERS[dims].items()
@@ -151,12 +167,12 @@ def run(takes: list[Any], codec: posecodec.PoseCodec, dims: int) -> list[dict[st
 
 def show(rows: list[dict[str, Any]], unit: str) -> str:
     """A table in Markdown."""
-    names = [name for name in ("lines", "bones", "network", IN_BODY, NETWORK_IN_BODY) if name in rows[0]]
-    head = [f"{name} {unit}" for name in names] + ["network / lines", "the same in the body"]
+    names = [name for name in rows[0] if name not in ("grouping", "jitter", "seeds")]
+    head = [f"{name} {unit}" for name in names] + [f"{name}, ratio in the body" for name in MODELS]
     lines = [f"| keypoints | jitter {unit} | {' | '.join(head)} |", "|---" * (2 + len(head)) + "|"]
     for row in rows:
         cells = [show_range(row[name]["error"], 1) for name in names]
-        cells += [show_range(row["network"]["ratio"], 2), show_range(row[NETWORK_IN_BODY]["ratio_in_body"], 2)]
+        cells += [show_range(row[f"{name} in the body"]["ratio_in_body"], 2) for name in MODELS]
         lines.append(f"| {row['grouping']} | {row['jitter']:g} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -168,24 +184,21 @@ def show_range(found: dict[str, Any], digits: int) -> str:
 
 
 @click.command()
-@click.option("--model3d", default="body3d", show_default=True, help="Weights by name or path; empty to leave 3D out.")
-@click.option("--model2d", default="body2d", show_default=True, help="The same for 2D.")
+@click.option("--dims", type=click.Choice(["2", "3"]), multiple=True, default=("3", "2"), show_default=True)
 @click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared/data"), show_default=True)
 @click.option("--split", default="val", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("benchmarks/results/gap_filling.json"), show_default=True
 )
-def main(model3d: str, model2d: str, data: Path, split: str, out: Path) -> None:
+def main(dims: tuple[str, ...], data: Path, split: str, out: Path) -> None:
     """Measure how far filled gaps are off."""
     torch.set_num_threads(1)
     record: dict[str, Any] = {}
-    for dims, model, unit in ((3, model3d, "mm"), (2, model2d, "px")):
-        if not model:
-            continue
-        codec, takes = posecodec.PoseCodec.from_pretrained(model), load_takes(data, split, dims)
-        rows = run(takes, codec, dims)
-        weights = {"model": codec.weights.name, "sha256": codec.weights.sha256, "unit": unit}
-        record[f"{dims}d"] = {**collect_facts(takes, data, split), **weights, "rows": rows}
+    for count in map(int, dims):
+        models, takes, unit = load_models(count), load_takes(data, split, count), UNITS[count]
+        rows = run(takes, models, count)
+        hashes = {f"{kind}{count}d": zoo.read_weights(f"{kind}{count}d").sha256 for kind in MODELS.values()}
+        record[f"{count}d"] = {**collect_facts(takes, data, split), "weights": hashes, "unit": unit, "rows": rows}
         click.echo(show(rows, unit) + "\n")
     burst = {"chance": CHANCE, "frames": [SHORTEST, LONGEST], "start": [EARLIEST, -LATEST]}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,7 @@ from posecodec.ratecontrol.target import ERRORS, Target, parse_noise
 from posecodec.zoo import Weights
 
 if TYPE_CHECKING:
+    from posecodec.coders.gap_filling import BodyModel
     from posecodec.coders.tokens.interface import AnyTokenizer
 else:
     __getattr__ = legacy.find_renamed(__name__)
@@ -129,6 +130,7 @@ class PoseCodec:
         self.weights, self.device, self.jobs, self.forks = weights, device, jobs, forks
         self.coders = build_coders(weights, device)
         self.rate_control = RateControl(self.coders, jobs, forks)
+        self._body_models: dict[str, BodyModel] = {}  # That fill gaps, by the hash of their weights
 
     @staticmethod
     def from_pretrained(
@@ -212,10 +214,10 @@ class PoseCodec:
         return self._pack(sequence, chunks, choice if promises else choice._replace(guarantee=None))
 
     def decode(
-        self, source: Encoded | Source, fill: bool = False, *, frames: slice = ALL,
+        self, source: Encoded | Source, fill: bool | str | Path = False, *, frames: slice = ALL,
         people: Sequence[str] | None = None, lost: list[Loss] | None = None,
     ) -> PoseSequence:  # fmt: skip
-        """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it.
+        """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it, also with weights.
 
         frames, people: only these frames, and people by their ids in this order; no more than what they need is read.
         Metadata but channels stay those of the whole recording.
@@ -228,7 +230,7 @@ class PoseCodec:
             if header is file.header and lost is None:
                 file.check_length()
             sequence = assemble_sequence(header, self._decode_chunks(file, span, numbers, lost), file.size)
-        return self.fill_gaps(sequence) if fill else sequence
+        return sequence if fill is False else self.fill_gaps(sequence, None if fill is True else fill)
 
     def _decode_chunks(
         self, file: PosecFile, frames: range, people: Sequence[int], lost: list[Loss] | None
@@ -258,19 +260,21 @@ class PoseCodec:
             elif lost is not None:
                 lost.append(found)
 
-    def fill_gaps(self, sequence: PoseSequence) -> PoseSequence:
-        """The sequence with the network's keypoints where it has none, from a person's first frame to the last; confidence 0.
+    def fill_gaps(self, sequence: PoseSequence, weights: str | Path | None = None) -> PoseSequence:
+        """The sequence with what is expected where it has nothing, from a person's first frame to the last; confidence 0.
 
-        For keypoints that coco19 has by name; others stay missing. The weights are the codec's if they are of tokens and of
-        these dimensions, otherwise body3d or body2d. What was seen stays as it is. Raises DependencyError without torch.
+        For keypoints that the weights have by name, those of coco19; others stay missing. weights: by name or path, of
+        motion (motion3d or motion2d, as it suits, which are nearest) or of tokens, whose network then fills the gaps. What
+        was seen stays as it is. Raises WeightsError where weights are of other dimensions, DependencyError where a network
+        is asked for without torch.
         """
-        from posecodec.coders.tokens.gap_filling import fill_sequence
-        from posecodec.coders.tokens.tokenizer import Tokenizer
+        from posecodec.coders.gap_filling import fill_sequence
+        from posecodec.coders.registry import build_body_model
 
-        tokenizer = self.tokenizer if self.coders.tokens.weights else None
-        if not isinstance(tokenizer, Tokenizer) or tokenizer.dims != sequence.dims:
-            tokenizer = Tokenizer(zoo.read_weights(f"body{sequence.dims}d"), self.device)
-        return fill_sequence(sequence, tokenizer)
+        found = zoo.read_weights(f"motion{sequence.dims}d" if weights is None else weights)
+        if found.sha256 not in self._body_models:
+            self._body_models[found.sha256] = build_body_model(found, sequence.dims, self.device)
+        return fill_sequence(sequence, self._body_models[found.sha256])
 
     def cut(self, source: Source, levels: int) -> bytes:
         """A file of tokens with its first levels only: the file that encoding at so many gives. No network runs.

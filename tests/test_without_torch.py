@@ -31,6 +31,7 @@ def folder(tmp_path_factory):
     load_shipped("windows3d")
     path = tmp_path_factory.mktemp("without")
     assert run(path, "sample", "walk.npz").returncode == 0
+    assert run(path, "sample", "filmed.npz", "--filmed").returncode == 0
     return path
 
 
@@ -38,6 +39,7 @@ def folder(tmp_path_factory):
 def test_files_need_no_torch(folder, goal):
     for command in (
         ["encode", "walk.npz", "-f", *goal], ["decode", "walk.posec", "-o", "back.npz", "-f"], ["info", "walk.posec"],
+        ["convert", "filmed.npz", "filled.npz", "-f", "--fill"],
         ["view", "walk.npz", "--compare", "walk.posec", "-o", "walk.html", "-f"], ["verify", "walk.posec", "walk.npz"],
     ):  # fmt: skip
         found = run(folder, *command)
@@ -49,6 +51,10 @@ def test_what_needs_torch_says_so(folder):
     for command, told in (
         (
             ["encode", "walk.npz", "-f", "--levels", 8, "-m", "windows3d"],
+            "tokens need torch; pip install '.[tokens]'",
+        ),
+        (
+            ["convert", "filmed.npz", "filled.npz", "-f", "--fill-with", "body2d"],
             "tokens need torch; pip install '.[tokens]'",
         ),
         (["train-windows", "--config", "a.json", "--export", "a"], "training needs torch; pip install '.[train]'"),

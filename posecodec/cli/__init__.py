@@ -31,7 +31,7 @@ _FILES = {
     "cli.inspecting": ("info", "compare", "verify", "formats", "skeletons", "models"),
     "cli.view": ("view",),
     "cli.corpus": ("corpus",),
-    "cli.training": ("train", "train-config", "train-windows", "train-transform"),
+    "cli.training": ("train", "train-config", "train-motion", "train-windows", "train-transform"),
     "cli.completion": ("completion",),
     "bench.command": ("bench",),
 }
@@ -80,7 +80,7 @@ _GROUPS = {
         "corpus",
     ),
     "What there is": ("formats", "skeletons", "models", "completion"),
-    "Training and measuring": ("train", "train-config", "train-windows", "train-transform", "bench"),
+    "Training and measuring": ("train", "train-config", "train-motion", "train-windows", "train-transform", "bench"),
 }
 """The commands as the help lists them."""
 

@@ -187,7 +187,7 @@ def _load_codec(path: Path | None, device: str, jobs: int) -> PoseCodec:
 
 
 def decode_posec(
-    source: Path | str, model: str | None, device: str, fill: bool = False, part: Part | None = None,
+    source: Path | str, model: str | None, device: str, fill: bool | str = False, part: Part | None = None,
     damage: list[str] | None = None, jobs: int = 1,
 ) -> tuple[PoseSequence, Header, int]:  # fmt: skip
     """What is in a .posec file or a part of it, its header, and its size in bytes.

@@ -41,7 +41,7 @@ Examples:
 @options.force
 @options.json
 def convert(
-    paths: tuple[str, ...], to: str | None, fill: bool, skeleton: str | None, reading: Reading, force: bool,
+    paths: tuple[str, ...], to: str | None, fill: bool | str, skeleton: str | None, reading: Reading, force: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Convert recordings (or .posec files) to another format, and say what that leaves behind.
@@ -84,7 +84,7 @@ def _name_target(source: str, format: str) -> str:
 
 
 def _convert(
-    source: str, target: Path, to: str | None, fill: bool, reading: Reading, force: bool, as_json: bool
+    source: str, target: Path, to: str | None, fill: bool | str, reading: Reading, force: bool, as_json: bool
 ) -> None:  # fmt: skip
     from posecodec import io
     from posecodec.io.filesystem import refuse_existing
@@ -94,7 +94,7 @@ def _convert(
     with collect_notes() as notes, open_input(source) as path:
         sequence, assumed = load_any(Path(path), reading)
         if fill:
-            sequence = get_codec(f"body{sequence.dims}d", "cpu").fill_gaps(sequence)
+            sequence = get_codec(None, "cpu").fill_gaps(sequence, None if fill is True else fill)
         io.save(sequence, target, format=to, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")

@@ -50,7 +50,7 @@ class Settings:
     format: str | None
     model: str | None
     device: str
-    fill: bool
+    fill: bool | str
     part: Part
     recover: bool
     force: bool
@@ -70,7 +70,7 @@ class Settings:
 @options.verbose
 @options.many_files
 def decode(
-    inputs: tuple[str, ...], output: str | None, format: str | None, part: Part, recover: bool, fill: bool, jobs: int,
+    inputs: tuple[str, ...], output: str | None, format: str | None, part: Part, recover: bool, fill: bool | str, jobs: int,
     summary: Path | None, model: str | None, device: str, force: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Decode .posec files to the format that was encoded, or to another.

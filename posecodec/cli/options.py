@@ -47,7 +47,13 @@ model = click.option(
     help="Weights by name or path.  [default: by dimensions, or as the file says]",
 )
 device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-fill = click.option("--fill", is_flag=True, help="Put the network's keypoints where the recording has none.")
+_fill = click.option("--fill", is_flag=True, help="Put keypoints where the recording has none: what is expected there.")
+_fill_with = click.option(
+    "--fill-with",
+    metavar="WEIGHTS",
+    shell_complete=complete("zoo.list_weights"),
+    help="The same by weights of motion or tokens, such as body3d, whose network then fills.  [default: motion3d, motion2d]",
+)
 force = click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 dry_run = click.option("-n", "--dry-run", is_flag=True, help="Only list what would be written, and where.")
 quiet = _mark("-q", "--quiet", QUIET, "Show nothing but errors.")
@@ -110,6 +116,17 @@ def combine(*several: Callable[[Any], Any]) -> Callable[[Callable[..., None]], C
 
 
 many_files = combine(jobs, summary, model, device, force, dry_run, quiet, json)
+
+
+def fill(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say whether gaps are filled; the command gets them as one `fill`: by which weights, or whether."""
+
+    @functools.wraps(command)
+    def wrapped(*, fill: bool, fill_with: str | None, **others: Any) -> None:
+        command(fill=fill_with or fill, **others)
+
+    command_with_options: Callable[..., None] = combine(_fill, _fill_with)(wrapped)
+    return command_with_options
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:

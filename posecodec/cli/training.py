@@ -1,4 +1,4 @@
-"""`train`, `train-config`, `train-windows` and `train-transform`: new weights."""
+"""`train`, `train-config`, `train-motion`, `train-windows` and `train-transform`: new weights."""
 
 from __future__ import annotations
 
@@ -195,6 +195,21 @@ def train_windows(config: Path, target: Path, threads: int | None) -> None:
     from posecodec.train.windows import WindowTraining, train
 
     card = train(WindowTraining.load(config), target, lambda text: show_lines(text, True))
+    show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
+
+
+@click.command("train-motion")
+@click.option(
+    "--config", required=True, type=click.Path(path_type=Path), help="JSON or TOML, see configs/motion3d.json."
+)
+@click.option("--export", "target", required=True, type=click.Path(path_type=Path), help="Write PATH.safetensors.")
+@click.option("--threads", type=int, help="CPU threads of torch.")
+def train_motion(config: Path, target: Path, threads: int | None) -> None:
+    """Learn how bodies move, for `--fill` (about two minutes on one core). For any skeleton that has edges."""
+    _limit_threads(threads)
+    from posecodec.train.motion import MotionTraining, train
+
+    card = train(MotionTraining.load(config), target, lambda text: show_lines(text, True))
     show_lines(f"{target}.safetensors  {card['sha256'][:8]}")
 
 

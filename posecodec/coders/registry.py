@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from posecodec.bitstream.chunk_kind import ChunkKind
-from posecodec.errors import CorruptError
+from posecodec.errors import CorruptError, WeightsError
+from posecodec.kinematics.motion_model import KIND, MotionModel
 from posecodec.zoo import check_named
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
     from posecodec.coders.body_parts import BodyPartsCoder
     from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
+    from posecodec.coders.gap_filling import BodyModel
     from posecodec.coders.lossless import LosslessCoder
     from posecodec.coders.predictive.coder import PredictiveCoder
     from posecodec.coders.tokens.coder import TokensCoder
@@ -111,7 +113,21 @@ def build_coders(weights: Weights | None = None, device: str = "cpu", transform_
         transform, weights = TransformCoder(weights, unpack_tables(weights)), None
     else:
         transform = TransformCoder(*load_built_in(transform_name))
+    if weights is not None and weights.settings.get("kind") == KIND:
+        raise WeightsError(f"weights {weights.name!r} fill gaps and code nothing: fill_gaps, --fill-with")
     of_tokens = weights is not None and weights.settings.get("kind") in ("tokens", "grids")
     windows = WindowsCoder(None if of_tokens else weights, transform)
     tokens = TokensCoder(weights if of_tokens else None, device)
     return Coders(transform, windows, BodyPartsCoder(transform, windows), LosslessCoder(), tokens, PredictiveCoder())
+
+
+def build_body_model(weights: Weights, dims: int, device: str = "cpu") -> BodyModel:
+    """What fills gaps, of weights of motion or tokens. Raises WeightsError if they are of others, or other dimensions."""
+    if weights.settings.get("kind") not in (KIND, "tokens") or weights.settings.get("dims") != dims:
+        raise WeightsError(f"weights {weights.name!r} cannot fill gaps in {dims}D; motion{dims}d and body{dims}d can")
+    if weights.settings["kind"] == KIND:
+        return MotionModel.from_weights(weights)
+    from posecodec.coders.tokens.network_filling import NetworkModel
+    from posecodec.coders.tokens.tokenizer import Tokenizer
+
+    return NetworkModel(Tokenizer(weights, device))

@@ -52,6 +52,14 @@ def split_track(points: Floats, skeleton: Skeleton, bones: Bones, size: float | 
     return BodyTrack(rotate_about_y(body, -heading) / size, np.column_stack([root / size, heading]), size)
 
 
+def place_body(body: Floats, track: BodyTrack) -> Floats:
+    """The mirror of `split_track`, of another body (T, K, D) on a track's path."""
+    path = track.path
+    if body.shape[2] == 2:
+        return np.asarray(body * np.exp(path[:, None, 2:]) + path[:, None, :2])
+    return np.asarray((rotate_about_y(body, path[:, 3]) + path[:, None, :3]) * track.size)
+
+
 def list_roots(skeleton: Skeleton) -> list[int]:
     """The keypoint whose place is the body's, or those whose mean is: the middle of the hips of what has no root.
 

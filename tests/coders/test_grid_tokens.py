@@ -126,12 +126,13 @@ def test_limb_maps_cannot_be_read_back(tmp_path):
         PoseCodec.from_pretrained(path).encode(walk(20), levels=1)
 
 
-def test_gaps_are_still_filled_by_the_network_by_parts(weights):
-    codec, sequence = PoseCodec.from_pretrained(weights("3d-3d")), walk(64)
-    positions = sequence.positions.copy()
+def test_gaps_are_not_filled_by_networks_of_the_paper(weights):
+    name, sequence = weights("3d-3d"), walk(64)
+    codec, positions = PoseCodec.from_pretrained(name), sequence.positions.copy()
     positions[20:30, 0, 4] = np.nan
-    filled = codec.fill_gaps(hide(sequence, positions))
-    assert np.isfinite(filled.positions).all()
+    assert np.isfinite(codec.fill_gaps(hide(sequence, positions)).positions).all()
+    with pytest.raises(WeightsError, match="cannot fill gaps in 3D; motion3d and body3d can"):
+        codec.fill_gaps(hide(sequence, positions), name)
 
 
 def test_damaged_streams_are_refused_or_read(weights):

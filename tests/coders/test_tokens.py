@@ -16,9 +16,10 @@ from posecodec.analysis.metrics import compare
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.cli import cli
+from posecodec.coders.gap_filling import fill_by, fill_sequence
 from posecodec.coders.tokens import stream
-from posecodec.coders.tokens.gap_filling import ROUNDS, fill_by
 from posecodec.coders.tokens.grid import TokenGrid
+from posecodec.coders.tokens.network_filling import NetworkModel
 from posecodec.coders.tokens.prior import Layers, Prior
 from posecodec.coders.tokens.sampling import sample
 from posecodec.coders.tokens.stream import RemainderModel, Start, TokenChunk
@@ -263,25 +264,20 @@ def test_a_beam_is_better_than_greed_at_every_prefix_in_sum():
     assert (search_codes(latents, books, bits) == 5).all() and search_codes(latents[:0], books).shape == (0, 4)
 
 
-def test_gaps_are_filled_and_what_was_seen_stays(token_codec):
-    sequence = walk(90)
+def test_gaps_are_filled_by_the_network_and_what_was_seen_stays(token_codec):
+    sequence, model = walk(90), NetworkModel(token_codec.tokenizer)
     gone = np.zeros((90, 1, 19), bool)
     gone[30:50, :, [4, 5]] = True
     gone[60:70, :, 2] = True
     gone[:, :, 7] = True  # never seen
     holed = hidden(sequence, gone)
-    filled = token_codec.fill_gaps(holed)
-    assert (token_codec.fill_gaps(dataclasses.replace(holed, up="unknown")).positions == filled.positions).all()
+    filled = fill_sequence(holed, model)
+    assert (fill_sequence(dataclasses.replace(holed, up="unknown"), model).positions == filled.positions).all()
     assert np.isfinite(filled.positions).all() and (filled.confidence == holed.confidence).all()
     assert (filled.positions[~gone] == holed.positions[~gone]).all()
     assert np.linalg.norm(filled.positions - sequence.positions, axis=-1)[gone].mean() < 150
     assert np.linalg.norm(np.diff(filled.positions[:, 0, 4], axis=0), axis=-1).max() < 120  # no jumps at the ends
-    assert token_codec.fill_gaps(sequence).positions.tobytes() == sequence.positions.tobytes()
-    file = token_codec.encode(holed, 3)
-    assert np.isfinite(token_codec.decode(file, fill=True).positions).all()
-    other = posecodec.PoseSequence.from_arrays(np.full((4, 2, 3), np.nan), fps=30.0)
-    with pytest.raises(InputError, match="cannot be filled"):
-        token_codec.fill_gaps(other)
+    assert fill_sequence(sequence, model).positions.tobytes() == sequence.positions.tobytes()
 
 
 def test_roots_and_sizes_of_what_is_seen(token_codec):
@@ -337,7 +333,8 @@ def test_shipped_weights_from_the_command_line(tmp_path, dims):
     runner = CliRunner()
     for arguments in (
         ["encode", source, "-o", coded, "--levels", "4"], ["cut", coded, "-o", cut, "--levels", "2"],
-        ["decode", coded, "-o", str(tmp_path / "back.npz"), "--fill"], ["convert", source, str(tmp_path / "c.npz"), "--fill"],
+        ["decode", coded, "-o", str(tmp_path / "back.npz"), "--fill-with", f"body{dims}d"],
+        ["convert", source, str(tmp_path / "c.npz"), "--fill"],
     ):  # fmt: skip
         found = runner.invoke(cli, arguments, catch_exceptions=False)
         assert found.exit_code == 0, found.output
@@ -403,21 +400,11 @@ def test_gaps_are_seen_again_with_what_was_made_of_them():
     points, seen = np.random.default_rng(0).normal(size=(30, 5, 3)), []
     points[10:20, 2] = np.nan
 
-    def restore(whole, late):
-        seen.append((bool(np.isnan(whole).any()), late))
+    def restore(whole, number):
+        seen.append((bool(np.isnan(whole).any()), number))
         return np.nan_to_num(whole) + 0.1
 
-    filled = fill_by(points, restore)
-    assert seen == [(number == 0, number % 2 == 1) for number in range(ROUNDS)]
+    filled = fill_by(points, restore, 3)
+    assert seen == [(True, 0), (False, 1), (False, 2)]
     there = ~np.isnan(points)
     assert (filled[there] == points[there]).all() and np.isfinite(filled).all()
-
-
-@shipped
-@pytest.mark.parametrize("rate", [5e-324, 1e-308, 1e-40])
-def test_rates_of_almost_nothing_are_too_many_frames(rate):
-    tokenizer = posecodec.PoseCodec.from_pretrained("body3d").tokenizer
-    with pytest.raises(InputError, match="more than"):
-        tokenizer.count_frames(3, rate)
-    with pytest.raises(CorruptError, match="no encoder makes"):
-        tokenizer.read(RangeDecoder(bytes(9)), 3, rate, "mm")

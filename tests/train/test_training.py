@@ -19,6 +19,7 @@ from posecodec.pose.synthetic import walk
 from posecodec.train.cameras import draw_cameras, project
 from posecodec.train.clips import load_clips
 from posecodec.train.config import STILL, Augmentation, Data
+from posecodec.train.motion import MotionSource, MotionTraining, measure_covariances, mend_covariances
 from posecodec.train.window_tables import LENGTH
 from posecodec.train.windows import WindowSource, WindowTraining, train
 
@@ -159,3 +160,65 @@ def test_random_cameras_see_people_upright_and_from_all_sides():
     )  # fmt: skip
     seen = project(points[None], front)[0, 0, :, 0]  # by one that they walk towards: their left is at the right
     assert seen[COCO19.keypoints.index("left_shoulder")] > seen[COCO19.keypoints.index("right_shoulder")]
+
+
+# --- Weights of motion ---
+
+
+def motion(folder, dims, **changes):
+    values = dict(
+        name=f"moves{dims}d", dims=dims, data=Data((str(folder),), (str(folder / "0.npz"),)), licence="none",
+        attribution="nobody", steps=8, windows=256,
+    )  # fmt: skip
+    return MotionTraining(**{**values, **changes})
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_command_learns_how_bodies_move(folder, tmp_path, dims):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(dataclasses.asdict(motion(folder, dims))))
+    arguments = ["train-motion", "--config", str(config), "--export", str(tmp_path / "made"), "--threads", "1"]
+    found = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    card = json.loads((tmp_path / "made.json").read_text())
+    assert found.exit_code == 0 and f"made.safetensors  {card['sha256'][:8]}" in found.output
+    sequence = walk(100) if dims == 3 else flat_walk(100)
+    positions = sequence.positions.copy()
+    positions[40:50, 0, 4] = np.nan
+    holed = sequence.with_positions(positions, np.where(np.isnan(positions[..., 0]), 0, 1).astype(np.float32))
+    filled = posecodec.PoseCodec().fill_gaps(holed, tmp_path / "made.safetensors")
+    off = np.linalg.norm(filled.positions - sequence.positions, axis=-1)[40:50, 0, 4]
+    assert off.mean() < 0.03 * np.ptp(sequence.positions[..., 1])
+
+
+def test_covariances_are_those_of_what_is_drawn(folder):
+    source = MotionSource(motion(folder, 3))
+    mean, lags = measure_covariances(source, lambda text: None)
+    drawn = np.concatenate([source.draw(number) for number in range(4)])
+    values = drawn.reshape(len(drawn), 8, 2, -1).mean(axis=2) - mean
+    np.testing.assert_allclose(lags[0], np.einsum("nti,ntj->ij", values, values) / values[..., 0].size, atol=1e-6)
+    whole = dataclasses.replace(motion(folder, 3), seed=1)
+    assert (source.draw(0) == MotionSource(motion(folder, 3)).draw(0)).all()
+    assert (source.draw(0) != MotionSource(whole).draw(0)).any()
+
+
+def test_lags_whose_sums_vary_less_than_not_at_all_are_mended():
+    lags = np.stack([np.eye(2), 0.9 * np.eye(2), -0.9 * np.eye(2)])
+    mended = mend_covariances(lags)
+    assert (mended[1:] == lags[1:]).all() and mended[0, 0, 0] > 1
+    assert (mend_covariances(mended) == mended).all()
+
+
+def test_motion_that_cannot_be_learned_is_told(folder, tmp_path):
+    with pytest.raises(InputError, match="take fewer"):
+        MotionSource(motion(folder, 3, steps=1000))
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    posecodec.save(flat_walk(100), flat / "a.npz")
+    with pytest.raises(InputError, match="set dims to 2"):
+        MotionSource(motion(flat, 3))
+
+
+@pytest.mark.parametrize("name", ["motion3d", "motion2d"])
+def test_the_configs_that_made_the_weights_of_motion_are_read(name):
+    config = MotionTraining.load(ROOT / "configs" / f"{name}.json")
+    assert config.dims == int(name[6]) and config.name == name

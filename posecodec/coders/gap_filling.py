@@ -1,56 +1,82 @@
-"""Gaps filled by the network: what it makes of the keypoints that were seen, led over into these at both ends of a gap.
+"""Gaps filled by what a model of bodies expects of them, led over into what was seen at both ends.
 
-No codes are involved: the encoder's latents go to the decoder as they are, in several rounds, as in the imputation of missing
-data by principal components: what a round made of a gap is seen by the next. `kinematics.gap_filling` has ways without
-a network.
+In several rounds, as in the imputation of missing data by principal components: what a round made of a gap says where the
+root is and where the body faces in the next. Models are `kinematics.motion_model` and the network of tokens;
+`kinematics.gap_filling` has ways that know nothing of bodies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from posecodec.bitstream.header import Track
-from posecodec.coders.tokens.tokenizer import Tokenizer
 from posecodec.errors import InputError
-from posecodec.kinematics.body_track import split_track
+from posecodec.kinematics.body_track import Bones, place_body, split_track
 from posecodec.pose.orientation import guess_up
 from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.tracks import find_tracks
 from posecodec.signal.resampling import resample
 from posecodec.typing import Bools, Floats
 
-ROUNDS = 3  # Of the network: what it made of a gap is seen in the next round; more of them drift (benchmarks/LOG.md)
-ENDS = 4  # Frames on each side of a gap whose mean says how far the network is off there: single ones may jitter
+ENDS = 4  # Frames on each side of a gap whose mean says how far the model is off there: single ones may jitter
 
 
-def fill_sequence(sequence: PoseSequence, tokenizer: Tokenizer) -> PoseSequence:
+class BodyModel(Protocol):
+    """What knows how bodies move. skeleton, bones: of its bodies. rounds: in which it is asked."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Its keypoints."""
+
+    @property
+    def bones(self) -> Bones:
+        """As in `split_track`."""
+
+    @property
+    def rounds(self) -> int:
+        """How often it is asked, each time with what it said before."""
+
+    def turn_axes(self, up: str) -> Floats:
+        """(D, D) that turns a recording's axes into its own."""
+
+    def count_frames(self, frames: int, rate: float) -> int:
+        """Frames at its rate of so many at a rate. Raises InputError where they are too many."""
+
+    def restore_body(self, body: Floats, gone: Bools, number: int) -> Floats:
+        """What it makes of a body (T, K, D), filled since the second round. gone: (T, K) what was not seen."""
+
+
+def fill_sequence(sequence: PoseSequence, model: BodyModel) -> PoseSequence:
     """Every person's keypoints that the weights know by name, from the first frame to the last; confidences stay as they are.
 
     Raises InputError if the recording has none of these keypoints.
     """
-    names = tokenizer.skeleton.keypoints
+    names = model.skeleton.keypoints
     ours = [k for k, name in enumerate(sequence.skeleton.keypoints) if name in names]
     theirs = [names.index(sequence.skeleton.keypoints[k]) for k in ours]
     if not ours:
         raise InputError(
-            f"gaps of {sequence.skeleton.name!r} cannot be filled: it has no keypoint of {tokenizer.skeleton.name}"
+            f"gaps of {sequence.skeleton.name!r} cannot be filled: it has no keypoint of {model.skeleton.name}; "
+            "give weights of motion or tokens that know its keypoints (--fill-with, weights=)"
         )
-    body, positions = sequence.mapped_to(tokenizer.skeleton), sequence.positions.copy()
+    body, positions = sequence.mapped_to(model.skeleton), sequence.positions.copy()
     up = sequence.up
     if up == "unknown":
         up = guess_up(body.positions.reshape(-1, *body.positions.shape[2:]), body.skeleton)
     for person, start, length in find_tracks(sequence.valid):
         for first, count in Track(person, start, length).chunks:
             at = slice(first, first + count), person
-            filled = fill_gaps(body.positions[at].astype(np.float64), tokenizer, up, sequence.rate)
+            filled = fill_gaps(body.positions[at].astype(np.float64), model, up, sequence.rate)
             seen = positions[at]
             seen[:, ours] = np.where(np.isnan(seen[:, ours]), filled[:, theirs], seen[:, ours])
     return sequence.with_positions(positions, sequence.confidence)
 
 
-def fill_gaps(points: Floats, tokenizer: Tokenizer, up: str, rate: float) -> Floats:
+def fill_gaps(points: Floats, model: BodyModel, up: str, rate: float) -> Floats:
     """Keypoints (T, K, D) of the weights' skeleton, as recorded, with NaN where missing; none is after it.
 
     As given where nothing is missing, or nothing was ever seen.
@@ -58,17 +84,26 @@ def fill_gaps(points: Floats, tokenizer: Tokenizer, up: str, rate: float) -> Flo
     gone = np.isnan(points[..., 0])
     if not gone.any() or gone.all():
         return points
-    return fill_by(points, lambda whole, late: _restore(whole, late, tokenizer, up, rate))
+    frames = model.count_frames(len(points), rate)
+    turned = points.astype(np.float64) @ model.turn_axes(up).T
+    unseen = np.isnan(resample(turned, frames)[..., 0])
+
+    def restore(filled: Floats, number: int) -> Floats:
+        track = split_track(resample(filled, frames), model.skeleton, model.bones)
+        made = place_body(model.restore_body(track.body, unseen, number), track)
+        return resample(made, len(points))
+
+    return np.asarray(fill_by(turned, restore, model.rounds) @ model.turn_axes(up))
 
 
-def fill_by(points: Floats, restore: Callable[[Floats, bool], Floats]) -> Floats:
+def fill_by(points: Floats, restore: Callable[[Floats, int], Floats], rounds: int) -> Floats:
     """Keypoints (T, K, D) with NaN where missing, filled by what `restore` makes of them, again and again.
 
-    restore: keypoints, at first with gaps, then filled, and whether steps begin half a step late; to all of them.
+    restore: keypoints, at first with gaps, then filled, and the number of the round; to all of them.
     """
     filled = points
-    for number in range(ROUNDS):
-        filled = blend(points, restore(filled, number % 2 == 1))
+    for number in range(rounds):
+        filled = blend(points, restore(filled, number))
     return filled
 
 
@@ -81,19 +116,6 @@ def blend(points: Floats, made: Floats) -> Floats:
         off = _lead_over(points[:, k] - made[:, k], gone[:, k])
         filled[gone[:, k], k] = (made[:, k] + off)[gone[:, k]]
     return filled
-
-
-def _restore(points: Floats, late: bool, tokenizer: Tokenizer, up: str, rate: float) -> Floats:
-    """What the network makes of all keypoints (T, K, D), in the recording's unit and axes. late: as in `fill_by`."""
-    network = tokenizer.network
-    from posecodec.networks import part_io, path
-
-    turned = points.astype(np.float64) @ tokenizer.orient(up).T
-    world = resample(turned, tokenizer.count_frames(len(points), rate))
-    track = split_track(world, tokenizer.skeleton, tokenizer.bones)
-    body = part_io.restore_body(network, track.body, late)
-    made = path.place_array(body, track.path) * track.size
-    return np.asarray(resample(made, len(points)) @ tokenizer.orient(up))
 
 
 def _mean_off(off: Floats) -> Floats:
