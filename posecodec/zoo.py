@@ -73,7 +73,10 @@ def find_weights(name: str | Path) -> Path:
     known = ", ".join(list_weights()) or "none"
     if path.name.endswith("-nc"):
         known += "; those for non-commercial use are a package of their own, weights/nc in the repository"
-    raise WeightsError(f"no weights named {name!r}; there are {known} (see `posecodec models`)")
+    beside = path.with_name(f"{path.name}.safetensors")
+    if path.name and beside.is_file():
+        raise WeightsError(f"no weights named {str(name)!r}; give the whole path, {beside}")
+    raise WeightsError(f"no weights named {str(name)!r}; there are {known} (see `posecodec models`)")
 
 
 def list_folders() -> tuple[Path, ...]:

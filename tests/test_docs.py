@@ -88,7 +88,7 @@ def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         Path("recordings").mkdir()
         for name in ("walk.bvh", "recordings/one.bvh", "recordings/two.bvh"):
             write_bvh(Path(name))
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for language, code in blocks(page):

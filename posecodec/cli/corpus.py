@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 \b
 Examples:
-  posecodec corpus plan recordings/ -o manifest.parquet
+  posecodec corpus plan recordings/ -o manifest.parquet --look -j 4
   posecodec corpus encode manifest.parquet -o corpus/ --max-error 5mm -j 4
   posecodec corpus encode manifest.parquet -o corpus/ --max-error 5mm --shards 64 --shard 3/64   one of an array job
   posecodec corpus check corpus/
@@ -29,6 +30,8 @@ Examples:
   posecodec corpus export corpus/ -o tars/                   for WebDataset
 """
 ROWS_OF_SHARD = 10_000  # Recordings of a shard where --shards is not given, about
+_fps = click.option("--fps", type=float, help="Frame rate of recordings that state none.")
+_unit = click.option("--unit", help="Unit of the positions, where files do not say: mm, cm, m, px, in.")
 _LOST = "its process was killed, as happens where memory runs out; split it, or take fewer processes (-j)"
 
 
@@ -43,12 +46,22 @@ def corpus() -> None:
 @click.option(
     "--only", multiple=True, metavar="SUFFIX", help="Only files of this suffix, such as .pose; several times."
 )
+@click.option(
+    "--look", is_flag=True, help="Open each: also frames, people, skeleton, SHA-256, or why it cannot be read."
+)
+@_fps
+@_unit
+@options.jobs
 @options.force
 @options.json
-def plan(source: str, output: Path, only: tuple[str, ...], force: bool, as_json: bool) -> None:
-    """List all pose files below a folder, once: a row for each, with its size and format. Nothing is opened.
+def plan(
+    source: str, output: Path, only: tuple[str, ...], look: bool, fps: float | None, unit: str | None, jobs: int,
+    force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """List all pose files below a folder, once: a row for each, with its size and format. Without --look none is opened.
 
-    The folder may be a URL that fsspec lists, such as s3://bucket/recordings.
+    The folder may be a URL that fsspec lists, such as s3://bucket/recordings. Rows may be left out of the manifest, by any
+    tool for Parquet, before it is encoded.
     """
     from posecodec.corpus import manifest
     from posecodec.io.filesystem import refuse_existing
@@ -56,13 +69,44 @@ def plan(source: str, output: Path, only: tuple[str, ...], force: bool, as_json:
     refuse_existing(output, force)
     suffixes = tuple(suffix if suffix.startswith(".") else f".{suffix}" for suffix in only)
     rows = manifest.plan(source, suffixes)
+    if look:
+        rows = _look_at(rows, {"default_fps": fps, "unit": unit}, jobs)
     manifest.write_manifest(output, rows)
     facts = {"recordings": len(rows), "bytes": sum(row["bytes"] for row in rows)}
+    if look:
+        facts |= {
+            "frames": sum(row.get("frames") or 0 for row in rows),
+            "failed": sum(bool(row["error"]) for row in rows),
+        }
     formats = Counter(row["format"] for row in rows)
     told = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
-    show(
-        {**facts, "formats": formats}, f"{output}: {len(rows):,} recordings, {facts['bytes']:,} bytes ({told})", as_json
-    )
+    seen = f", {facts['frames']:,} frames, {facts['failed']:,} cannot be read" if look else ""
+    line = f"{output}: {len(rows):,} recordings, {facts['bytes']:,} bytes ({told}){seen}"
+    show({**facts, "formats": formats}, line, as_json)
+
+
+def _look_at(rows: list[dict[str, Any]], reading: dict[str, Any], jobs: int) -> list[dict[str, Any]]:
+    """The rows with what their recordings hold, in their order."""
+    do = functools.partial(_look_task, reading={name: value for name, value in reading.items() if value is not None})
+    found = dict[str, dict[str, Any]]()
+    with open_bar(len(rows)) as bar:
+        for row, seen in _run(do, rows, jobs):
+            found[row["id"]] = seen or {**row, "error": _LOST}
+            bar.advance()
+    return [found[row["id"]] for row in rows]
+
+
+def _look_task(row: dict[str, Any], reading: dict[str, Any]) -> dict[str, Any]:
+    from posecodec.corpus.looking import look_at
+
+    return look_at(row, reading)
+
+
+def _run(do: Callable[[Any], Any], tasks: list[Any], jobs: int) -> Iterable[tuple[Any, Any]]:
+    """(task, what came of it or None where its process was killed) of each, as they are done."""
+    from posecodec.cli.workers import run_tasks
+
+    return ((task, do(task)) for task in tasks) if jobs == 1 else run_tasks(do, tasks, jobs, lambda task: task)
 
 
 @corpus.command("encode")
@@ -76,8 +120,8 @@ def plan(source: str, output: Path, only: tuple[str, ...], force: bool, as_json:
 @click.option("--levels", type=click.IntRange(1), help="Tokens only, of so many levels, 1 to 8.")
 @click.option("--tokens-column", "column", is_flag=True, help="With --levels: also tokens as numbers, for loaders.")
 @options.model
-@click.option("--fps", type=float, help="Frame rate of recordings that state none.")
-@click.option("--unit", help="Unit of the positions, where files do not say: mm, cm, m, px, in.")
+@_fps
+@_unit
 @options.jobs
 @options.json
 def encode(
@@ -131,7 +175,6 @@ def _encode_shards(
     layout: Layout, tasks: dict[int, list[dict[str, Any]]], made: Any, jobs: int
 ) -> dict[str, int]:  # fmt: skip
     """All recordings of some shards; a shard is written once it is complete."""
-    from posecodec.cli.workers import run_tasks
     from posecodec.corpus.shards import write_shard
 
     left = {number: len(rows) for number, rows in tasks.items()}
@@ -141,9 +184,8 @@ def _encode_shards(
         write_shard(layout, number, [])
     flat = [(number, row) for number, rows in tasks.items() for row in rows]
     do = functools.partial(_encode_task, made=made)
-    results = ((task, do(task)) for task in flat) if jobs == 1 else run_tasks(do, flat, jobs, lambda task: task)
     with open_bar(len(flat)) as bar:
-        for (number, row), found in results:
+        for (number, row), found in _run(do, flat, jobs):
             found = found or {"id": row["id"], "source": row["source"], "error": _LOST, "notes": []}
             counts["recordings" if found.get("error") is None else "failed"] += 1
             coded[number].append(found)
@@ -182,13 +224,22 @@ def check(root: str, share: float, as_json: bool) -> None:
 
 @corpus.command()
 @click.argument("root")
+@click.option(
+    "--picture", type=options.PATH, help="Also draw lengths, bits, errors and skeletons, as PNG (matplotlib)."
+)
+@options.force
 @options.json
-def stats(root: str, as_json: bool) -> None:
+def stats(root: str, picture: Path | None, force: bool, as_json: bool) -> None:
     """Tell how much is in a corpus: recordings, hours, bytes, bits, error, failures."""
     from posecodec.corpus.checking import summarize
     from posecodec.corpus.reading import Corpus
 
     found = summarize(Corpus(root))
+    if picture is not None:
+        from posecodec.corpus.picture import draw_picture
+        from posecodec.io.filesystem import write_atomic
+
+        write_atomic(picture, draw_picture(Corpus(root)), force)
     ratio = found["bytes_in"] / max(found["bytes_out"], 1)
     bits = found["bits_per_frame"]
     lines = [

@@ -43,11 +43,12 @@ LINE_EVERY = 100  # Steps from one line to the next where no bar is shown
     type=click.Path(path_type=Path),
     help="Begin with the network of these weights, a path or a built-in name.",
 )
+@click.option("--tensorboard", is_flag=True, help="Also write the log for TensorBoard, in the config's folder `out`.")
 @options.device
 @click.option("--threads", type=int, help="CPU threads of torch.")
 def train(
     config: Path, target: Path, data: str | None, steps: int | None, vary: tuple[str, ...], resume: Path | None,
-    begin: Path | None, device: str, threads: int | None,
+    begin: Path | None, tensorboard: bool, device: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Train the network of tokens and its prior (about 90 minutes on one core); goes on from the last checkpoint.
 
@@ -60,12 +61,14 @@ def train(
     if not is_grid_config(config):
         if data or vary or resume:
             raise UsageError("--data, --vary and --resume are for systems of the paper; change the config instead")
-        _train_tokens(config, target, steps, begin, device)
+        _train_tokens(config, target, steps, begin, tensorboard, device)
         return
-    _train_grids(list(list_runs(config, vary, data, steps)), target, resume, begin, device)
+    _train_grids(list(list_runs(config, vary, data, steps)), target, resume, begin, tensorboard, device)
 
 
-def _train_grids(runs: list[GridTraining], target: Path, resume: Path | None, begin: Path | None, device: str) -> None:
+def _train_grids(
+    runs: list[GridTraining], target: Path, resume: Path | None, begin: Path | None, tensorboard: bool, device: str
+) -> None:  # fmt: skip
     from posecodec.train.grid_export import export
     from posecodec.train.grid_loop import GridTrainer
     from posecodec.train.ranks import Ranks
@@ -81,7 +84,7 @@ def _train_grids(runs: list[GridTraining], target: Path, resume: Path | None, be
             trainer.begin_with(read_weights(begin))
         named = resume or (Path(run.resume) if run.resume else None)
         with _watch(trainer) as show_step:
-            run_steps(trainer, show_step, named)
+            run_steps(trainer, show_step, named, tensorboard)
         if not ranks.is_first:
             continue
         made = target if len(runs) == 1 else target / run.name
@@ -89,7 +92,9 @@ def _train_grids(runs: list[GridTraining], target: Path, resume: Path | None, be
         show_lines(f"{made}.safetensors  {card['sha256'][:8]}")
 
 
-def _train_tokens(config: Path, target: Path, steps: int | None, begin: Path | None, device: str) -> None:
+def _train_tokens(
+    config: Path, target: Path, steps: int | None, begin: Path | None, tensorboard: bool, device: str
+) -> None:  # fmt: skip
     from posecodec.train.ranks import Ranks
     from posecodec.train.steps import run_steps
     from posecodec.train.token_config import TokenTraining
@@ -102,7 +107,7 @@ def _train_tokens(config: Path, target: Path, steps: int | None, begin: Path | N
     if begin:
         trainer.begin_with(read_weights(begin))
     with _watch(trainer) as show_step:
-        run_steps(trainer, show_step)
+        run_steps(trainer, show_step, tensorboard=tensorboard)
     if not ranks.is_first:
         return
     card = export(trainer, target, lambda text: show_lines(text, True))

@@ -38,7 +38,7 @@ def encode_row(row: dict[str, Any], options: Options) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            with _bring_here(row["source"]) as path:
+            with bring_here(row["source"]) as path:
                 found |= _encode(path, options)
         except Exception as error:  # of whatever kind: it is this row's
             found["error"] = describe_failure(error)
@@ -47,7 +47,7 @@ def encode_row(row: dict[str, Any], options: Options) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _bring_here(source: str) -> Iterator[Path]:
+def bring_here(source: str) -> Iterator[Path]:
     """A recording as a file on this machine, under its own name."""
     if not is_url(source):
         yield Path(source)
@@ -66,7 +66,7 @@ def _encode(path: Path, options: Options) -> dict[str, Any]:
         "posec": encoded.data, "frames": sequence.frames, "fps": sequence.rate, "people": sequence.people,
         "skeleton": sequence.skeleton.name, "dims": sequence.dims, "unit": sequence.unit, "bytes_out": report.bytes,
         "bits_per_frame": report.bits_per_frame, "mean_error": report.mean_error, "max_error": report.max_error,
-        "sha256": _hash(path), "tokens": _list_tokens(encoded, weights) if options.tokens else None,
+        "sha256": hash_source(path), "tokens": _list_tokens(encoded, weights) if options.tokens else None,
     }  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _list_tokens(encoded: Encoded, weights: str | None) -> list[int]:
     return [int(token) for token in stream.flatten(encoded.tokens)]
 
 
-def _hash(path: Path) -> str:
+def hash_source(path: Path) -> str:
     """Of a file, or of all files in a folder, by name."""
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):

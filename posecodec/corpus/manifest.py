@@ -1,6 +1,7 @@
 """What a corpus is made of: all recordings below a folder, listed once, and which shard each belongs to.
 
-A manifest is a Parquet file with the columns `tables.MANIFEST`, sorted by id, which is the path below the source.
+A manifest is a Parquet file with the columns `tables.MANIFEST`, sorted by id, which is the path below the source; `looking`
+adds LOOKED.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from posecodec.corpus.tables import MANIFEST, build_table, open_parquet, write_table
+from posecodec.corpus.tables import LOOKED, MANIFEST, build_table, open_parquet, write_table
 from posecodec.errors import DependencyError, InputError, UsageError, name_install
 from posecodec.io.byte_source import is_url
 from posecodec.io.filesystem import find_suffix
@@ -76,10 +77,11 @@ def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a manifest. Raises UsageError where two rows have one id."""
+    """Write a manifest, with LOOKED where rows have them. Raises UsageError where two rows have one id."""
     if len({row["id"] for row in rows}) < len(rows):
         raise UsageError("two recordings of one id; ids tell recordings apart")
-    write_table(path, build_table(MANIFEST, rows, {}))
+    looked = any("error" in row for row in rows)
+    write_table(path, build_table(MANIFEST | (LOOKED if looked else {}), rows, {}))
 
 
 def iterate_rows(path: Path) -> Iterator[dict[str, Any]]:

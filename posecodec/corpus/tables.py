@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FEW_VALUES = ("skeleton", "unit", "format", "error", "tokens")  # Columns of which each value is told once
 ROWS_IN_GROUP = 4096  # Recordings of a row group: metadata are read by groups, files by their place
 MANIFEST = {"id": "string", "source": "string", "bytes": "int64", "format": "string"}
+LOOKED = {"frames": "int32", "people": "int32", "skeleton": "string", "sha256": "string", "error": "string"}
 SHARD = {
     "id": "string", "source": "string", "posec": "binary", "error": "string", "frames": "int32", "fps": "float64",
     "people": "int32", "skeleton": "string", "dims": "int32", "unit": "string", "bytes_in": "int64", "bytes_out": "int64",
@@ -23,7 +24,7 @@ SHARD = {
     "notes": "list<string>", "tokens": "list<int16>",
 }  # fmt: skip
 INDEX = {"id": "string", "offset": "int64", "length": "int64"}
-"""Columns of a manifest, a shard, and of what tells where in a shard a file is."""
+"""Columns of a manifest, what it has more where recordings were opened, of a shard, and of an index: where its files are."""
 
 
 def import_pyarrow() -> Any:

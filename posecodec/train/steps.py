@@ -6,7 +6,6 @@ a generator seeded by the step.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from posecodec.train import checkpoint
 from posecodec.train.ranks import Ranks
+from posecodec.train.training_log import TrainingLog
 
 LOG_EVERY = 20  # Steps between two records of the losses
 
@@ -50,9 +50,15 @@ def ignore(step: int, values: dict[str, float]) -> None:
     """Report nothing."""
 
 
-def run_steps(trainer: Trainer, report: Report = ignore, resume: Path | None = None) -> None:
-    """Train to the last step, going on from a checkpoint: the run's own if there is one, else `resume`."""
+def run_steps(
+    trainer: Trainer, report: Report = ignore, resume: Path | None = None, tensorboard: bool = False
+) -> None:  # fmt: skip
+    """Train to the last step, going on from a checkpoint: the run's own if there is one, else `resume`.
+
+    tensorboard: write the log for it too. Raises DependencyError where that is not installed.
+    """
     config, state = trainer.config, trainer.state
+    log = TrainingLog(config.out, tensorboard and trainer.ranks.is_first)
     own = find_checkpoint(config.out)
     if found := own if own.exists() else resume:
         checkpoint.load(state, found)
@@ -65,17 +71,9 @@ def run_steps(trainer: Trainer, report: Report = ignore, resume: Path | None = N
         if state.step % LOG_EVERY == 0 and trainer.ranks.is_first:
             pace = (time.perf_counter() - began) / (state.step - first)
             rounded = {name: round(value, 5) for name, value in values.items()}
-            append_log(config.out, {"step": state.step, "pace": round(pace, 3), **rounded})
+            log.append({"step": state.step, "pace": round(pace, 3), **rounded})
         if state.step % config.evaluate_every == 0 or state.step == config.steps:
             if trainer.ranks.is_first:
-                append_log(config.out, {"step": state.step, "val": trainer.validate()})
+                log.append({"step": state.step, "val": trainer.validate()})
                 checkpoint.save(state, own)
             trainer.ranks.wait()
-
-
-def append_log(out: str, record: dict[str, Any]) -> None:
-    """One JSON line."""
-    path = Path(out) / "log.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps({"time": round(time.time()), **record}) + "\n")

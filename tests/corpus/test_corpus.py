@@ -332,3 +332,42 @@ def test_hugging_face_decodes_rows_as_they_are_asked_for(made):
     np.testing.assert_array_equal(np.array(rows[0]["positions"], np.float32), corpus[rows[0]["id"]].positions)
     whole = load_dataset(str(made), streaming=False)
     assert len(whole) == len(corpus) and np.array(whole[0]["positions"]).ndim == 4
+
+
+def test_a_plan_may_look_at_what_it_lists(source, planned, tmp_path):
+    seen = [tmp_path / f"{jobs}.parquet" for jobs in (1, 2)]
+    told = [
+        json.loads(call("corpus", "plan", source, "-o", path, "--look", "-j", jobs, "--json"))
+        for jobs, path in enumerate(seen, 1)
+    ]
+    assert told[0] == told[1] and (told[0]["frames"], told[0]["failed"]) == (135, 1)
+    rows = list(manifest.iterate_rows(seen[0]))
+    assert rows == list(manifest.iterate_rows(seen[1]))
+    bad = rows.pop(next(i for i, row in enumerate(rows) if row["id"] == "bad.npz"))
+    assert bad["error"] and bad["frames"] is None
+    assert {(row["frames"], row["people"], row["skeleton"]) for row in rows} == {
+        (20 + i, 1 + i % 2, "coco19") for i in range(6)
+    }
+    plain = {row["id"]: row for row in manifest.iterate_rows(planned)}
+    assert all(plain[row["id"]].items() <= row.items() for row in rows) and {len(row["sha256"]) for row in rows} == {64}
+    chosen = [row for row in rows if row["people"] == 2]
+    manifest.write_manifest(tmp_path / "chosen.parquet", chosen)
+    call("corpus", "encode", tmp_path / "chosen.parquet", "-o", tmp_path / "corpus", "--max-error", "5mm")
+    assert len(Corpus(tmp_path / "corpus")) == 3
+
+
+def test_stats_draw_a_picture(made, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    call("corpus", "stats", made, "--picture", tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match="exists"):
+        call("corpus", "stats", made, "--picture", tmp_path / "a.png")
+
+
+def test_a_corpus_of_nothing_has_no_picture(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    (tmp_path / "bad.npz").write_bytes(b"PK nothing")
+    call("corpus", "plan", tmp_path, "-o", tmp_path / "m.parquet")
+    call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "corpus")
+    with pytest.raises(InputError, match="nothing to draw"):
+        call("corpus", "stats", tmp_path / "corpus", "--picture", tmp_path / "a.png")
