@@ -1,10 +1,12 @@
-"""What corpora cost: planning a million rows, encoding in one and two processes, kills, and what loaders give.
+"""What corpora cost: planning a million rows, encoding in one and two processes, by Dask and by Ray, kills, and what
+loaders give.
 
     python benchmarks/corpus.py [--files 10000] [--rows 1000000] [--kills 20] [--out benchmarks/results]
 
 The recordings are made: walks of 40 to 80 frames. Writes corpus.json. Run it on an idle machine: the ratio of two processes
 to one is what it is about. Kills hit `posecodec corpus encode -j 2` at random moments, of a tenth of the files; the result in
-the end has to be the same bytes.
+the end has to be the same bytes. Dask and Ray, where they are installed, have two local workers each; their seconds include
+starting and ending these. --engines measures nothing but them, and puts what it finds into the corpus.json that is there.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,49 @@ def encode(plan: Path, root: Path, jobs: int, count: int) -> float:
     return time.perf_counter() - began
 
 
+def encode_by_dask(plan: Path, root: Path, count: int) -> None:
+    """The same by two local workers of Dask."""
+    from distributed import Client, LocalCluster
+
+    from posecodec.interop import dask
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        dask.encode_corpus(str(plan), str(root), count, client)
+
+
+def encode_by_ray(plan: Path, root: Path, count: int) -> None:
+    """The same by two local workers of Ray."""
+    import ray
+
+    from posecodec.interop import ray as engine
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        engine.encode_corpus(str(plan), str(root), count)
+    finally:
+        ray.shutdown()
+
+
+ENGINES = {"dask": ("distributed", encode_by_dask), "ray": ("ray", encode_by_ray)}
+"""The package that each engine needs, and what encodes by it."""
+
+
+def time_engines(plan: Path, folder: Path, count: int) -> dict[str, Any]:
+    """Seconds of `-j 2` and of each engine that is installed, one after another, and whether the shards are the same."""
+    seconds = {"jobs_2": encode(plan, folder / "engine_jobs", 2, count)}
+    whole, same = read_tree(folder / "engine_jobs"), {}
+    for name, (package, run) in ENGINES.items():
+        if find_spec(package) is None:
+            print(f"{name}: {package} is not installed", flush=True)
+            continue
+        began = time.perf_counter()
+        run(plan, folder / f"engine_{name}", count)
+        seconds[name] = time.perf_counter() - began
+        same[name] = read_tree(folder / f"engine_{name}") == whole
+    ratios = {name: seconds[name] / seconds["jobs_2"] for name in same}
+    return {"seconds": seconds, "ratio_to_two_processes": ratios, "same_bytes": same, "shards": count}
+
+
 def read_tree(root: Path) -> dict[str, bytes]:
     """All files of a corpus."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
@@ -129,12 +175,19 @@ def time_loaders(root: Path, source: Path) -> dict[str, Any]:
 @click.option("--files", default=10_000, show_default=True)
 @click.option("--rows", default=1_000_000, show_default=True)
 @click.option("--kills", default=20, show_default=True)
+@click.option("--engines", is_flag=True, help="Only `-j 2`, Dask and Ray.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("benchmarks/results"), show_default=True)
-def main(files: int, rows: int, kills: int, out: Path) -> None:
+def main(files: int, rows: int, kills: int, engines: bool, out: Path) -> None:
     """Measure, print and write."""
     folder = Path(tempfile.mkdtemp(prefix="corpus-"))
     source, plan = folder / "source", folder / "manifest.parquet"
     make_recordings(source, files)
+    if engines:
+        manifest.write_manifest(plan, manifest.plan(source))
+        known = json.loads((out / "corpus.json").read_text())
+        write(out, {**known, "engines": {"files": files, **time_engines(plan, folder, 10)}})
+        shutil.rmtree(folder)
+        return
     found: dict[str, Any] = {"files": files, "planning": time_planning(source, rows)}
     print(json.dumps(found), flush=True)
     manifest.write_manifest(plan, manifest.plan(source))
@@ -154,7 +207,13 @@ def main(files: int, rows: int, kills: int, out: Path) -> None:
     encode(few, folder / "whole", 2, 10)
     wrong = kill_often(few, folder / "killed", kills, 10, read_tree(folder / "whole"))
     found["kills"] = {"kills": kills, "other_bytes": wrong}
+    by_engines = time_engines(plan, folder, 10)
     shutil.rmtree(folder)
+    write(out, {**found, "engines": {"files": files, **by_engines}})
+
+
+def write(out: Path, found: dict[str, Any]) -> None:
+    """corpus.json in a folder, and on the screen."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "corpus.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))

@@ -197,8 +197,9 @@ def _encode_shards(
 
 
 def _encode_task(task: tuple[int, dict[str, Any]], made: Any) -> dict[str, Any]:
-    from posecodec.corpus.encoding import encode_row
+    from posecodec.corpus.encoding import encode_row, settle_process
 
+    settle_process()
     return encode_row(task[1], made)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posecodec.corpus.encoding import Options, encode_row
+from posecodec.corpus.encoding import Options, encode_row, settle_process
 from posecodec.corpus.manifest import iterate_rows
 from posecodec.corpus.shards import open_layout, split_rows, write_shard
 
@@ -14,6 +14,7 @@ def make_shard(number: int, manifest: str, root: str, shards: int, options: Opti
 
     Returns how many there were and how many failed: {"shard", "recordings", "failed"}.
     """
+    settle_process()
     layout = open_layout(Path(root), shards, options)
     rows = split_rows(iterate_rows(Path(manifest)), shards, [number])[number]
     if layout.is_done(number, rows):
