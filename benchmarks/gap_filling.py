@@ -32,7 +32,9 @@ from posecodec.kinematics.body_track import Bones, split_track
 from posecodec.kinematics.bones import BoneTree
 from posecodec.kinematics.gap_filling import interpolate_bones, interpolate_gaps
 from posecodec.networks.path import place_array, take_out
-from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19
+from posecodec.pose.skeletons.whole import find_places
+from posecodec.train.whole_bodies import load_as
 
 IN_BODY = "lines in the body"  # With the true root and heading taken out
 MODELS = {"network": "body", "covariances": "motion"}
@@ -51,6 +53,7 @@ TOGETHER = (
 """Keypoints that one thing hides."""
 JITTERS = {3: {"single": (0.0, 20.0, 40.0), "together": (0.0, 20.0)}, 2: {"single": (0.0, 3.0), "together": (0.0, 3.0)}}
 """mm or px, standard deviation of each coordinate: by dimensions and grouping."""
+BODIES = ("smpl22", "smpl24", "h36m17", "body25", "halpe26", "mediapipe33", "mpii16", "kinect25", "kinect32")
 UNITS = {3: "mm", 2: "px"}
 Fill = Callable[[posecodec.PoseSequence], np.ndarray]
 """A sequence with gaps to positions (T, 19, D)."""
@@ -66,8 +69,8 @@ def list_groups(grouping: str) -> list[list[int]]:
 
 
 def draw_gaps(frames: int, groups: list[list[int]], rng: np.random.Generator) -> np.ndarray:
-    """(T, 19) whether a keypoint is missing."""
-    gone = np.zeros((frames, len(COCO19)), bool)
+    """(T, K) whether a keypoint is missing."""
+    gone = np.zeros((frames, 1 + max(max(group) for group in groups)), bool)
     for group in groups:
         if rng.random() < CHANCE:
             length = int(rng.integers(SHORTEST, LONGEST + 1))
@@ -93,11 +96,13 @@ def list_fills(models: dict[str, BodyModel], dims: int) -> dict[str, Fill]:
     return fills
 
 
-def list_body_fills(models: dict[str, BodyModel]) -> dict[str, BodyFill]:
-    """Ways to fill a body whose root and heading are known."""
-    fills: dict[str, BodyFill] = {IN_BODY: interpolate_gaps}
+def list_body_fills(models: dict[str, BodyModel]) -> dict[str, tuple[BodyFill, Bones]]:
+    """Ways to fill a body whose root and heading are known, and the bones that tell how large it is."""
+    fills: dict[str, tuple[BodyFill, Bones]] = {IN_BODY: (interpolate_gaps, models["network"].bones)}
     for name, model in models.items():
-        fills[f"{name} in the body"] = partial(fill_body, model)
+        ours = np.isin(np.arange(len(model.skeleton)), list(find_places(COCO19, model.skeleton).values()))
+        narrow, _ = model.narrow(ours)
+        fills[f"{name} in the body"] = partial(fill_body, narrow), narrow.bones
     return fills
 
 
@@ -110,8 +115,7 @@ def fill_body(model: BodyModel, body: np.ndarray) -> np.ndarray:
 def measure(
     takes: list[Any],
     fills: dict[str, Fill],
-    known: dict[str, BodyFill],
-    bones: Bones,
+    known: dict[str, tuple[BodyFill, Bones]],
     grouping: str,
     jitter: float,
     seed: int,
@@ -129,7 +133,7 @@ def measure(
         sequence = plain.with_positions(seen, (~gone[:, None]).astype(np.float32))
         for name, fill in fills.items():
             errors[name].append(np.linalg.norm(fill(sequence) - take.points, axis=-1)[gone])
-        for name, body_fill in known.items():
+        for name, (body_fill, bones) in known.items():
             made = fill_in_body(seen[:, 0], take.points, body_fill, bones)
             errors[name].append(np.linalg.norm(made - take.points, axis=-1)[gone])
     return {name: float(np.concatenate(found).mean()) for name, found in errors.items()}
@@ -157,12 +161,35 @@ def summarize(grouping: str, jitter: float, seeds: list[dict[str, float]]) -> di
 
 def run(takes: list[Any], models: dict[str, BodyModel], dims: int) -> list[dict[str, Any]]:
     """A row for every grouping and jitter."""
-    ways = list_fills(models, dims), list_body_fills(models), models["network"].bones
+    ways = list_fills(models, dims), list_body_fills(models)
     return [
         summarize(grouping, jitter, [measure(takes, *ways, grouping, jitter, seed) for seed in SEEDS])
         for grouping, jitters in JITTERS[dims].items()
         for jitter in jitters
     ]
+
+
+def measure_bodies(data: Path, split: str) -> list[dict[str, Any]]:
+    """The same of other skeletons, single keypoints in the world: straight lines and covariances, one seed."""
+    rows, model = [], build_body_model(zoo.read_weights("motion3d"), 3)
+    for name in BODIES:
+        skeleton, rng = BUILT_IN[name], np.random.default_rng(0)
+        errors: dict[str, list[np.ndarray]] = {"lines": [], "covariances": []}
+        takes = load_as((data / split,), skeleton, LONGEST)
+        for points in takes:
+            gone = draw_gaps(len(points), [[k] for k in range(len(skeleton))], rng)
+            seen = np.where(gone[..., None], np.nan, points)[:, None].astype(np.float32)
+            sequence = posecodec.PoseSequence.from_arrays(seen, fps=30.0, skeleton=skeleton, unit="mm", up="y")
+            filled = {
+                "lines": interpolate_gaps(seen[:, 0]),
+                "covariances": fill_sequence(sequence, model).positions[:, 0],
+            }
+            for way, made in filled.items():
+                errors[way].append(np.linalg.norm(made - points, axis=-1)[gone])
+        found = {way: float(np.concatenate(each).mean()) for way, each in errors.items()}
+        rows.append({"skeleton": name, "takes": len(takes), **found})
+        click.echo(f"{name}: {found['lines']:.1f} mm by lines, {found['covariances']:.1f} by covariances")
+    return rows
 
 
 def show(rows: list[dict[str, Any]], unit: str) -> str:
@@ -200,6 +227,8 @@ def main(dims: tuple[str, ...], data: Path, split: str, out: Path) -> None:
         hashes = {f"{kind}{count}d": zoo.read_weights(f"{kind}{count}d").sha256 for kind in MODELS.values()}
         record[f"{count}d"] = {**collect_facts(takes, data, split), "weights": hashes, "unit": unit, "rows": rows}
         click.echo(show(rows, unit) + "\n")
+        if count == 3:
+            record["bodies"] = measure_bodies(data, split)
     burst = {"chance": CHANCE, "frames": [SHORTEST, LONGEST], "start": [EARLIEST, -LATEST]}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"settings": {**burst, "seeds": SEEDS}, **record}, indent=1) + "\n")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posecodec.bitstream.header import Track
 from posecodec.errors import InputError
@@ -18,9 +19,11 @@ from posecodec.kinematics.body_track import Bones, place_body, split_track
 from posecodec.pose.orientation import guess_up
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.skeletons.whole import WHOLE, find_places
 from posecodec.pose.tracks import find_tracks
 from posecodec.signal.resampling import resample
-from posecodec.typing import Bools, Floats
+from posecodec.typing import Bools, Floats, Ints
 
 ENDS = 4  # Frames on each side of a gap whose mean says how far the model is off there: single ones may jitter
 
@@ -40,6 +43,9 @@ class BodyModel(Protocol):
     def rounds(self) -> int:
         """How often it is asked, each time with what it said before."""
 
+    def narrow(self, seen: Bools) -> tuple[BodyModel, Ints]:
+        """The model of those of its keypoints (K,) that a recording has, or of more of them, and which these are."""
+
     def turn_axes(self, up: str) -> Floats:
         """(D, D) that turns a recording's axes into its own."""
 
@@ -51,29 +57,47 @@ class BodyModel(Protocol):
 
 
 def fill_sequence(sequence: PoseSequence, model: BodyModel) -> PoseSequence:
-    """Every person's keypoints that the weights know by name, from the first frame to the last; confidences stay as they are.
+    """Every person's keypoints that the model knows by name, from the first frame to the last; confidences stay as they are.
 
     Raises InputError if the recording has none of these keypoints.
     """
-    names = model.skeleton.keypoints
-    ours = [k for k, name in enumerate(sequence.skeleton.keypoints) if name in names]
-    theirs = [names.index(sequence.skeleton.keypoints[k]) for k in ours]
+    places = find_places(sequence.skeleton, model.skeleton)
+    ours, theirs = list(places), list(places.values())
     if not ours:
         raise InputError(
             f"gaps of {sequence.skeleton.name!r} cannot be filled: it has no keypoint of {model.skeleton.name}; "
             "give weights of motion or tokens that know its keypoints (--fill-with, weights=)"
         )
-    body, positions = sequence.mapped_to(model.skeleton), sequence.positions.copy()
+    bodies, positions = see_bodies(sequence, model.skeleton, places), sequence.positions.copy()
     up = sequence.up
     if up == "unknown":
-        up = guess_up(body.positions.reshape(-1, *body.positions.shape[2:]), body.skeleton)
+        up = guess_up(bodies.reshape(-1, *bodies.shape[2:]), model.skeleton)
     for person, start, length in find_tracks(sequence.valid):
+        track = bodies[start : start + length, person]
+        seen = ~np.isnan(track[..., 0]).all(axis=0)
+        seen[theirs] = True
+        narrow, kept = model.narrow(seen)
         for first, count in Track(person, start, length).chunks:
             at = slice(first, first + count), person
-            filled = fill_gaps(body.positions[at].astype(np.float64), model, up, sequence.rate)
-            seen = positions[at]
-            seen[:, ours] = np.where(np.isnan(seen[:, ours]), filled[:, theirs], seen[:, ours])
+            filled = np.full(bodies[at].shape, np.nan)
+            filled[:, kept] = fill_gaps(bodies[at][:, kept].astype(np.float64), narrow, up, sequence.rate)
+            known = positions[at]
+            known[:, ours] = np.where(np.isnan(known[:, ours]), filled[:, theirs], known[:, ours])
     return sequence.with_positions(positions, sequence.confidence)
+
+
+def see_bodies(sequence: PoseSequence, skeleton: Skeleton, places: dict[int, int]) -> NDArray[np.floating]:
+    """(T, P, K, D) a recording's people as keypoints of a model's skeleton, NaN where it tells nothing of them.
+
+    places: which of these each of its own is. Of all bodies' keypoints also what coco19 has of them: the middle of hips.
+    """
+    if skeleton != WHOLE:
+        return sequence.mapped_to(skeleton).positions
+    bodies = np.full((*sequence.positions.shape[:2], len(skeleton), sequence.dims), np.nan)
+    if sequence.skeleton.to_coco19 or set(sequence.skeleton.keypoints) & set(COCO19.keypoints):
+        bodies[:, :, : len(COCO19)] = sequence.mapped_to(COCO19).positions
+    bodies[:, :, list(places.values())] = sequence.positions[:, :, list(places)]
+    return bodies
 
 
 def fill_gaps(points: Floats, model: BodyModel, up: str, rate: float) -> Floats:

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, WeightsError
-from posecodec.kinematics.body_track import Bones
+from posecodec.kinematics.body_track import SMALLEST, Bones
 from posecodec.pose.orientation import upright
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.files import read_written
 from posecodec.signal.resampling import count_frames
-from posecodec.typing import Bools, Floats
+from posecodec.typing import Bools, Floats, Ints
 from posecodec.zoo import Rule, Weights, check_tensors, name_weights
 
 KIND = "motion"  # Of weights, in their settings
@@ -31,7 +31,8 @@ UNIT = 2.0**-30  # Of covariances, which are stored as whole numbers
 NOISE = 0.005  # Of the mean variance, by which what is seen may be off: less follows jitter, more leaves ends behind
 SWAY = 0.005  # The same of all keypoints of a moment together, whose root may jitter
 MOST_FRAMES = 8192  # Of one stretch, at the model's rate
-MOST_VALUES = 6144  # That are looked at together: covariances of 300 MB
+MOST_KEYPOINTS = 256  # Of a skeleton: lags of 75 MB in 3D
+MOST_VALUES = 2048  # That are looked at together: with more keypoints fewer frames are
 RULES = {
     "mean": Rule("int32", ("N",), -(2**31), 2**31 - 1),
     "lags": Rule("int32", ("L", "N", "N"), -(2**31), 2**31 - 1),
@@ -65,13 +66,51 @@ class MotionModel:
             ends, rate = {end for a, b, _ in bones for end in (a, b)}, float(settings["rate"])
             if not (ends <= set(range(len(skeleton))) and 0 < rate < math.inf):
                 raise WeightsError("bones or rate in the settings are none")
-            if len(weights.tensors["lags"]) * len(weights.tensors["mean"]) > MOST_VALUES:
-                raise WeightsError(f"they look at more than {MOST_VALUES} values together")
+            if len(skeleton) > MOST_KEYPOINTS:
+                raise WeightsError(f"they are of more than {MOST_KEYPOINTS} keypoints")
             scale = float(settings["scale"])
             mean, lags = (
                 weights.tensors[name] * (UNIT * factor) for name, factor in (("mean", 2.0**12), ("lags", scale))
             )
             return MotionModel(skeleton, bones, rate, mean, lags)
+
+    def narrow(self, seen: Bools) -> tuple[MotionModel, Ints]:
+        """The model of those of its keypoints (K,), with its root, and which these are.
+
+        In 2D bodies are as large as their keypoints spread, and those of some keypoints spread otherwise than those of all.
+        """
+        if (key := seen.tobytes()) not in self._narrowed:
+            self._narrowed[key] = self._take(seen)
+        return self._narrowed[key]
+
+    @cached_property
+    def _narrowed(self) -> dict[bytes, tuple[MotionModel, Ints]]:
+        return {}
+
+    def _take(self, seen: Bools) -> tuple[MotionModel, Ints]:
+        whole, dims = self.skeleton, self.dims
+        chosen = seen.copy()
+        if whole.root is not None:
+            chosen[whole.root] = True
+        kept = np.flatnonzero(chosen)
+        places = {int(k): number for number, k in enumerate(kept)}
+        edges, pairs = (
+            tuple((places[a], places[b]) for a, b in ends if a in places and b in places)
+            for ends in (whole.edges, whole.pairs)
+        )
+        root = None if whole.root is None else places[whole.root]
+        skeleton = Skeleton(whole.name, tuple(whole.keypoints[k] for k in kept), edges, pairs, root)
+        bones = tuple((places[a], places[b], share) for a, b, share in self.bones if a in places and b in places)
+        size = self._measure_spread(kept) / self._measure_spread(np.arange(len(whole))) if dims == 2 else 1.0
+        values = (kept[:, None] * dims + np.arange(dims)).ravel()
+        steps = max(1, min(len(self.lags), MOST_VALUES // len(values)))
+        lags = self.lags[:steps][:, values][:, :, values] / size**2
+        return MotionModel(skeleton, bones, self.rate, self.mean[values] / size, lags), kept
+
+    def _measure_spread(self, keypoints: Ints) -> float:
+        """Root mean square distance of keypoints from the root."""
+        squares = (np.diag(self.lags[0]) + self.mean**2).reshape(-1, self.dims)[keypoints]
+        return max(float(np.sqrt(squares.sum(axis=1).mean())), SMALLEST)
 
     @property
     def dims(self) -> int:

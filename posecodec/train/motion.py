@@ -15,15 +15,18 @@ import numpy as np
 from posecodec import zoo
 from posecodec.errors import InputError
 from posecodec.kinematics.body_track import list_roots
-from posecodec.kinematics.motion_model import KIND, MOST_VALUES, STRIDE, pack_whole
+from posecodec.kinematics.motion_model import KIND, MOST_KEYPOINTS, STRIDE, pack_whole
 from posecodec.networks.config import read_config
+from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.files import resolve_skeleton, write_skeleton
+from posecodec.pose.skeletons.whole import WHOLE
 from posecodec.train import data
 from posecodec.train.cameras import Cameras, load_cameras
-from posecodec.train.clips import RATE, load_clips
+from posecodec.train.clips import RATE, SHORTEST, Clip, load_clips
 from posecodec.train.config import Augmentation, Data
 from posecodec.train.git_commit import find_commit
 from posecodec.train.token_views import split_2d, split_3d
+from posecodec.train.whole_bodies import load_as
 from posecodec.typing import Floats
 
 BATCH = 64  # Windows that are drawn at once
@@ -34,7 +37,10 @@ SPARE = 1.001  # Times what the least eigenvalue lacks to 0
 
 @dataclass(frozen=True)
 class MotionTraining:
-    """One training. dims: 2 or 3. steps: values of STRIDE frames that are looked at together, which make a window."""
+    """One training. dims: 2 or 3. steps: values of STRIDE frames that are looked at together, which make a window.
+
+    data.skeleton: as of tokens, or "whole" for all keypoints of common bodies (`pose.skeletons.whole`), of archives.
+    """
 
     name: str
     dims: int
@@ -56,12 +62,13 @@ class MotionSource:
     """Draws augmented bodies (B, T, K, D) of size 1 that face one way, of a config's motion."""
 
     def __init__(self, config: MotionTraining) -> None:
-        self.config, self.skeleton = config, resolve_skeleton(config.data.skeleton)
-        clips = load_clips(config.data.train, self.skeleton)
+        self.config = config
+        self.skeleton = WHOLE if config.data.skeleton == WHOLE.name else resolve_skeleton(config.data.skeleton)
+        clips = _load(config.data.train, self.skeleton)
         if not self.skeleton.edges or (config.dims == 3 and self.skeleton.root is None):
             raise InputError(f"skeleton {self.skeleton.name!r} needs edges, and in 3D a root")
-        if config.steps * len(self.skeleton) * config.dims > MOST_VALUES:
-            raise InputError(f"{config.steps} steps of these keypoints are more than {MOST_VALUES} values; take fewer")
+        if len(self.skeleton) > MOST_KEYPOINTS:
+            raise InputError(f"skeleton {self.skeleton.name!r} has more than {MOST_KEYPOINTS} keypoints; take fewer")
         if clips[0].points.shape[2] < config.dims:
             raise InputError("the motion is 2D; set dims to 2")
         self.roots, self.bones = list_roots(self.skeleton), data.measure_bone_shares(clips, self.skeleton)
@@ -74,6 +81,18 @@ class MotionSource:
         windows = data.draw_windows(self.motion, self.config.augmentation, BATCH, STRIDE * self.config.steps, rng)
         body, _ = split_3d(windows) if self.config.dims == 3 else split_2d(windows, self.cameras, self.roots, rng)
         return np.asarray(body.numpy(), np.float64)
+
+
+def _load(paths: tuple[str, ...], skeleton: Skeleton) -> list[Clip]:
+    """Clips of a skeleton; of all bodies' keypoints those of archives that tell of all."""
+    if skeleton != WHOLE:
+        return load_clips(paths, skeleton)
+    found = load_as(tuple(map(Path, paths)), WHOLE, SHORTEST)
+    if not found:
+        raise InputError(
+            f"no motion of all keypoints in {', '.join(paths)}; data.skeleton names what there is motion of"
+        )
+    return [Clip(str(number), points.astype(np.float32)) for number, points in enumerate(found)]
 
 
 def measure_covariances(source: MotionSource, say: Callable[[str], None]) -> tuple[Floats, Floats]:

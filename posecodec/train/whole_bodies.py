@@ -13,6 +13,7 @@ import numpy as np
 
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.skeletons.whole import AS_IN
 from posecodec.pose.vectors import measure_lengths
 from posecodec.typing import Floats
 
@@ -30,21 +31,6 @@ TOES = ("{Left}ToeBase", "{l}foot", "{l}Foot_end", "Neo_{Left}ToeBase", "Toes_{L
 HAND = ("{l}wrist",)
 FINGERS = {"index": (0.36, 0.1), "pinky": (0.32, -0.12), "thumb": (0.22, 0.17), "hand": (0.38, 0.0)}
 """Share of the forearm that they reach beyond the wrist, and aside."""
-AS_IN = {
-    "smpl22": {"neck": "low_neck", "head": "skull", "left_foot": "left_toes", "right_foot": "right_toes"},
-    "h36m17": {"spine": "spine2", "thorax": "neck", "head": "nose"},
-    "kinect25": {"spine_base": "pelvis", "spine_mid": "spine2", "spine_shoulder": "neck", "neck": "low_neck",
-                 "head": "skull", "left_foot": "left_toes", "right_foot": "right_toes",
-                 "left_hand_tip": "left_index", "right_hand_tip": "right_index"},
-    "kinect32": {"spine_navel": "spine1", "spine_chest": "spine2", "neck": "low_neck", "head": "skull",
-                 "left_clavicle": "left_collar", "right_clavicle": "right_collar", "left_foot": "left_toes",
-                 "right_foot": "right_toes", "left_hand_tip": "left_index", "right_hand_tip": "right_index"},
-    "mpii16": {"thorax": "neck", "upper_neck": "skull"},
-    "halpe26": {"head": "head_top"},
-    "mediapipe33": {"left_foot_index": "left_toes", "right_foot_index": "right_toes"},
-}  # fmt: skip
-"""What a skeleton's keypoints are called here, where it is not by their own name."""
-AS_IN |= {"smpl24": AS_IN["smpl22"], "mediapipe35": AS_IN["mediapipe33"]}
 
 
 def load_native(archive: Any) -> list[tuple[str, dict[str, Floats]]]:

@@ -14,9 +14,10 @@ from posecodec.cli import cli
 from posecodec.coders.gap_filling import fill_sequence
 from posecodec.coders.registry import build_body_model
 from posecodec.errors import InputError, WeightsError
-from posecodec.kinematics.motion_model import MOST_FRAMES, STRIDE, MotionModel, pack_whole, spread_steps
+from posecodec.kinematics.motion_model import MOST_FRAMES, MOST_VALUES, STRIDE, MotionModel, pack_whole, spread_steps
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import COCO17
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17
+from posecodec.pose.skeletons.whole import find_places
 from posecodec.pose.synthetic import walk
 
 SHIPPED = {"motion2d", "motion3d"} <= set(zoo.list_weights())
@@ -121,7 +122,7 @@ def test_weights_that_are_none_are_refused():
     lags = whole.tensors["lags"]
     for tensors, settings in (
         ({"lags": lags[:, :3]}, {}), ({"lags": lags.astype(np.float32)}, {}), ({"mean": whole.tensors["mean"][:4]}, {}),
-        ({"lags": np.concatenate([lags] * 4)}, {}), ({}, {"rate": 0}), ({}, {"bones": [[0, 99, 0.1]]}), ({}, {"scale": "a"}),
+        ({}, {"rate": 0}), ({}, {"bones": [[0, 99, 0.1]]}), ({}, {"scale": "a"}),
     ):  # fmt: skip
         broken = dataclasses.replace(
             whole, tensors={**whole.tensors, **tensors}, settings={**whole.settings, **settings}
@@ -132,6 +133,41 @@ def test_weights_that_are_none_are_refused():
     holed = hidden(walk(9), np.arange(9)[:, None, None] * np.ones((1, 1, 19)) == 3)
     with pytest.raises(WeightsError, match="covariances are none"):
         fill_sequence(holed, build_body_model(zeros, 3))
+
+
+@shipped
+@pytest.mark.parametrize(
+    "name",
+    ["coco19", "smpl22", "smpl24", "h36m17", "mediapipe33", "body25", "halpe26", "mpii16", "kinect25", "kinect32"],
+)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_common_bodies_are_filled_whole(name, dims):
+    skeleton, model = BUILT_IN[name], build_body_model(zoo.read_weights(f"motion{dims}d"), dims)
+    places = find_places(skeleton, model.skeleton)
+    assert sorted(places) == list(range(len(skeleton))) and len(set(places.values())) == len(places)
+    pose = model.mean.reshape(-1, dims)[list(places.values())] * (4000 if dims == 3 else 120)
+    still = np.repeat(pose[None, None], 60, axis=0).astype(np.float32)
+    sequence = posecodec.PoseSequence.from_arrays(still, fps=30.0, skeleton=skeleton, up="y" if dims == 3 else "-y")
+    gone = np.zeros((60, 1, len(skeleton)), bool)
+    gone[20:40, 0, ::3] = True
+    filled = fill_sequence(hidden(sequence, gone), model)
+    off = np.linalg.norm(filled.positions - still, axis=-1)
+    assert off[gone].max() < 0.03 * np.ptp(still[..., 1]) and off[~gone].max() == 0
+
+
+@shipped
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_narrow_model_has_its_root_and_its_share_of_what_is_known(dims):
+    model = build_body_model(zoo.read_weights(f"motion{dims}d"), dims)
+    arms = np.array(["elbow" in name or "wrist" in name for name in model.skeleton.keypoints])
+    narrow, kept = model.narrow(arms)
+    assert narrow.skeleton.keypoints == tuple(model.skeleton.keypoints[k] for k in kept)
+    assert narrow.skeleton.keypoints[narrow.skeleton.root] == "mid_hip" and len(kept) == 5
+    assert narrow.lags.shape == (len(model.lags), 5 * dims, 5 * dims) and len(narrow.bones) == 2
+    assert model.narrow(arms)[0] is narrow
+    everything, _ = model.narrow(np.ones(len(model.skeleton), bool))
+    assert len(everything.lags) * len(everything.mean) <= MOST_VALUES and everything.skeleton == model.skeleton
+    np.testing.assert_allclose(everything.mean, model.mean)
 
 
 def test_whole_numbers_hold_what_they_stand_for():

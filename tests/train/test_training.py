@@ -209,13 +209,26 @@ def test_lags_whose_sums_vary_less_than_not_at_all_are_mended():
 
 
 def test_motion_that_cannot_be_learned_is_told(folder, tmp_path):
-    with pytest.raises(InputError, match="take fewer"):
-        MotionSource(motion(folder, 3, steps=1000))
+    with pytest.raises(InputError, match="no motion of all keypoints"):
+        MotionSource(motion(folder, 3, data=Data((str(folder),), (), None, "whole")))
     flat = tmp_path / "flat"
     flat.mkdir()
     posecodec.save(flat_walk(100), flat / "a.npz")
     with pytest.raises(InputError, match="set dims to 2"):
         MotionSource(motion(flat, 3))
+
+
+def test_all_keypoints_of_archives_are_learned(tmp_path):
+    points = walk(80).positions[:, 0]
+    rest = points - points[:, 2:3]
+    toes = rest[:, [8, 14]] + np.float32([0, -60, 120])
+    np.savez(
+        tmp_path / "archive.npz", root_mm=points[:, 2], rel_dmm=np.round(rest * 10).astype(np.int16),
+        native_dmm=np.round(np.concatenate([toes, rest[:, :1] * 0.5], axis=1) * 10).astype(np.int16),
+        native_joints=["LeftToeBase", "RightToeBase", "Spine"], start=[0], length=[80], name=["a"], floor_mm=[0.0],
+    )  # fmt: skip
+    source = MotionSource(motion(tmp_path, 3, data=Data((str(tmp_path),), (), None, "whole"), windows=64))
+    assert source.draw(0).shape == (64, 16, 50, 3) and np.isfinite(source.draw(0)).all()
 
 
 @pytest.mark.parametrize("name", ["motion3d", "motion2d"])

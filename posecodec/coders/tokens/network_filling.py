@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from posecodec.coders.tokens.tokenizer import Tokenizer
 from posecodec.kinematics.body_track import Bones
 from posecodec.pose.skeleton import Skeleton
-from posecodec.typing import Bools, Floats
+from posecodec.typing import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,6 +29,10 @@ class NetworkModel:
     def bones(self) -> Bones:
         """As in `split_track`."""
         return self.tokenizer.bones
+
+    def narrow(self, seen: Bools) -> tuple[NetworkModel, Ints]:
+        """All of it: it looks at whole bodies."""
+        return self, np.arange(len(seen))
 
     def turn_axes(self, up: str) -> Floats:
         """As the tokenizer does."""
