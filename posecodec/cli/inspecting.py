@@ -269,7 +269,8 @@ def models(names: tuple[str, ...], as_json: bool) -> None:
     for c in cards:
         written = c["skeleton"]  # a name, or all of one that is not built in
         body = written.get("name") if isinstance(written, dict) else written
-        told = f"{c['bytes'] / 1e6:.2f} MB  {body}  {c['licence']}  {c['steps']} steps"
+        steps = "" if c["steps"] is None else f"  {c['steps']} steps"
+        told = f"{c['bytes'] / 1e6:.2f} MB  {body}  {c['licence']}{steps}"
         lines += [f"{c['name']}  {str(c['sha256'])[:8]}  {told}", f"    {c['attribution']}"]
     show(cards, lines or "no weights found", as_json)
 
