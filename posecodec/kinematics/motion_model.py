@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, WeightsError
+from posecodec.errors import WeightsError
 from posecodec.kinematics.body_track import SMALLEST, Bones
 from posecodec.pose.orientation import upright
 from posecodec.pose.skeleton import Skeleton
@@ -30,7 +30,7 @@ STRIDE = 2  # Frames whose mean is one value: half the numbers, and a quarter of
 UNIT = 2.0**-30  # Of covariances, which are stored as whole numbers
 NOISE = 0.005  # Of the mean variance, by which what is seen may be off: less follows jitter, more leaves ends behind
 SWAY = 0.005  # The same of all keypoints of a moment together, whose root may jitter
-MOST_FRAMES = 8192  # Of one stretch, at the model's rate
+MOST_FRAMES = 8192  # Of one stretch at the model's rate: of 1,024 frames, below 4 a second
 MOST_KEYPOINTS = 256  # Of a skeleton: lags of 75 MB in 3D
 MOST_VALUES = 2048  # That are looked at together: with more keypoints fewer frames are
 RULES = {
@@ -146,14 +146,8 @@ class MotionModel:
         return upright(self.dims, up)
 
     def count_frames(self, frames: int, rate: float) -> int:
-        """Frames at the model's rate of so many at a rate. Raises InputError where they are too many."""
-        count = count_frames(frames, rate, self.rate)
-        if count > MOST_FRAMES:
-            raise InputError(
-                f"{frames} frames at {rate:g} fps are {count} at {self.rate:g}, more than {MOST_FRAMES} in which gaps can "
-                "be filled; check the recording's frame rate (--fps)"
-            )
-        return count
+        """Frames at the model's rate of so many at a rate; no more than MOST_FRAMES, where motion then counts as faster."""
+        return min(count_frames(frames, rate, self.rate), max(frames, MOST_FRAMES))
 
     def restore_body(self, body: Floats, gone: Bools, number: int) -> Floats:
         """A body (T, K, D) as the model expects it where `gone` (T, K), given the rest. number: of the round.
