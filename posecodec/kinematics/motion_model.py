@@ -33,6 +33,7 @@ SWAY = 0.005  # The same of all keypoints of a moment together, whose root may j
 MOST_FRAMES = 8192  # Of one stretch at the model's rate: of 1,024 frames, below 4 a second
 MOST_KEYPOINTS = 256  # Of a skeleton: lags of 75 MB in 3D
 MOST_VALUES = 2048  # That are looked at together: with more keypoints fewer frames are
+MOST_NARROWED = 4  # Models of some keypoints that are kept, of 70 MB each
 RULES = {
     "mean": Rule("int32", ("N",), -(2**31), 2**31 - 1),
     "lags": Rule("int32", ("L", "N", "N"), -(2**31), 2**31 - 1),
@@ -80,6 +81,8 @@ class MotionModel:
         In 2D bodies are as large as their keypoints spread, and those of some keypoints spread otherwise than those of all.
         """
         if (key := seen.tobytes()) not in self._narrowed:
+            if len(self._narrowed) >= MOST_NARROWED:
+                self._narrowed.clear()
             self._narrowed[key] = self._take(seen)
         return self._narrowed[key]
 

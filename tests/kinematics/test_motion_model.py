@@ -178,3 +178,16 @@ def test_whole_numbers_hold_what_they_stand_for():
     np.testing.assert_allclose(tensors["mean"] * 2.0**-18, model.mean, atol=2**-18)
     with pytest.raises(OverflowError):
         pack_whole(model.mean * 1e6, model.lags)
+
+
+def test_few_narrow_models_are_kept():
+    model = small_model(keypoints=3)
+    for number in range(8):
+        model.narrow(np.array([True, bool(number & 1), bool(number & 2)]))
+        assert len(model._narrowed) <= 4
+    for number in range(12):
+        seen = np.zeros(3, bool)
+        seen[number % 3] = True
+        narrow, kept = model.narrow(seen)
+        assert kept[0] == 0 and len(narrow.skeleton) == len(kept)
+    assert len(model._narrowed) <= 4
