@@ -124,9 +124,13 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 on; before, it shows the help itself
+            click.echo(error.format_message(), err=True)
+            sys.exit(2)
         context = error.ctx if isinstance(error, click.UsageError) else None
         usage = context.get_usage().split("\n") if context else []
-        show_lines([*usage, f"error: {error.format_message()}"], True)
+        message = error.format_message().replace("\n\t", " ")  # a list of choices
+        show_lines([*usage, f"error: {message}"], True)
         sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()

@@ -217,6 +217,7 @@ def list_plan(plan: Sequence[Task | tuple[str, Path | None]], as_json: bool) -> 
 
 def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, summary: Path | None) -> None:
     """Do all tasks, print each and the whole. Raises PosecodecError if some failed."""
+    check_summary(summary)
     if tasks[0].memory is not None:
         _make_folder(tasks[0].memory.root)
     outcome = Outcome()
@@ -227,12 +228,24 @@ def run(tasks: list[Task], work: Work, settings: Any, jobs: int, as_json: bool, 
             bar.advance()
     facts = sum_up(outcome)
     show({"summary": facts}, format_summary(facts), as_json)
+    write_summary(summary, outcome)
+    if outcome.failed:
+        raise PosecodecError(f"{len(outcome.failed)} of {len(tasks)} files failed")
+
+
+def check_summary(summary: Path | None) -> None:
+    """Raises UsageError where a summary cannot be written, before any work."""
+    if summary is not None and not summary.parent.is_dir():
+        raise UsageError(f"--summary {summary}: the folder {summary.parent} does not exist; make it first")
+
+
+def write_summary(summary: Path | None, outcome: Outcome) -> None:
+    """What came of all files, as JSON, where it is asked for."""
     if summary is not None:
         from posecodec.io.filesystem import write_atomic
 
-        write_atomic(summary, json.dumps({**facts, "files": outcome.done}, indent=1, default=str).encode(), True)
-    if outcome.failed:
-        raise PosecodecError(f"{len(outcome.failed)} of {len(tasks)} files failed")
+        facts = {**sum_up(outcome), "files": outcome.done}
+        write_atomic(summary, json.dumps(facts, indent=1, default=str).encode(), True)
 
 
 def _run_here_or_there(tasks: list[Task], work: Work, settings: Any, jobs: int) -> Results:
@@ -268,13 +281,12 @@ def _try_work(task: Task, work: Work, settings: Any) -> tuple[dict[str, Any], st
 
 
 def _do_work(task: Task, work: Work, settings: Any) -> dict[str, Any]:
-    memory = task.memory
-    if memory is None:
-        from posecodec.io.filesystem import refuse_existing
+    from posecodec.io.filesystem import refuse_existing
 
-        if (
-            task.target.suffix == ".posec"
-        ):  # what is decoded gets the suffix of its format first, and is looked for then
+    memory = task.memory
+    is_file = task.target.suffix == ".posec"  # what is decoded is looked for when it has its format's suffix
+    if memory is None:
+        if is_file:
             refuse_existing(task.target, settings.force)
         return work(task.source, task.target, settings)
     asked = hash_request(task.source, settings)
@@ -282,7 +294,10 @@ def _do_work(task: Task, work: Work, settings: Any) -> dict[str, Any]:
         line = f"{task.source}: done already"
         return {"input": str(task.source), "output": str(memory.output), "skipped": True, "line": line}
     _make_folder(task.target.parent)
-    ours = memory.output if memory.is_ours() else None
+    is_ours = memory.is_ours()
+    ours = memory.output if is_ours else None
+    if is_file and memory.entry.asked:  # also where it was changed since
+        ours = task.target
     memory.begin(asked)
     try:
         facts = work(
@@ -292,7 +307,7 @@ def _do_work(task: Task, work: Work, settings: Any) -> dict[str, Any]:
         memory.give_up()
         raise
     memory.finish(asked, Path(facts["output"]))
-    if ours and not settings.force:
+    if is_ours and not settings.force:
         facts["notes"] = [*facts.get("notes", ()), "was done with other options or from another source; done again"]
     return facts
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,10 +202,25 @@ def decode_posec(
         codec, lost = get_codec(model or find_named(file.header.weights), device, jobs), list[Loss]()
         part = part or Part()
         frames, people = part.find_frames(file.header), part.people or None
-        sequence = codec.decode(file, fill, frames=frames, people=people, lost=None if damage is None else lost)
+        sequence = codec.decode(file, frames=frames, people=people, lost=None if damage is None else lost)
+        sequence = fill_gaps(codec, sequence, fill) if fill else sequence
         if damage is not None:
             damage += file.describe_damage(lost)
     return sequence, file.header, file.size
+
+
+def fill_gaps(codec: PoseCodec, sequence: PoseSequence, fill: bool | str) -> PoseSequence:
+    """As the codec fills them, by weights if named; what is left of gaps is told."""
+    import numpy as np
+
+    filled = codec.fill_gaps(sequence, None if fill is True else str(fill))
+    before, after = (int(np.isnan(each.positions[..., 0]).sum()) for each in (sequence, filled))
+    if after:
+        report_change(
+            f"{before - after:,} missing keypoints filled, {after:,} left: of frames in which a person is not seen at all, "
+            "or keypoints that the weights do not know"
+        )
+    return filled
 
 
 def describe_damage(source: object, damage: list[str]) -> str:
@@ -297,3 +312,23 @@ def _take_skeleton(sequence: PoseSequence, name: str) -> PoseSequence:
             f"{never} of its {len(skeleton)} are never there"
         )
     return mapped
+
+
+def choose_format(metadata: Mapping[str, Any], asked: str | None) -> tuple[str, str]:
+    """The format that was asked for, or encoded, and its suffix."""
+    from posecodec import io
+
+    return io.find_origin(metadata) if asked is None else (asked, io.FORMATS[io.find_format("", asked)].suffixes[0])
+
+
+def write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
+    """In the format that was asked for, or that it came from, made aside. Raises UsageError for folders."""
+    from posecodec import io
+
+    name, suffix = choose_format(sequence.metadata, format)
+    if not suffix:
+        raise UsageError(f"{name} is a folder of files and does not fit into stdout; pass -o DIR or --to NAME")
+    with tempfile.TemporaryDirectory() as folder:
+        aside = Path(folder) / f"out{suffix}"
+        io.save(sequence, aside, format=name)
+        sys.stdout.buffer.write(aside.read_bytes())

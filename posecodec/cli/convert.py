@@ -13,11 +13,14 @@ from posecodec.cli.common import (
     Reading,
     collect_notes,
     describe_written,
+    fill_gaps,
     format_people,
     get_codec,
     load_any,
     open_input,
+    refuse_terminal,
     show,
+    write_to_stdout,
 )
 from posecodec.cli.several import do_each
 from posecodec.errors import UsageError
@@ -50,6 +53,8 @@ def convert(
     """
     *sources, last = paths
     target, reading = Path(last), replace(reading, skeleton=skeleton)
+    if last == STREAM and len(sources) > 1:
+        raise UsageError("several recordings do not fit into standard output; give a folder")
     if not sources:
         raise UsageError(f"convert {last} to what? give the file to write too")
     if target.suffix == ".posec":
@@ -89,18 +94,23 @@ def _convert(
     from posecodec import io
     from posecodec.io.filesystem import refuse_existing
 
-    if not target.is_dir():  # of folders their format knows which files in it are its own
+    if str(target) == STREAM:
+        refuse_terminal()
+    elif not target.is_dir():  # of folders their format knows which files in it are its own
         refuse_existing(target, force)
     with collect_notes() as notes, open_input(source) as path:
         sequence, assumed = load_any(Path(path), reading)
         if fill:
-            sequence = get_codec(None, "cpu").fill_gaps(sequence, None if fill is True else fill)
-        io.save(sequence, target, format=to, force=force)
+            sequence = fill_gaps(get_codec(None, "cpu"), sequence, fill)
+        if str(target) == STREAM:
+            write_to_stdout(sequence, to)
+        else:
+            io.save(sequence, target, format=to, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
     notes.show(source)
     facts, line = describe_written(source, str(target), sequence)
-    show({**facts, "notes": notes.texts}, line, as_json)
+    show({**facts, "notes": notes.texts}, line, as_json, str(target) == STREAM)
 
 
 @click.command()
@@ -127,6 +137,11 @@ def sample(
         raise UsageError("a signer is one person, and filmed anyway; leave out --filmed and --people")
     made = sign(frames) if signer else walk(frames, people=people)
     made, skeleton = film(made) if filmed else made, skeleton or made.skeleton.name
-    io.save(made.mapped_to(resolve_skeleton(skeleton)), file, format=to, force=force)
+    made = made.mapped_to(resolve_skeleton(skeleton))
+    if str(file) == STREAM:
+        refuse_terminal()
+        write_to_stdout(made, to)
+    else:
+        io.save(made, file, format=to, force=force)
     facts = {"output": str(file), "frames": frames, "people": people, "skeleton": skeleton}
-    show(facts, f"{file}: {frames} frames, {format_people(people)}", as_json)
+    show(facts, f"{file}: {frames} frames, {format_people(people)}", as_json, str(file) == STREAM)

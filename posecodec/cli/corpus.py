@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import options
-from posecodec.cli.common import show, show_lines
+from posecodec.cli.common import LONGEST_LIST, STREAM, refuse_terminal, show, show_lines
 from posecodec.cli.progress import open_bar
 from posecodec.errors import CorruptError, UsageError
 
@@ -117,7 +118,7 @@ def _run(do: Callable[[Any], Any], tasks: list[Any], jobs: int) -> Iterable[tupl
 @click.option("--max-error", metavar="E[UNIT]", help="No keypoint farther off than this.")
 @click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this.")
 @click.option("--lossless", is_flag=True, help="Every bit of positions and confidences.")
-@click.option("--levels", type=click.IntRange(1), help="Tokens only, of so many levels, 1 to 8.")
+@click.option("--levels", type=click.IntRange(1, 8), help="Tokens only, of so many levels, 1 to 8.")
 @click.option("--tokens-column", "column", is_flag=True, help="With --levels: also tokens as numbers, for loaders.")
 @options.model
 @_fps
@@ -142,6 +143,7 @@ def encode(
 
     with open_parquet(manifest) as file:
         count, only = _parse_shard(shard, shards, file.metadata.num_rows)
+    _check_target(max_error, mean_error, lossless, levels, model)
     target = {"max_error": max_error, "mean_error": mean_error, "lossless": lossless or None, "levels": levels}
     target, reading = target | {"weights": model}, {"default_fps": fps, "unit": unit}
     if column and levels is None:
@@ -157,6 +159,18 @@ def encode(
         done, f"{output}: {done['shards']} shards made, {done['skipped']} there before; "
         f"{found['recordings']:,} recordings, {found['failed']:,} failed", as_json,
     )  # fmt: skip
+
+
+def _check_target(
+    max_error: str | None, mean_error: str | None, lossless: bool, levels: int | None, model: str | None
+) -> None:
+    """Raises UsageError or WeightsError for what no recording can be encoded with, before anything is written."""
+    from posecodec.files import get_codec
+    from posecodec.ratecontrol.target import Target
+
+    Target.from_options(levels, max_error, mean_error, None, lossless)
+    if model is not None:
+        get_codec(model)
 
 
 def _parse_shard(shard: str | None, shards: int | None, rows: int) -> tuple[int, int | None]:
@@ -187,6 +201,9 @@ def _encode_shards(
     with open_bar(len(flat)) as bar:
         for (number, row), found in _run(do, flat, jobs):
             found = found or {"id": row["id"], "source": row["source"], "error": _LOST, "notes": []}
+            if found.get("error") is not None and counts["failed"] < LONGEST_LIST:
+                with bar.make_way():
+                    show_lines(f"error: {row['id']}: {found['error']}", True)
             counts["recordings" if found.get("error") is None else "failed"] += 1
             coded[number].append(found)
             left[number] -= 1
@@ -255,6 +272,7 @@ def stats(root: str, picture: Path | None, force: bool, as_json: bool) -> None:
             if e["max"] is not None
         ),
         *(f"failed     {count:,} x {text}" for text, count in found["failures"].items()),
+        *(["           " + ", ".join(found["failed_ids"][:LONGEST_LIST])] if found["failed_ids"] else []),
     ]
     show(found, lines, as_json)
 
@@ -262,13 +280,17 @@ def stats(root: str, picture: Path | None, force: bool, as_json: bool) -> None:
 @corpus.command()
 @click.argument("root")
 @click.argument("identity", metavar="ID")
-@click.option("-o", "--output", required=True, type=options.PATH, help="File to write, .posec.")
+@click.option("-o", "--output", required=True, type=options.PATH, help="File to write, .posec, or - for stdout.")
 @options.force
 def extract(root: str, identity: str, output: Path, force: bool) -> None:
     """Take one recording out of a corpus, on this machine or behind a URL, as the .posec file that it is."""
     from posecodec.corpus.reading import Corpus
     from posecodec.io.filesystem import refuse_existing, write_atomic
 
+    if str(output) == STREAM:
+        refuse_terminal()
+        sys.stdout.buffer.write(Corpus(root).read_file(identity))
+        return
     refuse_existing(output, force)
     data = Corpus(root).read_file(identity)
     write_atomic(output, data, force)

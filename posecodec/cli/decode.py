@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -16,6 +14,7 @@ import click
 from posecodec.cli import batch, options
 from posecodec.cli.common import (
     STREAM,
+    choose_format,
     collect_notes,
     decode_posec,
     describe_written,
@@ -25,9 +24,10 @@ from posecodec.cli.common import (
     refuse_terminal,
     show,
     show_more,
+    write_to_stdout,
 )
 from posecodec.cli.part import Part, part_options
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import InputError
 
 if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
@@ -86,6 +86,7 @@ def decode(
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
     began = time.perf_counter()
+    batch.check_summary(summary)
     _refuse_pose_file(inputs[0])
     to_stdout = output == STREAM or (output is None and inputs[0] == STREAM)
     if to_stdout and format is None:
@@ -96,13 +97,14 @@ def decode(
         sequence, damage = _decode(source, settings, jobs)
         if to_stdout:
             written = STREAM
-            _write_to_stdout(sequence, format)
+            write_to_stdout(sequence, format)
         else:
             written = str(_save(sequence, _choose_stem(inputs[0]), output, settings))
     notes.show(inputs[0])
     show_more(lambda: f"{inputs[0]}: read, decoded and written in {time.perf_counter() - began:.2f} s")
     facts, line = describe_written(inputs[0], written, sequence)
     show({**facts, "notes": notes.texts, **({"damage": damage} if damage else {})}, line, as_json, written == STREAM)
+    batch.write_summary(summary, batch.Outcome([{**facts, "notes": notes.texts}]))
     raise_damage(inputs[0], damage)
 
 
@@ -170,7 +172,7 @@ def _choose_output(source: Path | str, stem: Path, output: str | None, settings:
     if output is not None and not Path(output).is_dir():
         return Path(output)
     with PosecFile(source) as file:
-        suffix = _choose_format(file.header.metadata, settings.format)[1]
+        suffix = choose_format(file.header.metadata, settings.format)[1]
     return _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
 
 
@@ -181,39 +183,20 @@ def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Sett
     if output is not None and not Path(output).is_dir():
         io.save(sequence, output, format=settings.format, force=settings.force)
         return Path(output)
-    format, suffix = _choose_format(sequence.metadata, settings.format)
+    format, suffix = choose_format(sequence.metadata, settings.format)
     target = _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
     io.save(sequence, target, format=format, force=settings.force or target == settings.ours)
     return target
-
-
-def _choose_format(metadata: Mapping[str, Any], asked: str | None) -> tuple[str, str]:
-    """The format that was asked for, or encoded, and its suffix."""
-    from posecodec import io
-
-    return io.find_origin(metadata) if asked is None else (asked, io.FORMATS[io.find_format("", asked)].suffixes[0])
 
 
 def _add_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}{suffix}")
 
 
-def _write_to_stdout(sequence: PoseSequence, format: str | None) -> None:
-    from posecodec import io
-
-    name, suffix = _choose_format(sequence.metadata, format)
-    if not suffix:
-        raise UsageError(f"{name} is a folder of files and does not fit into stdout; pass -o DIR or --to NAME")
-    with tempfile.TemporaryDirectory() as folder:
-        aside = Path(folder) / f"out{suffix}"
-        io.save(sequence, aside, format=name)
-        sys.stdout.buffer.write(aside.read_bytes())
-
-
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
-@click.option("--levels", type=int, help="Of a file of tokens, how many to keep.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write, or - for stdout.")
+@click.option("--levels", type=click.IntRange(1, 8), help="Of a file of tokens, how many to keep.")
 @options.max_memory
 @options.force
 @options.json
@@ -230,7 +213,11 @@ def cut(file: Path, output: Path, levels: int | None, force: bool, as_json: bool
             coarse = container.drop_refinements(data)
         else:
             coarse = get_codec(find_named(container.read_header(data).weights), "cpu").cut(data, levels)
-    write_atomic(output, coarse, force)
+    if str(output) == STREAM:
+        refuse_terminal()
+        sys.stdout.buffer.write(coarse)
+    else:
+        write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
     facts = {"input": str(file), "output": str(output), "bytes_in": len(data), "bytes_out": len(coarse)}
-    show(facts, f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}", as_json)
+    show(facts, f"{output}: {len(data):,} -> {len(coarse):,} bytes{why}", as_json, str(output) == STREAM)

@@ -67,7 +67,9 @@ _GOALS = options.combine(
     ),
     click.option("--mean-error", metavar="E[UNIT]", help="Mean error of all keypoints at most this."),
     click.option("--bitrate", type=float, metavar="KBPS", help="At most so many kbit/s, all people together."),
-    click.option("--levels", type=int, help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md."),
+    click.option(
+        "--levels", type=click.IntRange(1, 8), help="Tokens only, of so many levels, 1 to 8: see docs/motion_tokens.md."
+    ),
     click.option("--lossless", is_flag=True, help="Every bit of positions and confidences."),
 )
 
@@ -100,7 +102,8 @@ def encode(
 
     Without --max-error, --mean-error, --bitrate, --levels or --lossless the mean error is about 1 % of a body's height.
     A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, of the same
-    source and made with the same options, are skipped. All others are made again.
+    source and made with the same options, are skipped. What an earlier run made otherwise is made again; nothing else that is
+    there is replaced without --force.
     """
     from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound
     from posecodec.ratecontrol.target import Target
@@ -117,7 +120,7 @@ def encode(
     if is_single:
         with open_input(inputs[0]) as source:
             target = batch.choose_target(inputs[0], output, ".posec")
-            _encode_single(Path(source), inputs[0], target, settings, as_json, jobs)
+            _encode_single(Path(source), inputs[0], target, settings, as_json, jobs, summary)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
     settings = replace(settings, reading=reading.for_many())
@@ -125,7 +128,7 @@ def encode(
 
 
 def _encode_single(
-    source: Path, name: str, target: Path | None, settings: Settings, as_json: bool, jobs: int
+    source: Path, name: str, target: Path | None, settings: Settings, as_json: bool, jobs: int, summary: Path | None
 ) -> None:  # fmt: skip
     from posecodec.io.filesystem import refuse_existing
 
@@ -134,6 +137,7 @@ def _encode_single(
     else:
         batch.check_target(source, target)
         refuse_existing(target, settings.force)
+    batch.check_summary(summary)
     began = time.perf_counter()
     facts, line, encoded = _encoded(source, name, settings, jobs)
     show_more(
@@ -147,6 +151,7 @@ def _encode_single(
     for text in facts["notes"]:
         show_note(f"{name}: {text}")
     show(facts, line, as_json, target is None)
+    batch.write_summary(summary, batch.Outcome([facts]))
 
 
 def _describe_chunks(encoded: Encoded) -> str:
@@ -164,11 +169,12 @@ def _describe_chunks(encoded: Encoded) -> str:
 def encode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
     """Encode one file of many: what it cost and lost. Raises PosecodecError.
 
-    What is there is replaced in a folder that remembers what was made in it, or by force.
+    Replaced is only what the last run wrote, or what is the same anyway. Raises UsageError where something else is there.
     """
-    began = time.perf_counter()
+    began, may_replace = time.perf_counter(), settings.force or target == settings.ours
     facts, line, encoded = _encoded(source, str(source), settings)
-    encoded.save(target, force=True)
+    is_same = not may_replace and target.is_file() and target.read_bytes() == encoded.data
+    encoded.save(target, may_replace or is_same)
     return {**facts, "output": str(target), "line": line, "seconds": time.perf_counter() - began}
 
 
@@ -205,7 +211,9 @@ def _encoded(
 @click.command()
 @click.argument("source", type=options.PATH)
 @click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .npz or .safetensors.")
-@click.option("--levels", type=int, help="Levels of tokens, 1 to 8.  [default: the file's, or the weights']")
+@click.option(
+    "--levels", type=click.IntRange(1, 8), help="Levels of tokens, 1 to 8.  [default: the file's, or the weights']"
+)
 @options.skeleton
 @options.reading_options
 @options.model

@@ -88,7 +88,9 @@ _READING = (
         help="Format of the input, see `formats`.  [default: by what is in it]",
     ),
     click.option(
-        "--fps", type=float, help="Frame rate, where the file has none or a wrong one; of several, where none."
+        "--fps",
+        type=click.FloatRange(0, min_open=True),
+        help="Frame rate, where the file has none or a wrong one; of several, where none.",
     ),
     click.option(
         "--unit",

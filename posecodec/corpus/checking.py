@@ -11,6 +11,7 @@ from posecodec.corpus.reading import SOME, Corpus
 from posecodec.errors import PosecodecError
 from posecodec.files import decode
 
+MOST_IDS = 100  # Of recordings that failed, which a summary names
 SAMPLE_OF = 1 << 16  # Parts that shares are told in
 
 
@@ -57,6 +58,7 @@ def summarize(corpus: Corpus) -> dict[str, Any]:
         "hours": sum(row["frames"] / row["fps"] for row in done) / 3600,
         "bytes_in": sum(row["bytes_in"] or 0 for row in done),
         "bytes_out": size, "bits_per_frame": 8 * size / poses if poses else None, "error": list(_summarize_errors(done)),
+        "failed_ids": [row["id"] for row in rows if row["error"] is not None][:MOST_IDS],
         "failures": dict(Counter(_shorten(row) for row in rows if row["error"] is not None).most_common(10)),
     }  # fmt: skip
 

@@ -173,6 +173,9 @@ def _choose_format(sequence: PoseSequence, path: AnyPath) -> str:
         raise InputError(
             f"{path}: the suffix {suffix!r} names no format to write; there are {suffixes}; pass --to NAME"
         )
+    named = [name for name in found if FORMATS[name].ending and str(path).lower().endswith(FORMATS[name].ending)]
+    if named:
+        return named[0]
     source = _read_source(sequence.metadata)
     if suffix == "" and source not in found:
         raise InputError(f"{path}: a folder may be {' or '.join(found)}; pass --to NAME (format=NAME in Python)")

@@ -52,6 +52,7 @@ class Format:
     channels: whether what it writes keeps a sequence's channels (`pose.channels`).
     holds_frames: whether a folder's files, of a format whose name is given, hold one frame each; for FRAME_FOLDER.
     extra: the extra of posecodec that it needs.
+    ending: what names of its files end in, where others write that suffix too: whoever gives it, means it.
     states_rate: whether its files may say their frame rate; where they never do, they are not read for it.
     Raises UsageError if these contradict each other.
     """
@@ -75,6 +76,7 @@ class Format:
     holds_frames: Callable[[Path, str | None], bool] | None = None
     extra: str = ""
     states_rate: bool = True
+    ending: str = ""
 
     def __post_init__(self) -> None:
         wrong = [suffix for suffix in self.suffixes if suffix != suffix.lower() or suffix[:1] not in ("", ".")]

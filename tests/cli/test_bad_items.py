@@ -132,9 +132,11 @@ def is_alive(group: int) -> bool:
     return True
 
 
-def test_a_summary_that_cannot_be_written_is_said_after_the_summary(folder: Path) -> None:
-    found = call("encode", folder / "in", "-o", folder / "out", "--summary", folder / "no" / "s.json")
-    assert "2 done" in found and found.endswith("does not exist; make it first")
+def test_a_summary_that_cannot_be_written_is_said_before_any_work(folder: Path) -> None:
+    for inputs, output in ((folder / "in", "out"), (next((folder / "in").glob("a.*")), "a.posec")):
+        found = call("encode", inputs, "-o", folder / output, "--summary", folder / "no" / "s.json")
+        assert "done" not in found and found.endswith("does not exist; make it first")
+        assert not (folder / output).exists()
 
 
 @posix

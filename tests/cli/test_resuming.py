@@ -79,6 +79,16 @@ def test_damaged_outputs_and_damaged_memory_are_mended(folder: Path) -> None:
         assert "1 done, 0 skipped" in call(*ask)
 
 
+def test_encoding_replaces_nothing_that_it_did_not_write(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "a.posec").write_bytes(b"somebody else's")
+    ask = ("encode", folder / "in", "-o", folder / "out")
+    refused = call(*ask)
+    assert "a.posec: exists already" in refused and (folder / "out" / "a.posec").read_bytes() == b"somebody else's"
+    assert "1 failed" in call(*ask)
+    assert "0 failed" in call(*ask, "-f") and "0 failed" in call(*ask, "--max-error", "9mm")
+
+
 def test_decoding_replaces_what_it_wrote_and_nothing_else(folder: Path) -> None:
     posecodec.save(HAND, folder / "in" / "b.npz")
     call("encode", folder / "in", "-o", folder / "out", "--lossless")

@@ -29,7 +29,7 @@ def call(*arguments):
     result = CliRunner().invoke(cli.cli, [*map(str, arguments)], standalone_mode=False)
     if result.exception is not None:
         raise result.exception
-    return result.output
+    return result.stdout
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from posecodec.coders.tokens.stream import RemainderModel
 from posecodec.coders.tokens.weights import NETWORK
 from posecodec.coders.weight_rules import LARGE
 from posecodec.errors import WeightsError
+from posecodec.networks.availability import check_device
 from posecodec.networks.part_config import PartConfig
 from posecodec.networks.part_vqgan import PartVQGAN
 from posecodec.networks.path_search import RemainderPrices
@@ -26,7 +27,8 @@ UNSAVED = ("uses", "sums")  # What ends the names of tensors that only training 
 
 
 def load_network(weights: Weights, config: PartConfig, device: str) -> PartVQGAN:
-    """Ready to run. Raises WeightsError if the weights hold no such network."""
+    """Ready to run. Raises WeightsError if the weights hold no such network, UsageError where there is no such device."""
+    check_device(device)
     last = len(config.parts)
     return load_checked(weights, PartVQGAN, config, {f"components.{last}": f"bases.{last}"}).to(device).eval()
 

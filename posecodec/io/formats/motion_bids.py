@@ -321,4 +321,5 @@ def _sniff(file: Source) -> Clue | None:
 
 FORMAT = Format(
     name="motion_bids", title="Motion-BIDS table", suffixes=(".tsv",), read=read, write=write, sniff=_sniff, priority=20,
+    ending=ENDING,
 )  # fmt: skip
