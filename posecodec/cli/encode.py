@@ -102,8 +102,7 @@ def encode(
 
     Without --max-error, --mean-error, --bitrate, --levels or --lossless the mean error is about 1 % of a body's height.
     A folder's tree is mirrored; bad files are listed at the end, and files that are there already, whole, of the same
-    source and made with the same options, are skipped. What an earlier run made otherwise is made again; nothing else that is
-    there is replaced without --force.
+    source and made with the same options, are skipped. What an earlier run made otherwise is made again, nothing else.
     """
     from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound
     from posecodec.ratecontrol.target import Target
