@@ -160,7 +160,7 @@ SCENARIOS = {
         lambda root: ["decode", f"{root}/small", "-o", f"{root}/back"], ("back/a.npz", "back/b.npz"), prepare_encoded
     ),
     "encode a folder": Scenario(
-        lambda root: ["encode", f"{root}/in", "-o", f"{root}/out", "--max-error", "5", "--summary", f"{root}/s.json"],
+        lambda root: ["encode", f"{root}/in", "-o", f"{root}/out", "-f", "--max-error", "5", "--summary", f"{root}/s.json"],
         ("out/a.posec", "out/b.posec"), prepare_folder,
     ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ is bounded: a reply by the size of the file, an array by the size that was found
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -82,7 +83,8 @@ class HDF5Process:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):  # of what was not sent yet when it died
+                    stream.close()
 
     def ask(self, what: str, names: Sequence[str], attribute: str = "") -> dict[str, Any]:
         """The reply to a request about what has such names, from the root on."""
