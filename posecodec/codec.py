@@ -20,7 +20,8 @@ from posecodec import legacy, zoo
 from posecodec.analysis.denoising import remove_noise
 from posecodec.bitstream import container
 from posecodec.bitstream.container import Chunk, Loss, PosecFile
-from posecodec.bitstream.header import Guarantee, Header, Track
+from posecodec.bitstream.guarantee import Guarantee
+from posecodec.bitstream.header import Header, Track
 from posecodec.coders.chunk import (
     ChunkContext,
     ChunkInput,

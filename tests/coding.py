@@ -39,6 +39,16 @@ def assert_kept(sequence, back):
         assert (back.confidence[sequence.confidence == 1] == 1).all()
 
 
+def assert_golden(data, golden):
+    """That a file is a golden one as headers are written today: those of version 2 say the same at more length."""
+    header, (known, others) = container.read(data)[0], container.read(golden)
+    if header.guarantee is not None and header.guarantee.kind != "lossless":
+        assert header.guarantee.kind == known.guarantee.kind and header.guarantee.reached == known.guarantee.reached
+        assert np.float32(header.guarantee.value) == np.float32(known.guarantee.value)
+        known = dataclasses.replace(known, guarantee=header.guarantee)
+    assert container.write(known, others) == data
+
+
 WINDOWS = {"qp": 144}
 GOALS = [WINDOWS, {}, {"max_error": 8.0}, {"mean_error": 12.0}, {"bitrate": 24.0}, {"lossless": True}]
 both_ways = pytest.mark.parametrize("goal", [WINDOWS, {}], ids=["windows", "quality"])

@@ -7,12 +7,14 @@ import zlib
 import numpy as np
 
 from posecodec.bitstream.container import Chunk, read, read_header, write
-from posecodec.bitstream.header import Guarantee, Header, Track
+from posecodec.bitstream.guarantee import Guarantee
+from posecodec.bitstream.header import VERSION, Header, Track
+from posecodec.bitstream.known_weights import KNOWN
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 
 PLAIN = Header(
-    b"\x01\x02\x03\x04", b"", 3, "mm", "y", "y", COCO19, 30.0, None, 300, ("0",), (Track(0, 0, 300),)
+    KNOWN[1], b"", 3, "mm", "y", "y", COCO19, 30.0, None, 300, ("0",), (Track(0, 0, 300),)
 )  # fmt: skip
 CROWD = Header(
     b"\xff\x00\x80\x7f", b"\x05\x06\x07\x08", 2, "px", "-y", "-y", COCO17, 29.97002997, None, 1500, ("Ægir", "x"),
@@ -77,6 +79,7 @@ def sealed(head, single=False):
     )
 
 
-def forged(flags, rest, shape=0x40, labels=0x11, layout=1):
-    ids = b"\x01\x02\x03\x04" * (layout & 3).bit_count()
-    return sealed(b"PSC" + bytes([2 | layout << 4]) + ids + bytes([flags, labels, shape]) + rest, bool(layout & 8))
+def forged(flags, rest, shape=0x40, labels=0x11, layout=1, version=VERSION):
+    name = (b"\xff" if version == VERSION else b"") + b"\x01\x02\x03\x04"
+    head = b"PSC" + bytes([version | layout << 4]) + name * (layout & 3).bit_count()
+    return sealed(head + bytes([flags, labels, shape]) + rest, bool(layout & 8))

@@ -19,7 +19,7 @@ import numpy as np
 from posecodec.analysis.verification import verify
 from posecodec.bitstream import container
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.header import Guarantee
+from posecodec.bitstream.guarantee import Guarantee
 from posecodec.codec import PoseCodec
 from posecodec.errors import PosecodecError
 from posecodec.pose.sequence import PoseSequence

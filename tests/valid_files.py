@@ -34,7 +34,9 @@ from posecodec.analysis.verification import checksum
 from posecodec.bitstream import container
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.fields import RATES
-from posecodec.bitstream.header import GUARANTEES, SPELLED, SPELLED_OUT, Guarantee, Header, Track
+from posecodec.bitstream.guarantee import GUARANTEES, Guarantee
+from posecodec.bitstream.header import SPELLED, SPELLED_OUT, Header, Track
+from posecodec.bitstream.known_weights import KNOWN
 from posecodec.bitstream.spelling import spell as spell_short
 from posecodec.entropy.floats import pack_floats
 from posecodec.pose.channels import Channel, store_channels
@@ -175,13 +177,31 @@ def draw_tracks(rng: random.Random, voices: Sequence[Voice]) -> tuple[int, int, 
     return frames, people, [track for track, _ in found], [voice for _, sung in found for voice in sung]
 
 
-def draw_promise(rng: random.Random, lossless: int | None) -> tuple[Guarantee, bytes]:
+def draw_promise(rng: random.Random, lossless: int | None, version: int) -> tuple[Guarantee, bytes]:
     """lossless: the checksum that alone can be promised of a file of exact chunks."""
     if lossless is not None:
         return Guarantee(GUARANTEES[3], lossless, 0.0), b"\3" + lossless.to_bytes(4, "little")
     kind, share = rng.randrange(3), rng.randrange(256)
     value = struct.unpack("<f", struct.pack("<f", rng.choice([1.0, 1e-40, 3e38, rng.uniform(0.01, 99)])))[0]
-    return Guarantee(GUARANTEES[kind], value, share / 255), bytes([kind]) + struct.pack("<f", value) + bytes([share])
+    first, told = (kind if version == 2 else kind | 63 << 2), struct.pack("<f", value)
+    if version > 2 and rng.random() < 0.7:
+        digits, exponent = (
+            10 * rng.randrange(2 ** rng.choice([1, 3, 10, 31])) + rng.randrange(1, 10),
+            rng.randrange(-31, 32),
+        )
+        value, first, told = (
+            float(Fraction(digits) * Fraction(10) ** exponent),
+            kind | exponent + 31 << 2,
+            varint(digits),
+        )
+    return Guarantee(GUARANTEES[kind], value, share / 255), bytes([first]) + told + bytes([share])
+
+
+def name_weights(rng: random.Random, name: bytes, version: int) -> bytes:
+    """Weights as a header names them, in either of the ways that there are."""
+    if not name or version == 2:
+        return name
+    return bytes([KNOWN.index(name)]) if name in KNOWN and rng.random() < 0.8 else b"\xff" + name
 
 
 def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
@@ -217,7 +237,8 @@ def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
     place = struct.pack(f"<{stage.dims}f", *(rng.gauss(0, 1e6) for _ in range(stage.dims)))
     exact = all(voice.positions is not None for voice in sung) and rng.random() < 0.5
     lossless = measure_checksum((frames, people, len(stage.skeleton), stage.dims), sort, held) if exact else None
-    promise, promised = draw_promise(rng, lossless)
+    version = rng.choice([2, 3, 3])
+    promise, promised = draw_promise(rng, lossless, version)
     header = Header(
         codec.weights.id if layout["weights"] else b"", codec.coders.transform.weights.id if layout["transform"] else b"",
         stage.dims, unit, up, coded, skeleton, None if flags["timed"] else fps, times if flags["timed"] else None, frames,
@@ -226,8 +247,8 @@ def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
     )  # fmt: skip
     listed = [number for t in tracks for number in (t.person, t.start, t.length)]
     fields = {
-        "magic": b"PSC", "version": bytes([2 | pack_bits(layout) << 4]), "weights": header.weights,
-        "transform": header.transform,
+        "magic": b"PSC", "version": bytes([version | pack_bits(layout) << 4]),
+        "weights": name_weights(rng, header.weights, version), "transform": name_weights(rng, header.transform, version),
         "flags": bytes([pack_bits(flags)]), "unit": bytes([UNITS.index(unit) | AXES.index(up) << 3]),
         "skeleton": bytes([number | AXES.index(coded) << 5]), "rate": b"" if flags["timed"] else rated,
         "frames": varint(frames), "people": b"" if flags["simple"] else varint(people),

@@ -15,7 +15,8 @@ import numpy as np
 
 from posecodec.analysis.metrics import list_pieces
 from posecodec.bitstream.fields import encode_json
-from posecodec.bitstream.header import Guarantee, Header
+from posecodec.bitstream.guarantee import Guarantee
+from posecodec.bitstream.header import Header
 from posecodec.bitstream.presence import CONFIDENCE_STEPS
 from posecodec.pose.channels import KEY, read_channels
 from posecodec.pose.sequence import PoseSequence

@@ -16,7 +16,7 @@ from zstandard import ZstdError
 
 from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights, needs_transform_weights
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
-from posecodec.bitstream.header import MAGIC, VERSION, Header, ParsedHeader, header_bytes, parse_header
+from posecodec.bitstream.header import MAGIC, VERSIONS, Header, ParsedHeader, header_bytes, parse_header
 from posecodec.errors import CorruptError, InputError, PosecodecError
 from posecodec.io.byte_source import ByteSource
 from posecodec.io.filesystem import AnyPath
@@ -223,8 +223,9 @@ def _read_checked_header(source: ByteSource, data: bytes) -> ParsedHeader:
     """data: the first bytes, as many as were read at once."""
     if data[:3] != MAGIC:
         raise CorruptError(f"this is no .posec file: it begins with {data[:3]!r}, not {MAGIC!r}")
-    if len(data) > 3 and data[3] & 15 != VERSION:
-        raise CorruptError(f"the file is damaged or of version {data[3] & 15}; this posecodec reads version {VERSION}")
+    if len(data) > 3 and data[3] & 15 not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise CorruptError(f"the file is damaged or of version {data[3] & 15}; this posecodec reads {known}")
     reader = FieldReader(source, data, 3)
     try:
         found = parse_header(reader)

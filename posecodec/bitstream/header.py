@@ -15,6 +15,8 @@ import numpy as np
 
 from posecodec.bitstream import fields
 from posecodec.bitstream.fields import FieldReader, HeaderError, encode_varint
+from posecodec.bitstream.guarantee import Guarantee, decode_guarantee, decode_guarantee_2, encode_guarantee
+from posecodec.bitstream.known_weights import ID_BYTES, decode_weights, encode_weights
 from posecodec.bitstream.spelling import read_spelled, spell
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.channels import cut_channels
@@ -23,9 +25,9 @@ from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
-MAGIC, VERSION = b"PSC", 2
+MAGIC, VERSION = b"PSC", 3
+VERSIONS = (2, VERSION)  # That are read; 2 has longer names of weights and longer promises
 CHUNK_FRAMES = 1024  # Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more
-ID_BYTES = 4  # Of the SHA-256 that weights are named by
 MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
 MAX_PEOPLE = 1 << 16  # That a file may name: more than any tracker gives, and little enough to make room for
 MAX_EDGES = 4096  # Of a skeleton: half as many again as a mesh of a face has
@@ -33,12 +35,10 @@ SPELLED = 30  # Number of a skeleton that is not built in and stands in the head
 SPELLED_OUT = 31  # The same as JSON, which names that are no lines of text need
 EARLY = 1e-6  # Of a frame: by so much a time may miss it and still mean it
 LISTED = 12  # Ids that fit a message
-REACHED_STEPS = 255  # Steps in which the used share of a guarantee is kept
 FLAGS = ("flat", "simple", "named", "timed", "spelled", "noted", "promised", "wide")  # Of the flag byte, upwards
 LAYOUT = ("weights", "transform", "layered", "single")
 """What the upper half of the version byte says: which weights are named, whether chunks have refinements, and whether
 there is one chunk and so neither index nor header CRC."""
-GUARANTEES = ("max-error", "mean-error", "bitrate", "lossless")  # Kinds of guarantees, by their number in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,6 @@ class Track:
         start = min(max(self.start, frames.start), frames.stop)
         stop = max(min(self.start + self.length, frames.stop), start)
         return Track(self.person, start - frames.start, stop - start)
-
-
-@dataclass(frozen=True)
-class Guarantee:
-    """What was asked of the encoder and kept. kind: one of GUARANTEES.
-
-    value: the bound in the recording's unit, kbit/s, or, of a lossless file, the CRC-32 of its positions.
-    reached: share of the bound that was used up, 0..1, rounded up to 1/255; 0 of a lossless file.
-    """
-
-    kind: str
-    value: float
-    reached: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +182,8 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     )  # fmt: skip
     layout = (bool(header.weights), bool(header.transform), layered, single)
     version = VERSION | sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
-    out = bytearray(MAGIC + bytes([version]) + header.weights + header.transform)
+    out = bytearray(MAGIC + bytes([version]))
+    out += encode_weights(header.weights) + encode_weights(header.transform)
     out.append(sum(1 << bit for bit, is_set in enumerate(flags) if is_set))
     out.append(UNITS.index(header.unit) | AXES.index(header.up) << 3)
     out.append(skeleton | AXES.index(header.coded_up) << 5)
@@ -209,7 +197,7 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
     out += spelled
     out += fields.encode_times(header.timestamps) if header.timestamps is not None else b""
     out += fields.encode_packed_json(header.metadata, "metadata") if header.metadata else b""
-    out += _encode_guarantee(header.guarantee) if header.guarantee else b""
+    out += encode_guarantee(header.guarantee) if header.guarantee else b""
     out += struct.pack(f"<{header.dims}f", *header.origin) if header.origin is not None else b""
     return bytes(out)
 
@@ -218,7 +206,13 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     """The mirror of `header_bytes`, after the magic, and of the index. Raises HeaderError, or what a value raises."""
     version = source.read_bytes(1)[0]
     layout = {name: bool(version >> 4 + bit & 1) for bit, name in enumerate(LAYOUT)}
-    weights, transform = (source.read_bytes(ID_BYTES if layout[name] else 0) for name in ("weights", "transform"))
+    named = [layout[name] for name in ("weights", "transform")]
+    if version & 15 == VERSION:
+        read_guarantee = decode_guarantee
+        weights, transform = (decode_weights(source) if is_named else b"" for is_named in named)
+    else:
+        read_guarantee = decode_guarantee_2
+        weights, transform = (source.read_bytes(ID_BYTES if is_named else 0) for is_named in named)
     flags, labels, shape = source.read_bytes(3)
     if labels >> 6:
         raise HeaderError("reserved bits are set")
@@ -234,7 +228,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     skeleton = _decode_skeleton(source, state["spelled"], shape & 31)
     times = fields.decode_times(source, frames) if state["timed"] else None
     metadata = source.read_json("the metadata") if state["noted"] else {}
-    guarantee = _decode_guarantee(source) if state["promised"] else None
+    guarantee = read_guarantee(source) if state["promised"] else None
     dims = 2 if state["flat"] else 3
     origin = _decode_origin(source, dims) if state["wide"] else None
     header = Header(
@@ -249,23 +243,6 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     source.require(parts)
     sizes = [source.read_varint() for _ in range(parts)]
     return ParsedHeader(header, sizes, 0, source.place, layout["layered"], layout["single"])
-
-
-def _encode_guarantee(guarantee: Guarantee) -> bytes:
-    kind = bytes([GUARANTEES.index(guarantee.kind)])
-    if guarantee.kind == "lossless":
-        return kind + int(guarantee.value).to_bytes(4, "little")
-    return kind + struct.pack("<f", guarantee.value) + bytes([math.ceil(REACHED_STEPS * guarantee.reached)])
-
-
-def _decode_guarantee(source: FieldReader) -> Guarantee:
-    kind = GUARANTEES[source.read_bytes(1)[0]]
-    if kind == "lossless":
-        return Guarantee(kind, int.from_bytes(source.read_bytes(4), "little"), 0.0)
-    value = struct.unpack("<f", source.read_bytes(4))[0]
-    if not (math.isfinite(value) and value > 0):
-        raise HeaderError(f"a promise of {value}")
-    return Guarantee(kind, value, source.read_bytes(1)[0] / REACHED_STEPS)
 
 
 def _decode_origin(source: FieldReader, dims: int) -> tuple[float, ...]:

@@ -16,7 +16,8 @@ import numpy as np
 from posecodec.analysis.verification import checksum
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.header import ID_BYTES, Guarantee
+from posecodec.bitstream.guarantee import Guarantee
+from posecodec.bitstream.known_weights import NAME_BYTES
 from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.predictive.price import estimate_size
 from posecodec.coders.registry import ChunkCoder, Coders
@@ -107,7 +108,7 @@ class RateControl:
                 f"an error of {bound:g} is finer than the recording's own precision allows ({worst:g} was reached); "
                 "use --lossless"
             )
-        kept = Guarantee("max-error", float(np.float32(bound)), min(worst / bound, 1.0))
+        kept = Guarantee("max-error", float(bound), min(worst / bound, 1.0))
         return _conclude(chunks, chosen, kept)
 
     def _smallest_within(self, chunk: ChunkInput, bound: float, usual: Mapping[ChunkKind, int]) -> Candidate:
@@ -298,7 +299,7 @@ class RateControl:
         for tried in range(qp, qp - constants.WINDOWS_BODY_QPS, -1) if windows_qp is not None else ():
             candidate = parts.encode(chunk, tried, windows_qp=windows_qp)
             if candidate.total_error <= allowed:
-                if candidate.size + ID_BYTES < found.size:
+                if candidate.size + NAME_BYTES < found.size:
                     yield candidate
                 return
 

@@ -2,27 +2,24 @@
 
 import dataclasses
 import gzip
+import hashlib
 import zlib
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from headers import CROWD, FILES, PLAIN, assert_same, forged, rich, round_trip, sealed, variant, whole
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posecodec.bitstream.container import Chunk, drop_refinements, read, read_header, write
 from posecodec.bitstream.fields import RATES, FieldReader, HeaderError, encode_rate, encode_varint, rate_fraction
-from posecodec.bitstream.header import (
-    CHUNK_FRAMES,
-    GUARANTEES,
-    MAX_KEYPOINTS,
-    Guarantee,
-    Track,
-    _encode_skeleton,
-    header_bytes,
-)
+from posecodec.bitstream.guarantee import GUARANTEES, Guarantee, decode_guarantee, encode_guarantee
+from posecodec.bitstream.header import CHUNK_FRAMES, MAX_KEYPOINTS, Track, _encode_skeleton, header_bytes
+from posecodec.bitstream.known_weights import KNOWN
 from posecodec.errors import CorruptError, InputError
+from posecodec.io.byte_source import ByteSource
 from posecodec.pose.sequence import AXES, UNITS
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN, COCO17, COCO19, build_skeleton
@@ -41,13 +38,32 @@ def test_a_header_of_everything_round_trips():
     round_trip(*rich())
 
 
-@pytest.mark.parametrize("weights", [b"", b"\x01\x02\x03\x04"])
-@pytest.mark.parametrize("transform", [b"", b"\xff\xfe\xfd\xfc"])
+@pytest.mark.parametrize(("weights", "size"), [(b"", 0), (KNOWN[0], 1), (b"\x01\x02\x03\x04", 5)])
+@pytest.mark.parametrize(("transform", "more"), [(b"", 0), (KNOWN[-1], 1), (b"\xff\xfe\xfd\xfc", 5)])
 @pytest.mark.parametrize("refinement", [b"", b"fine"])
-def test_a_file_names_the_weights_it_needs(weights, transform, refinement):
+def test_a_file_names_the_weights_it_needs(weights, size, transform, more, refinement):
     data = round_trip(variant(weights=weights, transform=transform), [Chunk(b"abc", refinement)])
     plain = round_trip(variant(weights=b""), [Chunk(b"abc", refinement)])
-    assert len(data) == len(plain) + len(weights) + len(transform)
+    assert len(data) == len(plain) + size + more
+
+
+def test_weights_that_come_along_have_numbers_of_their_own():
+    """In the order of `known_weights`, to whose end new ones go; numbers never change."""
+    assert len(set(KNOWN)) == len(KNOWN) and KNOWN[:2] == (bytes.fromhex("a236f6b9"), bytes.fromhex("8b77768c"))
+    paths = [
+        path for path in (ROOT / "weights").rglob("*.safetensors") if not path.name.startswith(("motion", "transform-"))
+    ]
+    assert len(paths) > 6
+    assert {path.stem for path in paths if hashlib.sha256(path.read_bytes()).digest()[:4] not in KNOWN} == set()
+
+
+def test_weights_of_a_later_posecodec_are_told():
+    data = bytearray(write(variant(weights=KNOWN[0]), [Chunk(b"abc")]))
+    assert data[4] == 0
+    for number in (len(KNOWN), 254):
+        data[4] = number
+        with pytest.raises(CorruptError, match=f"weights number {number}, which a later posecodec knows"):
+            read(bytes(data))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +79,7 @@ def test_layers(refinements):
 def test_a_single_chunk_has_one_checksum_and_no_index(base):
     data = round_trip(PLAIN, [Chunk(base)])
     assert data.endswith(base + zlib.crc32(data[:-4]).to_bytes(4, "little"))
-    assert len(data) == len(base) + 18
+    assert len(data) == len(base) + 15
 
 
 @pytest.mark.parametrize("kind", [kind for kind in GUARANTEES if kind != "lossless"])
@@ -73,9 +89,34 @@ def test_promises(kind, value, reached):
     for header, chunks in ((PLAIN, [Chunk(b"abc")]), rich()):
         data = write(dataclasses.replace(header, guarantee=Guarantee(kind, value, reached)), chunks)
         found = read(data)[0].guarantee
-        assert found.kind == kind and found.value == np.float32(value)
+        assert found.kind == kind and found.value in (value, np.float32(value))
         assert reached <= found.reached <= reached + 1 / 255
         assert write(read(data)[0], chunks) == data
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        (30.0, 1),
+        (5e-3, 1),
+        (0.5, 1),
+        (0.707, 2),
+        (127.0, 1),
+        (128.0, 2),
+        (1638.3, 2),
+        (16385.0, 4),
+        (1 / 3, 4),
+        (1e31, 1),
+        (1e32, 4),
+        (1e-31, 1),
+        (3e-32, 4),
+    ],
+)
+def test_bounds_are_decimals_as_people_say_them(value, size):
+    for kind in GUARANTEES[:3]:
+        data = encode_guarantee(Guarantee(kind, value, 0.5))
+        found = decode_guarantee(FieldReader(ByteSource(data), b"", 0))
+        assert len(data) == size + 2 and found.value == (np.float32(value) if size == 4 else value)
 
 
 @pytest.mark.parametrize("checksum", [0, 1, 0xDEADBEEF, 2**32 - 1])
@@ -248,22 +289,32 @@ def test_regular_timestamps_are_cheap():
     assert len(round_trip(header)) < 3000 * 8 / 2
 
 
-def test_a_plain_file_costs_18_bytes():
+def test_a_plain_file_costs_15_bytes():
     for size in (0, 110, 200, 5000):
-        assert len(write(PLAIN, [Chunk(b"x" * size)])) - size == 18
+        assert len(write(PLAIN, [Chunk(b"x" * size)])) - size == 15
 
 
 def test_the_bytes_of_a_header_are_frozen():
+    """Of version 2, which is only read, too."""
     crowd = [Chunk(b"abc", b"d"), Chunk(b""), Chunk(b"\0", b"ef")]
-    for header, chunks, frozen in ((PLAIN, [Chunk(b"abc")], FROZEN_PLAIN), (CROWD, crowd, FROZEN_CROWD)):
-        assert write(header, chunks).hex() == frozen
+    unknown = variant(weights=bytes.fromhex("01020304"))
+    assert write(PLAIN, [Chunk(b"abc")]).hex() == FROZEN_PLAIN and write(CROWD, crowd).hex() == FROZEN_CROWD
+    for header, chunks, frozen in (
+        (PLAIN, [Chunk(b"abc")], FROZEN_PLAIN), (unknown, [Chunk(b"abc")], FROZEN_PLAIN_2), (CROWD, crowd, FROZEN_CROWD),
+        (CROWD, crowd, FROZEN_CROWD_2),
+    ):  # fmt: skip
         found, others = read(bytes.fromhex(frozen))
         assert_same(header, found)
         assert others == chunks
 
 
-FROZEN_PLAIN = "505343920102030402114005ac02616263d1297e43"
+FROZEN_PLAIN = "505343930102114005ac02616263bbafa0f5"
 FROZEN_CROWD = (
+    "50534373ffff00807fff05060708452ca100d790abdc03d1b3f20fdc0b0205c3866769720178020000cc0801c801107a0f99"
+    "03010000010213a96162634b5b815464bb0a631c13a9020013a9030000faaabc566566ab136733"
+)
+FROZEN_PLAIN_2 = "505343920102030402114005ac02616263d1297e43"
+FROZEN_CROWD_2 = (
     "50534372ff00807f05060708452ca100d790abdc03d1b3f20fdc0b0205c3866769720178020000cc0801c80110020000c03f"
     "99030100000102e90e6162636387940d641e110b41e90e0200e90e0300005fb1d40b6566d72c8695"
 )

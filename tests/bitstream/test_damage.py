@@ -46,14 +46,14 @@ def test_every_bit_of_the_layout_matters():
         for layout in range(16):
             if layout != data[3] >> 4:
                 with pytest.raises(CorruptError):
-                    read(data[:3] + bytes([2 | layout << 4]) + data[4:])
+                    read(data[:3] + bytes([data[3] & 15 | layout << 4]) + data[4:])
 
 
 def test_messages_tell_what_is_wrong():
     data = whole("single")
     with pytest.raises(CorruptError, match="no .posec file"):
         read(b"PK\x03\x04" + data)
-    with pytest.raises(CorruptError, match="version 1; this posecodec reads version 2"):
+    with pytest.raises(CorruptError, match="version 1; this posecodec reads 2 and 3"):
         read(data[:3] + b"\x01" + data[4:])
     with pytest.raises(CorruptError, match="fails its checksum: it is damaged, cut short or too long"):
         read(data[:-1])
@@ -198,20 +198,26 @@ def test_a_single_file_is_of_one_chunk(frames):
     refused(forged(SIMPLE, encode_varint(5) + encode_varint(frames), layout=13))
 
 
+NO_BOUNDS = [np.float32(value).tobytes() for value in (0, -0.0, -1, np.inf, -np.inf, np.nan)]
+
+
 @pytest.mark.parametrize(
-    "promise",
-    [b"", b"\x04" + np.float32(1).tobytes() + b"\xff", b"\xff", b"\x00" + np.float32(1).tobytes(), b"\x03\x01\x02\x03"]
-    + [
-        bytes([kind]) + np.float32(value).tobytes() + b"\xff"
-        for kind in range(3)
-        for value in (0, -0.0, -1, np.inf, -np.inf, np.nan)
-    ],
-    ids=bytes.hex,
+    ("version", "promise"),
+    [
+        (3, bytes.fromhex(promise))
+        for promise in ("", "04", "7c00ff", "7c0aff", "7c64ff", "7c05", "07deadbeef", "03010203")
+    ]
+    + [(3, bytes([63 << 2 | kind]) + value + b"\xff") for kind in range(3) for value in NO_BOUNDS]
+    + [(2, bytes([kind]) + value + b"\xff") for kind in range(3) for value in NO_BOUNDS]
+    + [(2, promise) for promise in (b"", b"\x04\0\0\x80\x3f\xff", b"\xff", b"\0\0\0\x80\x3f", b"\3\1\2\3")],
+    ids=lambda value: value.hex() if isinstance(value, bytes) else f"version {value}",
 )
-def test_promises_that_make_no_sense_are_refused(promise):
+def test_promises_that_make_no_sense_are_refused(version, promise):
+    """Zero, ten and a hundred as decimals among them: numbers have one form."""
     sound = encode_varint(5) + encode_varint(0)
-    assert read(forged(SIMPLE | PROMISED, sound + b"\x01" + np.float32(5).tobytes() + b"\x80"))[0].guarantee.value == 5
-    refused(forged(SIMPLE | PROMISED, sound + promise))
+    five = {2: b"\x01" + np.float32(5).tobytes() + b"\x80", 3: b"\x7d\x05\x80"}[version]
+    assert read(forged(SIMPLE | PROMISED, sound + five, version=version))[0].guarantee.value == 5
+    refused(forged(SIMPLE | PROMISED, sound + promise, version=version))
 
 
 def test_numbers_have_one_form_only():

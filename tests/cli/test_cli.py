@@ -13,7 +13,7 @@ from cli.commands import COMMAND, run
 import posecodec
 from posecodec import zoo
 from posecodec.bitstream import container
-from posecodec.bitstream.header import Guarantee
+from posecodec.bitstream.guarantee import Guarantee
 from posecodec.pose.synthetic import walk
 
 pytestmark = pytest.mark.skipif(

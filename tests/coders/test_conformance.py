@@ -23,7 +23,7 @@ from voices import make_stages
 from posecodec import PoseCodec, PoseSequence
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk, PosecFile
-from posecodec.bitstream.header import Header
+from posecodec.bitstream.header import VERSION, Header
 from posecodec.bitstream.presence import read_presence
 from posecodec.coders.chunk import ChunkContext
 from posecodec.coders.transform import block_coder, corrections, plain_corrections
@@ -123,8 +123,9 @@ def test_streams_have_everything():
 def list_features(file: ValidFile) -> set[Any]:
     """What a stream would show."""
     head, seen = file.header, file.draft.fields
-    version, flags = seen["version"][0] >> 4, seen["flags"][0]
-    found: set[Any] = {("layout", bit) for bit in range(4) if version >> bit & 1}
+    version, flags = seen["version"][0], seen["flags"][0]
+    found: set[Any] = {("layout", version & 15, bit) for bit in range(4) if version >> 4 + bit & 1}
+    found |= {("lengths", version & 15, name, len(seen[name])) for name in ("weights", "transform", "promise")}
     found |= {("flag", bit) for bit in range(8) if flags >> bit & 1}
     found |= {(voice.chunk.kind, head.dims, bool(voice.chunk.refinement)) for _, voice in file.held}
     found |= {("unit", head.unit), ("up", head.up), ("coded", head.coded_up), ("people", min(len(head.ids), 2))}
@@ -137,11 +138,13 @@ def list_features(file: ValidFile) -> set[Any]:
 
 
 def draw_streams(folder: Path) -> None:
-    """Files that show something of the grammar that those before them do not."""
+    """Files of today's version that show something of the grammar that those before them do not."""
     rng, stages, shown = random.Random(5), make_stages(), set[Any]()
     folder.mkdir(exist_ok=True)
     for _ in range(DRAWN):
         file = draw_file(rng, rng.choice(stages))
+        if file.draft.fields["version"][0] & 15 != VERSION:
+            continue
         data, features = file.draft.seal(), list_features(file)
         if len(features - shown) > (0 if len(shown) > 40 else 2) and len(data) < LARGEST:
             shown |= features
@@ -150,7 +153,7 @@ def draw_streams(folder: Path) -> None:
 
 if __name__ == "__main__":
     if "--draw" in sys.argv:
-        draw_streams(CONFORMANCE / "drawn")
+        draw_streams(CONFORMANCE / "short")
     for path in (p for p in sorted(CONFORMANCE.rglob("*.posec")) if not p.with_suffix(".json").exists()):
         facts, integers, recording = examine(path.read_bytes())
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -7,7 +7,7 @@ import pytest
 
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.header import ID_BYTES
+from posecodec.bitstream.known_weights import NAME_BYTES
 from posecodec.coders.chunk import Candidate, Memo
 from posecodec.errors import InputError
 from posecodec.ratecontrol import constants
@@ -16,7 +16,7 @@ from posecodec.ratecontrol.target import Target
 
 QP = 120
 BODY = SimpleNamespace()
-FOUND, SMALLER = (300, 40.0), (300 - ID_BYTES - 1, 40.0)
+FOUND, SMALLER = (300, 40.0), (300 - NAME_BYTES - 1, 40.0)
 """Bytes and errors of a chunk in parts, and of one whose body is of windows, in so few bytes that it is worth it."""
 
 
@@ -105,7 +105,7 @@ def finer(*told):
     ({"windows": (500, 40.0)}, "parts"),  # larger than the body by the transform: none is tried
     ({"both": finer((100, 41.0))}, "parts"),  # too far off at each QP that is tried
     ({"both": finer((100, 41.0), SMALLER)}, "parts+"),
-    ({"both": finer((FOUND[0] - ID_BYTES, 40.0))}, "parts"),  # what the weights' name takes is all that it saves
+    ({"both": finer((FOUND[0] - NAME_BYTES, 40.0))}, "parts"),  # what the weights' name takes is all that it saves
     ({"body": (constants.WINDOWS_BYTES + 1, 40.0)}, "parts"),
     ({"body": InputError("too fine")}, "parts"),
 ])  # fmt: skip

@@ -1,0 +1,38 @@
+"""Encoding again gives the streams in tests/conformance/short, byte by byte: headers as version 3 has them.
+
+`PYTHONPATH=tests python tests/coders/test_golden_short.py` writes them, which only other weights or another
+version may ask for.
+"""
+
+import dataclasses
+
+import pytest
+from coding import write_streams
+from conftest import CONFORMANCE, flat_walk
+
+from posecodec.codec import PoseCodec
+from posecodec.pose.synthetic import walk
+
+FOLDER = CONFORMANCE / "short"
+MADE = {
+    "default": (lambda: walk(60), {}),
+    "coarse": (lambda: walk(120), {"mean_error": 70.0}),
+    "bounded": (lambda: dataclasses.replace(walk(60), unit="cm"), {"max_error": 0.25}),
+    "third": (lambda: walk(30), {"max_error": 10 / 3}),
+    "pixels": (lambda: flat_walk(60), {"max_error": 0.707}),
+    "rate": (lambda: walk(400), {"bitrate": 0.15}),
+    "lossless": (lambda: walk(20), {"lossless": True}),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_encoding_again_gives_the_golden_file(name):
+    make, goal = MADE[name]
+    data = (FOLDER / f"{name}.posec").read_bytes()
+    assert data[3] & 15 == 3
+    assert PoseCodec.from_pretrained("windows3d").encode(make(), **goal).data == data
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    write_streams(PoseCodec.from_pretrained("windows3d"), FOLDER, MADE)
