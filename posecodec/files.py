@@ -47,12 +47,13 @@ def save(sequence: PoseSequence, path: Any, **options: Any) -> None:
     encode(sequence, **options).save(path, force)
 
 
-def encode(sequence: PoseSequence, weights: str | None = None, **options: Any) -> Encoded:
-    """A sequence as a file in memory.
+def encode(source: PoseSequence | str | Path, weights: str | None = None, **options: Any) -> Encoded:
+    """A sequence, or what `load` finds at a path, as a file in memory.
 
     weights: by name or path; those that suit the recording if None. options: as of `PoseCodec.encode`: one of max_error,
     mean_error, bitrate, levels, lossless, or none of them for a mean error of about 1 % of a body's height.
     """
+    sequence = source if isinstance(source, PoseSequence) else load(source)
     target = options.get("target")
     wants_tokens = (
         options.get("levels") is not None or isinstance(target, int) or getattr(target, "kind", "") == "levels"

@@ -279,14 +279,16 @@ def _check(a: PoseSequence, b: PoseSequence) -> None:
     if a.dims != b.dims:
         raise InputError(f"the reference is {a.dims}D, the other {b.dims}D; compare sequences of the same kind")
     if a.frames != b.frames:
-        raise InputError(f"the reference has {a.frames} frames, the other {b.frames}; cut both to the same first")
+        raise InputError(
+            f"the reference has {a.frames} frames, the other {b.frames}; cut both alike (decode --frames A:B; sequence[A:B])"
+        )
     if set(a.ids) != set(b.ids):
         lost, added = sorted(set(a.ids) - set(b.ids)), sorted(set(b.ids) - set(a.ids))
         raise InputError(f"ids {lost} are only in the reference, {added} only in the other; give both the same ids")
     if _name_unit(a) != _name_unit(b):
-        raise InputError(f"the reference is in {a.unit!r}, the other in {b.unit!r}; state the unit of both")
+        raise InputError(f"the reference is in {a.unit!r}, the other in {b.unit!r}; state the unit of both (--unit)")
     if "unknown" not in (a.up, b.up) and a.up != b.up:
-        raise InputError(f"up is {a.up!r} in the reference, {b.up!r} in the other; turn one of them first")
+        raise InputError(f"up is {a.up!r} in the reference, {b.up!r} in the other; turn one of them first (--up)")
 
 
 def _name_unit(sequence: PoseSequence) -> str:

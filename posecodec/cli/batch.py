@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from posecodec.cli.common import LONGEST_LIST, STREAM, describe_damage, show, show_lines, show_note
+from posecodec.cli.common import LONGEST_LIST, STREAM, describe_damage, is_folder, show, show_lines, show_note
 from posecodec.cli.progress import open_bar
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure
@@ -55,14 +55,24 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
     return inputs[0] == STREAM or not path.is_dir() or is_recording(path, format)
 
 
-def check_target(source: Path, target: Path) -> None:
-    """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
+def check_target(source: Path, target: Path, suffix: str = ".posec") -> None:
+    """Raises UsageError where a file would replace its own source, or be called as another format's."""
+    if target.exists() and source.exists() and target.samefile(source):
+        what = (
+            "a .posec file already; `posecodec decode` gives the recording back"
+            if target.suffix == ".posec"
+            else "the input"
+        )
+        raise UsageError(f"{target}: is {what}; write the result to another file")
+    if target.suffix and target.suffix.lower() in _known_suffixes() - {suffix}:
+        raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
+
+
+def _known_suffixes() -> set[str]:
+    """Of files: our own and the formats'."""
     from posecodec.io import FORMATS
 
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError(f"{target}: is the input itself; write the result to another file")
-    if target.suffix and target.suffix.lower() in {suffix for known in FORMATS.values() for suffix in known.suffixes}:
-        raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
+    return {".posec", *(suffix for known in FORMATS.values() for suffix in known.suffixes if suffix)}
 
 
 def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
@@ -75,7 +85,7 @@ def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
     if output is None:
         stem = path.resolve().name if path.is_dir() else strip_suffix(path).name
         return path.with_name(f"{stem}{suffix}")
-    return Path(output) / f"{strip_suffix(path).name}{suffix}" if Path(output).is_dir() else Path(output)
+    return Path(output) / f"{strip_suffix(path).name}{suffix}" if is_folder(output) else Path(output)
 
 
 def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
@@ -84,14 +94,14 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     Two sources of one stem keep their suffixes in the names. Raises UsageError for folders without a folder to write to,
     InputError where a folder holds no recording.
     """
-    from posecodec.io.filesystem import strip_suffix
+    from posecodec.io.filesystem import find_suffix, strip_suffix
 
     if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
         return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
         raise UsageError("a folder, or several inputs with one, need -o DIR")
-    if Path(output).exists() and not Path(output).is_dir():
-        raise UsageError(f"{output}: is a file; several inputs need a folder")
+    if not is_folder(output) and (Path(output).exists() or find_suffix(Path(output)) in _known_suffixes()):
+        raise UsageError(f"{output}: is a file, or called as one; several inputs need a folder, such as {output}/")
     if suffix == ".posec":
         _refuse_frames(inputs, format)
     found = [pair for name in inputs for pair in _find_recordings(Path(name), format, suffix)]

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gc
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -131,6 +132,11 @@ def load_any(
         return replace(reading, fps=ASSUMED_FPS).load(path), True
 
 
+def describe_assumed(sequence: PoseSequence) -> str:
+    """What is said of a rate that was assumed."""
+    return f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N"
+
+
 def refuse_terminal() -> None:
     """Raises UsageError where a file would go to a terminal."""
     if sys.stdout.isatty():
@@ -159,6 +165,27 @@ def _is_posec(path: Path) -> bool:
 
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
+
+
+def refuse_pose_file(name: str) -> None:
+    """Raises InputError for a file of a pose format, by its suffix, where a .posec file is wanted."""
+    from posecodec.io import FORMATS
+    from posecodec.io.filesystem import find_suffix
+
+    known = {suffix for format in FORMATS.values() for suffix in format.suffixes if suffix}
+    if name != STREAM and find_suffix(Path(name)) in known:
+        raise InputError(f"{name}: is no .posec file; `posecodec encode` makes one of it, `convert` another format")
+
+
+def is_folder(output: str) -> bool:
+    """Whether an output is a folder: one that is there, or one to be made, by the slash at its end."""
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def make_folder(output: str | None) -> None:
+    """Make the folder that an output is, by the slash at its end."""
+    if output is not None and is_folder(output):
+        Path(output).mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager
@@ -202,6 +229,8 @@ def decode_posec(
         codec, lost = get_codec(model or find_named(file.header.weights), device, jobs), list[Loss]()
         part = part or Part()
         frames, people = part.find_frames(file.header), part.people or None
+        if frames.stop is not None and frames.stop > file.header.frames > 0 and part.frames is not None:
+            report_change(f"there are {file.header.frames} frames, none from there to {frames.stop}")
         sequence = codec.decode(file, frames=frames, people=people, lost=None if damage is None else lost)
         sequence = fill_gaps(codec, sequence, fill) if fill else sequence
         if damage is not None:

@@ -12,17 +12,19 @@ from posecodec.cli.common import (
     STREAM,
     Reading,
     collect_notes,
+    describe_assumed,
     describe_written,
     fill_gaps,
     format_people,
     get_codec,
+    is_folder,
     load_any,
     open_input,
     refuse_terminal,
     show,
     write_to_stdout,
 )
-from posecodec.cli.several import do_each
+from posecodec.cli.several import do_each, list_files
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -49,19 +51,26 @@ def convert(
 ) -> None:  # fmt: skip
     """Convert recordings (or .posec files) to another format, and say what that leaves behind.
 
-    Several go to a folder, in the format of --to. The source may be - for standard input.
+    Several, and those in a folder of them, go to a folder, in the format of --to. The source may be - for standard input.
     """
-    *sources, last = paths
+    from posecodec.io.filesystem import find_suffix
+
+    *given, last = paths
     target, reading = Path(last), replace(reading, skeleton=skeleton)
+    sources = list_files(given, reading.format)
     if last == STREAM and len(sources) > 1:
         raise UsageError("several recordings do not fit into standard output; give a folder")
     if not sources:
         raise UsageError(f"convert {last} to what? give the file to write too")
     if target.suffix == ".posec":
         raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
-    into_folder = len(sources) > 1 or (target.is_dir() and to is not None and not _is_folder_format(to))
+    into_folder = (
+        len(sources) > 1 or sources != given or (is_folder(last) and to is not None and not _is_folder_format(to))
+    )
     if into_folder and to is None:
         raise UsageError("several recordings need --to FORMAT, which `posecodec formats` lists")
+    if into_folder and find_suffix(target):
+        raise UsageError(f"{last}: several recordings need a folder, and this is called as a file")
     if into_folder:
         target.mkdir(parents=True, exist_ok=True)
 
@@ -107,7 +116,7 @@ def _convert(
         else:
             io.save(sequence, target, format=to, force=force)
     if assumed:
-        notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")
+        notes.texts.append(describe_assumed(sequence))
     notes.show(source)
     facts, line = describe_written(source, str(target), sequence)
     show({**facts, "notes": notes.texts}, line, as_json, str(target) == STREAM)

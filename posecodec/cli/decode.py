@@ -18,16 +18,18 @@ from posecodec.cli.common import (
     collect_notes,
     decode_posec,
     describe_written,
+    is_folder,
+    make_folder,
     name_in_errors,
     open_input,
     raise_damage,
+    refuse_pose_file,
     refuse_terminal,
     show,
     show_more,
     write_to_stdout,
 )
 from posecodec.cli.part import Part, part_options
-from posecodec.errors import InputError
 
 if TYPE_CHECKING:
     from posecodec.pose.sequence import PoseSequence
@@ -87,7 +89,7 @@ def decode(
         return
     began = time.perf_counter()
     batch.check_summary(summary)
-    _refuse_pose_file(inputs[0])
+    refuse_pose_file(inputs[0])
     to_stdout = output == STREAM or (output is None and inputs[0] == STREAM)
     if to_stdout and format is None:
         refuse_terminal()
@@ -121,7 +123,7 @@ def _plan_dry(inputs: tuple[str, ...], output: str | None, settings: Settings) -
 def decode_file(source: Path, target: Path, settings: Settings) -> dict[str, Any]:
     """Decode one file of many to `target`, which gets the suffix of its format."""
     with collect_notes() as notes, name_in_errors(source):
-        _refuse_pose_file(str(source))
+        refuse_pose_file(str(source))
         _check_free(source, target, None, settings)
         sequence, damage = _decode(source, settings)
         written = _save(sequence, target, None, settings)
@@ -144,16 +146,6 @@ def _choose_stem(source: str) -> Path:
     return Path(path).with_suffix("")
 
 
-def _refuse_pose_file(name: str) -> None:
-    """Raises InputError for a file of a pose format, by its suffix."""
-    from posecodec.io import FORMATS
-    from posecodec.io.filesystem import find_suffix
-
-    known = {suffix for format in FORMATS.values() for suffix in format.suffixes if suffix}
-    if name != STREAM and find_suffix(Path(name)) in known:
-        raise InputError(f"{name}: is no .posec file; `posecodec encode` makes one of it, `convert` another format")
-
-
 def _check_free(source: Path | str, stem: Path, output: str | None, settings: Settings) -> None:
     """Raises UsageError where the output of a file exists, before anything is decoded."""
     from posecodec.io.byte_source import is_url
@@ -162,6 +154,8 @@ def _check_free(source: Path | str, stem: Path, output: str | None, settings: Se
     if settings.force or is_url(source):
         return
     target = _choose_output(source, stem, output, settings)
+    if output is not None and target != Path(output):
+        make_folder(output)
     if target != settings.ours:
         refuse_existing(target, False)
 
@@ -169,28 +163,32 @@ def _check_free(source: Path | str, stem: Path, output: str | None, settings: Se
 def _choose_output(source: Path | str, stem: Path, output: str | None, settings: Settings) -> Path:
     from posecodec.bitstream.container import PosecFile
 
-    if output is not None and not Path(output).is_dir():
+    if output is not None and not is_folder(output):
         return Path(output)
     with PosecFile(source) as file:
-        suffix = choose_format(file.header.metadata, settings.format)[1]
-    return _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
+        return _place(stem, output, choose_format(file.header.metadata, settings.format)[1])
+
+
+def _place(stem: Path, output: str | None, suffix: str) -> Path:
+    """Beside a file, or in a folder; a new folder is itself what is written in a format of folders, whose suffix is empty."""
+    if output is not None and not suffix and not Path(output).is_dir():
+        return Path(output)
+    target = stem if output is None else Path(output) / stem.name
+    return target.with_name(f"{target.name}{suffix}")
 
 
 def _save(sequence: PoseSequence, stem: Path, output: str | None, settings: Settings) -> Path:
     """Write a recording to the output, or beside `stem`; returns where."""
     from posecodec import io
 
-    if output is not None and not Path(output).is_dir():
+    if output is not None and not is_folder(output):
         io.save(sequence, output, format=settings.format, force=settings.force)
         return Path(output)
     format, suffix = choose_format(sequence.metadata, settings.format)
-    target = _add_suffix(stem if output is None else Path(output) / stem.name, suffix)
+    target = _place(stem, output, suffix)
+    target.parent.mkdir(parents=True, exist_ok=True)
     io.save(sequence, target, format=format, force=settings.force or target == settings.ours)
     return target
-
-
-def _add_suffix(path: Path, suffix: str) -> Path:
-    return path.with_name(f"{path.name}{suffix}")
 
 
 @click.command()

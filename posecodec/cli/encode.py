@@ -16,6 +16,7 @@ from posecodec.cli.common import (
     Reading,
     collect_notes,
     get_codec,
+    make_folder,
     measure_size,
     name_in_errors,
     open_input,
@@ -24,7 +25,7 @@ from posecodec.cli.common import (
     show_more,
     show_note,
 )
-from posecodec.errors import InputError, report_change
+from posecodec.errors import InputError, UsageError, report_change
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded
@@ -40,6 +41,7 @@ Examples:
   cat walk.npz | posecodec encode - -o - > walk.posec
 """
 
+TOKEN_FILES = (".npz", ".safetensors")
 _NO_TOKENS = (
     "nobody is ever there; check it with info",
     "encode the recording with --levels",
@@ -81,7 +83,8 @@ _GOALS = options.combine(
 @click.option(
     "--denoise",
     metavar="auto|SIGMA",
-    help="Take jitter off first, of this standard deviation (2px, 5mm), or as much as there seems to be.",
+    help="Take jitter off first, of this standard deviation (2px, 5mm), or as much as there seems to be. Finer than "
+    "jitter is then coded only by --bitrate.",
 )
 @click.option(
     "--channel-error",
@@ -119,7 +122,7 @@ def encode(
     if is_single:
         with open_input(inputs[0]) as source:
             target = batch.choose_target(inputs[0], output, ".posec")
-            _encode_single(Path(source), inputs[0], target, settings, as_json, jobs, summary)
+            _encode_single(Path(source), inputs[0], target, output, settings, as_json, jobs, summary)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
     settings = replace(settings, reading=reading.for_many())
@@ -127,7 +130,8 @@ def encode(
 
 
 def _encode_single(
-    source: Path, name: str, target: Path | None, settings: Settings, as_json: bool, jobs: int, summary: Path | None
+    source: Path, name: str, target: Path | None, output: str | None, settings: Settings, as_json: bool, jobs: int,
+    summary: Path | None,
 ) -> None:  # fmt: skip
     from posecodec.io.filesystem import refuse_existing
 
@@ -135,6 +139,7 @@ def _encode_single(
         refuse_terminal()
     else:
         batch.check_target(source, target)
+        make_folder(output)
         refuse_existing(target, settings.force)
     batch.check_summary(summary)
     began = time.perf_counter()
@@ -230,6 +235,8 @@ def tokens(
     from posecodec.io.filesystem import refuse_existing
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
+    if output.suffix.lower() not in TOKEN_FILES:
+        raise UsageError(f"{output}: tokens are written as {' or '.join(TOKEN_FILES)}; call the output so")
     refuse_existing(output, force)
     if source.suffix == ".posec":
         from posecodec.bitstream.container import read_header

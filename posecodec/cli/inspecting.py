@@ -14,10 +14,12 @@ from posecodec.cli.common import (
     Reading,
     collect_notes,
     decode_posec,
+    describe_assumed,
     load_any,
     name_in_errors,
     open_input,
     raise_damage,
+    refuse_pose_file,
     show,
     show_lines,
 )
@@ -114,22 +116,33 @@ def _shorten_list(value: Any) -> Any:
 @click.command(epilog=COMPARE_EXAMPLES)
 @click.argument("a", type=click.Path(path_type=Path, allow_dash=True))
 @click.argument("b", nargs=-1, required=True, metavar="B...")
-@options.fps
-@options.max_memory
+@options.skeleton
+@options.reading_options
 @options.model
 @options.json
-def compare(a: Path, b: tuple[str, ...], fps: float | None, model: str | None, as_json: bool) -> None:
-    """Compare recordings with A, the reference; any may be a .posec file, or - for standard input."""
+def compare(
+    a: Path, b: tuple[str, ...], skeleton: str | None, reading: Reading, model: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """Compare recordings with A, the reference; any may be a .posec file, or - for standard input.
+
+    What the options say of unit, axis, rate or format is of all that are no .posec files.
+    """
     from posecodec.analysis.metrics import compare as measure
 
-    with collect_notes() as notes, open_input(str(a)) as path:
-        first = load_any(Path(path), Reading(fps=fps), model)[0]
-    notes.show(a)
+    reading = replace(reading, skeleton=skeleton)
+
+    def load(name: str) -> PoseSequence:
+        with collect_notes() as notes, open_input(name) as path:
+            sequence, assumed = load_any(Path(path), reading, model)
+        if assumed:
+            notes.texts.append(describe_assumed(sequence))
+        notes.show(name)
+        return sequence
+
+    first = load(str(a))
 
     def measure_one(name: str) -> None:
-        with collect_notes() as notes, open_input(name) as path:
-            second = load_any(Path(path), Reading(fps=fps), model)[0]
-        notes.show(name)
+        second = load(name)
         found = measure(first, second)
         show({**({"file": name} if len(b) > 1 else {}), **found.as_dict()}, found.describe(), as_json)
 
@@ -172,6 +185,7 @@ def _verify(
     from posecodec.analysis.verification import verify as check
 
     damage = list[str]()
+    refuse_pose_file(file)
     with open_input(file, ".posec") as path:
         sequence, header, size = decode_posec(path, model, "cpu", damage=damage)
     source = None
@@ -262,6 +276,8 @@ def models(names: tuple[str, ...], as_json: bool) -> None:
     cards: list[dict[str, Any]] = []
     for name in names or zoo.list_weights():
         path = zoo.find_weights(name)
+        if names:
+            zoo.read_weights(path)  # which says what is wrong with files that are none
         facts = zoo.read_card(path)
         keys = ("sha256", "skeleton", "licence", "attribution", "steps", "commit")
         cards.append({"name": name, "bytes": path.stat().st_size, **{key: facts.get(key) for key in keys}})

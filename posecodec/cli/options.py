@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from posecodec.cli.common import QUIET, VERBOSE, Reading
+from posecodec.errors import UsageError
 from posecodec.memory import set_memory_limit
 
 COLUMNS = ("xyc", "xyz")
@@ -37,7 +38,28 @@ def _mark(short: str, long: str, key: str, text: str) -> Callable[[Any], Any]:
     return click.option(short, long, is_flag=True, expose_value=False, callback=keep, help=text)
 
 
-fps = click.option("--fps", type=float, help="Frame rate of a recording that has none.")
+def _check_known(place: str, what: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """A value that has to be one of the names in a module, such as "pose.sequence.UNITS". Raises UsageError."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        module, name = place.rsplit(".", 1)
+        known = () if value is None else getattr(import_module(f"posecodec.{module}"), name)
+        if value is not None and value not in known:
+            raise UsageError(f"{parameter.opts[0]} {value}: no such {what}; there are {', '.join(known)}")
+        return value
+
+    return check
+
+
+def _check_skeleton(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Raises UsageError where a skeleton is neither built in nor a file."""
+    if value not in (None, "native") and not Path(str(value)).suffix:
+        return _check_known("pose.skeletons.builtin.BUILT_IN", "skeleton (or a .toml or .json file of one)")(
+            context, parameter, value
+        )
+    return value
+
+
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 files = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 model = click.option(
@@ -70,6 +92,7 @@ jobs = click.option(
 summary = click.option("--summary", type=PATH, help="Also write the summary there, as JSON.")
 skeleton = click.option(
     "--skeleton",
+    callback=_check_skeleton,
     shell_complete=complete("pose.skeletons.builtin.BUILT_IN"),
     help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
 )
@@ -95,9 +118,14 @@ _READING = (
     click.option(
         "--unit",
         shell_complete=complete("pose.sequence.UNITS"),
+        callback=_check_known("pose.sequence.UNITS", "unit"),
         help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in.",
     ),
-    click.option("--up", help="Which axis is up, where the file does not say: y, -y, z, x, ..."),
+    click.option(
+        "--up",
+        callback=_check_known("pose.sequence.AXES", "axis"),
+        help="Which axis is up, where the file does not say: y, -y, z, x, ...",
+    ),
     click.option("--item", help="Which recording of a file that holds several."),
     click.option(
         "--columns",

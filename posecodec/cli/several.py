@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posecodec.cli.common import show_lines
-from posecodec.errors import InputError, PosecodecError
+from posecodec.errors import CorruptError, InputError, PosecodecError
 
 
 def list_files(names: Sequence[str], format: str | None = None, only_posec: bool = False) -> list[str]:
@@ -30,7 +30,10 @@ def list_files(names: Sequence[str], format: str | None = None, only_posec: bool
 
 
 def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:
-    """The work for each; of several a failure is told and the others go on. Raises PosecodecError if some failed."""
+    """The work for each; of several a failure is told and the others go on.
+
+    Raises PosecodecError if some failed then, a CorruptError if one of them is corrupt.
+    """
     if len(names) == 1:
         work(names[0])
         return
@@ -42,6 +45,5 @@ def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:
             failed.append(error)
             show_lines(f"error: {error}" if name in str(error) else f"error: {name}: {error}", True)
     if failed:
-        kinds = {type(error) for error in failed}
-        raised = kinds.pop() if len(kinds) == 1 else PosecodecError
+        raised = CorruptError if any(isinstance(error, CorruptError) for error in failed) else PosecodecError
         raise raised(f"{len(failed)} of {len(names)} files failed")

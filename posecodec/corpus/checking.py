@@ -18,16 +18,21 @@ SAMPLE_OF = 1 << 16  # Parts that shares are told in
 def check(corpus: Corpus, share: float = 1.0) -> Iterator[tuple[str, str | None]]:
     """(id, what is wrong with it or None) of each recording of a share of them, chosen by their ids.
 
-    Every file is decoded whole and must have the frames and people that its row says, and lie where the index says. A shard
-    that is not there is an entry of its own.
+    Every file is decoded whole and must have the frames and people that its row says, and lie where the index says. Of each
+    shard one is looked at at least. A shard that is not there or cannot be read is an entry of its own.
     """
     for number in range(corpus.layout.shards):
-        rows = corpus.read_rows(number)
+        try:
+            rows = corpus.read_rows(number)
+        except PosecodecError as error:
+            yield f"shard {number}", str(error)
+            continue
         if not rows:
             yield f"shard {number}", "is not there; encode it"
-        for row in rows:
-            if row["posec"] is not None and choose_shard(row["id"] + " sampled", SAMPLE_OF) < share * SAMPLE_OF:
-                yield row["id"], _find_fault(corpus, row)
+        there = [row for row in rows if row["posec"] is not None]
+        chosen = [row for row in there if choose_shard(row["id"] + " sampled", SAMPLE_OF) < share * SAMPLE_OF]
+        for row in chosen or there[:1]:
+            yield row["id"], _find_fault(corpus, row)
 
 
 def _find_fault(corpus: Corpus, row: dict[str, Any]) -> str | None:

@@ -195,7 +195,8 @@ class RateControl:
         start = -qp_of_step(chunks[0].default_error * constants.STEPS_IN_MEAN_ERROR) if chunks else 0
         finest = _search_sampled(measure_rate, chunks, limit, start)
         if finest is None:
-            raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes; allow more")
+            least = measure_rate(-MAX_QP)
+            raise InputError(f"{limit:g} kbit/s is less than the least that this recording takes, about {least:.3g}")
         reached = measure_rate(finest)
         return _conclude(chunks, self._choose_at(chunks, -finest), Guarantee("bitrate", limit, reached / limit))
 

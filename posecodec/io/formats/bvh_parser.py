@@ -22,6 +22,7 @@ from posecodec.typing import Floats
 Channel = tuple[Literal["position", "rotation"], int, int]
 """Kind, axis (0, 1, 2 for x, y, z), column of the motion table."""
 
+END = "_end"  # Of the names that End Sites get: their joint's and this
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _POSES_FREE = (
     10_000  # joints times frames that even a short text may ask for: each joint that moves has a number a frame
@@ -127,7 +128,7 @@ def _add_joint(tree: _Tree, open_joints: Sequence[int], number: int, words: list
     parent = open_joints[-1] if open_joints else -1
     end = words[0].upper() == "END"
     check_keypoints(len(tree.names) + 1)
-    tree.names.append(f"{tree.names[parent]}_end" if end else " ".join(words[1:]))
+    tree.names.append(f"{tree.names[parent]}{END}" if end else " ".join(words[1:]))
     tree.parents.append(parent)
     tree.offsets.append(None)
     tree.channels.append([])

@@ -16,6 +16,7 @@ import numpy as np
 
 from posecodec.errors import UsageError, report_change
 from posecodec.io.filesystem import AnyPath, write_atomic
+from posecodec.io.formats.bvh_parser import END
 from posecodec.io.parsing.one_person import find_person, hold_gaps
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -70,7 +71,8 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         f"BVH holds rotations of bones of one length: joints are off by {off.mean():.3g} {sequence.unit} in the mean and "
         f"{off.max():.3g} at most; confidences and the unit have no room in it"
     )
-    text = _write_hierarchy(sequence.skeleton, rig) + _write_motion(points, turns, rig, sequence.fps)
+    moved = [joint for joint in rig.order if not _is_end_site(sequence.skeleton, rig, joint)]
+    text = _write_hierarchy(sequence.skeleton, rig) + _write_motion(points[:, moved[0]], turns[:, moved], sequence.fps)
     write_atomic(path, text.encode(), force)
 
 
@@ -169,6 +171,9 @@ def _write_hierarchy(skeleton: Skeleton, rig: Rig) -> str:
             open_joints.pop()
             lines.append("\t" * len(open_joints) + "}")
         tabs = "\t" * len(open_joints)
+        if _is_end_site(skeleton, rig, joint):
+            lines += [f"{tabs}End Site", tabs + "{", f"{tabs}\tOFFSET {_print(rig.offsets[joint])}", tabs + "}"]
+            continue
         kind, channels = (
             ("JOINT", f"3 {CHANNELS}") if open_joints else ("ROOT", f"6 Xposition Yposition Zposition {CHANNELS}")
         )
@@ -187,12 +192,20 @@ def _write_hierarchy(skeleton: Skeleton, rig: Rig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_motion(points: Floats, turns: Floats, rig: Rig, fps: float) -> str:
-    angles = to_angles(turns)[:, rig.order].reshape(len(points), -1)
+def _is_end_site(skeleton: Skeleton, rig: Rig, joint: int) -> bool:
+    """Whether a joint is the end of a bone as reading BVH names it, and so no joint of its own in a file."""
+    parent = rig.parents[joint]
+    only = parent >= 0 and rig.children(parent) == [joint] and not rig.children(joint)
+    return only and skeleton.keypoints[joint] == f"{skeleton.keypoints[parent]}{END}"
+
+
+def _write_motion(roots: Floats, turns: Floats, fps: float) -> str:
+    """The root (T, 3) and the rotations (T, J, 3, 3) of joints in the order of the hierarchy."""
+    angles = to_angles(turns).reshape(len(roots), -1)
     rows = (f"{_print(root)} {' '.join(f'{angle:.7f}' for angle in row)}" for root, row in zip(
-        points[:, rig.order[0]], angles, strict=True
+        roots, angles, strict=True
     ))  # fmt: skip
-    return "\n".join(["MOTION", f"Frames: {len(points)}", f"Frame Time: {1 / fps!r}", *rows]) + "\n"
+    return "\n".join(["MOTION", f"Frames: {len(roots)}", f"Frame Time: {1 / fps!r}", *rows]) + "\n"
 
 
 def _print(values: Floats) -> str:

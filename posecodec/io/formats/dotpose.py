@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import missing
 from posecodec.pose.sequence import PoseSequence
@@ -135,8 +135,18 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     except (struct.error, OverflowError, UnicodeError) as error:
         raise UsageError(f"too much for .pose, whose counts and names are 16 bits ({error}); save as .npz") from error
     missing.report_rounding(sequence.positions, ".pose")
+    _report_left(sequence)
     points = np.nan_to_num(sequence.positions, nan=0.0).astype("<f4")
     write_atomic(path, head + points.tobytes() + sequence.confidence.astype("<f4").tobytes(), force)
+
+
+def _report_left(sequence: PoseSequence) -> None:
+    """Say what of a recording has no room in a `.pose` file, which is of pixels with y down."""
+    left = [f"the unit {sequence.unit}"] if sequence.unit not in ("px", "unknown") else []
+    left += ["the up axis"] if sequence.up not in ("-y", "unknown") else []
+    left += ["ids"] if sequence.ids != tuple(map(str, range(sequence.people))) else []
+    if left:
+        report_change(f".pose has no room for {' and '.join(left)}")
 
 
 def _read_header(cursor: _Cursor) -> _Header:

@@ -60,7 +60,20 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
         points = points[:, 0]
     elif shape == "flat":
         points = points.reshape(sequence.frames, -1)
+    if sequence.metadata.get("source_format") != "npy":  # which had no more
+        _report_left(sequence)
     write_atomic(path, numpy_arrays.encode_array(points), force)
+
+
+def _report_left(sequence: PoseSequence) -> None:
+    """Say what a bare array leaves behind of a recording."""
+    rate = "the times" if sequence.fps is None else f"the rate (reading needs --fps {sequence.fps:.10g})"
+    plain = sequence.ids == tuple(map(str, range(sequence.people)))
+    left = [rate, "the names of the keypoints", *([] if plain else ["ids"])]
+    left += ["confidences"] if (sequence.confidence[sequence.valid] != 1).any() else []
+    left += [f"the unit {sequence.unit}"] if sequence.unit != "unknown" else []
+    left += ["the up axis"] if sequence.up != "unknown" else []
+    report_change(f".npy has no room for {', '.join(left[:-1])} and {left[-1]}")
 
 
 def guess_skeleton(points: NDArray[Any]) -> Skeleton | None:
