@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,9 @@ def convert(
         raise UsageError("several recordings need --to FORMAT, which `posecodec formats` lists")
     if into_folder and find_suffix(target):
         raise UsageError(f"{last}: several recordings need a folder, and this is called as a file")
+    names = [_name_target(source, str(to)) for source in sources] if into_folder else []
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"several recordings would become {twice[0]}; convert them to different folders")
     if into_folder:
         target.mkdir(parents=True, exist_ok=True)
 

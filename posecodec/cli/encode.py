@@ -121,8 +121,7 @@ def encode(
         return
     if is_single:
         with open_input(inputs[0]) as source:
-            target = batch.choose_target(inputs[0], output, ".posec")
-            _encode_single(Path(source), inputs[0], target, output, settings, as_json, jobs, summary)
+            _encode_single(Path(source), inputs[0], output, settings, as_json, jobs, summary)
         return
     plan = batch.plan(inputs, output, reading.format, ".posec")
     settings = replace(settings, reading=reading.for_many())
@@ -130,11 +129,11 @@ def encode(
 
 
 def _encode_single(
-    source: Path, name: str, target: Path | None, output: str | None, settings: Settings, as_json: bool, jobs: int,
-    summary: Path | None,
+    source: Path, name: str, output: str | None, settings: Settings, as_json: bool, jobs: int, summary: Path | None
 ) -> None:  # fmt: skip
     from posecodec.io.filesystem import refuse_existing
 
+    target = batch.choose_target(name, output, ".posec")
     if target is None:
         refuse_terminal()
     else:
@@ -212,6 +211,15 @@ def _encoded(
     return facts, line, encoded
 
 
+def _check_token_file(output: Path, force: bool) -> None:
+    """Raises UsageError where tokens cannot be written to a file, before anything is coded."""
+    from posecodec.io.filesystem import refuse_existing
+
+    if output.suffix.lower() not in TOKEN_FILES:
+        raise UsageError(f"{output}: tokens are written as {' or '.join(TOKEN_FILES)}; call the output so")
+    refuse_existing(output, force)
+
+
 @click.command()
 @click.argument("source", type=options.PATH)
 @click.option("-o", "--output", required=True, type=options.PATH, help="File to write: .npz or .safetensors.")
@@ -232,12 +240,9 @@ def tokens(
 
     Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
-    from posecodec.io.filesystem import refuse_existing
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
-    if output.suffix.lower() not in TOKEN_FILES:
-        raise UsageError(f"{output}: tokens are written as {' or '.join(TOKEN_FILES)}; call the output so")
-    refuse_existing(output, force)
+    _check_token_file(output, force)
     if source.suffix == ".posec":
         from posecodec.bitstream.container import read_header
         from posecodec.io.filesystem import read_file

@@ -31,7 +31,7 @@ def check(corpus: Corpus, share: float = 1.0) -> Iterator[tuple[str, str | None]
             yield f"shard {number}", "is not there; encode it"
         there = [row for row in rows if row["posec"] is not None]
         chosen = [row for row in there if choose_shard(row["id"] + " sampled", SAMPLE_OF) < share * SAMPLE_OF]
-        for row in chosen or there[:1]:
+        for row in chosen or there[: share > 0]:
             yield row["id"], _find_fault(corpus, row)
 
 

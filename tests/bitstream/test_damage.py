@@ -205,7 +205,7 @@ NO_BOUNDS = [np.float32(value).tobytes() for value in (0, -0.0, -1, np.inf, -np.
     ("version", "promise"),
     [
         (3, bytes.fromhex(promise))
-        for promise in ("", "04", "7c00ff", "7c0aff", "7c64ff", "7c05", "07deadbeef", "03010203", "f8ffff7fff")
+        for promise in ("", "04", "7c00ff", "7c0aff", "7c64ff", "7c05", "07deadbeef", "03010203", "f8ffffffff7fff")
     ]
     + [(3, bytes([63 << 2 | kind]) + value + b"\xff") for kind in range(3) for value in NO_BOUNDS]
     + [(2, bytes([kind]) + value + b"\xff") for kind in range(3) for value in NO_BOUNDS]

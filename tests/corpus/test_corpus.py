@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import re
+import shutil
 import tarfile
 import threading
 
@@ -371,3 +372,12 @@ def test_a_corpus_of_nothing_has_no_picture(tmp_path):
     call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "corpus")
     with pytest.raises(InputError, match="nothing to draw"):
         call("corpus", "stats", tmp_path / "corpus", "--picture", tmp_path / "a.png")
+
+
+def test_of_each_shard_one_is_checked_at_least_and_one_that_is_damaged_is_told(made, tmp_path):
+    copy = tmp_path / "corpus"
+    shutil.copytree(made, copy)
+    assert 0 < json.loads(call("corpus", "check", copy, "--json", "--share", 1e-9))["checked"] <= SHARDS
+    (copy / Corpus(copy).layout.find_shard(0)).write_bytes(b"no Parquet at all")
+    result = CliRunner().invoke(cli.cli, ["corpus", "check", str(copy)], standalone_mode=False)
+    assert isinstance(result.exception, CorruptError) and "shard 0" in result.output and "1 not whole" in result.output

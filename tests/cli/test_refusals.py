@@ -1,0 +1,136 @@
+"""What new users stumbled over: names that are none, outputs that are folders, several files of which one is bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import posecodec
+from posecodec import io
+from posecodec.cli import cli
+from posecodec.errors import CorruptError, DataWarning, InputError, PosecodecError, UsageError, WeightsError
+from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.synthetic import walk
+
+
+def call(*words: object) -> tuple[str, BaseException | None]:
+    """What a command prints, and what it raises."""
+    result = CliRunner().invoke(cli, [str(word) for word in words], standalone_mode=False)
+    return result.output, result.exception
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    posecodec.save(walk(20), tmp_path / "walk.npz")
+    posecodec.save(walk(20), tmp_path / "walk.posec")
+    posecodec.save(walk(12), tmp_path / "short.npz")
+    (tmp_path / "bad.npz").write_text("bad")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["encode IN/walk.npz --unit furlong", "encode IN/walk.npz --skeleton foo", "convert IN/walk.npz IN/a.csv --up w",
+     "encode IN/walk.npz IN/short.npz -o IN/one.posec", "decode IN/walk.posec IN/walk.posec -o IN/one.csv",
+     "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec"],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_a_mistake_of_usage(folder: Path, command: str) -> None:
+    before = sorted(folder.rglob("*"))
+    output, error = call(*(word.replace("IN", str(folder)) for word in command.split()))
+    assert isinstance(error, UsageError) and str(error), output
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["info", "view -o", "convert --to csv"])
+def test_one_bad_file_of_two_is_exit_code_1(folder: Path, command: str) -> None:
+    name, *words = command.split()
+    target = [] if name == "info" else [folder / "out"]
+    files = [folder / "walk.npz", folder / "bad.npz"]
+    if name == "view":
+        (folder / "out").mkdir()
+        files, words = [*files, "-o"], []
+    _, error = call(name, *files, *target, *words)
+    assert type(error) is PosecodecError and "1 of 2 files failed" in str(error)
+
+
+def test_a_corrupt_one_is_exit_code_4(folder: Path) -> None:
+    (folder / "cut.posec").write_bytes((folder / "walk.posec").read_bytes()[:-1])
+    assert isinstance(call("verify", folder / "walk.posec", folder / "cut.posec")[1], CorruptError)
+
+
+def test_verify_of_another_format_is_exit_code_3(folder: Path) -> None:
+    _, error = call("verify", folder / "walk.npz")
+    assert isinstance(error, InputError) and "is no .posec file" in str(error)
+
+
+def test_a_slash_at_the_end_makes_a_folder(folder: Path) -> None:
+    assert call("encode", folder / "walk.npz", "-o", f"{folder}/a/b/")[1] is None
+    assert (folder / "a" / "b" / "walk.posec").is_file()
+    assert call("decode", folder / "walk.posec", "-o", f"{folder}/c/")[1] is None
+    assert io.load(folder / "c" / "walk.npz").frames == 20
+
+
+def test_a_folder_is_converted(folder: Path) -> None:
+    _, error = call("convert", folder, f"{folder}/many/", "--to", "csv")
+    assert isinstance(error, UsageError) and "several recordings would become walk.csv" in str(error)
+    (folder / "walk.posec").unlink()
+    assert type(call("convert", folder, f"{folder}/many/", "--to", "csv")[1]) is PosecodecError  # of the bad one
+    assert sorted(path.name for path in (folder / "many").iterdir()) == ["short.csv", "walk.csv"]
+
+
+def test_frames_beyond_the_last_are_told(folder: Path) -> None:
+    output, error = call("decode", folder / "walk.posec", "-o", folder / "a.csv", "--frames", "15:30")
+    assert error is None and "there are 20 frames, none from there to 30" in output
+    assert io.load(folder / "a.csv").frames == 5
+
+
+def test_the_least_bit_rate_is_told(folder: Path) -> None:
+    _, error = call("encode", folder / "walk.npz", "--bitrate", 0.01, "-f")
+    least = float(str(error).split()[-1])
+    assert isinstance(error, InputError) and 0.05 < least < 5
+    assert call("encode", folder / "walk.npz", "--bitrate", round(1.1 * least, 2), "-f")[1] is None
+
+
+def test_no_weights_are_no_weights(folder: Path) -> None:
+    assert isinstance(call("models", folder / "walk.npz")[1], WeightsError)
+    assert call("models", "motion3d")[1] is None
+
+
+def test_what_is_compared_may_need_its_unit_said(folder: Path) -> None:
+    with pytest.warns(DataWarning, match=r"no room for the rate \(reading needs --fps 30\), the names"):
+        io.save(walk(20), folder / "walk.npy")
+    output, error = call("compare", folder / "walk.npz", folder / "walk.npy")
+    assert isinstance(error, InputError) and "--unit" in str(error) and "30 assumed" in output
+    assert call("compare", folder / "walk.npz", folder / "walk.npy", "--unit", "mm", "--up", "y")[1] is None
+    _, error = call("compare", folder / "walk.npz", folder / "short.npz")
+    assert "decode --frames" in str(error)
+
+
+def test_pose_tells_what_it_has_no_room_for(tmp_path: Path) -> None:
+    with pytest.warns(DataWarning, match="no room for the unit mm and the up axis"):
+        io.save(walk(4), tmp_path / "a.pose")
+
+
+def test_bones_that_end_in_a_bvh_get_no_more_ends_in_the_next(tmp_path: Path) -> None:
+    with pytest.warns(DataWarning):
+        io.save(walk(10), tmp_path / "a.bvh")
+        found: list[PoseSequence] = []
+        for name, after in (("a", "b"), ("b", "c"), ("c", "d")):
+            found.append(io.load(tmp_path / f"{name}.bvh", skeleton="native"))
+            io.save(found[-1], tmp_path / f"{after}.bvh")
+    assert {sequence.skeleton.keypoints for sequence in found} == {found[0].skeleton.keypoints}
+    np.testing.assert_allclose(found[2].positions, found[0].positions, atol=0.01)
+
+
+def test_encode_in_python_takes_a_path(folder: Path) -> None:
+    assert posecodec.encode(folder / "walk.npz").data == posecodec.encode(walk(20)).data
+    assert posecodec.decode(posecodec.encode(str(folder / "walk.npz"), max_error="5mm")).frames == 20
+
+
+def test_models_in_json_are_those_that_were_asked_for() -> None:
+    output, error = call("models", "motion2d", "--json")
+    assert error is None and json.loads(output)[0]["name"] == "motion2d"
