@@ -173,12 +173,17 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
     for name in files:
         _check_plain(name)
     remove_leftovers(path.absolute().parent)
-    refuse_existing(path, force)
+    refuse_existing(path, force or _is_empty(path))
     try:
         _refuse_foreign(path, ours)
         replace_folder(path, files)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is a folder with nothing in it, which anything may be written to."""
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def _check_plain(name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from posecodec import PoseSequence, load, save
 from posecodec.errors import InputError, UsageError
-from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33
+from posecodec.pose.skeletons.builtin import BODY25, BUILT_IN, COCO19, MEDIAPIPE33
 from posecodec.pose.synthetic import walk
 
 SUFFIX = ".pose"
@@ -186,3 +187,14 @@ def test_rounding_far_from_0_is_said(tmp_path, reports):
     sequence = PoseSequence.from_arrays(points, fps=30, unit="m", up="y")
     with reports("rounded by up to 0.03"):
         save(sequence, tmp_path / "a.pose")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_skeletons_come_back_as_themselves(name: str, tmp_path: Path) -> None:
+    skeleton = BUILT_IN[name]
+    points = np.random.default_rng(0).normal(size=(3, len(skeleton), 2)).astype(np.float32)
+    save(PoseSequence.from_arrays(points, fps=30, skeleton=skeleton, unit="px", up="-y"), tmp_path / "a.pose")
+    back = load(tmp_path / "a.pose")
+    assert back.skeleton.keypoints == skeleton.keypoints
+    save(back, tmp_path / "b.pose")
+    assert (tmp_path / "b.pose").read_bytes() == (tmp_path / "a.pose").read_bytes()

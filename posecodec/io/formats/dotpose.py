@@ -204,6 +204,14 @@ def _build_skeleton(header: _Header) -> Skeleton:
         if known:
             return known
     names, edges, first = [], [], 0
+    written = [  # as `_make_header` does it: what has no component's name in front is of one that is called as the skeleton
+        point if component.name in BUILT_IN else f"{component.name}/{point}"
+        for component in header.components
+        for point in component.points
+    ]
+    for name in {component.name for component in header.components} & BUILT_IN.keys():
+        if BUILT_IN[name].keypoints == tuple(written):
+            return BUILT_IN[name]
     for component in header.components:
         names += [f"{component.name}/{point}" for point in component.points]
         edges += [(first + a, first + b) for a, b in component.limbs]
