@@ -185,15 +185,10 @@ def draw_promise(rng: random.Random, lossless: int | None, version: int) -> tupl
     value = struct.unpack("<f", struct.pack("<f", rng.choice([1.0, 1e-40, 3e38, rng.uniform(0.01, 99)])))[0]
     first, told = (kind if version == 2 else kind | 63 << 2), struct.pack("<f", value)
     if version > 2 and rng.random() < 0.7:
-        digits, exponent = (
-            10 * rng.randrange(2 ** rng.choice([1, 3, 10, 31])) + rng.randrange(1, 10),
-            rng.randrange(-31, 32),
-        )
-        value, first, told = (
-            float(Fraction(digits) * Fraction(10) ** exponent),
-            kind | exponent + 31 << 2,
-            varint(digits),
-        )
+        digits = 10 * rng.randrange(2 ** rng.choice([1, 3, 10, 31])) + rng.randrange(1, 10)
+        exponent = rng.randrange(-31, 28)  # no bound is beyond the largest float32
+        value = float(Fraction(digits) * Fraction(10) ** exponent)
+        first, told = kind | exponent + 31 << 2, varint(digits)
     return Guarantee(GUARANTEES[kind], value, share / 255), bytes([first]) + told + bytes([share])
 
 
