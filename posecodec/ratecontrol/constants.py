@@ -3,7 +3,9 @@
 Units: QP is 16 per octave of the quantizer step. Found on val, benchmarks/LOG.md of 2026-11-23 and 2026-11-24.
 """
 
-WINDOWS_FROM_QP = 107  # Of the transform, from which on windows are tried: at the default quality, 101, they gain 1 % in 5 times the time
+WINDOWS_FROM_QP = (
+    107  # QP from which on windows are tried: at the default quality, 101, they gain 1 % in 5 times the time
+)
 WINDOWS_BYTES = 640  # Of the transform up to which windows are tried: larger, they never won (log of 2026-11-27)
 REFINED_FROM_QP = 140  # QP of the transform from which on windows with a refinement are tried
 REFINED_QPS = (176, 160)  # QPs of windows that are tried below a refinement
