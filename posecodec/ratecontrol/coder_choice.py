@@ -26,7 +26,7 @@ from posecodec.errors import InputError
 from posecodec.parallel.forks import map_in_order
 from posecodec.pose.sequence import PoseSequence
 from posecodec.ratecontrol import constants
-from posecodec.ratecontrol.search import STRIDES, largest_satisfying, minimize
+from posecodec.ratecontrol.search import largest_satisfying, minimize
 from posecodec.ratecontrol.target import Target
 from posecodec.signal.quantization import MAX_QP, qp_of_step
 
@@ -131,19 +131,30 @@ class RateControl:
     ) -> list[tuple[ChunkCoder, int, int]]:
         """Each coder that keeps a bound, the QP that its search began at, and the one that is cheapest."""
         transform, parts = self.coders.transform, self.coders.body_parts
-        start = transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
+        start = self._guess_bounded(chunk, bound)
         first = _bounded_size(transform, chunk, bound, start)
         found = self._try_predictive(chunk, bound, first)
         if found and found[0][0].encode(chunk, 0, max_error=bound).size < constants.MAX_SURE_RATIO * first:
             return found
-        qp = _cheapest_qp(transform, chunk, bound, start, usual)
+        strides = constants.GENERIC_BOUND_STRIDES if transform.is_generic(chunk) else constants.BOUND_STRIDES
+        qp = _cheapest_qp(transform, chunk, bound, start, usual, strides)
         found.append((transform, start, qp))
         if parts.supports(chunk):
             start = transform.to_absolute_qp(chunk, qp)
-            qp = _cheapest_qp(parts, chunk, bound, start, usual)
+            qp = _cheapest_qp(parts, chunk, bound, start, usual, constants.BOUND_STRIDES)
             if math.isfinite(_bounded_size(parts, chunk, bound, qp)):
                 found.append((parts, start, qp))
         return found
+
+    def _guess_bounded(self, chunk: ChunkInput, bound: float) -> int:
+        """The transform's QP at which a bound is expected to be cheapest."""
+        transform = self.coders.transform
+        qp = transform.qp_for_error(chunk, bound / constants.BOUND_IN_MEAN_ERRORS)
+        if transform.is_generic(chunk):
+            moved = qp + constants.GENERIC_BOUND_SHIFT
+        else:
+            moved = qp + round(constants.BOUND_SHIFT + constants.BOUND_SLOPE * qp)
+        return min(max(moved, transform.qp_range.start), transform.qp_range.stop - 1)
 
     def _try_predictive(self, chunk: ChunkInput, bound: float, size: float) -> list[tuple[ChunkCoder, int, int]]:
         """The frame-by-frame coder, where it may take fewer bytes than a size and keeps the bound."""
@@ -349,13 +360,14 @@ def _round_down(bound: float) -> float:
 
 
 def _cheapest_qp(
-    coder: ChunkCoder, chunk: ChunkInput, bound: float, start: int, usual: Mapping[ChunkKind, int]
+    coder: ChunkCoder, chunk: ChunkInput, bound: float, start: int, usual: Mapping[ChunkKind, int],
+    strides: Sequence[int],
 ) -> int:  # fmt: skip
     """The QP of the smallest chunk that keeps a bound: near where it usually is, if that is known, else anywhere."""
     size = partial(_bounded_size, coder, chunk, bound)
     if coder.kind in usual:
-        return minimize(size, start + usual[coder.kind], coder.qp_range, STRIDES[-1:])
-    return minimize(size, start, coder.qp_range)
+        return minimize(size, start + usual[coder.kind], coder.qp_range, strides[-1:])
+    return minimize(size, start, coder.qp_range, strides)
 
 
 def _bounded_size(coder: ChunkCoder, chunk: ChunkInput, bound: float, qp: int) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 Measure = Callable[[int], float]  # What a QP gives: bytes, an error, a rate
-STRIDES = (16, 4, 1)  # QPs from one trial to the next: an octave of the step, then finer
+OCTAVE = 16  # QPs of an octave of the step
 
 
-def minimize(size: Measure, start: int, candidates: range, strides: Sequence[int] = STRIDES) -> int:
+def minimize(size: Measure, start: int, candidates: range, strides: Sequence[int]) -> int:
     """The candidate where `size` is least: a pattern search downhill from `start`, in ever smaller strides.
 
-    >>> minimize(lambda qp: (qp - 37) ** 2, 100, range(0, 200))
+    >>> minimize(lambda qp: (qp - 37) ** 2, 100, range(0, 200), (16, 4, 1))
     37
     """
     size = lru_cache(maxsize=None)(size)
@@ -27,7 +27,7 @@ def minimize(size: Measure, start: int, candidates: range, strides: Sequence[int
 
 
 def largest_satisfying(
-    value: Measure, limit: float, start: int, candidates: range, first_stride: int = STRIDES[0]
+    value: Measure, limit: float, start: int, candidates: range, first_stride: int = OCTAVE
 ) -> int | None:
     """The largest candidate whose rising `value` is at most the limit, by galloping and bisection; None if none is.
 

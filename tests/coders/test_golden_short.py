@@ -7,17 +7,24 @@ version may ask for.
 import dataclasses
 
 import pytest
-from coding import write_streams
+from coding import as_pixels, as_smpl22, rename, write_streams
 from conftest import CONFORMANCE, flat_walk
 
+from posecodec.bench.untrained_skeletons import make_hand
 from posecodec.codec import PoseCodec
 from posecodec.pose.synthetic import walk
+from posecodec.pose.synthetic_signer import sign
 
 FOLDER = CONFORMANCE / "short"
 MADE = {
     "default": (lambda: walk(60), {}),
     "coarse": (lambda: walk(120), {"mean_error": 70.0}),
     "bounded": (lambda: dataclasses.replace(walk(60), unit="cm"), {"max_error": 0.25}),
+    "people": (lambda: walk(60, people=2), {"max_error": 3.0}),
+    "hand": (lambda: make_hand(60), {"max_error": 2.0}),
+    "smpl22": (lambda: as_smpl22(walk(60)), {"max_error": 4.0}),
+    "signer": (lambda: sign(16), {"max_error": 5.0}),
+    "renamed": (lambda: rename(as_pixels(walk(60))), {"max_error": 2.0}),
     "third": (lambda: walk(30), {"max_error": 10 / 3}),
     "pixels": (lambda: flat_walk(60), {"max_error": 0.707}),
     "rate": (lambda: walk(400), {"bitrate": 0.15}),

@@ -46,6 +46,9 @@ class Coder:
     def default_qp(self, chunk):
         return QP
 
+    def is_generic(self, chunk):
+        return False
+
     def qp_in_basis(self, chunk, qp):
         return qp
 
