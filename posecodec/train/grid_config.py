@@ -35,13 +35,15 @@ class Sampling:
 @dataclass(frozen=True)
 class GridLosses:
     """Weights of the losses. l1, square: of pixels; ssim: of 1 - SSIM; cross: of where keypoints are, see `losses`;
-    commitment: of the quantizer's.
+    commitment: of the quantizer's. binary: of the cross-entropy of pixels, whose gradient does not vanish where a whole
+    channel is black, as others do.
     adversarial_from: first step with the discriminator; 0 leaves it out."""
 
     l1: float = 2.0
     square: float = 20.0
     ssim: float = 1.0
     cross: float = 0.0
+    binary: float = 0.0
     commitment: float = 0.25
     adversarial: float = 0.8
     adversarial_from: int = 0

@@ -153,6 +153,7 @@ class GridTrainer:
         made = self.decode(quantized)
         parts = {
             "cross": losses.measure_cross_entropy(made, target) if weights.cross else torch.zeros(()),
+            "binary": losses.measure_binary(made, target) if weights.binary else torch.zeros(()),
             "l1": (made - target).abs().mean(),
             "square": (made - target).square().mean(),
             "ssim": 1 - image_metrics.measure_ssim(made, target).mean() if weights.ssim else torch.zeros(()),

@@ -15,6 +15,11 @@ def measure_heatmap_error(made: Tensor, real: Tensor) -> Tensor:
     return (made - real).square().sum((-1, -2)).mean()
 
 
+def measure_binary(made: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of pixels in 0 .. 1, in nats."""
+    return torch.nn.functional.binary_cross_entropy(made, target)
+
+
 def measure_cross_entropy(made: Tensor, real: Tensor) -> Tensor:
     """Of where a keypoint is: nats that heatmaps, as chances of pixels, need for real ones, mean over those not empty."""
     weight = real.sum((-1, -2))

@@ -205,6 +205,18 @@ def test_bodies_of_one_view_cannot_be_turned(tmp_path):
         list(list_runs(config))
 
 
+def test_the_cross_entropy_of_pixels_moves_channels_that_are_black():
+    """Where the squared error has next to no gradient any more; and it is least at the target."""
+    target = torch.zeros(1, 1, 8, 8)
+    target[..., 3, :] = 0.56
+    logits = torch.full_like(target, -12.0, requires_grad=True)
+    for measure, least, most in ((losses.measure_binary, 0.05, 1.0), (torch.nn.functional.mse_loss, 0.0, 1e-5)):
+        (gradient,) = torch.autograd.grad(measure(logits.sigmoid(), target) * 8, logits)
+        assert least <= float(-gradient[..., 3, :].sum()) <= most
+    here = losses.measure_binary(target, target)
+    assert all(losses.measure_binary((target + off).clamp(0, 1), target) > here for off in (-0.1, 0.1))
+
+
 def test_cross_entropy_is_least_where_a_keypoint_is():
     chances = torch.rand(2, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     chances[0, 0, 0] = 0  # nobody is there: not counted
