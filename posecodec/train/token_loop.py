@@ -167,7 +167,11 @@ class TokenTrainer:
 
     def _start_row(self, row: int, samples: Tensor) -> None:
         mean = samples.mean(0)
-        _, vectors = torch.linalg.eigh(torch.cov((samples - mean).T))
+        covariance = torch.cov((samples - mean).T)
+        try:
+            _, vectors = torch.linalg.eigh(covariance)
+        except RuntimeError:  # it does not converge, as on some processors where much of it is zero
+            _, vectors = torch.linalg.eigh(covariance.double())
         components = vectors.flip(1)[:, : self.config.model.latent].T
         model = self.state.model
         for store, value in ((model.means, mean), (model.components, components), (model.bases, components)):

@@ -1,4 +1,4 @@
-"""Figures of README's and the docs' tables, anew from the JSON in benchmarks/results: `python benchmarks/tables.py`.
+"""Figures of README's and the docs' tables, anew from the JSON in benchmarks/results: `python benchmarks/renew_tables.py`.
 
 Which rows and columns a table has, and with how many decimals, is the table's own affair: a row is known by its first
 cells, and its figures are replaced. A table is what stands between `<!-- NAME -->` and `<!-- /NAME -->`. --check changes

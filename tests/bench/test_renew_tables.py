@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
-import tables
+import renew_tables
 
 
 def test_every_figure_is_the_json() -> None:
-    result = CliRunner().invoke(tables.main, ["--check"])
+    result = CliRunner().invoke(renew_tables.main, ["--check"])
     assert result.exit_code == 0, result.output
 
 
@@ -23,4 +23,4 @@ def test_every_figure_is_the_json() -> None:
      (" -50 % ", -49.6, " -50 % "), (" ", 3.0, " ")],
 )  # fmt: skip
 def test_figures_keep_their_decimals(cell: str, value: object, new: str) -> None:
-    assert tables.replace_figures(cell, value) == new
+    assert renew_tables.replace_figures(cell, value) == new
