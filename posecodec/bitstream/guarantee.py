@@ -18,7 +18,7 @@ KIND_BITS = 2  # Of a byte, the lower ones
 MOST_DIGITS = 2**14  # Decimals below fill two bytes at most
 EXPONENT = 31  # Of ten, that exponent 0 is written as
 FLOAT = 63  # Written as an exponent: a float32 follows
-LARGEST = (2 - 2.0**-23) * 2.0**127  # Of float32, and of bounds
+SMALLEST, LARGEST = 2.0**-149, (2 - 2.0**-23) * 2.0**127  # Of float32, and of bounds
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def encode_guarantee(guarantee: Guarantee) -> bytes:
     if digits < MOST_DIGITS and isinstance(exponent, int) and 0 <= exponent + EXPONENT < FLOAT:
         form, value = exponent + EXPONENT, encode_varint(digits)
     else:
-        form, value = FLOAT, struct.pack("<f", min(guarantee.value, LARGEST))
+        form, value = FLOAT, struct.pack("<f", min(max(guarantee.value, SMALLEST), LARGEST))
     share = math.ceil(REACHED_STEPS * guarantee.reached)
     return bytes([kind | form << KIND_BITS]) + value + bytes([share])
 

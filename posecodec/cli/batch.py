@@ -15,7 +15,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from posecodec.cli.common import LONGEST_LIST, STREAM, describe_damage, is_folder, show, show_lines, show_note
+from posecodec.cli.common import (
+    LONGEST_LIST,
+    STREAM,
+    describe_damage,
+    is_folder,
+    list_pose_suffixes,
+    show,
+    show_lines,
+    show_note,
+)
 from posecodec.cli.progress import open_bar
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
 from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure
@@ -55,8 +64,8 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
     return inputs[0] == STREAM or not path.is_dir() or is_recording(path, format)
 
 
-def check_target(source: Path, target: Path, suffix: str = ".posec") -> None:
-    """Raises UsageError where a file would replace its own source, or be called as another format's."""
+def check_target(source: Path, target: Path) -> None:
+    """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
     if target.exists() and source.exists() and target.samefile(source):
         what = (
             "a .posec file already; `posecodec decode` gives the recording back"
@@ -64,15 +73,8 @@ def check_target(source: Path, target: Path, suffix: str = ".posec") -> None:
             else "the input"
         )
         raise UsageError(f"{target}: is {what}; write the result to another file")
-    if target.suffix and target.suffix.lower() in _known_suffixes() - {suffix}:
+    if target.suffix and target.suffix.lower() in list_pose_suffixes():
         raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
-
-
-def _known_suffixes() -> set[str]:
-    """Of files: our own and the formats'."""
-    from posecodec.io import FORMATS
-
-    return {".posec", *(suffix for known in FORMATS.values() for suffix in known.suffixes if suffix)}
 
 
 def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
@@ -100,7 +102,9 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
         return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
         raise UsageError("a folder, or several inputs with one, need -o DIR")
-    if not is_folder(output) and (Path(output).exists() or find_suffix(Path(output)) in _known_suffixes()):
+    if not is_folder(output) and (
+        Path(output).exists() or find_suffix(Path(output)) in {".posec", *list_pose_suffixes()}
+    ):
         raise UsageError(f"{output}: is a file, or called as one; several inputs need a folder, such as {output}/")
     if suffix == ".posec":
         _refuse_frames(inputs, format)

@@ -83,8 +83,8 @@ _GOALS = options.combine(
 @click.option(
     "--denoise",
     metavar="auto|SIGMA",
-    help="Take jitter off first, of this standard deviation (2px, 5mm), or as much as there seems to be. Finer than "
-    "jitter is then coded only by --bitrate.",
+    help="Take jitter off first, of this standard deviation (2px, 5mm), or as much as there seems to be. The size "
+    "follows from it, unless --bitrate is given.",
 )
 @click.option(
     "--channel-error",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from posecodec.bitstream.container import Chunk, drop_refinements, read, read_header, write
 from posecodec.bitstream.fields import RATES, FieldReader, HeaderError, encode_rate, encode_varint, rate_fraction
-from posecodec.bitstream.guarantee import GUARANTEES, LARGEST, Guarantee, decode_guarantee, encode_guarantee
+from posecodec.bitstream.guarantee import GUARANTEES, LARGEST, SMALLEST, Guarantee, decode_guarantee, encode_guarantee
 from posecodec.bitstream.header import CHUNK_FRAMES, MAX_KEYPOINTS, Track, _encode_skeleton, header_bytes
 from posecodec.bitstream.known_weights import KNOWN
 from posecodec.errors import CorruptError, InputError
@@ -112,13 +112,16 @@ def test_promises(kind, value, reached):
         (3e-32, 4),
         (3.4e38, 4),
         (1e39, 4),
+        (1e-50, 4),
     ],
 )
 def test_bounds_are_decimals_as_people_say_them(value, size):
     for kind in GUARANTEES[:3]:
         data = encode_guarantee(Guarantee(kind, value, 0.5))
         found = decode_guarantee(FieldReader(ByteSource(data), b"", 0))
-        assert len(data) == size + 2 and found.value == (np.float32(min(value, LARGEST)) if size == 4 else value)
+        assert len(data) == size + 2 and found.value == (
+            np.float32(min(max(value, SMALLEST), LARGEST)) if size == 4 else value
+        )
 
 
 @pytest.mark.parametrize("checksum", [0, 1, 0xDEADBEEF, 2**32 - 1])
