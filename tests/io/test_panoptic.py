@@ -53,6 +53,18 @@ def test_inner_folder_tar_and_gzipped_tar_read_alike(tmp_path):
     assert [s.positions.shape for s in sequences] == [(2, 1, 19, 3)] * 3
 
 
+@pytest.mark.parametrize(("name", "first"), [("body3DScene_00000103.json", 103), ("frame.json", 0)])
+def test_one_file_is_a_recording_of_one_frame(name, first, tmp_path):
+    folder = scene(tmp_path / "a", {103: [body(2), body(4, 7.0)]})
+    (folder / "body3DScene_00000103.json").rename(folder / name)
+    sequence = load(folder / name)
+    assert sequence.positions.shape == (1, 2, 19, 3) and sequence.ids == ("2", "4")
+    assert sequence.metadata == {"source_format": "panoptic", "first_frame": first}
+    (folder / name).write_text("{}")
+    with pytest.raises(InputError, match="all 1 files are malformed"):
+        load(folder / name, format="panoptic")
+
+
 def test_malformed_files_are_missing_frames(tmp_path):
     bad = ["{", "[]", "{}", '{"bodies": [5]}', '{"bodies": [{"id": 1}]}', '{"bodies": {"a": 1}}', "x"]
     bad += [json.dumps({"bodies": [{"id": 1, "joints19": j}]}) for j in ([1] * 75, ["a"] * 76, [None] * 76, 3)]

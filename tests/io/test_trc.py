@@ -201,6 +201,17 @@ def test_unnamed_trajectories(put):
     assert "2 trajectories without a name" in found
 
 
+def test_no_trajectory_has_a_name(put):
+    head, _, rows = FILE.partition("Frame#")
+    head = head.replace("\t2\tmm", "\t0\tmm")
+    rows = "\n".join(rows.split("\n")[3:])
+    sequence, found = read_noted(put(f"{head}Frame#\tTime\t\n\t\t\n\n{rows}"))
+    assert sequence.skeleton.keypoints == ("*1", "*2") and "2 trajectories without a name; they are called *1" in found
+    np.testing.assert_array_equal(sequence.positions[:, 0], POINTS)
+    with pytest.raises(InputError, match="no marker in it"):
+        trc.read(put(f"{head}Frame#\tTime\t\n\t\t\n\n1\t0\t\n2\t0.1\t\n"))
+
+
 def test_a_file_cut_short_is_refused(put):
     text = FILE.replace("\t4\t2\tmm", "\t5\t2\tmm").rstrip()
     assert trc.read(put(text)).frames == 4

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
-from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, write_atomic
-from posecodec.io.filesystem import check_file, write_folder
+from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
+from posecodec.io.filesystem import check_file, find_suffix, write_folder
 from posecodec.io.parsing import detections, per_frame
 from posecodec.io.unpacking import Unpacked, find_packer
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
@@ -51,7 +51,7 @@ class _Scene:
 
 @guard_reader
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
-    """A folder of `body3DScene_*.json`, one that holds the folder `hdPose3d_stage1_coco19`, or a `.tar` of them.
+    """A folder of `body3DScene_*.json`, one that holds the folder `hdPose3d_stage1_coco19`, a `.tar` of them, or one of them.
 
     Frames run from the first file's number to the last's; those without a file, and those whose JSON is malformed, are
     all missing. metadata: `first_frame`, and the numbers of malformed files as `unreadable_frames`.
@@ -59,13 +59,14 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     Raises InputError if there are no such files, all are malformed, they hold `joints15`, or the rate is unknown.
     """
     scene = _Scene()
-    for number, data in _read_folder(path) if path.is_dir() else _read_tar(path):
+    for number, data in _read_frames(path):
         _add_frame(scene, number, data)
     if not scene.bodies:
         raise InputError("no body3DScene_*.json in it; give the folder or tar that holds them")
     if len(scene.unreadable) == len(scene.bodies):
         raise InputError(f"all {len(scene.bodies)} files are malformed; check that they are Panoptic body3DScene JSON")
-    return _build_sequence(scene, _find_rate(scene.fps_types) if fps is None else fps, tar=not path.is_dir())
+    is_tar = not path.is_dir() and find_suffix(path) != ".json"
+    return _build_sequence(scene, _find_rate(scene.fps_types) if fps is None else fps, is_tar)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -97,6 +98,16 @@ def is_scene(folder: Path, deep: bool = True) -> bool:
 def _find_scene(folder: Path) -> Path | None:
     first = [folder, folder / INNER_FOLDER, *sorted(p for p in folder.iterdir() if p.is_dir())]
     return next((f for f in first if f.is_dir() and any(_NAME.fullmatch(p.name) for p in f.iterdir())), None)
+
+
+def _read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number, JSON) of each frame; the JSON is empty where it is longer than any."""
+    if path.is_dir():
+        return _read_folder(path)
+    if find_suffix(path) != ".json":
+        return _read_tar(path)
+    match = _NAME.fullmatch(path.name)
+    return iter([(int(match[1]) if match else 0, read_bytes(path))])
 
 
 def _read_folder(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -162,12 +173,12 @@ def _find_rate(fps_types: set[str]) -> float:
     return FPS[fps_types.pop()]
 
 
-def _build_sequence(scene: _Scene, fps: float, tar: bool) -> PoseSequence:
+def _build_sequence(scene: _Scene, fps: float, is_tar: bool) -> PoseSequence:
     people = per_frame.stack_people(scene.bodies, (19, 4))
     values = people.values
     values[~(values[..., 3] > 0)] = np.nan
     metadata: dict[str, Any] = {"source_format": "panoptic", "first_frame": people.first}
-    if tar:
+    if is_tar:
         metadata["panoptic"] = {"tar": True}
     if scene.unreadable:
         metadata["unreadable_frames"] = sorted(scene.unreadable)

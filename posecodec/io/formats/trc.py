@@ -142,11 +142,11 @@ def _read_header(lines: Lines) -> dict[str, str]:
 
 
 def _read_names(cells: Sequence[str], at: int, header: Mapping[str, str]) -> list[str]:
-    if len(cells) < 3 or cells[0].lower() not in ("frame#", "frame"):
+    if len(cells) < 2 or cells[0].lower() not in ("frame#", "frame"):
         raise InputError(f"line {at} is {cells!r:.60}; Frame#, Time and the names between tabs were expected")
     names = [cell for cell in cells[2:] if cell]
     stated = _read_count(header, "NumMarkers")
-    if not names:
+    if not names and stated:
         raise InputError(f"NumMarkers is {stated}, line {at} names none; correct one of them")
     if stated not in (None, len(names)):
         report_change(f"NumMarkers is {stated}, line {at} names {len(names)}, which are taken")
@@ -173,10 +173,11 @@ def _read_rows(lines: Lines, header: dict[str, str], title: str, names: list[str
     further = (max(rows.width, width) - width) // 3
     if further:
         own = [f"*{k}" for k in range(len(names) + 1, len(names) + further + 1)]
-        report_change(
-            f"{further} trajectories without a name follow those of the markers; they are called {own[0]} ..."
-        )
+        follow = " follow those of the markers" if names else ""
+        report_change(f"{further} trajectories without a name{follow}; they are called {own[0]} ...")
         names = name_apart(names + own)
+    if not names:
+        raise InputError("no marker in it: none is named, and all rows end after the time; label or export it again")
     return _Table(header, title, names, rows)
 
 
@@ -188,7 +189,8 @@ def _fit_cells(cells: Sequence[str], width: int, at: int, ended: bool) -> Sequen
     further = count - width
     if further > 0:
         count += -further % 3 if -further % 3 <= len(cells) - count else 0
-    if (count - width) % 3 or count <= 2 or (further < 0 and not ended):
+    is_bare = count <= 2 < width
+    if (count - width) % 3 or is_bare or (further < 0 and not ended):
         raise InputError(f"line {at} has {len(cells)} cells, {width} were expected; it is cut short or damaged")
     return cells[:count]
 
