@@ -165,7 +165,7 @@ def parse_body(flat: Any, what: str, width: int = 3) -> Body:
 
 
 def check_flat_body(flat: Any, what: str, width: int = 3) -> list[float]:
-    """Numbers in a row, null as NaN, as many for each keypoint, of such a list or of one for each. Raises InputError if it is none."""
+    """Numbers in a row, null as NaN, as many for each keypoint, of such a list or of one for each. Raises InputError."""
     if isinstance(flat, list) and all(isinstance(point, list) and len(point) == width for point in flat):
         flat = [number for point in flat for number in point]
     numbers = list_numbers(flat, what)
