@@ -4,14 +4,16 @@
 
 2D: real detections with hands (train2d). 3D: the validation motion with feet and hands by rule, on ankles and wrists,
 their noise 0.2 mm: rigid feet follow the shin, hands the forearm, so that what hangs on a body is likelier here than in
-life. For each goal the bytes of all files, of the whole skeleton alone and as the encoder chooses; exits with 1 where a
-file is larger than the whole skeleton's or misses its goal.
+life; and SMPL-H, the sources' own joints as SMPL has them with fingers by the same rule. For each goal the bytes of all
+files, of the whole skeleton alone and as the encoder chooses; exits with 1 where a file is larger than the whole
+skeleton's or misses its goal.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -25,12 +27,14 @@ from posecodec.bitstream.chunk_kind import ChunkKind, needs_body_weights
 from posecodec.coders.body_parts import BodyPartsCoder
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
-from posecodec.pose.skeletons.builtin import COCO19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, SMPL22
+from posecodec.train.whole_bodies import load_as
 
 GOALS = {
     3: tuple({"max_error": v} for v in (1.0, 5.0, 20.0)) + tuple({"mean_error": v} for v in (10.0, 25.0, 50.0)),
     2: tuple({"max_error": v} for v in (1.0, 2.0, 4.0)) + tuple({"mean_error": v} for v in (1.0, 2.0, 8.0)),
 }
+ARM = ("shoulder", "elbow", "wrist")
 SHORTEST = 60
 """Frames; shorter takes are left out."""
 LONGEST = 256
@@ -77,16 +81,33 @@ def add_limbs(take: Take, hands: bool, seed: int) -> PoseSequence:
         names += [f"{side}_{part}" for part in ("big_toe", "small_toe", "heel")]
         edges += [(at(f"{side}_ankle"), first), (first, first + 1), (at(f"{side}_ankle"), first + 2)]
     for side in ("left", "right") if hands else ():
-        shoulder, elbow, wrist = (points[:, at(f"{side}_{part}")] for part in ("shoulder", "elbow", "wrist"))
-        fingers, first = make_hand_pose(rng, frames, take.fps), len(names)
-        fingers = (fingers - fingers[:, :1])[..., [0, 2, 1]]
-        parts.append(wrist[:, None] + fingers @ _build_frames(wrist - elbow, wrist - shoulder + 1e-3))
+        first = len(names)
+        parts.append(_make_hand(rng, take.fps, *(points[:, at(f"{side}_{part}")] for part in ARM)))
         names += [f"{side}_hand_{i}" for i in range(21)]
         edges += [(at(f"{side}_wrist"), first)] + [(first + a, first + b) for a, b in FINGERS]
     whole = np.concatenate(parts, axis=1)
     whole[:, 19:] += rng.normal(scale=0.2, size=whole[:, 19:].shape)
     skeleton = Skeleton("grown", tuple(names), tuple(edges))
     return PoseSequence.from_arrays(whole, fps=take.fps, skeleton=skeleton, unit="mm", up=take.up)
+
+
+def _make_hand(rng: np.random.Generator, fps: float, shoulder: np.ndarray, elbow: np.ndarray, wrist: np.ndarray) -> Any:
+    """(T, 21, 3) of a hand that follows its forearm."""
+    fingers = make_hand_pose(rng, len(wrist), fps)
+    fingers = (fingers - fingers[:, :1])[..., [0, 2, 1]]
+    return wrist[:, None] + fingers @ _build_frames(wrist - elbow, wrist - shoulder + 1e-3)
+
+
+def add_fingers(body: np.ndarray, seed: int) -> PoseSequence:
+    """A body (T, 22, 3) of SMPL with SMPL-H's fingers: three joints each, thumbs last."""
+    rng, points = np.random.default_rng(seed), body[:LONGEST].astype(np.float64)
+    parts, at = [points], SMPL22.keypoints.index
+    for side in ("left", "right"):
+        hand = _make_hand(rng, 30.0, *(points[:, at(f"{side}_{part}")] for part in ARM))
+        parts.append(hand[:, [1 + 4 * finger + joint for finger in (1, 2, 4, 3, 0) for joint in range(3)]])
+    whole = np.concatenate(parts, axis=1)
+    whole[:, 22:] += rng.normal(scale=0.2, size=whole[:, 22:].shape)
+    return PoseSequence.from_arrays(whole, fps=30, skeleton=BUILT_IN["smplh52"], unit="mm", up="y")
 
 
 def encode_whole(codec: posecodec.PoseCodec, sequence: PoseSequence, goal: dict[str, float]) -> bytes:
@@ -138,6 +159,8 @@ def main(data: Path, windows: bool) -> None:
     codec, wrong = posecodec.PoseCodec.from_pretrained("windows3d" if windows else None), 0
     for name, hands in (("3D, feet", False), ("3D, feet and hands", True)):
         wrong += measure(codec, name, [add_limbs(take, hands, seed) for seed, take in enumerate(takes)])
+    bodies = load_as((data / "val",), SMPL22, SHORTEST)[::EVERY]
+    wrong += measure(codec, "3D, SMPL-H", [add_fingers(body, seed) for seed, body in enumerate(bodies)])
     codec = posecodec.PoseCodec.from_pretrained("windows2d" if windows else None)
     for file in sorted((data / "train2d").glob("*.npz")):
         if sequences := read_hands(file):

@@ -357,6 +357,7 @@ class PoseCodec:
             sequence.dims, sequence.unit, sequence.up, up, sequence.skeleton, sequence.fps, sequence.timestamps,
             sequence.frames, sequence.ids, tuple(dict.fromkeys(chunk.track for chunk in chunks)),
             dict(sequence.metadata), guarantee, None if origin is None else tuple(origin.tolist()),
+            self.coders.body_parts.names_body(sequence, coded),
         )  # fmt: skip
 
     def _open(self, source: Source) -> tuple[Header, list[Chunk]]:

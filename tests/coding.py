@@ -137,6 +137,29 @@ def as_pixels(sequence: PoseSequence, skeleton: Skeleton = COCO17) -> PoseSequen
     return PoseSequence.from_arrays(pixels, fps=sequence.rate, skeleton=skeleton, unit="px", up="-y")
 
 
+def add_fingers(sequence):
+    """The sequence with two points of a finger beyond each wrist, which the skeleton has edges to."""
+    names = sequence.skeleton.keypoints
+    wrists = [names.index(f"{side}_wrist") for side in ("left", "right")]
+    elbows = [names.index(f"{side}_elbow") for side in ("left", "right")]
+    points = sequence.positions
+    along = points[:, :, wrists] - points[:, :, elbows]
+    added = [points[:, :, wrists] + share * along for share in (0.3, 0.5)]
+    more = tuple(f"{side}_index{i}" for i in (1, 2) for side in ("left", "right"))
+    edges = (
+        *((wrist, len(names) + i) for i, wrist in enumerate(wrists)),
+        *((len(names) + i, len(names) + i + 2) for i in (0, 1)),
+    )
+    skeleton = Skeleton("fingered", (*names, *more), (*sequence.skeleton.edges, *edges))
+    return PoseSequence.from_arrays(
+        np.concatenate([points, *added], axis=2),
+        fps=sequence.fps,
+        skeleton=skeleton,
+        unit=sequence.unit,
+        up=sequence.up,
+    )
+
+
 def rename(sequence: PoseSequence, order: tuple[int, ...] | None = None, spell: bool = False) -> PoseSequence:
     """The same under names that say nothing, or that are spelled in another way, in another order."""
     order = order or tuple(range(len(sequence.skeleton)))

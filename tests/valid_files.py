@@ -232,13 +232,14 @@ def draw_file(rng: random.Random, stage: Stage) -> ValidFile:
     place = struct.pack(f"<{stage.dims}f", *(rng.gauss(0, 1e6) for _ in range(stage.dims)))
     exact = all(voice.positions is not None for voice in sung) and rng.random() < 0.5
     lossless = measure_checksum((frames, people, len(stage.skeleton), stage.dims), sort, held) if exact else None
-    version = rng.choice([2, 3, 3])
+    in_parts = any(c.kind == ChunkKind.PARTS for c in chunks)
+    version = rng.choice([4] if in_parts and stage.names_bodies else [2, 3, 3] if in_parts else [2, 3, 3, 4])
     promise, promised = draw_promise(rng, lossless, version)
     header = Header(
         codec.weights.id if layout["weights"] else b"", codec.coders.transform.weights.id if layout["transform"] else b"",
         stage.dims, unit, up, coded, skeleton, None if flags["timed"] else fps, times if flags["timed"] else None, frames,
         ids, tuple(tracks), metadata, promise if flags["promised"] else None,
-        struct.unpack(f"<{stage.dims}f", place) if flags["wide"] else None,
+        struct.unpack(f"<{stage.dims}f", place) if flags["wide"] else None, version == 4,
     )  # fmt: skip
     listed = [number for t in tracks for number in (t.person, t.start, t.length)]
     fields = {

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from coding import as_smpl22, rename
+from coding import add_fingers, as_smpl22, rename
 
 from posecodec import PoseCodec, PoseSequence
 from posecodec.bitstream.container import Chunk
@@ -45,7 +45,8 @@ class Voice:
 class Stage:
     """What voices have in common. rate: at which alone they mean what they do; None if at any.
 
-    free: whether names, edges and pairs of keypoints are nothing to them.
+    free: whether names, edges and pairs of keypoints are nothing to them. names_bodies: whether chunks in parts say by which
+    trained body, as those of a skeleton do that has more of its keypoints than of coco19's.
     """
 
     weights: str | None
@@ -54,6 +55,7 @@ class Stage:
     rate: float | None
     voices: tuple[Voice, ...]
     free: bool = False
+    names_bodies: bool = False
 
 
 def make_points(frames: int, keypoints: int, dims: int, seed: int) -> Any:
@@ -105,7 +107,8 @@ def make_stage(
         voices += make_exact(codec, sequence)
     nothing = np.full((LONG, 1, len(skeleton), dims), np.nan, np.float32)
     voices += make_exact(codec, PoseSequence.from_arrays(nothing, fps=USUAL, skeleton=skeleton))
-    return Stage(weights, skeleton, dims, rate, tuple(voices), free)
+    split = codec.coders.body_parts.find_split(skeleton, dims)
+    return Stage(weights, skeleton, dims, rate, tuple(voices), free, split is not None and split.number > 0)
 
 
 def make_smpl22(skeleton: Skeleton, frames: int) -> Any:
@@ -169,6 +172,12 @@ def make_stages() -> list[Stage]:
         make_stage(None, handed, 3, 30.0, with_hands(3), code_parts(plain, False)),
         make_stage(None, handed, 2, 30.0, with_hands(2), code_parts(plain, False), code(plain)),
     ]
+    fingered = add_fingers(as_smpl22(walk(5))).skeleton
+    made.append(
+        make_stage(
+            None, fingered, 3, 30.0, lambda n: add_fingers(as_smpl22(walk(n))).positions[:, 0], code_parts(plain, False)
+        )
+    )
     for known in (as_smpl22(walk(5)), rename(as_smpl22(walk(5)), tuple(range(21, -1, -1)), spell=True)):
         made.append(make_stage(None, known.skeleton, 3, 30.0, partial(make_smpl22, known.skeleton), code(plain)))
     for count in (1, 2, 5):

@@ -25,8 +25,9 @@ from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
 from posecodec.typing import Floats
 
-MAGIC, VERSION = b"PSC", 3
-VERSIONS = (2, VERSION)  # That are read; 2 has longer names of weights and longer promises
+MAGIC, VERSION, NAMING = b"PSC", 3, 4
+VERSIONS = (2, VERSION, NAMING)
+"""That are read: 2 has longer names of weights and longer promises, and in 4 chunks in parts name a trained body."""
 CHUNK_FRAMES = 1024  # Frames of a chunk at most: 34 s at 30 fps, so that a damaged chunk loses no more
 MAX_POSES = 2**24  # Frames times people of a file: 6 days of one at 30 fps, 5 GB of positions and confidence
 MAX_PEOPLE = 1 << 16  # That a file may name: more than any tracker gives, and little enough to make room for
@@ -68,7 +69,8 @@ class Header:
 
     weights, transform: first 4 bytes of the SHA-256 of the weights of windows or tokens, and of the transform's, b"" if not
     needed. up is what the recording states, coded_up what it was coded with. origin: D float32 values that were taken off the
-    positions, which are decoded as float64; None if as float32. Everything else as in PoseSequence.
+    positions, which are decoded as float64; None if as float32. names_bodies: whether chunks in parts say by which trained
+    body. Everything else as in PoseSequence.
     """
 
     weights: bytes
@@ -86,6 +88,7 @@ class Header:
     metadata: dict[str, Any] = field(default_factory=dict)
     guarantee: Guarantee | None = None
     origin: tuple[float, ...] | None = None
+    names_bodies: bool = False
 
     @property
     def simple(self) -> bool:
@@ -181,7 +184,8 @@ def header_bytes(header: Header, layered: bool, single: bool) -> bytes:
         bool(header.metadata), header.guarantee is not None, header.origin is not None,
     )  # fmt: skip
     layout = (bool(header.weights), bool(header.transform), layered, single)
-    version = VERSION | sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
+    version = NAMING if header.names_bodies else VERSION
+    version |= sum(16 << bit for bit, is_set in enumerate(layout) if is_set)
     out = bytearray(MAGIC + bytes([version]))
     out += encode_weights(header.weights) + encode_weights(header.transform)
     out.append(sum(1 << bit for bit, is_set in enumerate(flags) if is_set))
@@ -207,7 +211,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     version = source.read_bytes(1)[0]
     layout = {name: bool(version >> 4 + bit & 1) for bit, name in enumerate(LAYOUT)}
     named = [layout[name] for name in ("weights", "transform")]
-    if version & 15 == VERSION:
+    if version & 15 in (VERSION, NAMING):
         read_guarantee = decode_guarantee
         weights, transform = (decode_weights(source) if is_named else b"" for is_named in named)
     else:
@@ -233,7 +237,7 @@ def parse_header(source: FieldReader) -> ParsedHeader:
     origin = _decode_origin(source, dims) if state["wide"] else None
     header = Header(
         weights, transform, dims, UNITS[labels & 7], AXES[labels >> 3], AXES[shape >> 5],
-        skeleton, fps, times, frames, ids, tracks, metadata, guarantee, origin,
+        skeleton, fps, times, frames, ids, tracks, metadata, guarantee, origin, version & 15 == NAMING,
     )  # fmt: skip
     if header.coded_up == "unknown" or not isinstance(metadata, dict):
         raise HeaderError("impossible axis or metadata")

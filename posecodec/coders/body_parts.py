@@ -6,27 +6,31 @@ decoded body. Which keypoints are which is `body_split`'s; docs/bitstream.md spe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from posecodec.bitstream.chunk_kind import ChunkKind, has_windows_body
 from posecodec.bitstream.container import Chunk
-from posecodec.bitstream.exp_golomb import put_raw
+from posecodec.bitstream.exp_golomb import get_raw, put_raw
 from posecodec.bitstream.presence import Presence, read_presence
-from posecodec.coders.body_split import BodySplit, anchor_fields, choose_anchors, read_anchors
+from posecodec.coders.body_split import BodySplit, anchor_fields, choose_anchors, choose_split, read_anchors
 from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk
 from posecodec.coders.transform.basis_choice import PRICED_FRAMES, BasisChoice, choose_basis, offer_graphs
 from posecodec.coders.transform.block_coder import RD_LAMBDA
+from posecodec.coders.transform.bodies import BODY_BITS
 from posecodec.coders.transform.bone_basis import BoneBasis
 from posecodec.coders.transform.coder import TransformCoder
+from posecodec.coders.transform.flat_basis import FlatBasis
 from posecodec.coders.transform.stream import FIRST_QP, LAST_QP, write_motion
 from posecodec.coders.windows.coder import WindowsCoder
 from posecodec.entropy.range_coder import RangeDecoder, RangeEncoder
 from posecodec.errors import CorruptError, InputError
 from posecodec.kinematics.gap_filling import fill_from_centroid
+from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton, missing_for
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.signal.dct import dct
 from posecodec.signal.quantization import MAX_QP, qp_of_step, step_of_qp
 from posecodec.typing import Floats
@@ -81,7 +85,8 @@ class BodyPartsCoder:
 
     def _encode(self, chunk: ChunkInput, qp: int, max_error: float | None, windows_qp: int | None) -> Candidate:
         plan, encoder = self.plan(chunk), chunk.begin(self.kind, windows=windows_qp is not None)
-        for value, bits in anchor_fields(plan.split, plan.anchors):
+        named = ((plan.split.number, BODY_BITS),) if plan.split.number else ()
+        for value, bits in (*named, *anchor_fields(plan.split, plan.anchors)):
             put_raw(encoder, value, bits)
         if windows_qp is not None:
             body = self.windows.write(encoder, self.body_chunk(chunk), windows_qp)
@@ -89,23 +94,41 @@ class BodyPartsCoder:
             body = self._write_part(encoder, choose_cheapest(plan.bodies, qp), qp)
         held = body[:, plan.anchors]
         basis = choose_cheapest(plan.rests, qp)
-        around = fill_from_centroid(plan.points[:, plan.split.rest] - held)
+        around = _fill_around(plan.points[:, plan.split.rest] - held)
         rest = self._write_part(encoder, replace(basis, channels=basis.basis.forward(around * basis.scale)), qp)
         return self.transform.write_end(encoder, chunk, plan.split.join(body, rest + held), max_error)
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """The mirror of `encode`. Raises CorruptError."""
-        split, decoder = BodySplit.from_skeleton(context.skeleton), RangeDecoder(chunk.base)
+        decoder = RangeDecoder(chunk.base)
         presence = read_presence(decoder, context.frames, len(context.skeleton))
-        if split is None:
+        number = get_raw(decoder, BODY_BITS) if context.names_bodies else 0
+        trained = self._list_trained(context.dims)[number : number + 1]
+        split = BodySplit.from_skeleton(context.skeleton, *trained, number) if trained else None
+        in_windows = has_windows_body(chunk.base)
+        if split is None or (in_windows and number):  # windows are of coco19
             raise CorruptError(f"a chunk of a body and more in a file of {context.skeleton.name!r}; get the file again")
         anchors = read_anchors(decoder, split)
-        coder = self.windows if has_windows_body(chunk.base) else self.transform
+        coder = self.windows if in_windows else self.transform
         body = coder.read(decoder, context.with_skeleton(split.body_skeleton))
         rest = self.transform.read(decoder, context.with_skeleton(split.rest_skeleton))
         with np.errstate(all="ignore"):
             pose = split.join(body, rest + body[:, anchors])
         return DecodedChunk.from_pose(self.transform.read_end(decoder, pose), presence, context)
+
+    def find_split(self, skeleton: Skeleton, dims: int) -> BodySplit | None:
+        """The parts in which a skeleton is coded; None where it is no body and more."""
+        return choose_split(skeleton, self._list_trained(dims))
+
+    def names_body(self, sequence: PoseSequence, chunks: Iterable[Chunk]) -> bool:
+        """Whether chunks of a sequence say by which trained body they are in parts."""
+        in_parts = any(chunk.kind == self.kind for chunk in chunks)
+        split = self.find_split(sequence.skeleton, sequence.dims) if in_parts else None
+        return split is not None and split.number > 0
+
+    def _list_trained(self, dims: int) -> list[Skeleton]:
+        """Bodies that chunks may name, by number; by that of coco19 a skeleton is parted without anything being learned."""
+        return [COCO19, *(body.skeleton for body in self.transform.tables.list_bodies(dims)[1:])]
 
     def plan(self, chunk: ChunkInput) -> BodyPartsPlan:
         """The plan of a chunk that is supported."""
@@ -122,16 +145,18 @@ class BodyPartsCoder:
 
     def _analyze(self, chunk: ChunkInput) -> BodyPartsPlan | None:
         """The plan; None where there are no two parts to be seen, or coordinates are too far from 0."""
-        split, points = BodySplit.from_skeleton(chunk.skeleton), chunk.points.astype(np.float64)
-        if split is None or any(np.isnan(points[:, part]).all() for part in (split.body, split.rest)):
+        points = chunk.points.astype(np.float64)
+        split = self.find_split(chunk.skeleton, points.shape[2])
+        if split is None or np.isnan(points[:, split.body]).all():
             return None
         seen, body = points[:, split.body], split.to_coco19(points, chunk.skeleton)
         known = chunk.up, chunk.rate, self.transform.tables, chunk.default_error
         try:
             first = choose_basis(seen, body, split.body_skeleton, *known)
-            bodies = (first,) if isinstance(first.basis, BoneBasis) else offer_graphs(seen, split.body_skeleton)
+            bodies = [first] if isinstance(first.basis, BoneBasis) else offer_graphs(seen, split.body_skeleton)
+            bodies += [first] if isinstance(first.basis, FlatBasis) else []
             anchors = choose_anchors(split, points)
-            around = points[:, split.rest] - first.reconstruct(first.channels)[:, anchors]
+            around = _fill_around(points[:, split.rest] - first.reconstruct(first.channels)[:, anchors])
             rests = offer_graphs(around, split.rest_skeleton)
         except InputError:
             return None
@@ -144,11 +169,17 @@ class BodyPartsCoder:
 def _cut_body(chunk: ChunkInput, split: BodySplit) -> ChunkInput:
     places = list(split.body)
     mask = np.ascontiguousarray(chunk.presence.mask[:, places])
+    body = None if split.number else split.to_coco19(chunk.points, chunk.skeleton).astype(chunk.points.dtype)
     return ChunkInput(
-        chunk.track, chunk.points[:, places], split.to_coco19(chunk.points, chunk.skeleton).astype(chunk.points.dtype),
+        chunk.track, chunk.points[:, places], body,
         Presence(mask, None, 1.0), chunk.confidence[:, places], chunk.up, split.body_skeleton, chunk.rate, chunk.unit,
         chunk.origin, None if chunk.recorded is None else chunk.recorded[:, places],
     )  # fmt: skip
+
+
+def _fill_around(around: Floats) -> Floats:
+    """(T, K, D) less anchors without gaps; 0 where nobody ever saw any of it."""
+    return np.zeros_like(around) if np.isnan(around).all() else fill_from_centroid(around)
 
 
 def choose_cheapest(offered: Sequence[BasisChoice], qp: int) -> BasisChoice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,8 +29,9 @@ SAME_ANCHOR = 1.25  # Times the least spread up to which a loose keypoint hangs 
 class BodySplit:
     """A skeleton in two. body, rest: its keypoints that are the body's, and the others, both in its order.
 
-    body_skeleton: with the names of coco19. rest_skeleton: with what edges there are among the others. anchors: for
-    every other keypoint the place among `body` of the keypoint that it hangs on, None where no edges lead to one.
+    body_skeleton: with the names of a trained body, whose number it is. rest_skeleton: with what edges there are among the
+    others. anchors: for every other keypoint the place among `body` of the keypoint that it hangs on, None where no edges
+    lead to one.
     """
 
     body: tuple[int, ...]
@@ -37,15 +39,16 @@ class BodySplit:
     body_skeleton: Skeleton
     rest_skeleton: Skeleton
     anchors: tuple[int | None, ...]
+    number: int = 0
 
     @staticmethod
-    @lru_cache(maxsize=16)
-    def from_skeleton(skeleton: Skeleton) -> BodySplit | None:
-        """The parts of a skeleton; None where there is no body, or nothing else."""
+    @lru_cache(maxsize=64)
+    def from_skeleton(skeleton: Skeleton, trained: Skeleton = COCO19, number: int = 0) -> BodySplit | None:
+        """The parts of a skeleton by the names of a trained body; None where there is no body, or nothing else."""
         found: dict[str, int] = {}
         for k, name in enumerate(skeleton.keypoints):
             found.setdefault(normalize_name(name), k)
-        body = tuple(sorted(k for name, k in found.items() if name in COCO19.keypoints))
+        body = tuple(sorted(k for name, k in found.items() if name in trained.keypoints))
         rest = tuple(k for k in range(len(skeleton)) if k not in body)
         if len(body) < MIN_BODY or not rest:
             return None
@@ -54,7 +57,7 @@ class BodySplit:
         return BodySplit(
             body, rest, Skeleton("body", names, _edges_among(skeleton, body)),
             Skeleton("rest", tuple(str(k) for k in rest), _edges_among(skeleton, rest)),
-            tuple(near.get(k) for k in rest),
+            tuple(near.get(k) for k in rest), number,
         )  # fmt: skip
 
     @property
@@ -72,7 +75,8 @@ class BodySplit:
         """(T, 19, D) of recorded keypoints (T, K, D), NaN where missing; what is not recorded by the documented mapping."""
         whole = np.full((len(points), len(COCO19), points.shape[2]), np.nan)
         for name, k in zip(self.body_skeleton.keypoints, self.body, strict=True):
-            whole[:, COCO19.keypoints.index(name)] = points[:, k]
+            if name in COCO19.keypoints:
+                whole[:, COCO19.keypoints.index(name)] = points[:, k]
         known, names = self.body_skeleton.keypoints, skeleton.keypoints
         for name, sources in (*skeleton.to_coco19.items(), *MIDDLES.items()):
             if name not in known and all(source in names for source in sources):
@@ -83,6 +87,17 @@ class BodySplit:
                 continue
             whole[:, COCO19.keypoints.index(name)] = middle
         return whole
+
+
+def choose_split(skeleton: Skeleton, trained: Sequence[Skeleton]) -> BodySplit | None:
+    """The parts of a skeleton by the trained body that has most of its keypoints; by the first where no other has more, or
+    one has all of them.
+    """
+    plain = {normalize_name(name) for name in skeleton.keypoints}
+    if any(plain <= set(body.keypoints) for body in trained):
+        return BodySplit.from_skeleton(skeleton, trained[0])
+    splits = (BodySplit.from_skeleton(skeleton, body, number) for number, body in enumerate(trained))
+    return max((split for split in splits if split), key=lambda split: len(split.body), default=None)
 
 
 def normalize_name(name: str) -> str:

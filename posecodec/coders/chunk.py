@@ -249,7 +249,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ChunkContext:
-    """What a decoder knows of a chunk before it reads its bytes. up: axis that was used for coding."""
+    """What a decoder knows of a chunk before it reads its bytes. up: axis that was used for coding. names_bodies: whether
+    chunks in parts say by which trained body."""
 
     frames: int
     skeleton: Skeleton
@@ -258,12 +259,15 @@ class ChunkContext:
     rate: float
     unit: str
     origin: Floats | None = None
+    names_bodies: bool = False
 
     @staticmethod
     def from_header(header: Header, frames: int) -> ChunkContext:
         """Of a chunk of so many frames in a file with this header."""
         origin = None if header.origin is None else np.array(header.origin)
-        return ChunkContext(frames, header.skeleton, header.dims, header.coded_up, header.rate, header.unit, origin)
+        return ChunkContext(
+            frames, header.skeleton, header.dims, header.coded_up, header.rate, header.unit, origin, header.names_bodies
+        )
 
     def with_skeleton(self, skeleton: Skeleton) -> ChunkContext:
         """The same of other keypoints."""

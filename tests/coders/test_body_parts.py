@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coding import hidden, write_streams
+from coding import add_fingers, as_smpl22, assert_kept, hidden, kinds_of, write_streams
 from conftest import CONFORMANCE, flat_walk
 
 from posecodec import PoseCodec, PoseSequence, Skeleton
@@ -15,11 +15,11 @@ from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.presence import write_presence
 from posecodec.coders.body_parts import BodyPartsCoder
 from posecodec.coders.body_split import BodySplit, anchor_fields, choose_anchors, normalize_name
-from posecodec.coders.chunk import split_sequence
+from posecodec.coders.chunk import ChunkContext, split_sequence
 from posecodec.coders.transform.stream import write_motion
 from posecodec.entropy.range_coder import RangeEncoder
 from posecodec.errors import CorruptError, InputError, WeightsError
-from posecodec.pose.skeletons.builtin import BODY25, COCO19, MEDIAPIPE33, SMPL22, build_skeleton
+from posecodec.pose.skeletons.builtin import BODY25, BUILT_IN, COCO19, MEDIAPIPE33, SMPL22, build_skeleton
 from posecodec.pose.synthetic import walk
 from posecodec.ratecontrol.coder_choice import Choice
 
@@ -101,6 +101,62 @@ def test_a_skeleton_in_two():
 )
 def test_no_parts_without_a_body_or_without_more(names):
     assert BodySplit.from_skeleton(Skeleton("any", tuple(names))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "keypoints"),
+    [
+        ("smplh52", "smpl22", 22),
+        ("openpose137", "body25", 25),
+        ("mediapipe75", "mediapipe35", 33),
+        ("h36m32", "h36m17", 17),
+    ],
+)
+def test_a_body_inside_a_larger_skeleton_is_the_trained_one(name, body, keypoints):
+    parts = CODEC.coders.body_parts
+    split = parts.find_split(BUILT_IN[name], 3)
+    assert CODEC.coders.transform.tables.bodies[split.number].skeleton.name == body and len(split.body) == keypoints
+    assert body not in BUILT_IN or (known := parts.find_split(BUILT_IN[body], 3)) is None or known.number == 0
+    assert parts.find_split(SOLID.skeleton, 3).number == 0  # no other has more than coco19
+
+
+def chunk_size(data):
+    """Bytes of the one chunk of a file."""
+    (chunk,) = container.read(data)[1]
+    return chunk.size
+
+
+def test_files_that_name_a_trained_body_are_of_version_4(monkeypatch):
+    body = as_smpl22(walk(90))
+    sequence = add_fingers(body)
+    encoded = CODEC.encode(sequence, mean_error=10.0)
+    assert encoded.data[3] & 15 == 4 and kinds_of(encoded.data) == {ChunkKind.PARTS}
+    assert errors(sequence, CODEC.decode(encoded)).mean() <= 10.0
+    assert container.write(*container.read(encoded.data)) == encoded.data
+    assert CODEC.encode(body, mean_error=10.0).data[3] & 15 == 3
+    monkeypatch.setattr(BodyPartsCoder, "find_split", lambda coder, skeleton, dims: BodySplit.from_skeleton(skeleton))
+    before = CODEC.encode(sequence, mean_error=10.0).data
+    assert before[3] & 15 == 3 and len(encoded.data) < 0.9 * len(before)
+
+
+def test_what_hangs_on_a_body_and_is_never_seen_costs_next_to_nothing():
+    body = as_smpl22(walk(90))
+    fingered = add_fingers(body)
+    gone = np.arange(len(fingered.skeleton)) >= len(body.skeleton)
+    bare = hidden(fingered, np.broadcast_to(gone, fingered.valid.shape))
+    encoded = CODEC.encode(bare, mean_error=10.0)
+    assert_kept(bare, CODEC.decode(encoded))
+    assert chunk_size(encoded.data) - chunk_size(CODEC.encode(body, mean_error=10.0).data) < 40
+
+
+@pytest.mark.parametrize(("number", "windows"), [(15, False), (2, True)])
+def test_bodies_that_cannot_be_are_refused(number, windows):
+    sequence = add_fingers(as_smpl22(walk(20)))
+    encoder = split_sequence(sequence)[0].begin(ChunkKind.PARTS, windows=windows)
+    encoder.put_bits(number, 4)
+    header, _ = container.read(CODEC.encode(sequence, mean_error=10.0).data)
+    with pytest.raises(CorruptError, match="a chunk of a body and more"):
+        CODEC.coders.body_parts.decode(Chunk(encoder.finish()), ChunkContext.from_header(header, 20))
 
 
 def test_the_first_of_a_name_is_the_bodys():

@@ -23,7 +23,7 @@ from voices import make_stages
 from posecodec import PoseCodec, PoseSequence
 from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.bitstream.container import Chunk, PosecFile
-from posecodec.bitstream.header import VERSION, Header
+from posecodec.bitstream.header import NAMING, VERSION, Header
 from posecodec.bitstream.presence import read_presence
 from posecodec.coders.chunk import ChunkContext
 from posecodec.coders.transform import block_coder, corrections, plain_corrections
@@ -39,6 +39,8 @@ DRAWN, LARGEST = 4000, 4000  # How many files are drawn to choose streams from, 
 def describe_header(header: Header) -> dict[str, Any]:
     """A header as JSON has it; a skeleton that is built in by its name alone."""
     facts = asdict(header)
+    if not header.names_bodies:
+        del facts["names_bodies"]
     built_in = BUILT_IN.get(header.skeleton.name) == header.skeleton
     facts |= {"weights": header.weights.hex(), "transform": header.transform.hex()}
     facts["skeleton"] = header.skeleton.name if built_in else spell(header.skeleton)
@@ -138,12 +140,12 @@ def list_features(file: ValidFile) -> set[Any]:
 
 
 def draw_streams(folder: Path) -> None:
-    """Files of today's version that show something of the grammar that those before them do not."""
+    """Files of today's versions that show something of the grammar that those before them do not."""
     rng, stages, shown = random.Random(5), make_stages(), set[Any]()
     folder.mkdir(exist_ok=True)
     for _ in range(DRAWN):
         file = draw_file(rng, rng.choice(stages))
-        if file.draft.fields["version"][0] & 15 != VERSION:
+        if file.draft.fields["version"][0] & 15 not in (VERSION, NAMING):
             continue
         data, features = file.draft.seal(), list_features(file)
         if len(features - shown) > (0 if len(shown) > 40 else 2) and len(data) < LARGEST:
