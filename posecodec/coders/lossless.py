@@ -10,7 +10,15 @@ import numpy as np
 from posecodec.bitstream.chunk_kind import KIND_BITS, ChunkKind
 from posecodec.bitstream.container import Chunk
 from posecodec.bitstream.header import Header, Track
-from posecodec.coders.chunk import Candidate, ChunkContext, ChunkInput, DecodedChunk, measure_pose, usual_dtype
+from posecodec.coders.chunk import (
+    Candidate,
+    ChunkContext,
+    ChunkInput,
+    DecodedChunk,
+    Memo,
+    measure_pose,
+    usual_dtype,
+)
 from posecodec.entropy.floats import pack_floats, unpack_floats
 from posecodec.errors import CorruptError
 from posecodec.memory import is_justified
@@ -40,6 +48,14 @@ class LosslessCoder:
         confidence = b"" if sure else pack_floats(np.ascontiguousarray(chunk.confidence))
         size = len(positions).to_bytes(LENGTH_BYTES, "little")
         return Candidate(Chunk(bytes([head]) + size + positions + confidence), 0.0, 0.0)
+
+    def encode_beside(self, chunk: ChunkInput) -> Candidate:
+        """The chunk in a file of others: with positions of the type that these decode to."""
+        if chunk.recorded is not None:
+            return self.encode(replace(chunk, points=chunk.recorded.astype(np.float64), memo=Memo()))
+        narrow = chunk.points.astype(np.float32)
+        exact = self.encode(replace(chunk, points=narrow, memo=Memo()))
+        return Candidate.measure(exact.chunk, chunk, narrow.astype(np.float64))
 
     def decode(self, chunk: Chunk, context: ChunkContext) -> DecodedChunk:
         """The mirror of `encode`. Raises CorruptError."""

@@ -24,6 +24,7 @@ LOWEST_RATE, HIGHEST_RATE = 2.0**-60, 2.0**100
 """No k / rate is too large or denormal in float32 between these."""
 MOST_DECIMALS = {np.dtype(np.float32): 9, np.dtype(np.float64): 17}  # That values are written with: they have no more
 SAMPLE = 1 << 16  # Values that the grid is chosen by
+FEW = 1 << 11  # Values that tell whether there are any decimals
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,6 +104,18 @@ def choose_grids(values: AnyFloats) -> Iterator[GridSteps]:
 def estimate_bits(values: AnyFloats) -> float:
     """Bits of a value (T, C), about, on the best grid."""
     return min(_estimate_bits(found) for found in choose_grids(_take_sample(values)))
+
+
+def is_on_grid(values: AnyFloats, step: float) -> bool:
+    """Whether values (T, ...) were written with decimals that are no finer than a step, by some of them."""
+    if not LOWEST_RATE < step < HIGHEST_RATE:
+        return False
+    some = values.reshape(-1)[:: max(1, values.size // FEW)].astype(np.float32)
+    some = some[np.isfinite(some)]
+    decimals = math.floor(-math.log10(step) + 1e-9)
+    with np.errstate(over="ignore", invalid="ignore"):
+        on = (np.rint(some.astype(np.float64) * 10.0**decimals) / 10.0**decimals).astype(np.float32)
+    return bool(some.size) and bool((on == some).all())
 
 
 def _take_sample(values: AnyFloats) -> AnyFloats:

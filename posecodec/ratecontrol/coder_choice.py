@@ -22,6 +22,7 @@ from posecodec.coders.chunk import Candidate, ChunkInput
 from posecodec.coders.predictive.price import estimate_size
 from posecodec.coders.registry import ChunkCoder, Coders
 from posecodec.coders.transform.block_coder import TooFineError
+from posecodec.entropy.float_grids import is_on_grid
 from posecodec.errors import InputError
 from posecodec.parallel.forks import map_in_order
 from posecodec.pose.sequence import PoseSequence
@@ -115,6 +116,8 @@ class RateControl:
         """The smallest candidate that keeps a bound as far as float32 can. usual: `_find_usual`."""
         found = self._search_bounded(chunk, bound, usual)
         candidates = [coder.encode(chunk, qp, max_error=bound) for coder, _, qp in found]
+        if is_on_grid(chunk.points if chunk.recorded is None else chunk.recorded, bound):
+            candidates.append(self.coders.lossless.encode_beside(chunk))
         return min(candidates, key=lambda candidate: (candidate.max_error > bound, candidate.size))
 
     def _find_usual(self, chunks: Sequence[ChunkInput], bound: float) -> Mapping[ChunkKind, int]:

@@ -5,7 +5,7 @@ import pytest
 from detections import annotations, body, frame, instance, marks, meta, person, result
 
 from posecodec.errors import NoRateError, UsageError
-from posecodec.io.formats import alphapose, coco, mediapipe, mmpose, openpose
+from posecodec.io.formats import alphapose, coco, dotpose, mediapipe, mmpose, openpose
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import BODY25, COCO17, COCO19, H36M17
 
@@ -45,7 +45,6 @@ def test_round_trip(file_format, metadata, most, tmp_path):
 
 
 RESULTS = {"metadata": {"coco": {"results": True}}}
-ZERO = {"points": np.zeros((1, 17, 2)), "confidence": np.zeros((1, 17))}
 BODY = {"points": np.ones((1, 25, 2)), "skeleton": BODY25}
 
 
@@ -54,22 +53,33 @@ BODY = {"points": np.ones((1, 25, 2)), "skeleton": BODY25}
     (alphapose, {"timestamps": [0.0], "fps": None}, "timestamps"),
     (alphapose, {"skeleton": H36M17}, "would be read as coco17"),
     (alphapose, {"points": np.full((1, 17, 2), np.nan)}, "nobody is seen"),
-    (alphapose, {"points": np.ones((1, 0, 17, 2))}, "nobody is seen"), (alphapose, ZERO, "means missing"),
+    (alphapose, {"points": np.ones((1, 0, 17, 2))}, "nobody is seen"),
     (coco, {"points": np.ones((1, 17, 3))}, "2D keypoints, this is 3D"),
     (coco, {"timestamps": [0.0], "fps": None}, "timestamps"), (coco, {"up": "y"}, "--up -y"),
-    (coco, {"confidence": np.zeros((1, 17))}, "confidence 0"),
     (coco, {"skeleton": H36M17} | RESULTS, "would be read as coco17"),
     (coco, {"points": np.full((1, 17, 2), np.nan)} | RESULTS, "nobody is seen"),
     (openpose, {"skeleton": COCO19, "points": np.ones((1, 19, 2))}, "body25"),
     (openpose, BODY | {"timestamps": [0.0], "fps": None}, "timestamps.*--fps"),
     (openpose, BODY | {"up": "y"}, "--up -y"),
-    (openpose, BODY | {"points": np.zeros((1, 25, 2)), "confidence": np.zeros((1, 25))}, "means missing"),
 ])  # fmt: skip
 def test_what_they_cannot_hold(file_format, changes, match, tmp_path):
     values = {"points": np.ones((1, 17, 2)), "fps": 30, "skeleton": COCO17} | changes
     with pytest.raises(UsageError, match=match):
         file_format.write(PoseSequence.from_arrays(values.pop("points"), **values), tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("file_format", "keypoints", "place"), [
+    (alphapose, 17, 0), (coco, 17, 0), (coco, 17, 5), (openpose, 25, 0), (dotpose, 17, 5),
+])  # fmt: skip
+def test_what_has_a_position_is_not_written_as_missing(file_format, keypoints, place, tmp_path, reports):
+    points, skeleton = np.full((1, keypoints, 2), place), COCO17 if keypoints == 17 else BODY25
+    sequence = PoseSequence.from_arrays(points, fps=30, confidence=np.zeros((1, keypoints)), skeleton=skeleton)
+    path = tmp_path / ("a.pose" if file_format is dotpose else "a.json")
+    with reports(f"{keypoints} keypoints with a position have confidence 0"):
+        file_format.write(sequence, path)
+    back = file_format.read(path, fps=30)
+    assert back.valid.all() and (back.confidence == np.float32(0.001)).all()
 
 
 @pytest.mark.parametrize(("file_format", "facts"), [

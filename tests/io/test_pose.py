@@ -113,7 +113,6 @@ def test_header_that_no_longer_fits_is_not_used(tmp_path, put):
 
 @pytest.mark.parametrize("sequence", [
     PoseSequence.from_arrays(np.ones((2, 19, 2)), timestamps=[0, 1]),
-    PoseSequence.from_arrays(np.ones((2, 19, 2)), fps=30, confidence=np.zeros((2, 19))),
     PoseSequence.from_arrays(np.ones((2, 0, 19, 2)), fps=30),
     PoseSequence.from_arrays(np.ones((1, 70_000, 1, 2)), fps=30),
 ])  # fmt: skip

@@ -64,7 +64,9 @@ POINTS = np.arange(30.0).reshape(10, 1, 3)
 
 
 def chunk(**fields):
-    return SimpleNamespace(memo=Memo(), points=POINTS, count=10, is_person=True, default_error=1.0, **fields)
+    return SimpleNamespace(
+        memo=Memo(), points=POINTS, recorded=None, count=10, is_person=True, default_error=1.0, **fields
+    )
 
 
 def choose(transform, windows=NONE, parts=NONE, target=None, predictive=TOO_FINE):

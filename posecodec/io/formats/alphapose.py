@@ -86,7 +86,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     apart. The rate is left behind. Raises UsageError if the sequence is 3D, has timestamps, nobody in it, or keypoints
     that would be taken for others.
     """
-    detections.check_flat(sequence, "AlphaPose")
+    sequence = detections.check_flat(sequence, "AlphaPose")
     coco.check_list(sequence, "an AlphaPose results list")
     facts = format_metadata.read_facts(sequence, "alphapose")
     naming, first = detections.Naming.from_facts(facts, _USUAL), format_metadata.read_integer(facts, "first", 0)

@@ -19,7 +19,7 @@ import numpy as np
 from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io import AnyPath, Certainty, Format, guard_reader, write_atomic
 from posecodec.io.formats.coco_entries import BODY, PARTS, Entries, Images, split_parts
-from posecodec.io.parsing import detections, format_metadata
+from posecodec.io.parsing import detections, format_metadata, missing
 from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -55,9 +55,9 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
 
     v is the confidence. New are boxes and areas around the keypoints, and scores (the mean confidence). People have
     a `track_id` where list order does not tell them apart. The rate is left behind. Raises UsageError if the sequence is
-    3D, has timestamps, or a position with confidence 0, which annotations read as missing.
+    3D or has timestamps.
     """
-    detections.check_flat(sequence, "COCO")
+    sequence = detections.check_flat(sequence, "COCO")
     facts = format_metadata.read_facts(sequence, "coco")
     content = _build_results(sequence, facts) if facts.get("results") is True else _build_annotations(sequence, facts)
     write_atomic(path, json.dumps(content, separators=(",", ":")).encode(), force)
@@ -214,9 +214,7 @@ def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dic
 
 
 def _build_annotations(sequence: PoseSequence, facts: Mapping[str, Any]) -> dict[str, Any]:
-    if (sequence.valid & (sequence.confidence == 0)).any():
-        what = "a keypoint has a position but confidence 0"
-        raise UsageError(f"{what}, which COCO annotations read as missing; save as .npz")
+    sequence = missing.keep_unsure(sequence, "a COCO annotation")
     if not np.isin(sequence.confidence, (0, 1, 2)).all():
         report_change("v of the annotations holds the confidences, not 1 or 2 for hidden and visible")
     first, whole = format_metadata.read_integer(facts, "first", 0), is_whole(sequence, facts)

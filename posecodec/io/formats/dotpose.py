@@ -120,15 +120,13 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """A `.pose` file of version 0.2, under the header it was read with if metadata still holds one that fits.
 
-    Unit, axes, ids and other metadata are left behind. Raises UsageError if the sequence has timestamps, or positions
-    with confidence 0, which the format reads as missing.
+    Unit, axes, ids and other metadata are left behind. Raises UsageError if the sequence has timestamps.
     """
     if sequence.fps is None:
         raise UsageError(".pose holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
-    if (sequence.valid & (sequence.confidence == 0)).any():
-        raise UsageError("a keypoint has a position but confidence 0, which .pose reads as missing; save as .npz")
     if not sequence.people:
         raise UsageError("the sequence has no people, and .pose cannot say so; save as .npz")
+    sequence = missing.keep_unsure(sequence, ".pose")
     header = _restore_header(sequence) or _make_header(sequence)
     try:
         head = _encode_header(header) + struct.pack("<fIH", sequence.fps, sequence.frames, sequence.people)

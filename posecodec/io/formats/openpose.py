@@ -95,11 +95,11 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """A folder of `*_keypoints.json`; one file if `path` ends in .json and there is one frame.
 
     Named and numbered as the files they were read from, else 000000000000_keypoints.json and so on. The rate is left
-    behind, and so are ids that are no numbers. Raises UsageError if the keypoints are not OpenPose's sections, the
-    sequence has timestamps, or a keypoint at 0, 0 has confidence 0, which means missing.
+    behind, and so are ids that are no numbers. Raises UsageError if the keypoints are not OpenPose's sections or the
+    sequence has timestamps.
     """
     sizes = _count_sections(sequence)
-    detections.check_flat(sequence, "OpenPose", (2, 3))
+    sequence = detections.check_flat(sequence, "OpenPose", (2, 3))
     facts = format_metadata.read_facts(sequence, "openpose")
     naming, first = _choose_naming(facts), format_metadata.read_integer(facts, "first", 0)
     encode_frame = _make_frame_writer(sequence, facts, sizes)

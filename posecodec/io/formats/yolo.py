@@ -120,7 +120,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     New are the boxes, which are around the keypoints. A track id is there where list order does not tell people apart. The
     rate is left behind. Raises UsageError if the sequence is 3D, has timestamps, or is not in fractions of an image's size.
     """
-    detections.check_flat(sequence, "YOLO")
+    sequence = detections.check_flat(sequence, "YOLO")
     points = sequence.positions[sequence.valid]
     if len(points) and (points.min() < -_EDGE or points.max() > 1 + _EDGE):
         raise UsageError("YOLO labels are fractions of the image's size, and this is not; save as COCO (.json) or .npz")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io.filesystem import read_bytes
+from posecodec.io.parsing import missing
 from posecodec.io.parsing.body_table import BodyTable, Ints
 from posecodec.io.parsing.format_metadata import NUMBERS
 from posecodec.io.parsing.frame_rates import require_rate
@@ -181,8 +182,8 @@ def check_size(shape: tuple[int, ...], size: int, what: str = "whole bodies") ->
         raise InputError(f"{what} need {needed >> 20} MB for a file of {size >> 20} MB; split the recording")
 
 
-def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,)) -> None:
-    """Raises UsageError if a format of images cannot hold the sequence; reports what it leaves behind."""
+def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,)) -> PoseSequence:
+    """The sequence as a format of images can hold it; reports what is left behind. Raises UsageError if it cannot."""
     if sequence.dims not in dims:
         raise UsageError(f"{title} files hold {dims[0]}D keypoints, this is {sequence.dims}D; save as .npz")
     if sequence.fps is None:
@@ -190,14 +191,12 @@ def check_flat(sequence: PoseSequence, title: str, dims: tuple[int, ...] = (2,))
     if sequence.up not in ("-y", "unknown"):
         fault = f"y pointing down, up is {sequence.up!r} here"
         raise UsageError(f"{title} files have {fault}; pass --up -y or save as .npz")
-    zero = (sequence.positions == 0).all(axis=-1) & (sequence.confidence == 0)
-    if zero.any():
-        raise UsageError(f"a keypoint at 0, 0 with confidence 0 means missing in {title} files; save as .npz")
     usual = ("px", "unknown") if sequence.dims == 2 else ("unknown",)
     left = [f"the unit {sequence.unit}"] if sequence.unit not in usual else []
     left += ["the up axis"] if sequence.dims == 3 and sequence.up != "unknown" else []
     left.append(f"the rate (reading needs --fps {sequence.fps:.10g})")
     report_change(f"{title} files have no room for {' and '.join(left)}")
+    return missing.keep_unsure(sequence, title, anywhere=False)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import report_change, report_count
-from posecodec.pose.sequence import FLOAT32_MAX
+from posecodec.pose.sequence import FLOAT32_MAX, PoseSequence
 
+LEAST_CONFIDENCE = 0.001  # Written of what has a position and confidence 0, where 0 means missing
 _CELLS_PER_VALUE = 2  # honest recordings have a row for at least every second frame and person
 _ROUNDED_SHARE = 1e-5  # of the spread of points that rounding may be, unsaid: 0.02 mm of a body
 _CELLS_FREE = 1_000_000  # cells that any table may ask for: 8 MB of float64, however few rows it has
@@ -44,6 +45,22 @@ def fill_confidence(points: NDArray[Any], scores: NDArray[Any], what: str) -> ND
     outside = (there & ~unknown & ((scores < 0) | (scores > 1))).sum()
     report_count(outside, f"values of {what} are outside [0, 1]; they are kept")
     return np.where(there, np.where(unknown, 1, scores), 0).astype(np.float32)
+
+
+def keep_unsure(sequence: PoseSequence, title: str, anywhere: bool = True) -> PoseSequence:
+    """The sequence with a confidence above 0 of what has a position, for formats to which 0 means missing; reports it.
+
+    Coding makes a confidence 0 that is below half a step. anywhere: whether it means so of any position, or of 0, 0 alone.
+    """
+    unsure = sequence.valid & (sequence.confidence == 0)
+    unsure &= anywhere | (sequence.positions == 0).all(axis=-1)
+    if not unsure.any():
+        return sequence
+    what = f"{unsure.sum()} keypoints with a position have confidence 0, which {title} reads as missing"
+    report_change(f"{what}; they get {LEAST_CONFIDENCE:g}")
+    return sequence.with_positions(
+        sequence.positions, np.where(unsure, np.float32(LEAST_CONFIDENCE), sequence.confidence)
+    )
 
 
 def report_rounding(points: NDArray[Any], title: str) -> None:
