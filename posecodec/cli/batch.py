@@ -66,12 +66,10 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
 
 def check_target(source: Path, target: Path) -> None:
     """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
+    from posecodec.io.filesystem import is_posec
+
     if target.exists() and source.exists() and target.samefile(source):
-        what = (
-            "a .posec file already; `posecodec decode` gives the recording back"
-            if target.suffix == ".posec"
-            else "the input"
-        )
+        what = "a .posec file already; `posecodec decode` gives the recording back" if is_posec(target) else "the input"
         raise UsageError(f"{target}: is {what}; write the result to another file")
     if target.suffix and target.suffix.lower() in list_pose_suffixes():
         raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
@@ -96,15 +94,14 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     Two sources of one stem keep their suffixes in the names. Raises UsageError for folders without a folder to write to,
     InputError where a folder holds no recording.
     """
-    from posecodec.io.filesystem import find_suffix, strip_suffix
+    from posecodec.io.filesystem import find_suffix, is_posec, strip_suffix
 
     if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
         return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
         raise UsageError("a folder, or several inputs with one, need -o DIR")
-    if not is_folder(output) and (
-        Path(output).exists() or find_suffix(Path(output)) in {".posec", *list_pose_suffixes()}
-    ):
+    is_file = is_posec(output) or find_suffix(output) in list_pose_suffixes()
+    if not is_folder(output) and (Path(output).exists() or is_file):
         raise UsageError(f"{output}: is a file, or called as one; several inputs need a folder, such as {output}/")
     if suffix == ".posec":
         _refuse_frames(inputs, format)
@@ -172,6 +169,8 @@ def _walk(
     folder: Path, format: str | None, suffix: str, others: list[Path], above: tuple[Path, ...] = ()
 ) -> Iterator[Path]:  # fmt: skip
     """Recordings in a tree; a link that leads back up is not followed."""
+    from posecodec.io.filesystem import is_posec
+
     above = (*above, folder.resolve())
     try:
         inside = sorted(folder.iterdir())
@@ -184,7 +183,7 @@ def _walk(
             yield path
         elif is_folder and path.resolve() not in above:
             yield from _walk(path, format, suffix, others, above)
-        elif not is_folder and not path.name.startswith(".") and path.suffix != ".posec":
+        elif not is_folder and not path.name.startswith(".") and not is_posec(path):
             others.append(path)
 
 
@@ -204,10 +203,10 @@ def _classify(path: Path, format: str | None, suffix: str) -> tuple[bool, bool]:
 def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
     """Whether a file of a folder is to be done: .posec files for decoding, pose files for encoding."""
     from posecodec import io
-    from posecodec.io.filesystem import find_suffix
+    from posecodec.io.filesystem import find_suffix, is_posec
 
     if suffix != ".posec":
-        return path.suffix == ".posec"
+        return is_posec(path)
     if format is not None:
         return find_suffix(path) in io.FORMATS[io.find_format(path, format)].suffixes
     known = {s for f in io.FORMATS.values() for s in f.suffixes} - {"", ".txt"}

@@ -124,7 +124,9 @@ def load_any(
 
     damage: as of `decode_posec`.
     """
-    if path.suffix == ".posec":
+    from posecodec.io.filesystem import is_posec
+
+    if is_posec(path):
         return decode_posec(path, model, "cpu", damage=damage)[0], False
     try:
         return reading.load(path), False
@@ -155,12 +157,12 @@ def open_input(name: str, suffix: str = "") -> Iterator[Path | str]:
         path = Path(folder) / f"stdin{suffix}"
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        if not suffix and _is_posec(path):
+        if not suffix and _begins_as_posec(path):
             path = path.rename(path.with_suffix(".posec"))
         yield path
 
 
-def _is_posec(path: Path) -> bool:
+def _begins_as_posec(path: Path) -> bool:
     from posecodec.bitstream.header import MAGIC
 
     with path.open("rb") as file:

@@ -240,12 +240,12 @@ def tokens(
 
     Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
+    from posecodec.io.filesystem import is_posec, read_file
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
     _check_token_file(output, force)
-    if source.suffix == ".posec":
+    if is_posec(source):
         from posecodec.bitstream.container import read_header
-        from posecodec.io.filesystem import read_file
         from posecodec.zoo import find_named
 
         data = read_file(source)
@@ -259,7 +259,7 @@ def tokens(
             grids = codec.tokenize(sequence, levels)
         notes.show(source)
     if not grids:
-        raise InputError(f"{source}: no chunk of it has tokens; {_NO_TOKENS[source.suffix == '.posec']}")
+        raise InputError(f"{source}: no chunk of it has tokens; {_NO_TOKENS[is_posec(source)]}")
     vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
     arrays = {"stream": vocabulary.flatten(grids)}
     for i, grid in enumerate(grids):

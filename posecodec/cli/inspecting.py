@@ -73,8 +73,10 @@ def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
 
 
 def _tell(file: str, reading: Reading, as_json: bool, is_named: bool) -> None:
+    from posecodec.io.filesystem import is_posec
+
     with open_input(file) as path:
-        if isinstance(path, Path) and path.suffix != ".posec":
+        if isinstance(path, Path) and not is_posec(path):
             _show_recording(path, file, reading, as_json)
             return
         with name_in_errors(file):
@@ -170,8 +172,10 @@ def verify(
     lossless file and a bit rate can be checked, an error bound cannot. Several files, and all in a folder, are checked
     without originals. Exit code 4 if anything is not kept.
     """
+    from posecodec.io.filesystem import is_posec
+
     reading = replace(reading, skeleton=skeleton)
-    has_original = len(files) == 2 and not Path(files[0]).is_dir() and not files[1].endswith(".posec")
+    has_original = len(files) == 2 and not Path(files[0]).is_dir() and not is_posec(files[1])
     if has_original:
         _verify(files[0], files[1], reading, model, as_json, False)
         return

@@ -134,3 +134,14 @@ def test_encode_in_python_takes_a_path(folder: Path) -> None:
 def test_models_in_json_are_those_that_were_asked_for() -> None:
     output, error = call("models", "motion2d", "--json")
     assert error is None and json.loads(output)[0]["name"] == "motion2d"
+
+
+def test_suffixes_in_capital_letters_are_the_same(folder: Path) -> None:
+    shouted = (folder / "walk.posec").rename(folder / "WALK.POSEC")
+    for words in (["info", shouted], ["convert", shouted, folder / "a.csv"], ["verify", shouted, shouted]):
+        assert call(*words)[1] is None
+    assert call("compare", folder / "walk.npz", shouted)[1] is None
+    assert isinstance(call("tokens", shouted, "-o", folder / "tokens.npz")[1], InputError)  # it has none
+    assert call("decode", folder, "-o", folder / "out")[1] is None and (folder / "out" / "WALK.npz").is_file()
+    _, error = call("encode", folder / "short.npz", folder / "walk.npz", "-o", folder / "NEW.POSEC")
+    assert isinstance(error, UsageError) and "called as one" in str(error)
