@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ STREAM = "-"
 QUIET, VERBOSE = "posecodec.quiet", "posecodec.verbose"  # Of a command's context
 LONGEST_LIST = 12  # entries that still fit a line or two
 LONGEST_LINE = 4000  # characters that are shown of a line: ids and names may be as long as a file
+_OPTIONS = {
+    "format": "--from", "fps": "--fps", "unit": "--unit", "up": "--up", "item": "--item", "track": "--track",
+    "zeros": "--zeros-missing", "skeleton": "--skeleton", "default_fps": "--fps", "columns": "--columns",
+}  # fmt: skip
+"""The options that fields of `Reading` come from."""
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
 
 
@@ -90,6 +95,19 @@ class Reading:
             if skeleton == self.skeleton:
                 raise
             return self._read(path, self.skeleton)  # flattened arrays need it to be read at all
+
+
+def refuse_reading(names: Iterable[str | Path], reading: Reading) -> None:
+    """Raises UsageError, naming the options, where some say how files are to be read and all files are .posec, which say it.
+
+    Options given with several files are for those of other formats.
+    """
+    from posecodec.io.filesystem import is_posec
+
+    given = [_OPTIONS[each.name] for each in fields(Reading) if getattr(reading, each.name) != each.default]
+    files = list(names)
+    if given and all(map(is_posec, files)):
+        raise UsageError(f"{files[0]}: a .posec file says all of that itself; leave out {', '.join(given)}")
 
 
 @dataclass

@@ -20,6 +20,7 @@ from posecodec.cli.common import (
     measure_size,
     name_in_errors,
     open_input,
+    refuse_reading,
     refuse_terminal,
     show,
     show_more,
@@ -244,6 +245,8 @@ def tokens(
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
     _check_token_file(output, force)
+    reading = replace(reading, skeleton=skeleton)
+    refuse_reading([source], reading)
     if is_posec(source):
         from posecodec.bitstream.container import read_header
         from posecodec.zoo import find_named
@@ -254,7 +257,7 @@ def tokens(
             grids = codec.tokens(data)
     else:
         with collect_notes() as notes, name_in_errors(source):
-            sequence = replace(reading, skeleton=skeleton).load(source)
+            sequence = reading.load(source)
             codec = get_codec(model or f"body{sequence.dims}d", device)
             grids = codec.tokenize(sequence, levels)
         notes.show(source)

@@ -11,6 +11,7 @@ import click
 from posecodec.cli import options
 from posecodec.cli.common import (
     LONGEST_LIST,
+    STREAM,
     Reading,
     collect_notes,
     decode_posec,
@@ -20,6 +21,7 @@ from posecodec.cli.common import (
     open_input,
     raise_damage,
     refuse_pose_file,
+    refuse_reading,
     show,
     show_lines,
 )
@@ -63,6 +65,7 @@ def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
     Reads no weights. Nothing is changed; findings name the option that helps. Of a folder all recordings in it.
     """
     names = list_files(files, reading.format)
+    refuse_reading(names, reading)
 
     def tell(name: str) -> None:
         if name != names[0] and not as_json:
@@ -79,6 +82,8 @@ def _tell(file: str, reading: Reading, as_json: bool, is_named: bool) -> None:
         if isinstance(path, Path) and not is_posec(path):
             _show_recording(path, file, reading, as_json)
             return
+        if file == STREAM:
+            refuse_reading([path], reading)
         with name_in_errors(file):
             facts = {**({"file": file} if is_named else {}), **_describe_posec(path)}
         show(facts, _format_facts(facts), as_json)
@@ -132,6 +137,7 @@ def compare(
     from posecodec.analysis.metrics import compare as measure
 
     reading = replace(reading, skeleton=skeleton)
+    refuse_reading((str(a), *b), reading)
 
     def load(name: str) -> PoseSequence:
         with collect_notes() as notes, open_input(name) as path:
@@ -180,6 +186,7 @@ def verify(
         _verify(files[0], files[1], reading, model, as_json, False)
         return
     names = list_files(files, only_posec=True)
+    refuse_reading(names, reading)
     do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1))
 
 

@@ -136,6 +136,31 @@ def test_models_in_json_are_those_that_were_asked_for() -> None:
     assert error is None and json.loads(output)[0]["name"] == "motion2d"
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("info IN/walk.posec", "--fps 60"), ("convert IN/walk.posec IN/b.npz", "--unit m"),
+     ("tokens IN/walk.posec -o IN/c.npz", "--up z"), ("verify IN/walk.posec", "--track"),
+     ("compare IN/walk.posec IN/walk.posec", "--skeleton coco17"), ("convert IN/walk.posec IN/b.npz", "--zeros-missing"),
+     ("info IN/walk.posec", "--from npz")],
+)  # fmt: skip
+def test_how_to_read_is_nothing_to_tell_of_posec_files(folder: Path, command: str, option: str) -> None:
+    before = sorted(folder.rglob("*"))
+    _, error = call(*(word.replace("IN", str(folder)) for word in command.split()), *option.split())
+    assert isinstance(error, UsageError) and f"leave out {option.split()[0]}" in str(error)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_how_to_read_is_for_the_files_that_are_no_posec_files(folder: Path) -> None:
+    for command in ("info", "compare"):
+        assert call(command, folder / "walk.posec", folder / "walk.npz", "--unit", "mm")[1] is None
+    assert call("verify", folder / "walk.posec", folder / "walk.npz", "--fps", 30)[1] is None
+    assert call("convert", folder / "walk.posec", folder / "b.csv", "--max-memory", "1GiB")[1] is None
+    data = (folder / "walk.posec").read_bytes()
+    for words in (["info", "-"], ["convert", "-", str(folder / "c.csv")]):
+        result = CliRunner().invoke(cli, [*words, "--fps", "60"], input=data, standalone_mode=False)
+        assert isinstance(result.exception, UsageError)
+
+
 def test_suffixes_in_capital_letters_are_the_same(folder: Path) -> None:
     shouted = (folder / "walk.posec").rename(folder / "WALK.POSEC")
     for words in (["info", shouted], ["convert", shouted, folder / "a.csv"], ["verify", shouted, shouted]):
