@@ -252,6 +252,28 @@ def check_summary(summary: Path | None) -> None:
         raise UsageError(f"--summary {summary}: the folder {summary.parent} does not exist; make it first")
 
 
+@contextlib.contextmanager
+def summarize(summary: Path | None, name: str) -> Iterator[Outcome]:
+    """What comes of a single input, for its summary, which is written in the end, also where the input fails.
+
+    Raises UsageError where it cannot be written, before any work.
+    """
+    check_summary(summary)
+    outcome = Outcome()
+    try:
+        yield outcome
+    except Exception as error:
+        outcome.failed.append(_name_failure(name, describe_failure(error)))
+        with contextlib.suppress(PosecodecError):  # of two failures the first is told
+            write_summary(summary, outcome)
+        raise
+    write_summary(summary, outcome)
+
+
+def _name_failure(name: object, text: str) -> str:
+    return text if str(name) in text else f"{name}: {text}"
+
+
 def write_summary(summary: Path | None, outcome: Outcome) -> None:
     """What came of all files, as JSON, where it is asked for."""
     if summary is not None:
@@ -334,7 +356,7 @@ def _make_folder(path: Path) -> None:
 
 def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: str | None, as_json: bool) -> None:
     if error is not None:
-        text = error if str(task.source) in error else f"{task.source}: {error}"
+        text = _name_failure(task.source, error)
         outcome.failed.append(text)
         show_lines(f"error: {text}", True)
         return

@@ -140,8 +140,16 @@ def _encode_single(
     else:
         batch.check_target(source, target)
         make_folder(output)
-        refuse_existing(target, settings.force)
-    batch.check_summary(summary)
+    with batch.summarize(summary, name) as outcome:
+        if target is not None:
+            refuse_existing(target, settings.force)
+        outcome.done.append(_encode_to(target, source, name, settings, as_json, jobs))
+
+
+def _encode_to(
+    target: Path | None, source: Path, name: str, settings: Settings, as_json: bool, jobs: int
+) -> dict[str, Any]:  # fmt: skip
+    """Encode a single recording to a file, or to standard output, and show what it cost: returned too."""
     began = time.perf_counter()
     facts, line, encoded = _encoded(source, name, settings, jobs)
     show_more(
@@ -155,7 +163,7 @@ def _encode_single(
     for text in facts["notes"]:
         show_note(f"{name}: {text}")
     show(facts, line, as_json, target is None)
-    batch.write_summary(summary, batch.Outcome([facts]))
+    return facts
 
 
 def _describe_chunks(encoded: Encoded) -> str:

@@ -161,6 +161,23 @@ def test_how_to_read_is_for_the_files_that_are_no_posec_files(folder: Path) -> N
         assert isinstance(result.exception, UsageError)
 
 
+def test_the_summary_of_one_file_tells_that_it_failed(folder: Path) -> None:
+    summary, data = folder / "s.json", bytearray((folder / "walk.posec").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "damaged.posec").write_bytes(data)
+    for words, told in (
+        (["decode", folder / "damaged.posec", "--recover", "-o", folder / "d.csv"], "is damaged"),
+        (["decode", folder / "damaged.posec", "-o", folder / "e.csv"], "damaged.posec"),
+        (["decode", folder / "walk.posec", "-o", folder / "walk.npz"], "exists"),
+        (["encode", folder / "bad.npz"], "bad.npz"),
+        (["encode", folder / "walk.npz"], "exists"),
+    ):
+        assert isinstance(call(*words, "--summary", summary)[1], PosecodecError)
+        facts = json.loads(summary.read_text())
+        assert (facts["done"], facts["failed"], facts["files"]) == (0, 1, []) and told in facts["errors"][0]
+        summary.unlink()
+
+
 def test_suffixes_in_capital_letters_are_the_same(folder: Path) -> None:
     shouted = (folder / "walk.posec").rename(folder / "WALK.POSEC")
     for words in (["info", shouted], ["convert", shouted, folder / "a.csv"], ["verify", shouted, shouted]):
