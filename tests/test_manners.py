@@ -11,6 +11,7 @@ import posecodec
 from posecodec import PoseSequence
 from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.pose.channels import Channel, read_channels, store_channels
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 
 WALK = walk(60, people=2)
@@ -82,6 +83,15 @@ def test_selecting_keeps_edges_among_what_is_kept():
         WALK.select(keypoints=["leftknee"])
     with pytest.raises(UsageError, match="twice"):
         WALK.select(keypoints=["nose", 1])
+
+
+def test_what_is_selected_maps_as_before():
+    body = PoseSequence.from_arrays(np.random.default_rng(3).normal(size=(4, 17, 3)), fps=30, skeleton="h36m17")
+    for keypoints in (body.skeleton.keypoints[::-1], body.skeleton.keypoints[:14]):
+        whole, part = (each.mapped_to(COCO19) for each in (body, body.select(keypoints=keypoints)))
+        kept = [{*body.skeleton.to_coco19.get(name, "?")} <= {*keypoints} for name in COCO19.keypoints]
+        np.testing.assert_array_equal(part.positions[:, :, kept], whole.positions[:, :, kept])
+        np.testing.assert_array_equal(part.valid.any(axis=(0, 1)), kept)
 
 
 def test_units():

@@ -101,7 +101,8 @@ def _check_alike(first: PoseSequence, other: PoseSequence, number: int) -> None:
 def select(
     sequence: PoseSequence, keypoints: Sequence[str | int] | None, people: Sequence[str | int] | None
 ) -> PoseSequence:
-    """Only some keypoints and people, by name or number, in the order given; edges and pairs among them stay.
+    """Only some keypoints and people, by name or number, in the order given; edges and pairs among them stay, and what they
+    stand for in coco19.
 
     Raises UsageError for one that is not there, with names like it.
     """
@@ -140,7 +141,11 @@ def _cut_skeleton(skeleton: Skeleton, places: list[int]) -> Skeleton:
         return skeleton
     root = None if skeleton.root is None else new.get(skeleton.root)
     names = tuple(skeleton.keypoints[place] for place in places)
-    return Skeleton(f"part of {skeleton.name}", names, renumber(skeleton.edges), renumber(skeleton.pairs), root)
+    known = skeleton.to_coco19.items()  # without what maps by its name anyway: a wrist alone makes no body of a hand
+    mapping = {target: sources for target, sources in known if sources != (target,) and {*sources} <= {*names}}
+    return Skeleton(
+        f"part of {skeleton.name}", names, renumber(skeleton.edges), renumber(skeleton.pairs), root, mapping
+    )
 
 
 def convert_unit(sequence: PoseSequence, unit: str, lengths: Mapping[str, float]) -> PoseSequence:
