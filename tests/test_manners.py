@@ -121,6 +121,13 @@ def test_a_gap_stays_a_gap_at_another_rate():
         WALK.resample(0)
 
 
+@pytest.mark.parametrize("last", [3e7, 1e300])
+def test_a_rate_for_which_there_is_no_memory_is_refused(last):
+    sparse = PoseSequence.from_arrays(np.zeros((3, 19, 3)), timestamps=[0, 1, last])
+    with pytest.raises(InputError, match=r"frames a second for .* would need .* split it"):
+        sparse.resample(1e4)
+
+
 def test_a_data_frame_has_a_row_for_each_keypoint():
     pytest.importorskip("pandas")
     table = WALK.to_dataframe()

@@ -179,7 +179,10 @@ class PoseSequence:
         return converted
 
     def resample(self, fps: float) -> PoseSequence:
-        """The motion at another frame rate, by straight lines between frames. Raises UsageError for one not above 0."""
+        """The motion at another frame rate, by straight lines between frames.
+
+        Raises UsageError for one not above 0, InputError where that takes more memory than a file may.
+        """
         resampled: PoseSequence = editing.resample(self, fps)
         return resampled
 
