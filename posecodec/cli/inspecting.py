@@ -151,7 +151,9 @@ def compare(
 
     def measure_one(name: str) -> None:
         second = load(name)
-        found = measure(first, second)
+        with collect_notes() as notes:
+            found = measure(first, second)
+        notes.show(name)
         show({**({"file": name} if len(b) > 1 else {}), **found.as_dict()}, found.describe(), as_json)
 
     def tell(name: str) -> None:

@@ -161,6 +161,12 @@ def test_how_to_read_is_for_the_files_that_are_no_posec_files(folder: Path) -> N
         assert isinstance(result.exception, UsageError)
 
 
+def test_a_comparison_at_other_rates_says_so(folder: Path) -> None:
+    posecodec.save(posecodec.load(folder / "walk.npz", fps=60), folder / "fast.npz")
+    output, error = call("compare", folder / "walk.npz", folder / "fast.npz")
+    assert error is None and "fast.npz: the reference has 30 frames a second, the other 60" in output
+
+
 def test_the_summary_of_one_file_tells_that_it_failed(folder: Path) -> None:
     summary, data = folder / "s.json", bytearray((folder / "walk.posec").read_bytes())
     data[len(data) // 2] ^= 1
