@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import posecodec
-from posecodec import PoseSequence
+from posecodec import PoseSequence, errors
 from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.pose.channels import Channel, read_channels, store_channels
 from posecodec.pose.skeletons.builtin import COCO19
@@ -22,6 +22,13 @@ HELD = dataclasses.replace(
     WALK,
     metadata={"a": 1, **store_channels([Channel("knee", "angles", "deg", np.arange(60, dtype=np.float32)[:, None])])},
 )
+
+
+def test_errors_are_names_of_the_package():
+    public = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
+    assert all(getattr(posecodec, name) is getattr(errors, name) for name in public) and public <= {*posecodec.__all__}
+    with pytest.raises(posecodec.PosecodecError):
+        posecodec.load("nowhere.npz")
 
 
 def test_a_slice_is_a_sequence():
