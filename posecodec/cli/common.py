@@ -76,7 +76,12 @@ class Reading:
             from posecodec.analysis.tracking import follow
 
             sequence = follow(sequence)
-        return sequence if self.skeleton in (None, "native") else _take_skeleton(sequence, str(self.skeleton))
+        if self.skeleton in (None, "native"):
+            return sequence
+        from posecodec import io
+        from posecodec.pose.skeletons.files import resolve_skeleton
+
+        return io.take_skeleton(sequence, resolve_skeleton(str(self.skeleton)))
 
     def _read(self, path: Path, skeleton: str | None) -> PoseSequence:
         from posecodec import io
@@ -346,26 +351,6 @@ def format_people(count: int) -> str:
 def measure_size(path: Path) -> int:
     """Bytes of a file or of all files in a folder."""
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
-
-
-def _take_skeleton(sequence: PoseSequence, name: str) -> PoseSequence:
-    """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
-    from posecodec.pose.skeleton import missing_for
-    from posecodec.pose.skeletons.files import resolve_skeleton
-
-    skeleton = resolve_skeleton(name)
-    unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))
-    if unnamed:
-        return replace(sequence, skeleton=skeleton)
-    mapped = sequence.mapped_to(skeleton)
-    lost, made = (len(missing_for(a, b)) for a, b in ((sequence.skeleton, skeleton), (skeleton, sequence.skeleton)))
-    if lost or made:
-        never = int((~mapped.valid.any(axis=(0, 1))).sum())
-        report_change(
-            f"--skeleton {skeleton.name}: {lost} of {len(sequence.skeleton)} keypoints are not in it and left out or joined; "
-            f"{never} of its {len(skeleton)} are never there"
-        )
-    return mapped
 
 
 def choose_format(metadata: Mapping[str, Any], asked: str | None) -> tuple[str, str]:

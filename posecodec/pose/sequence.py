@@ -210,7 +210,10 @@ class PoseSequence:
         if target == COCO19:
             table.update(self.skeleton.to_coco19)
         if not table:
-            raise InputError(f"no keypoint of {self.skeleton.name!r} maps to {target.name!r}; name the keypoints")
+            raise InputError(
+                f"no keypoint of {self.skeleton.name!r} maps to {target.name!r}; name the keypoints, as in "
+                "dataclasses.replace(sequence, skeleton=...) where they are in its order"
+            )
         shape = (self.frames, self.people, len(target))
         positions = np.full((*shape, self.dims), np.nan, self.positions.dtype)
         confidence = np.zeros(shape, np.float32)
