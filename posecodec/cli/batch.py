@@ -91,10 +91,10 @@ def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
 def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
     """All recordings of the inputs, each with its file under the output folder, or beside it where there is none.
 
-    Two sources of one stem keep their suffixes in the names. Raises UsageError for folders without a folder to write to,
-    InputError where a folder holds no recording.
+    Two sources of one stem keep their suffixes in the names; what the last run wrote keeps its name whatever comes beside it.
+    Raises UsageError for folders without a folder to write to, InputError where a folder holds no recording.
     """
-    from posecodec.io.filesystem import find_suffix, is_posec, strip_suffix
+    from posecodec.io.filesystem import find_suffix, is_posec
 
     if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
         return _plan_beside(inputs, format, suffix)
@@ -106,18 +106,34 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     if suffix == ".posec":
         _refuse_frames(inputs, format)
     found = [pair for name in inputs for pair in _find_recordings(Path(name), format, suffix)]
-    stems = Counter(strip_suffix(path) for _, path in found)
-    names = [strip_suffix(path) if stems[strip_suffix(path)] == 1 else path for _, path in found]
-    repeated = [str(name) for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
     root, known = Path(output), read_manifest(Path(output))
+    targets = _name_targets([path for _, path in found], suffix, known)
+    repeated = [target for target, count in Counter(targets).items() if count > 1]
+    if repeated:
+        raise UsageError(f"several inputs would become {repeated[0]}; encode them to different folders")
     tasks = []
-    for (source, _), name in zip(found, names, strict=True):
-        target = name.with_name(f"{name.name}{suffix}")
-        entry = known.get(target.as_posix(), Entry(target.as_posix()))
+    for (source, path), target in zip(found, targets, strict=True):
+        entry = replace(known.get(target.as_posix(), Entry(target.as_posix())), source=path.as_posix())
         tasks.append(Task(source, root / target, Memory(root, entry)))
     return tasks
+
+
+def _name_targets(paths: list[Path], suffix: str, known: dict[str, Entry]) -> list[Path]:
+    """What sources under the input become under the output. known: what the last run wrote there."""
+    from posecodec.io.filesystem import strip_suffix
+
+    def add_suffix(path: Path) -> Path:
+        return path.with_name(f"{path.name}{suffix}")
+
+    def recall(path: Path) -> Path | None:
+        entries = ((target, known.get(target.as_posix())) for target in map(add_suffix, (strip_suffix(path), path)))
+        return next((target for target, entry in entries if entry and entry.source == path.as_posix()), None)
+
+    stems, recalled = Counter(map(strip_suffix, paths)), {path: recall(path) for path in paths}
+    taken = set(recalled.values())
+    short = {path: add_suffix(strip_suffix(path)) for path in paths if stems[strip_suffix(path)] == 1}
+    free = {path: target for path, target in short.items() if target not in taken}
+    return [recalled[path] or free.get(path) or add_suffix(path) for path in paths]
 
 
 def _plan_beside(inputs: tuple[str, ...], format: str | None, suffix: str) -> list[Task]:
