@@ -26,7 +26,7 @@ from posecodec.cli.common import (
     show_lines,
 )
 from posecodec.cli.several import do_each, list_files
-from posecodec.errors import CorruptError, name_install
+from posecodec.errors import CorruptError, UsageError, name_install
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -135,9 +135,13 @@ def compare(
     What the options say of unit, axis, rate or format is of all that are no .posec files.
     """
     from posecodec.analysis.metrics import compare as measure
+    from posecodec.io.filesystem import is_posec
 
     reading = replace(reading, skeleton=skeleton)
-    refuse_reading((str(a), *b), reading)
+    names = (str(a), *b)
+    refuse_reading(names, reading)
+    if model is not None and not any(name == STREAM or is_posec(name) for name in names):
+        raise UsageError("-m names weights of .posec files, and none of these is one; leave it out")
 
     def load(name: str) -> PoseSequence:
         with collect_notes() as notes, open_input(name) as path:

@@ -36,7 +36,8 @@ def folder(tmp_path: Path) -> Path:
     "command",
     ["encode IN/walk.npz --unit furlong", "encode IN/walk.npz --skeleton foo", "convert IN/walk.npz IN/a.csv --up w",
      "encode IN/walk.npz IN/short.npz -o IN/one.posec", "decode IN/walk.posec IN/walk.posec -o IN/one.csv",
-     "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec"],
+     "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec",
+     "compare IN/walk.npz IN/walk.npz -m body3d"],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_a_mistake_of_usage(folder: Path, command: str) -> None:
     before = sorted(folder.rglob("*"))
