@@ -125,15 +125,15 @@ def _name_targets(paths: list[Path], suffix: str, known: dict[str, Entry]) -> li
     def add_suffix(path: Path) -> Path:
         return path.with_name(f"{path.name}{suffix}")
 
-    def recall(path: Path) -> Path | None:
+    def find_former(path: Path) -> Path | None:
         entries = ((target, known.get(target.as_posix())) for target in map(add_suffix, (strip_suffix(path), path)))
         return next((target for target, entry in entries if entry and entry.source == path.as_posix()), None)
 
-    stems, recalled = Counter(map(strip_suffix, paths)), {path: recall(path) for path in paths}
-    taken = set(recalled.values())
+    stems, former = Counter(map(strip_suffix, paths)), {path: find_former(path) for path in paths}
+    taken = set(former.values())
     short = {path: add_suffix(strip_suffix(path)) for path in paths if stems[strip_suffix(path)] == 1}
     free = {path: target for path, target in short.items() if target not in taken}
-    return [recalled[path] or free.get(path) or add_suffix(path) for path in paths]
+    return [former[path] or free.get(path) or add_suffix(path) for path in paths]
 
 
 def _plan_beside(inputs: tuple[str, ...], format: str | None, suffix: str) -> list[Task]:
