@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec
     from posecodec.coders.tokens.grid import TokenGrid
     from posecodec.coders.tokens.vocabulary import Vocabulary
+    from posecodec.errors import (
+        CorruptError,
+        DataWarning,
+        DependencyError,
+        InputError,
+        MissingFileError,
+        NoRateError,
+        PosecodecError,
+        UsageError,
+        WeightsError,
+    )
     from posecodec.files import decode, encode, load, save
     from posecodec.io import register_format
     from posecodec.memory import set_memory_limit
@@ -30,11 +41,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.5.0"
 __all__ = [
-    "Encoded", "PoseCodec", "PoseSequence", "Skeleton", "Target", "TokenGrid", "Vocabulary", "compare", "decode",
-    "encode", "load", "register_format", "save", "set_memory_limit",
+    "CorruptError", "DataWarning", "DependencyError", "Encoded", "InputError", "MissingFileError", "NoRateError",
+    "PoseCodec", "PoseSequence", "PosecodecError", "Skeleton", "Target", "TokenGrid", "UsageError", "Vocabulary",
+    "WeightsError", "compare", "decode", "encode", "load", "register_format", "save", "set_memory_limit",
 ]  # fmt: skip
 
 _HOMES = {
+    "CorruptError": "errors",
+    "DataWarning": "errors",
+    "DependencyError": "errors",
+    "InputError": "errors",
+    "MissingFileError": "errors",
+    "NoRateError": "errors",
+    "PosecodecError": "errors",
+    "UsageError": "errors",
+    "WeightsError": "errors",
     "Encoded": "codec",
     "PoseCodec": "codec",
     "PoseSequence": "pose.sequence",

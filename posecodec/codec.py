@@ -34,7 +34,7 @@ from posecodec.coders.lossless import cover_missing
 from posecodec.coders.registry import build_coders
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
-from posecodec.errors import CorruptError, InputError, report_change
+from posecodec.errors import CorruptError, InputError, UsageError, report_change
 from posecodec.io.filesystem import write_atomic
 from posecodec.parallel.forks import map_in_order
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
@@ -171,6 +171,10 @@ class PoseCodec:
         Raises InputError if the weights cannot code the keypoints or a goal cannot be reached, UsageError if options
         contradict each other.
         """
+        given = {"levels": levels, "max_error": max_error, "mean_error": mean_error, "bitrate": bitrate}
+        more = [name for name, value in given.items() if value is not None] + ["lossless"] * lossless
+        if target is not None and more:
+            raise UsageError(f"target and {' and '.join(more)} at once; ask for one of them")
         if not isinstance(target, Target):
             target = Target.from_options(levels if target is None else target, max_error, mean_error, bitrate, lossless)
         bound = DEFAULT_BOUND if target.kind != "lossless" else 0

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from posecodec.errors import UsageError
 from posecodec.io import load as load_pose
 from posecodec.io import save as save_pose
+from posecodec.io.filesystem import is_posec
 from posecodec.pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec, Source
-
-SUFFIX = ".posec"
 
 
 def load(path: Any, **options: Any) -> PoseSequence:
@@ -26,7 +25,7 @@ def load(path: Any, **options: Any) -> PoseSequence:
     options: as of `posecodec.io.load` (format, fps, unit, skeleton, up, item, ...); of a `.posec` file, which says all of
     that, as of `PoseCodec.decode` (frames, people, fill). Raises PosecodecError of the kind that it is.
     """
-    if _is_posec(path):
+    if is_posec(path):
         _check_options(path, options, ("frames", "people", "fill"))
         return decode(path, **options)
     return load_pose(path, **options)
@@ -38,7 +37,7 @@ def save(sequence: PoseSequence, path: Any, **options: Any) -> None:
     options: `force` to replace what is there; of `.posec` as of `PoseCodec.encode` (max_error="5mm", lossless=True, ...),
     of others as of `posecodec.io.save`. Raises UsageError where the file exists.
     """
-    if not _is_posec(path):
+    if not is_posec(path):
         save_pose(sequence, path, **options)
         return
     force = bool(options.pop("force", False))
@@ -97,10 +96,6 @@ def _load_codec(path: Path | None, stamp: int) -> PoseCodec:
     from posecodec.codec import PoseCodec
 
     return PoseCodec.from_pretrained(path)
-
-
-def _is_posec(path: Any) -> bool:
-    return isinstance(path, str | Path) and str(path).partition("?")[0].lower().endswith(SUFFIX)
 
 
 def _check_options(path: Any, options: dict[str, Any], known: tuple[str, ...]) -> None:

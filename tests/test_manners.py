@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import posecodec
-from posecodec import PoseSequence
+from posecodec import PoseSequence, errors
 from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.pose.channels import Channel, read_channels, store_channels
+from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
 
 WALK = walk(60, people=2)
@@ -21,6 +22,13 @@ HELD = dataclasses.replace(
     WALK,
     metadata={"a": 1, **store_channels([Channel("knee", "angles", "deg", np.arange(60, dtype=np.float32)[:, None])])},
 )
+
+
+def test_errors_are_names_of_the_package():
+    public = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
+    assert all(getattr(posecodec, name) is getattr(errors, name) for name in public) and public <= {*posecodec.__all__}
+    with pytest.raises(posecodec.PosecodecError):
+        posecodec.load("nowhere.npz")
 
 
 def test_a_slice_is_a_sequence():
@@ -84,6 +92,15 @@ def test_selecting_keeps_edges_among_what_is_kept():
         WALK.select(keypoints=["nose", 1])
 
 
+def test_what_is_selected_maps_as_before():
+    body = PoseSequence.from_arrays(np.random.default_rng(3).normal(size=(4, 17, 3)), fps=30, skeleton="h36m17")
+    for keypoints in (body.skeleton.keypoints[::-1], body.skeleton.keypoints[:14]):
+        whole, part = (each.mapped_to(COCO19) for each in (body, body.select(keypoints=keypoints)))
+        kept = [{*body.skeleton.to_coco19.get(name, "?")} <= {*keypoints} for name in COCO19.keypoints]
+        np.testing.assert_array_equal(part.positions[:, :, kept], whole.positions[:, :, kept])
+        np.testing.assert_array_equal(part.valid.any(axis=(0, 1)), kept)
+
+
 def test_units():
     np.testing.assert_allclose(WALK.to("m").positions * 1000, WALK.positions, rtol=1e-6)
     assert WALK.to("mm") is WALK and WALK.to("in").unit == "in"
@@ -109,6 +126,13 @@ def test_a_gap_stays_a_gap_at_another_rate():
     assert WALK[:0].resample(5).fps == 5 and walk(1).resample(7).frames == 1
     with pytest.raises(UsageError):
         WALK.resample(0)
+
+
+@pytest.mark.parametrize("last", [3e7, 1e300])
+def test_a_rate_for_which_there_is_no_memory_is_refused(last):
+    sparse = PoseSequence.from_arrays(np.zeros((3, 19, 3)), timestamps=[0, 1, last])
+    with pytest.raises(InputError, match=r"frames a second for .* would need .* split it"):
+        sparse.resample(1e4)
 
 
 def test_a_data_frame_has_a_row_for_each_keypoint():

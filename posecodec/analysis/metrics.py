@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError
+from posecodec.errors import InputError, report_change
+from posecodec.io.parsing.frame_rates import is_same_rate
 from posecodec.parallel.threads import map_in_threads
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.vectors import measure_lengths
@@ -91,13 +92,18 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     """Every measure of `other` against `reference`.
 
     Raises InputError, saying what differs and what to do, where keypoints, coordinates, frame counts, ids, units or up
-    axes do not agree. Units of length may differ: both are converted to mm.
+    axes do not agree. Units of length may differ: both are converted to mm. Warns with DataWarning where frame rates differ.
 
     >>> still = PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=30, unit="m")
     >>> compare(still, still.with_positions(still.positions + np.float32(0.5), still.confidence)).mpjpe_root
     0.0
     """
     _check(reference, other)
+    if not is_same_rate(reference.rate, other.rate):
+        report_change(
+            f"the reference has {reference.rate:g} frames a second, the other {other.rate:g}: frames are compared by their "
+            "numbers, velocities and jerks at these rates; state the rate of both (--fps), or resample one"
+        )
     a, b = _align(reference, other)
     errors, heights = measure_lengths(a - b), body_heights(_convert(reference), reference.up)
     found = errors[~np.isnan(errors)]

@@ -66,12 +66,10 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
 
 def check_target(source: Path, target: Path) -> None:
     """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
+    from posecodec.io.filesystem import is_posec
+
     if target.exists() and source.exists() and target.samefile(source):
-        what = (
-            "a .posec file already; `posecodec decode` gives the recording back"
-            if target.suffix == ".posec"
-            else "the input"
-        )
+        what = "a .posec file already; `posecodec decode` gives the recording back" if is_posec(target) else "the input"
         raise UsageError(f"{target}: is {what}; write the result to another file")
     if target.suffix and target.suffix.lower() in list_pose_suffixes():
         raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
@@ -93,34 +91,49 @@ def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
 def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix: str) -> list[Task]:
     """All recordings of the inputs, each with its file under the output folder, or beside it where there is none.
 
-    Two sources of one stem keep their suffixes in the names. Raises UsageError for folders without a folder to write to,
-    InputError where a folder holds no recording.
+    Two sources of one stem keep their suffixes in the names; what the last run wrote keeps its name whatever comes beside it.
+    Raises UsageError for folders without a folder to write to, InputError where a folder holds no recording.
     """
-    from posecodec.io.filesystem import find_suffix, strip_suffix
+    from posecodec.io.filesystem import find_suffix, is_posec
 
     if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
         return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
         raise UsageError("a folder, or several inputs with one, need -o DIR")
-    if not is_folder(output) and (
-        Path(output).exists() or find_suffix(Path(output)) in {".posec", *list_pose_suffixes()}
-    ):
+    is_file = is_posec(output) or find_suffix(output) in list_pose_suffixes()
+    if not is_folder(output) and (Path(output).exists() or is_file):
         raise UsageError(f"{output}: is a file, or called as one; several inputs need a folder, such as {output}/")
     if suffix == ".posec":
         _refuse_frames(inputs, format)
     found = [pair for name in inputs for pair in _find_recordings(Path(name), format, suffix)]
-    stems = Counter(strip_suffix(path) for _, path in found)
-    names = [strip_suffix(path) if stems[strip_suffix(path)] == 1 else path for _, path in found]
-    repeated = [str(name) for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise UsageError(f"several inputs would become {repeated[0]}{suffix}; encode them to different folders")
     root, known = Path(output), read_manifest(Path(output))
+    targets = _name_targets([path for _, path in found], suffix, known)
+    repeated = [target for target, count in Counter(targets).items() if count > 1]
+    if repeated:
+        raise UsageError(f"several inputs would become {repeated[0]}; encode them to different folders")
     tasks = []
-    for (source, _), name in zip(found, names, strict=True):
-        target = name.with_name(f"{name.name}{suffix}")
-        entry = known.get(target.as_posix(), Entry(target.as_posix()))
+    for (source, path), target in zip(found, targets, strict=True):
+        entry = replace(known.get(target.as_posix(), Entry(target.as_posix())), source=path.as_posix())
         tasks.append(Task(source, root / target, Memory(root, entry)))
     return tasks
+
+
+def _name_targets(paths: list[Path], suffix: str, known: dict[str, Entry]) -> list[Path]:
+    """What sources under the input become under the output. known: what the last run wrote there."""
+    from posecodec.io.filesystem import strip_suffix
+
+    def add_suffix(path: Path) -> Path:
+        return path.with_name(f"{path.name}{suffix}")
+
+    def find_former(path: Path) -> Path | None:
+        entries = ((target, known.get(target.as_posix())) for target in map(add_suffix, (strip_suffix(path), path)))
+        return next((target for target, entry in entries if entry and entry.source == path.as_posix()), None)
+
+    stems, former = Counter(map(strip_suffix, paths)), {path: find_former(path) for path in paths}
+    taken = set(former.values())
+    short = {path: add_suffix(strip_suffix(path)) for path in paths if stems[strip_suffix(path)] == 1}
+    free = {path: target for path, target in short.items() if target not in taken}
+    return [former[path] or free.get(path) or add_suffix(path) for path in paths]
 
 
 def _plan_beside(inputs: tuple[str, ...], format: str | None, suffix: str) -> list[Task]:
@@ -172,6 +185,8 @@ def _walk(
     folder: Path, format: str | None, suffix: str, others: list[Path], above: tuple[Path, ...] = ()
 ) -> Iterator[Path]:  # fmt: skip
     """Recordings in a tree; a link that leads back up is not followed."""
+    from posecodec.io.filesystem import is_posec
+
     above = (*above, folder.resolve())
     try:
         inside = sorted(folder.iterdir())
@@ -184,7 +199,7 @@ def _walk(
             yield path
         elif is_folder and path.resolve() not in above:
             yield from _walk(path, format, suffix, others, above)
-        elif not is_folder and not path.name.startswith(".") and path.suffix != ".posec":
+        elif not is_folder and not path.name.startswith(".") and not is_posec(path):
             others.append(path)
 
 
@@ -204,10 +219,10 @@ def _classify(path: Path, format: str | None, suffix: str) -> tuple[bool, bool]:
 def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
     """Whether a file of a folder is to be done: .posec files for decoding, pose files for encoding."""
     from posecodec import io
-    from posecodec.io.filesystem import find_suffix
+    from posecodec.io.filesystem import find_suffix, is_posec
 
     if suffix != ".posec":
-        return path.suffix == ".posec"
+        return is_posec(path)
     if format is not None:
         return find_suffix(path) in io.FORMATS[io.find_format(path, format)].suffixes
     known = {s for f in io.FORMATS.values() for s in f.suffixes} - {"", ".txt"}
@@ -251,6 +266,28 @@ def check_summary(summary: Path | None) -> None:
     """Raises UsageError where a summary cannot be written, before any work."""
     if summary is not None and not summary.parent.is_dir():
         raise UsageError(f"--summary {summary}: the folder {summary.parent} does not exist; make it first")
+
+
+@contextlib.contextmanager
+def summarize(summary: Path | None, name: str) -> Iterator[Outcome]:
+    """What comes of a single input, for its summary, which is written in the end, also where the input fails.
+
+    Raises UsageError where it cannot be written, before any work.
+    """
+    check_summary(summary)
+    outcome = Outcome()
+    try:
+        yield outcome
+    except Exception as error:
+        outcome.failed.append(_name_failure(name, describe_failure(error)))
+        with contextlib.suppress(PosecodecError):  # of two failures the first is told
+            write_summary(summary, outcome)
+        raise
+    write_summary(summary, outcome)
+
+
+def _name_failure(name: object, text: str) -> str:
+    return text if str(name) in text else f"{name}: {text}"
 
 
 def write_summary(summary: Path | None, outcome: Outcome) -> None:
@@ -335,7 +372,7 @@ def _make_folder(path: Path) -> None:
 
 def _report(outcome: Outcome, task: Task, facts: dict[str, Any], error: str | None, as_json: bool) -> None:
     if error is not None:
-        text = error if str(task.source) in error else f"{task.source}: {error}"
+        text = _name_failure(task.source, error)
         outcome.failed.append(text)
         show_lines(f"error: {text}", True)
         return

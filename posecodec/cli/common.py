@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ STREAM = "-"
 QUIET, VERBOSE = "posecodec.quiet", "posecodec.verbose"  # Of a command's context
 LONGEST_LIST = 12  # entries that still fit a line or two
 LONGEST_LINE = 4000  # characters that are shown of a line: ids and names may be as long as a file
+_OPTIONS = {
+    "format": "--from", "fps": "--fps", "unit": "--unit", "up": "--up", "item": "--item", "track": "--track",
+    "zeros": "--zeros-missing", "skeleton": "--skeleton", "default_fps": "--fps", "columns": "--columns",
+}  # fmt: skip
+"""The options that fields of `Reading` come from."""
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
 
 
@@ -71,7 +76,12 @@ class Reading:
             from posecodec.analysis.tracking import follow
 
             sequence = follow(sequence)
-        return sequence if self.skeleton in (None, "native") else _take_skeleton(sequence, str(self.skeleton))
+        if self.skeleton in (None, "native"):
+            return sequence
+        from posecodec import io
+        from posecodec.pose.skeletons.files import resolve_skeleton
+
+        return io.take_skeleton(sequence, resolve_skeleton(str(self.skeleton)))
 
     def _read(self, path: Path, skeleton: str | None) -> PoseSequence:
         from posecodec import io
@@ -90,6 +100,19 @@ class Reading:
             if skeleton == self.skeleton:
                 raise
             return self._read(path, self.skeleton)  # flattened arrays need it to be read at all
+
+
+def refuse_reading(names: Iterable[str | Path], reading: Reading) -> None:
+    """Raises UsageError, naming the options, where some say how files are to be read and all files are .posec, which say it.
+
+    Options given with several files are for those of other formats.
+    """
+    from posecodec.io.filesystem import is_posec
+
+    given = [_OPTIONS[each.name] for each in fields(Reading) if getattr(reading, each.name) != each.default]
+    files = list(names)
+    if given and all(map(is_posec, files)):
+        raise UsageError(f"{files[0]}: a .posec file says all of that itself; leave out {', '.join(given)}")
 
 
 @dataclass
@@ -124,7 +147,9 @@ def load_any(
 
     damage: as of `decode_posec`.
     """
-    if path.suffix == ".posec":
+    from posecodec.io.filesystem import is_posec
+
+    if is_posec(path):
         return decode_posec(path, model, "cpu", damage=damage)[0], False
     try:
         return reading.load(path), False
@@ -155,12 +180,12 @@ def open_input(name: str, suffix: str = "") -> Iterator[Path | str]:
         path = Path(folder) / f"stdin{suffix}"
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        if not suffix and _is_posec(path):
+        if not suffix and _begins_as_posec(path):
             path = path.rename(path.with_suffix(".posec"))
         yield path
 
 
-def _is_posec(path: Path) -> bool:
+def _begins_as_posec(path: Path) -> bool:
     from posecodec.bitstream.header import MAGIC
 
     with path.open("rb") as file:
@@ -326,26 +351,6 @@ def format_people(count: int) -> str:
 def measure_size(path: Path) -> int:
     """Bytes of a file or of all files in a folder."""
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
-
-
-def _take_skeleton(sequence: PoseSequence, name: str) -> PoseSequence:
-    """The keypoints of a skeleton; where they have no names but are as many, they are taken to be in its order."""
-    from posecodec.pose.skeleton import missing_for
-    from posecodec.pose.skeletons.files import resolve_skeleton
-
-    skeleton = resolve_skeleton(name)
-    unnamed = sequence.skeleton.keypoints == tuple(str(k) for k in range(len(skeleton)))
-    if unnamed:
-        return replace(sequence, skeleton=skeleton)
-    mapped = sequence.mapped_to(skeleton)
-    lost, made = (len(missing_for(a, b)) for a, b in ((sequence.skeleton, skeleton), (skeleton, sequence.skeleton)))
-    if lost or made:
-        never = int((~mapped.valid.any(axis=(0, 1))).sum())
-        report_change(
-            f"--skeleton {skeleton.name}: {lost} of {len(sequence.skeleton)} keypoints are not in it and left out or joined; "
-            f"{never} of its {len(skeleton)} are never there"
-        )
-    return mapped
 
 
 def choose_format(metadata: Mapping[str, Any], asked: str | None) -> tuple[str, str]:

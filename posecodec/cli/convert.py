@@ -21,6 +21,7 @@ from posecodec.cli.common import (
     is_folder,
     load_any,
     open_input,
+    refuse_reading,
     refuse_terminal,
     show,
     write_to_stdout,
@@ -63,6 +64,7 @@ def convert(
         raise UsageError("several recordings do not fit into standard output; give a folder")
     if not sources:
         raise UsageError(f"convert {last} to what? give the file to write too")
+    refuse_reading(sources, reading)
     if target.suffix == ".posec":
         raise UsageError(f"{target}: `posecodec encode` makes .posec files; convert is for other formats")
     into_folder = (
@@ -112,6 +114,8 @@ def _convert(
     elif not target.is_dir():  # of folders their format knows which files in it are its own
         refuse_existing(target, force)
     with collect_notes() as notes, open_input(source) as path:
+        if source == STREAM:
+            refuse_reading([path], reading)
         sequence, assumed = load_any(Path(path), reading)
         if fill:
             sequence = fill_gaps(get_codec(None, "cpu"), sequence, fill)

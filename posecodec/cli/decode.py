@@ -87,27 +87,32 @@ def decode(
     if len(inputs) > 1 or Path(inputs[0]).is_dir():
         batch.run(batch.plan(inputs, output, None, ""), decode_file, settings, jobs, as_json, summary)
         return
+    with batch.summarize(summary, inputs[0]) as outcome:
+        outcome.done.append(_decode_single(inputs[0], output, settings, as_json, jobs))
+
+
+def _decode_single(name: str, output: str | None, settings: Settings, as_json: bool, jobs: int) -> dict[str, Any]:
+    """Decode a single file, or standard input, and show what was written: returned too. Raises PosecodecError of damage."""
     began = time.perf_counter()
-    batch.check_summary(summary)
-    refuse_pose_file(inputs[0])
-    to_stdout = output == STREAM or (output is None and inputs[0] == STREAM)
-    if to_stdout and format is None:
+    refuse_pose_file(name)
+    to_stdout = output == STREAM or (output is None and name == STREAM)
+    if to_stdout and settings.format is None:
         refuse_terminal()
-    with open_input(inputs[0], ".posec") as source, collect_notes() as notes:
+    with open_input(name, ".posec") as source, collect_notes() as notes:
         if not to_stdout:
-            _check_free(source, _choose_stem(inputs[0]), output, settings)
+            _check_free(source, _choose_stem(name), output, settings)
         sequence, damage = _decode(source, settings, jobs)
         if to_stdout:
             written = STREAM
-            write_to_stdout(sequence, format)
+            write_to_stdout(sequence, settings.format)
         else:
-            written = str(_save(sequence, _choose_stem(inputs[0]), output, settings))
-    notes.show(inputs[0])
-    show_more(lambda: f"{inputs[0]}: read, decoded and written in {time.perf_counter() - began:.2f} s")
-    facts, line = describe_written(inputs[0], written, sequence)
+            written = str(_save(sequence, _choose_stem(name), output, settings))
+    notes.show(name)
+    show_more(lambda: f"{name}: read, decoded and written in {time.perf_counter() - began:.2f} s")
+    facts, line = describe_written(name, written, sequence)
     show({**facts, "notes": notes.texts, **({"damage": damage} if damage else {})}, line, as_json, written == STREAM)
-    batch.write_summary(summary, batch.Outcome([{**facts, "notes": notes.texts}]))
-    raise_damage(inputs[0], damage)
+    raise_damage(name, damage)
+    return {**facts, "notes": notes.texts}
 
 
 def _plan_dry(inputs: tuple[str, ...], output: str | None, settings: Settings) -> list[tuple[str, Path | None]]:

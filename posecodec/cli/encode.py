@@ -20,6 +20,7 @@ from posecodec.cli.common import (
     measure_size,
     name_in_errors,
     open_input,
+    refuse_reading,
     refuse_terminal,
     show,
     show_more,
@@ -139,8 +140,16 @@ def _encode_single(
     else:
         batch.check_target(source, target)
         make_folder(output)
-        refuse_existing(target, settings.force)
-    batch.check_summary(summary)
+    with batch.summarize(summary, name) as outcome:
+        if target is not None:
+            refuse_existing(target, settings.force)
+        outcome.done.append(_encode_to(target, source, name, settings, as_json, jobs))
+
+
+def _encode_to(
+    target: Path | None, source: Path, name: str, settings: Settings, as_json: bool, jobs: int
+) -> dict[str, Any]:  # fmt: skip
+    """Encode a single recording to a file, or to standard output, and show what it cost: returned too."""
     began = time.perf_counter()
     facts, line, encoded = _encoded(source, name, settings, jobs)
     show_more(
@@ -154,7 +163,7 @@ def _encode_single(
     for text in facts["notes"]:
         show_note(f"{name}: {text}")
     show(facts, line, as_json, target is None)
-    batch.write_summary(summary, batch.Outcome([facts]))
+    return facts
 
 
 def _describe_chunks(encoded: Encoded) -> str:
@@ -240,12 +249,14 @@ def tokens(
 
     Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
+    from posecodec.io.filesystem import is_posec, read_file
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
     _check_token_file(output, force)
-    if source.suffix == ".posec":
+    reading = replace(reading, skeleton=skeleton)
+    refuse_reading([source], reading)
+    if is_posec(source):
         from posecodec.bitstream.container import read_header
-        from posecodec.io.filesystem import read_file
         from posecodec.zoo import find_named
 
         data = read_file(source)
@@ -254,12 +265,12 @@ def tokens(
             grids = codec.tokens(data)
     else:
         with collect_notes() as notes, name_in_errors(source):
-            sequence = replace(reading, skeleton=skeleton).load(source)
+            sequence = reading.load(source)
             codec = get_codec(model or f"body{sequence.dims}d", device)
             grids = codec.tokenize(sequence, levels)
         notes.show(source)
     if not grids:
-        raise InputError(f"{source}: no chunk of it has tokens; {_NO_TOKENS[source.suffix == '.posec']}")
+        raise InputError(f"{source}: no chunk of it has tokens; {_NO_TOKENS[is_posec(source)]}")
     vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
     arrays = {"stream": vocabulary.flatten(grids)}
     for i, grid in enumerate(grids):

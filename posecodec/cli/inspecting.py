@@ -11,6 +11,7 @@ import click
 from posecodec.cli import options
 from posecodec.cli.common import (
     LONGEST_LIST,
+    STREAM,
     Reading,
     collect_notes,
     decode_posec,
@@ -20,11 +21,12 @@ from posecodec.cli.common import (
     open_input,
     raise_damage,
     refuse_pose_file,
+    refuse_reading,
     show,
     show_lines,
 )
 from posecodec.cli.several import do_each, list_files
-from posecodec.errors import CorruptError, name_install
+from posecodec.errors import CorruptError, UsageError, name_install
 
 if TYPE_CHECKING:
     from posecodec.bitstream.header import Header
@@ -63,6 +65,7 @@ def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
     Reads no weights. Nothing is changed; findings name the option that helps. Of a folder all recordings in it.
     """
     names = list_files(files, reading.format)
+    refuse_reading(names, reading)
 
     def tell(name: str) -> None:
         if name != names[0] and not as_json:
@@ -73,10 +76,14 @@ def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
 
 
 def _tell(file: str, reading: Reading, as_json: bool, is_named: bool) -> None:
+    from posecodec.io.filesystem import is_posec
+
     with open_input(file) as path:
-        if isinstance(path, Path) and path.suffix != ".posec":
+        if isinstance(path, Path) and not is_posec(path):
             _show_recording(path, file, reading, as_json)
             return
+        if file == STREAM:
+            refuse_reading([path], reading)
         with name_in_errors(file):
             facts = {**({"file": file} if is_named else {}), **_describe_posec(path)}
         show(facts, _format_facts(facts), as_json)
@@ -128,8 +135,13 @@ def compare(
     What the options say of unit, axis, rate or format is of all that are no .posec files.
     """
     from posecodec.analysis.metrics import compare as measure
+    from posecodec.io.filesystem import is_posec
 
     reading = replace(reading, skeleton=skeleton)
+    names = (str(a), *b)
+    refuse_reading(names, reading)
+    if model is not None and not any(name == STREAM or is_posec(name) for name in names):
+        raise UsageError("-m names weights of .posec files, and none of these is one; leave it out")
 
     def load(name: str) -> PoseSequence:
         with collect_notes() as notes, open_input(name) as path:
@@ -143,7 +155,9 @@ def compare(
 
     def measure_one(name: str) -> None:
         second = load(name)
-        found = measure(first, second)
+        with collect_notes() as notes:
+            found = measure(first, second)
+        notes.show(name)
         show({**({"file": name} if len(b) > 1 else {}), **found.as_dict()}, found.describe(), as_json)
 
     def tell(name: str) -> None:
@@ -170,12 +184,15 @@ def verify(
     lossless file and a bit rate can be checked, an error bound cannot. Several files, and all in a folder, are checked
     without originals. Exit code 4 if anything is not kept.
     """
+    from posecodec.io.filesystem import is_posec
+
     reading = replace(reading, skeleton=skeleton)
-    has_original = len(files) == 2 and not Path(files[0]).is_dir() and not files[1].endswith(".posec")
+    has_original = len(files) == 2 and not Path(files[0]).is_dir() and not is_posec(files[1])
     if has_original:
         _verify(files[0], files[1], reading, model, as_json, False)
         return
     names = list_files(files, only_posec=True)
+    refuse_reading(names, reading)
     do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1))
 
 

@@ -23,12 +23,13 @@ BLOCK = 1 << 20  # Bytes that are read at once
 @dataclass(frozen=True)
 class Entry:
     """file: what a line is about, under the output folder, without the suffix that a decode adds. asked, made: hashes; made
-    is "" while it is being written. output: the file or folder that was written."""
+    is "" while it is being written. output: the file or folder that was written. source: what of, under the input folder."""
 
     file: str
     asked: str = ""
     made: str = ""
     output: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Pose files in and out: `load` and `save`, by what the file is or by name of the format.
 
-One file per format; this one only chooses among them. It changes no values: an override relabels, it never converts.
+One file per format; this one only chooses among them. It changes no values: an override relabels, it never converts, and a
+skeleton takes keypoints by their names.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from posecodec.io.parsing.frame_rates import is_same_rate
 from posecodec.io.registry import DEFAULT, FORMATS, FRAME_FOLDER, Format, check_name, register_format
 from posecodec.io.sniffing import Certainty, Clue, Source
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.files import resolve_skeleton
 
 __all__ = [
     "FORMATS", "AnyPath", "Certainty", "Clue", "Format", "Guess", "Source", "detect", "find_format", "find_origin",
-    "guard_reader", "load", "read_bytes", "register_format", "save", "write_atomic",
+    "guard_reader", "load", "read_bytes", "register_format", "save", "take_skeleton", "write_atomic",
 ]  # fmt: skip
 if not TYPE_CHECKING:
     __getattr__ = legacy.find_renamed(__name__)
@@ -39,8 +40,8 @@ def load(
 
     format: one of FORMATS instead of what the file seems to be. fps, unit, up: what the file does not say or says
     wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps: where the file states neither
-    rate nor times. skeleton: the keypoints in their order, the name of a built-in skeleton or a .toml or .json file that
-    describes one; "native" for the own joints of a rig.
+    rate nor times. skeleton: what keypoints without names are, in their order; those with names are mapped by them. Also
+    the name of a built-in one or a .toml or .json file that describes one; "native" for the own joints of a rig.
     item: which recording of a file that holds several. columns: "xyc" or "xyz", whether the third column of plain arrays
     is a confidence, where their values tell it wrongly.
     Raises InputError, beginning with the path, if the content cannot be understood or a needed frame rate is missing.
@@ -182,11 +183,30 @@ def _choose_format(sequence: PoseSequence, path: AnyPath) -> str:
     return source if source in found else found[0]
 
 
+def take_skeleton(sequence: PoseSequence, skeleton: Skeleton) -> PoseSequence:
+    """The keypoints of a skeleton, by their names; where they have only numbers and are as many, they are in its order.
+
+    Raises InputError where none of them maps. Warns with DataWarning where some are not in both.
+    """
+    own, wanted = sequence.skeleton, skeleton.keypoints
+    if own.keypoints == tuple(str(k) for k in range(len(wanted))):
+        return replace(sequence, skeleton=skeleton)
+    mapped = sequence.mapped_to(skeleton)
+    lost, made = len(missing_for(own, skeleton)), len(missing_for(skeleton, own))
+    if lost or made:
+        never = int((~mapped.valid.any(axis=(0, 1))).sum())
+        report_change(
+            f"--skeleton {skeleton.name}: {lost} of {len(own)} keypoints are not in it and left out or joined; "
+            f"{never} of its {len(wanted)} are never there"
+        )
+    return mapped
+
+
 def _relabel(
     sequence: PoseSequence, name: str, fps: float | None, unit: str | None, skeleton: Skeleton | None, up: str | None
 ) -> PoseSequence:
     """name: the format that was read, noted as `source_format` unless it is our own."""
-    changes: dict[str, Any] = {"unit": unit, "up": up, "skeleton": skeleton}
+    changes: dict[str, Any] = {"unit": unit, "up": up}
     changes = {key: value for key, value in changes.items() if value is not None}
     if fps is not None:
         changes |= {"fps": float(fps), "timestamps": None}
@@ -194,4 +214,5 @@ def _relabel(
     metadata |= {"source_format": name} if name != DEFAULT else {}
     if metadata != sequence.metadata:
         changes["metadata"] = metadata
-    return replace(sequence, **changes)
+    changed = replace(sequence, **changes)
+    return changed if skeleton is None else take_skeleton(changed, skeleton)

@@ -136,6 +136,16 @@ def strip_suffix(path: AnyPath) -> Path:
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).with_suffix("")
 
 
+def is_posec(path: object) -> bool:
+    """Whether a path or a URL is called as a .posec file, in small or capital letters.
+
+    >>> is_posec("WALK.POSEC"), is_posec("https://example.org/walk.posec?version=2"), is_posec("walk.npz")
+    (True, True, False)
+    """
+    name = str(path) if isinstance(path, str | os.PathLike) else ""
+    return (name.partition("?")[0] if "://" in name else name).lower().endswith(".posec")
+
+
 def read_file(path: AnyPath) -> bytes:
     """As `read_bytes`, with the path in front of every message."""
     try:

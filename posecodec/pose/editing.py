@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from posecodec.errors import DependencyError, UsageError, report_change
+from posecodec.memory import check_memory
 from posecodec.pose.channels import KEY, cut_channels
 from posecodec.pose.skeleton import Skeleton
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 PoseSequence = Any  # Its module imports this one
 TIME_ROUNDING = 1e-9  # Relative difference of frame rates that count as one
+COPIES = 5  # of what is resampled, in float64, that there are at once
 
 
 def take_frames(sequence: PoseSequence, which: int | slice) -> PoseSequence:
@@ -101,7 +104,8 @@ def _check_alike(first: PoseSequence, other: PoseSequence, number: int) -> None:
 def select(
     sequence: PoseSequence, keypoints: Sequence[str | int] | None, people: Sequence[str | int] | None
 ) -> PoseSequence:
-    """Only some keypoints and people, by name or number, in the order given; edges and pairs among them stay.
+    """Only some keypoints and people, by name or number, in the order given; edges and pairs among them stay, and what they
+    stand for in coco19.
 
     Raises UsageError for one that is not there, with names like it.
     """
@@ -140,7 +144,11 @@ def _cut_skeleton(skeleton: Skeleton, places: list[int]) -> Skeleton:
         return skeleton
     root = None if skeleton.root is None else new.get(skeleton.root)
     names = tuple(skeleton.keypoints[place] for place in places)
-    return Skeleton(f"part of {skeleton.name}", names, renumber(skeleton.edges), renumber(skeleton.pairs), root)
+    known = skeleton.to_coco19.items()  # without what maps by its name anyway: a wrist alone makes no body of a hand
+    mapping = {target: sources for target, sources in known if sources != (target,) and {*sources} <= {*names}}
+    return Skeleton(
+        f"part of {skeleton.name}", names, renumber(skeleton.edges), renumber(skeleton.pairs), root, mapping
+    )
 
 
 def convert_unit(sequence: PoseSequence, unit: str, lengths: Mapping[str, float]) -> PoseSequence:
@@ -161,8 +169,8 @@ def convert_unit(sequence: PoseSequence, unit: str, lengths: Mapping[str, float]
 def resample(sequence: PoseSequence, fps: float) -> PoseSequence:
     """The motion at another frame rate, by straight lines between frames; from the first frame on, as long as it lasts.
 
-    A keypoint is missing where it is in a frame beside. Raises UsageError for a rate that is not above 0. Channels are left
-    out.
+    A keypoint is missing where it is in a frame beside. Raises UsageError for a rate that is not above 0, InputError where
+    that takes more memory than a file may. Channels are left out.
     """
     if not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"{fps} frames a second; give a rate above 0")
@@ -170,7 +178,11 @@ def resample(sequence: PoseSequence, fps: float) -> PoseSequence:
         return replace(sequence, fps=float(fps), timestamps=None)
     times = sequence.timestamps if sequence.timestamps is not None else np.arange(sequence.frames) / sequence.rate
     times = np.asarray(times) - times[0]
-    asked = np.arange(math.floor(times[-1] * fps * (1 + TIME_ROUNDING)) + 1) / fps
+    frames = min(times[-1] * fps * (1 + TIME_ROUNDING), sys.maxsize)
+    shape = sequence.positions.shape
+    what = f"{shape[1]} people with {shape[2]} keypoints at {fps:g} frames a second for {times[-1]:g} seconds"
+    check_memory(int(frames) * max(math.prod(shape[1:]), 1) * COPIES * np.dtype(np.float64).itemsize, what)
+    asked = np.arange(math.floor(frames) + 1) / fps
     low = np.clip(np.searchsorted(times, asked, side="right") - 1, 0, max(len(times) - 2, 0))
     high = np.minimum(low + 1, len(times) - 1)
     share = np.clip((asked - times[low]) / np.maximum(times[high] - times[low], 1e-300), 0, 1)

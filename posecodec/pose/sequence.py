@@ -179,7 +179,10 @@ class PoseSequence:
         return converted
 
     def resample(self, fps: float) -> PoseSequence:
-        """The motion at another frame rate, by straight lines between frames. Raises UsageError for one not above 0."""
+        """The motion at another frame rate, by straight lines between frames.
+
+        Raises UsageError for one not above 0, InputError where that takes more memory than a file may.
+        """
         resampled: PoseSequence = editing.resample(self, fps)
         return resampled
 
@@ -207,7 +210,10 @@ class PoseSequence:
         if target == COCO19:
             table.update(self.skeleton.to_coco19)
         if not table:
-            raise InputError(f"no keypoint of {self.skeleton.name!r} maps to {target.name!r}; name the keypoints")
+            raise InputError(
+                f"no keypoint of {self.skeleton.name!r} maps to {target.name!r}; name the keypoints, as in "
+                "dataclasses.replace(sequence, skeleton=...) where they are in its order"
+            )
         shape = (self.frames, self.people, len(target))
         positions = np.full((*shape, self.dims), np.nan, self.positions.dtype)
         confidence = np.zeros(shape, np.float32)

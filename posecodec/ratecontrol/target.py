@@ -33,7 +33,9 @@ class Target:
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS
-        if self.kind == "levels" and self.value < 1:
+        if self.unit and self.kind not in ERRORS:
+            raise UsageError(f"{self.kind} is {self.value:g}{self.unit}; it has no unit, give a number")
+        if self.kind == "levels" and not (self.value >= 1 and float(self.value).is_integer()):
             raise UsageError(f"levels is {self.value:g}; it must be a whole number above 0")
         needs = self.kind not in ("quality", "lossless")
         with np.errstate(over="ignore", under="ignore"):
@@ -48,9 +50,11 @@ class Target:
     ) -> Target:  # fmt: skip
         """The one that is given; the default quality if none is. Errors may be lengths such as "5mm".
 
-        Raises UsageError if several are given, or a text is no length.
+        Raises UsageError if several are given, a text is no length, or levels or a bit rate are no numbers.
         """
         given = {"levels": levels, "max-error": max_error, "mean-error": mean_error, "bitrate": bitrate}
+        if texts := [f"{kind} is {given[kind]!r}" for kind in ("levels", "bitrate") if isinstance(given[kind], str)]:
+            raise UsageError(f"{texts[0]}; give a number")
         found = [Target(kind, *parse_length(value)) for kind, value in given.items() if value is not None]
         found += [Target("lossless")] if lossless else []
         if len(found) > 1:
@@ -84,7 +88,10 @@ def parse_length(text: float | str) -> tuple[float, str]:
     ((5.0, 'mm'), (3.0, ''), (0.5, ''))
     """
     if not isinstance(text, str):
-        return float(text), ""
+        try:
+            return float(text), ""
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{text!r} is no number; give one, or a length such as 5mm") from error
     found = re.fullmatch(r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*", text)
     if not found or found[2] not in ("", "px", *UNIT_MM):
         raise UsageError(f"{text!r} is no length; give a number and mm, cm, m, in or px, such as 5mm")

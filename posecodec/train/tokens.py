@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from posecodec.codec import PoseCodec
 from posecodec.coders.tokens.vocabulary import PAD, pad_batch
 from posecodec.errors import InputError
+from posecodec.io.filesystem import is_posec
 
 
 class TokenFolder(Dataset[Tensor]):
@@ -31,7 +32,7 @@ class TokenFolder(Dataset[Tensor]):
 
     def __init__(self, folder: str | Path, codec: PoseCodec, levels: int) -> None:
         self.vocabulary = codec.tokenizer.vocabulary(levels)
-        grids = {path: codec.tokens(path) for path in sorted(Path(folder).glob("*.posec"))}
+        grids = {path: codec.tokens(path) for path in sorted(filter(is_posec, Path(folder).glob("*")))}
         self.files = [path for path, found in grids.items() if found]
         self.streams = [self.vocabulary.flatten(grids[path]) for path in self.files]
         if not self.files:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from posecodec import PoseSequence, Skeleton
 from posecodec.analysis import metrics
 from posecodec.analysis.metrics import compare, error_per_keypoint
-from posecodec.errors import InputError
+from posecodec.errors import DataWarning, InputError
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 
 LINE = Skeleton("line", ("a", "b", "c"), edges=((0, 1), (1, 2)), root=0)
@@ -263,6 +264,15 @@ def test_sequences_that_do_not_correspond(function, change, found, remedy):
 def test_up_may_be_known_on_one_side_only_and_a_skeleton_named_otherwise():
     renamed = {"up": "unknown", "skeleton": Skeleton("renamed", COCO17.keypoints)}
     assert compare(sequence(**GOOD), sequence(**{**GOOD, **renamed})).max == 0
+
+
+@pytest.mark.parametrize("other", [{"fps": 60}, {"fps": None, "timestamps": np.arange(4) / 60}])
+def test_other_frame_rates_are_told(other):
+    with pytest.warns(DataWarning, match="the reference has 10 frames a second, the other 60"):
+        assert compare(sequence(**GOOD), sequence(**{**GOOD, **other})).max == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare(sequence(**GOOD), sequence(**{**GOOD, "fps": None, "timestamps": np.arange(4) / 10}))
 
 
 def test_ten_thousand_frames_take_well_under_a_second():

@@ -36,7 +36,8 @@ def folder(tmp_path: Path) -> Path:
     "command",
     ["encode IN/walk.npz --unit furlong", "encode IN/walk.npz --skeleton foo", "convert IN/walk.npz IN/a.csv --up w",
      "encode IN/walk.npz IN/short.npz -o IN/one.posec", "decode IN/walk.posec IN/walk.posec -o IN/one.csv",
-     "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec"],
+     "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec",
+     "compare IN/walk.npz IN/walk.npz -m body3d"],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_a_mistake_of_usage(folder: Path, command: str) -> None:
     before = sorted(folder.rglob("*"))
@@ -134,3 +135,62 @@ def test_encode_in_python_takes_a_path(folder: Path) -> None:
 def test_models_in_json_are_those_that_were_asked_for() -> None:
     output, error = call("models", "motion2d", "--json")
     assert error is None and json.loads(output)[0]["name"] == "motion2d"
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("info IN/walk.posec", "--fps 60"), ("convert IN/walk.posec IN/b.npz", "--unit m"),
+     ("tokens IN/walk.posec -o IN/c.npz", "--up z"), ("verify IN/walk.posec", "--track"),
+     ("compare IN/walk.posec IN/walk.posec", "--skeleton coco17"), ("convert IN/walk.posec IN/b.npz", "--zeros-missing"),
+     ("info IN/walk.posec", "--from npz")],
+)  # fmt: skip
+def test_how_to_read_is_nothing_to_tell_of_posec_files(folder: Path, command: str, option: str) -> None:
+    before = sorted(folder.rglob("*"))
+    _, error = call(*(word.replace("IN", str(folder)) for word in command.split()), *option.split())
+    assert isinstance(error, UsageError) and f"leave out {option.split()[0]}" in str(error)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_how_to_read_is_for_the_files_that_are_no_posec_files(folder: Path) -> None:
+    for command in ("info", "compare"):
+        assert call(command, folder / "walk.posec", folder / "walk.npz", "--unit", "mm")[1] is None
+    assert call("verify", folder / "walk.posec", folder / "walk.npz", "--fps", 30)[1] is None
+    assert call("convert", folder / "walk.posec", folder / "b.csv", "--max-memory", "1GiB")[1] is None
+    data = (folder / "walk.posec").read_bytes()
+    for words in (["info", "-"], ["convert", "-", str(folder / "c.csv")]):
+        result = CliRunner().invoke(cli, [*words, "--fps", "60"], input=data, standalone_mode=False)
+        assert isinstance(result.exception, UsageError)
+
+
+def test_a_comparison_at_other_rates_says_so(folder: Path) -> None:
+    posecodec.save(posecodec.load(folder / "walk.npz", fps=60), folder / "fast.npz")
+    output, error = call("compare", folder / "walk.npz", folder / "fast.npz")
+    assert error is None and "fast.npz: the reference has 30 frames a second, the other 60" in output
+
+
+def test_the_summary_of_one_file_tells_that_it_failed(folder: Path) -> None:
+    summary, data = folder / "s.json", bytearray((folder / "walk.posec").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "damaged.posec").write_bytes(data)
+    for words, told in (
+        (["decode", folder / "damaged.posec", "--recover", "-o", folder / "d.csv"], "is damaged"),
+        (["decode", folder / "damaged.posec", "-o", folder / "e.csv"], "damaged.posec"),
+        (["decode", folder / "walk.posec", "-o", folder / "walk.npz"], "exists"),
+        (["encode", folder / "bad.npz"], "bad.npz"),
+        (["encode", folder / "walk.npz"], "exists"),
+    ):
+        assert isinstance(call(*words, "--summary", summary)[1], PosecodecError)
+        facts = json.loads(summary.read_text())
+        assert (facts["done"], facts["failed"], facts["files"]) == (0, 1, []) and told in facts["errors"][0]
+        summary.unlink()
+
+
+def test_suffixes_in_capital_letters_are_the_same(folder: Path) -> None:
+    shouted = (folder / "walk.posec").rename(folder / "WALK.POSEC")
+    for words in (["info", shouted], ["convert", shouted, folder / "a.csv"], ["verify", shouted, shouted]):
+        assert call(*words)[1] is None
+    assert call("compare", folder / "walk.npz", shouted)[1] is None
+    assert isinstance(call("tokens", shouted, "-o", folder / "tokens.npz")[1], InputError)  # it has none
+    assert call("decode", folder, "-o", folder / "out")[1] is None and (folder / "out" / "WALK.npz").is_file()
+    _, error = call("encode", folder / "short.npz", folder / "walk.npz", "-o", folder / "NEW.POSEC")
+    assert isinstance(error, UsageError) and "called as one" in str(error)

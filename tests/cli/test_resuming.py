@@ -55,6 +55,18 @@ def test_files_that_options_name_are_part_of_what_is_asked(folder: Path) -> None
     assert "1 done, 0 skipped" in call(*ask)
 
 
+def test_a_second_file_of_the_same_stem_renames_nothing(folder: Path) -> None:
+    ask = ("encode", folder / "in", "-o", folder / "out")
+    assert "1 done" in call(*ask)
+    posecodec.save(walk(6), folder / "in" / "a.npz")
+    assert "1 done, 1 skipped" in call(*ask) and "2 skipped" in call(*ask)
+    assert sorted(path.name for path in (folder / "out").glob("*.posec")) == ["a.npz.posec", "a.posec"]
+    (folder / "in" / "a.csv").unlink()
+    assert "0 done, 1 skipped" in call(*ask)  # and stays a.npz.posec
+    assert posecodec.load(folder / "out" / "a.posec").frames == 20
+    assert "2 done" in call("decode", folder / "out", "-o", folder / "back")
+
+
 def test_another_source_of_an_older_date_is_done_again(folder: Path) -> None:
     scene = folder / "in" / "scene"
     posecodec.save(walk(6), scene, format="panoptic")
@@ -114,7 +126,8 @@ def test_what_a_killed_run_was_at_is_done_again(folder: Path) -> None:
     call(*ask)
     path = folder / "back" / MANIFEST
     lines = path.read_text().splitlines()
-    assert [sorted(json.loads(line)) for line in lines] == [["asked", "file"], ["asked", "file", "made", "output"]]
+    begun, finished = (sorted(json.loads(line)) for line in lines)
+    assert begun == ["asked", "file", "source"] and finished == ["asked", "file", "made", "output", "source"]
     path.write_text(lines[0] + "\n")
     assert "1 done, 0 skipped" in call(*ask)
     assert hash_content(folder / "back" / "a.csv") == json.loads(path.read_text().splitlines()[-1])["made"]

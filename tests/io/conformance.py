@@ -96,7 +96,7 @@ def check_overrides(known: Format, sample: Sample, folder: Path) -> None:
         {"fps": -1},
         {"up": "w"},
         {"unit": "furlong"},
-        {"skeleton": Skeleton("custom", ("a", "b", "c", "d", "e"))},
+        {"skeleton": Skeleton("custom", ("unheard", "of", "by", "any", "file"))},
     ):
         with _fails_by_name(InputError, path):
             _read(known, path, sample, **option)

@@ -6,16 +6,19 @@ import os
 import stat
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from posecodec.errors import InputError, UsageError
+from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.io import FORMATS, detect, filesystem, find_format, find_origin, load, save, write_atomic
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.skeletons.builtin import H36M17, build_skeleton
+from posecodec.pose.skeleton import Skeleton
+from posecodec.pose.skeletons.builtin import COCO17, H36M17, build_skeleton
+from posecodec.pose.synthetic import walk
 
 CLIP = PoseSequence.from_arrays(np.ones((3, 17, 3)), fps=30, unit="mm")
 
@@ -57,6 +60,23 @@ def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
     for wrong in ({"unit": "furlong"}, {"up": "w"}, {"fps": -1}, {"skeleton": "coco19"}, {"skeleton": "nobody"}):
         with pytest.raises(InputError):
             load(tmp_path / "a.npz", **wrong)
+
+
+@pytest.mark.parametrize("name", ["a.trc", "a.c3d"])
+def test_a_skeleton_takes_named_keypoints_by_their_names(name: str, tmp_path: Path) -> None:
+    walked = walk(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save(walked.mapped_to(H36M17), tmp_path / name)
+    with pytest.warns(DataWarning, match="--skeleton coco17: 5 of 17 keypoints are not in it"):
+        found = load(tmp_path / name, skeleton="coco17")
+    assert not found.valid[:, :, COCO17.keypoints.index("nose")].any()
+    knee = [sequence.skeleton.keypoints.index("left_knee") for sequence in (found, walked)]
+    np.testing.assert_allclose(found.positions[:, :, knee[0]], walked.positions[:, :, knee[1]], atol=0.01)
+    with pytest.raises(
+        InputError, match=r"no keypoint .* maps to 'own'; name the keypoints, as in dataclasses.replace"
+    ):
+        load(tmp_path / name, skeleton=Skeleton("own", tuple(f"k{i}" for i in range(17))))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError(28, "No space left on device")])

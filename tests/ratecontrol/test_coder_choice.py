@@ -12,6 +12,7 @@ from posecodec.bitstream.chunk_kind import ChunkKind
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.skeletons.builtin import COCO19
 from posecodec.pose.synthetic import walk
+from posecodec.ratecontrol.target import Target
 
 
 @pytest.mark.parametrize("name", ["levels", "max_error", "mean_error", "bitrate"])
@@ -19,6 +20,13 @@ from posecodec.pose.synthetic import walk
 def test_goals_that_cannot_be(tiny_codec, name, value):
     with pytest.raises(UsageError, match=f"{name.replace('_', '-')}.*above 0"):
         tiny_codec.encode(walk(16), **{name: value})
+
+
+@pytest.mark.parametrize("target", [3, Target("max-error", 5.0)])
+@pytest.mark.parametrize("option", [{"levels": 2}, {"max_error": 5}, {"bitrate": 9}, {"lossless": True}])
+def test_a_target_and_an_option_at_once_are_a_usage_error(tiny_codec, target, option):
+    with pytest.raises(UsageError, match=f"target and {next(iter(option))} at once"):
+        tiny_codec.encode(walk(16), target, **option)
 
 
 @pytest.mark.parametrize("first", GOALS[2:], ids=lambda goal: next(iter(goal)))

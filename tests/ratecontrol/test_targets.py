@@ -307,6 +307,16 @@ def test_what_is_no_length_in_that_unit_is_refused(text):
         Target("max-error", *parse_length(text)).in_unit("px" if text == "5mm" else "mm")
 
 
+@pytest.mark.parametrize(
+    "option", [{"bitrate": "5mm"}, {"levels": "3mm"}, {"levels": 2.5}, {"levels": np.nan}, {"max_error": [5]}]
+)
+def test_levels_and_bit_rates_are_numbers_without_a_unit(option):
+    with pytest.raises(UsageError, match=r"give|whole number"):
+        Target.from_options(**option)
+    with pytest.raises(UsageError, match="no unit"):
+        Target("bitrate", 5, "mm")
+
+
 def digests():
     """The hashes of some files, as JSON."""
     goals = ({}, {"max_error": 2.0}, {"lossless": True})
