@@ -93,6 +93,15 @@ def test_older_layouts(content, skeleton, put):
     assert sequence.ids == ("7" if skeleton == "coco17" else "0",) and sequence.metadata["alphapose"]["first"] == 3
 
 
+def test_images_with_nobody_are_frames(tmp_path, put):
+    bodies = [[], [{"joints": keypoints(7)}], [{"joints": keypoints(8)}], []]
+    sequence = read(put({f"{i}.jpg": {"bodies": of_image} for i, of_image in enumerate(bodies)}), fps=30)
+    assert sequence.valid.any(axis=(1, 2)).tolist() == [False, True, True, False]
+    with pytest.warns(DataWarning, match="first 1 and last 1 frames"):
+        write(sequence, tmp_path / "b.json")
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "b.json").read_text())] == ["1.jpg", "2.jpg"]
+
+
 def test_older_layouts_refused(put):
     for content, match in (
         ({"a": 1}, "no list of bodies"),

@@ -50,6 +50,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     naming, numbers = detections.parse_names(list(images))
     table = entries.build_table(size)
     table.renumber(numbers[i] for i in table.frames.tolist())
+    for number in numbers:
+        table.add_empty(number)
     facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | entries.find_facts()
     skeleton = detections.assume_skeleton(table.width // 3, *coco.BUILT_INS, "coco18")
     return detections.build_from_table(table, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
