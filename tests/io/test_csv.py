@@ -251,6 +251,13 @@ def test_times(tmp_path, put):
     np.testing.assert_allclose(found.timestamps, [0, 0.1, 0.35, 0.6])
 
 
+def test_times_of_a_clock_are_as_exact_as_others(put):
+    times = 1.7e9 + np.arange(200) / 29.97
+    assert csv.read(put(timed([f"{time:.6f}" for time in times]))).fps == pytest.approx(29.97, rel=1e-9)
+    late = times + np.where(np.arange(200) % 2, 0.004, 0)
+    assert csv.read(put(timed([f"{time:.6f}" for time in late]))).fps is None
+
+
 def test_no_rate_comes_last(put):
     with pytest.raises(NoRateError, match="--fps"):
         csv.read(put("frame,a_x,a_y\n0,1,2\n"))

@@ -21,7 +21,7 @@ USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60,
 """Frames per second of film, video and motion capture."""
 LAST_DIGIT = 1.001
 """Units of the last digit that a time may be off: rounded or cut off, and a little for float arithmetic."""
-_RELATIVE = 1e-9  # the same for long recordings, whose times in float64 lose digits
+_RELATIVE = 4 * float(np.finfo(np.float64).eps)  # the same of the time itself, for what float64 cannot tell apart
 _MAX_OFF = 0.25  # frames that a time may be off, however few digits it has
 _SAME = 1e-6  # share by which rates differ that are the same, written with more or fewer digits
 
