@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import options
+from posecodec.cli.batch import check_suffix
 from posecodec.cli.common import LONGEST_LIST, STREAM, refuse_terminal, show, show_lines
 from posecodec.cli.progress import open_bar
 from posecodec.errors import CorruptError, UsageError
@@ -292,6 +293,7 @@ def extract(root: str, identity: str, output: Path, force: bool) -> None:
         refuse_terminal()
         sys.stdout.buffer.write(Corpus(root).read_file(identity))
         return
+    check_suffix(output, (".posec",))
     refuse_existing(output, force)
     data = Corpus(root).read_file(identity)
     write_atomic(output, data, force)

@@ -70,7 +70,7 @@ def _list_folder(source: str | Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{source}: is one recording itself; give a folder that has recordings in it, or encode it")
     for path, files in _walk(str(source)):
         about = [file.stat() for file in files]
-        row = {"id": os.path.relpath(path, source).replace(os.sep, "/"), "source": path}
+        row: dict[str, Any] = {"id": os.path.relpath(path, source).replace(os.sep, "/"), "source": path}
         changed = max((each.st_mtime_ns for each in about), default=0)
         row |= {"bytes": sum(each.st_size for each in about), "modified": str(changed)}
         yield row if os.path.isfile(path) else {**row, "format": detect(path).format}

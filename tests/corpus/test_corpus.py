@@ -237,6 +237,8 @@ def test_what_is_missing_or_wrong_is_found(made, tmp_path):
 def test_a_recording_is_extracted_as_the_file_that_it_is(made, tmp_path):
     call("corpus", "extract", made, "walks/1.npz", "-o", tmp_path / "one.posec")
     assert json.loads(call("info", tmp_path / "one.posec", "--json"))["people"] == 2
+    with pytest.raises(UsageError, match="call the output .posec"):
+        call("corpus", "extract", made, "walks/1.npz", "-o", tmp_path / "one.npz")
     assert (tmp_path / "one.posec").read_bytes() == Corpus(made).read_file("walks/1.npz")
 
 
