@@ -175,7 +175,9 @@ def _read_category(content: Mapping[str, Any], entries: Entries) -> tuple[Skelet
     if entries.is_whole and len(plain) == BODY:
         plain += BUILT_IN["coco133"].keypoints[BODY:]
     if len(plain) != count:
-        report_change(f"category {title!r} names {len(names)} keypoints, annotations have {count}; the names are left out")
+        report_change(
+            f"category {title!r} names {len(names)} keypoints, annotations have {count}; the names are left out"
+        )
         return detections.assume_skeleton(count, *BUILT_INS), title
     skeleton = build_skeleton(plain)
     return skeleton if skeleton.name in BUILT_IN else _build_custom(plain, found.get("skeleton")), title
