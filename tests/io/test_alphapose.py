@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from detections import keypoints, result
 
-from posecodec.errors import DataWarning, InputError
+from posecodec import PoseSequence, Skeleton
+from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.io import detect
 from posecodec.io.formats.alphapose import read, write
 from posecodec.pose.skeletons.builtin import COCO17
@@ -100,6 +101,13 @@ def test_images_with_nobody_are_frames(tmp_path, put):
     with pytest.warns(DataWarning, match="first 1 and last 1 frames"):
         write(sequence, tmp_path / "b.json")
     assert [entry["image_id"] for entry in json.loads((tmp_path / "b.json").read_text())] == ["1.jpg", "2.jpg"]
+
+
+def test_keypoints_that_would_be_taken_for_others_are_refused(tmp_path):
+    skeleton = Skeleton("mine", tuple(f"k{number}" for number in range(18)))
+    sequence = PoseSequence.from_arrays(np.ones((2, 18, 2)), fps=30, skeleton=skeleton, unit="px", up="-y")
+    with pytest.raises(UsageError, match="18 would be read as coco18, not as 'mine'"):
+        write(sequence, tmp_path / "a.json")
 
 
 def test_older_layouts_refused(put):
