@@ -9,7 +9,7 @@ from posecodec.pose.channels import cut_channels
 
 FIRST = {
     "alphapose": ("first", 0), "c3d": ("first_frame", 1), "coco": ("first", 0), "csv": ("first_frame", 0),
-    "dlc": ("first_frame", 0), "frames": ("first", 0), "kinetics": ("first", 0), "mmpose": ("first", 0),
+    "dlc": ("first_frame", 0), "frames": ("first", 0), "kinetics": ("first", 1), "mmpose": ("first", 0),
     "motive": ("first_frame", 0), "movement": ("first", 0),
     "openpose": ("first", 0), "qualisys": ("first_frame", 1), "slp": ("first", 0),
     "trc": ("first_frame", 1), "vicon": ("first_frame", 1), "yolo": ("first", 0),
