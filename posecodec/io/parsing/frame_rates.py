@@ -53,11 +53,20 @@ def find_regular_rate(times: Floats, steps: NDArray[Any], decimals: int) -> floa
     count, span = float(steps[-1] - steps[0]), float(times[-1] - times[0])
     if not (span > 0 and count > 0 and math.isfinite(count / span)):
         return None
-    slack = LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
     usual = sorted(map(float, USUAL_RATES), key=lambda r: (r != int(r), abs(r - count / span)))
     shortest = (float(f"{count / span:.{digits}g}") for digits in range(1, MAX_DIGITS + 1))
     for rate in chain(usual, shortest):
-        off = np.abs(times - times[0] - (steps - steps[0]) / rate)
-        if off.max() <= min(slack, _MAX_OFF / rate):
+        if fits_rate(times, steps, rate, decimals):
             return rate
     return None
+
+
+def fits_rate(times: Floats, steps: NDArray[Any], rate: float, decimals: int) -> bool:
+    """Whether times in seconds, printed to `decimals` digits, of frames numbered by `steps`, are those of a rate.
+
+    >>> fits_rate(np.array([5.0, 5.033, 5.067]), np.arange(3), 30.0, 3)
+    True
+    """
+    slack = LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
+    off = np.abs(times - times[0] - (steps - steps[0]) / rate)
+    return bool(off.max() <= min(slack, _MAX_OFF / rate))
