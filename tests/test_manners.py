@@ -64,6 +64,9 @@ def test_metadata_of_others_are_told_unless_they_go_on():
     ({"first_frame": 5, "unreadable_frames": [9]}, {"first_frame": 65, "unreadable_frames": [9]}),
     ({"openpose": {"missing": [[3, 61], [63, 64], 5]}}, {"openpose": {"missing": [[0, 1], [3, 4]], "first": 60}}),
     ({"coco": {"first": 7, "names": {"prefix": "a"}}}, {"coco": {"first": 67, "names": {"prefix": "a", "first": 60}}}),
+    ({"trc": {"start": 10**400, "step": "x"}, "c3d": {"first_frame": 2.5}},
+     {"trc": {"start": 10**400, "step": "x"}, "c3d": {"first_frame": 2.5}}),
+    ({"trc": {"start": 10**400}}, {"trc": {"start": 10**400, "first_frame": 61}}),
     ({"mine": {"first": 3}, "csv": "odd"}, {"mine": {"first": 3}, "csv": "odd"}),
 ])  # fmt: skip
 def test_facts_that_count_frames_follow_them(metadata, after):

@@ -52,7 +52,7 @@ class Layout:
             if (about.get(b"made"), about.get(b"rows")) != (self.made.encode(), digest_rows(rows).encode()):
                 return False
             index = pa.parquet.read_schema(self.find_index(number)).metadata or {}
-            return index.get(b"shard") == _digest(self.find_shard(number).read_bytes()).encode()
+            return index.get(b"shard") == _hash_bytes(self.find_shard(number).read_bytes()).encode()
         except (OSError, pa.ArrowException):
             return False
 
@@ -60,7 +60,7 @@ class Layout:
 def digest_rows(rows: list[dict[str, Any]]) -> str:
     """What tells rows of a manifest from others: ids, places, sizes and SHA-256, or else when they were changed; sorted."""
     told = sorted([row["id"], row["source"], row.get("bytes"), _tell_content(row)] for row in rows)
-    return _digest(json.dumps(told).encode())
+    return _hash_bytes(json.dumps(told).encode())
 
 
 def _tell_content(row: dict[str, Any]) -> str | None:
@@ -68,7 +68,7 @@ def _tell_content(row: dict[str, Any]) -> str | None:
     return known
 
 
-def _digest(data: bytes) -> str:
+def _hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
@@ -128,7 +128,7 @@ def write_shard(layout: Layout, number: int, planned: list[dict[str, Any]], rows
     for folder in (path.parent, index.parent):
         folder.mkdir(parents=True, exist_ok=True)
     data = write_table(path, build_table(SHARD, rows, {"made": layout.made, "rows": digest_rows(planned)}))
-    write_table(index, build_table(INDEX, list(_locate(data, rows)), {"shard": _digest(data)}))
+    write_table(index, build_table(INDEX, list(_locate(data, rows)), {"shard": _hash_bytes(data)}))
 
 
 def _locate(data: bytes, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ FIRST = {
     "trc": ("first_frame", 1), "vicon": ("first_frame", 1), "yolo": ("first", 0),
 }  # fmt: skip
 """Under which name a format's facts keep the number of the first frame, and which it is where they do not."""
+LATEST = 1e12  # Seconds of a first time that are believed
 PANOPTIC = "first_frame"  # Panoptic's, which is among the metadata themselves
 
 
@@ -45,7 +46,8 @@ def _shift_facts(
         return facts
     if start:
         facts[key] = facts.get(key, usual) + stride * start
-    if name == "trc" and start and isinstance(given := facts.get("start", 0.0), int | float):
+    given = facts.get("start", 0.0) if name == "trc" else None
+    if start and isinstance(given, int | float) and max(abs(given), start / rate) < LATEST:
         facts["start"] = given + start / rate
     if name == "trc" and step > 1:
         facts["step"] = stride * step
