@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -51,6 +52,42 @@ def test_channels_go_with_their_frames():
     assert channel.values.ravel().tolist() == [7, 8] and HELD[7:9].metadata["a"] == 1
     with pytest.warns(DataWarning, match="channels"):
         assert PoseSequence.concatenate([HELD, HELD]).metadata == {"a": 1}
+    with pytest.warns(DataWarning, match="channels"):
+        PoseSequence.concatenate([WALK, HELD])
+
+
+def test_metadata_of_others_are_told_unless_they_go_on():
+    first = dataclasses.replace(WALK, metadata={"source_format": "trc", "trc": {"first_frame": 101}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert PoseSequence.concatenate([first[:20], first[20:30], first[30:]]).metadata == first.metadata
+    with pytest.warns(DataWarning, match="1 of 3 sequences have other metadata"):
+        PoseSequence.concatenate([first, *(dataclasses.replace(WALK, metadata=other) for other in ({}, {"b": 2}))])
+
+
+@pytest.mark.parametrize(("metadata", "after"), [
+    ({"source_format": "trc", "trc": {"first_frame": 101, "start": 3.25}},
+     {"source_format": "trc", "trc": {"first_frame": 161, "start": 5.25}}),
+    ({"source_format": "trc"}, {"source_format": "trc", "trc": {"first_frame": 61, "start": 2.0}}),
+    ({"first_frame": 5, "unreadable_frames": [9]}, {"first_frame": 65, "unreadable_frames": [9]}),
+    ({"openpose": {"missing": [[3, 61], [63, 64], 5]}}, {"openpose": {"missing": [[0, 1], [3, 4]], "first": 60}}),
+    ({"coco": {"first": 7, "names": {"prefix": "a"}}}, {"coco": {"first": 67, "names": {"prefix": "a", "first": 60}}}),
+    ({"trc": {"start": 10**400, "step": "x"}, "c3d": {"first_frame": 2.5}},
+     {"trc": {"start": 10**400, "step": "x"}, "c3d": {"first_frame": 2.5}}),
+    ({"trc": {"start": 10**400}}, {"trc": {"start": 10**400, "first_frame": 61}}),
+    ({"mine": {"first": 3}, "csv": "odd"}, {"mine": {"first": 3}, "csv": "odd"}),
+])  # fmt: skip
+def test_facts_that_count_frames_follow_them(metadata, after):
+    sequence = dataclasses.replace(walk(70), metadata=metadata)
+    assert sequence[60:70].metadata == after and sequence[:9].metadata == metadata
+    encoded = posecodec.PoseCodec().encode(sequence).data
+    assert posecodec.PoseCodec().decode(encoded, frames=slice(60, 70)).metadata == after
+
+
+def test_every_other_frame_of_a_trc_is_numbered_so():
+    assert dataclasses.replace(WALK, metadata={"trc": {"step": 5}})[10::2].metadata == {
+        "trc": {"step": 10, "first_frame": 51, "start": 10 / 30}
+    }
 
 
 def test_one_after_the_other_and_people_by_their_ids():
@@ -60,7 +97,7 @@ def test_one_after_the_other_and_people_by_their_ids():
     assert np.isnan(joined.positions[:20, 1]).all() and not joined.confidence[:20, 1].any()
     np.testing.assert_array_equal(joined.positions[:, 0], WALK.positions[:, 0])
     assert PoseSequence.concatenate([TIMED[:5], TIMED[5:]]).frames == 60
-    with pytest.raises(InputError):
+    with pytest.raises(UsageError, match="add to its timestamps"):
         PoseSequence.concatenate([TIMED, TIMED])
 
 

@@ -19,7 +19,7 @@ from posecodec.bitstream.guarantee import Guarantee, decode_guarantee, decode_gu
 from posecodec.bitstream.known_weights import ID_BYTES, decode_weights, encode_weights
 from posecodec.bitstream.spelling import read_spelled, spell
 from posecodec.errors import InputError, UsageError
-from posecodec.pose.channels import cut_channels
+from posecodec.pose.cutting import cut_metadata
 from posecodec.pose.sequence import AXES, UNITS, mean_rate
 from posecodec.pose.skeleton import MAX_KEYPOINTS, Skeleton
 from posecodec.pose.skeletons.builtin import BUILT_IN
@@ -126,7 +126,7 @@ class Header:
     def cut(self, frames: slice, people: Sequence[str] | None) -> tuple[Header, range, list[int]]:
         """The header of some frames and people, of all if None; which frames these are, and the people's numbers.
 
-        Of what metadata tell frame by frame, channels are cut. Raises UsageError where there are no such frames or people.
+        Metadata are those of `cut_metadata`. Raises UsageError where there are no such frames or people.
         """
         first, stop, step = frames.indices(self.frames)
         if step != 1 or stop <= first < self.frames + (self.frames > 0):
@@ -142,7 +142,7 @@ class Header:
         numbers = {person: number for number, person in enumerate(kept)}
         tracks = [replace(t.clip(span), person=numbers[t.person]) for t in self.tracks if t.person in numbers]
         times = None if self.timestamps is None else self.timestamps[first:stop]
-        metadata = cut_channels(self.metadata, self.frames, slice(first, stop))
+        metadata = cut_metadata(self.metadata, self.frames, slice(first, stop), self.rate)
         found = replace(
             self, timestamps=times, frames=len(span), ids=names, metadata=metadata, guarantee=None,
             tracks=tuple(track for track in tracks if track.length),

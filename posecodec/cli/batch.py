@@ -68,11 +68,34 @@ def check_target(source: Path, target: Path) -> None:
     """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
     from posecodec.io.filesystem import is_posec
 
-    if target.exists() and source.exists() and target.samefile(source):
-        what = "a .posec file already; `posecodec decode` gives the recording back" if is_posec(target) else "the input"
+    if is_posec(source) and _is_same(source, target):
+        what = "a .posec file already; `posecodec decode` gives the recording back"
         raise UsageError(f"{target}: is {what}; write the result to another file")
-    if target.suffix and target.suffix.lower() in list_pose_suffixes():
-        raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
+    check_output(source, target, (".posec",))
+
+
+def check_output(source: Path, target: Path, suffixes: tuple[str, ...]) -> None:
+    """Raises UsageError where a file would replace its own source, or be called as another format's.
+
+    suffixes: of the format, none where the target's suffix decides.
+    """
+    if _is_same(source, target):
+        raise UsageError(f"{target}: is the input; write the result to another file")
+    check_suffix(target, suffixes)
+
+
+def check_suffix(target: Path, suffixes: tuple[str, ...]) -> None:
+    """Raises UsageError where a file of a format with such suffixes, if any, would be called as another format's."""
+    from posecodec.io.filesystem import find_suffix
+
+    suffix = find_suffix(target)
+    if suffixes and suffix in {".posec", *list_pose_suffixes()} - {*suffixes}:
+        named = f"the output {suffixes[0]}" if suffixes[0] else "the folder by a name without one"
+        raise UsageError(f"{target}: {suffix} is the suffix of another format; call {named}")
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    return target.exists() and source.exists() and target.samefile(source)
 
 
 def choose_target(source: str, output: str | None, suffix: str) -> Path | None:

@@ -199,6 +199,14 @@ def list_pose_suffixes() -> set[str]:
     return {suffix for format in FORMATS.values() for suffix in format.suffixes if suffix}
 
 
+def list_suffixes(format: str | None) -> tuple[str, ...]:
+    """Suffixes of a format that is asked for by name, none where none is. Raises UsageError where there is no such format."""
+    from posecodec.io import FORMATS
+    from posecodec.io.registry import check_name
+
+    return () if format is None else FORMATS[check_name(format)].suffixes
+
+
 def refuse_pose_file(name: str) -> None:
     """Raises InputError for a file of a pose format, by its suffix, where a .posec file is wanted."""
     from posecodec.io.filesystem import find_suffix

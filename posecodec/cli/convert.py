@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from posecodec.cli import options
+from posecodec.cli.batch import check_output, check_suffix
 from posecodec.cli.common import (
     STREAM,
     Reading,
@@ -19,6 +19,7 @@ from posecodec.cli.common import (
     format_people,
     get_codec,
     is_folder,
+    list_suffixes,
     load_any,
     open_input,
     refuse_reading,
@@ -26,7 +27,7 @@ from posecodec.cli.common import (
     show,
     write_to_stdout,
 )
-from posecodec.cli.several import do_each, list_files
+from posecodec.cli.several import do_each, list_files, refuse_same
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -74,9 +75,7 @@ def convert(
         raise UsageError("several recordings need --to FORMAT, which `posecodec formats` lists")
     if into_folder and find_suffix(target):
         raise UsageError(f"{last}: several recordings need a folder, and this is called as a file")
-    names = [_name_target(source, str(to)) for source in sources] if into_folder else []
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise UsageError(f"several recordings would become {twice[0]}; convert them to different folders")
+    refuse_same(_name_target(source, str(to)) for source in sources if into_folder)
     if into_folder:
         target.mkdir(parents=True, exist_ok=True)
 
@@ -88,19 +87,14 @@ def convert(
 
 
 def _is_folder_format(name: str) -> bool:
-    from posecodec.io import FORMATS
-    from posecodec.io.registry import check_name
-
-    return "" in FORMATS[check_name(name)].suffixes
+    return "" in list_suffixes(name)
 
 
 def _name_target(source: str, format: str) -> str:
-    from posecodec.io import FORMATS
     from posecodec.io.filesystem import strip_suffix
-    from posecodec.io.registry import check_name
 
     stem = "stdin" if source == STREAM else strip_suffix(Path(source)).name
-    return f"{stem}{FORMATS[check_name(format)].suffixes[0]}"
+    return f"{stem}{list_suffixes(format)[0]}"
 
 
 def _convert(
@@ -111,8 +105,10 @@ def _convert(
 
     if str(target) == STREAM:
         refuse_terminal()
-    elif not target.is_dir():  # of folders their format knows which files in it are its own
-        refuse_existing(target, force)
+    else:
+        check_output(Path(source), target, list_suffixes(to))
+        if not target.is_dir():  # of folders their format knows which files in it are its own
+            refuse_existing(target, force)
     with collect_notes() as notes, open_input(source) as path:
         if source == STREAM:
             refuse_reading([path], reading)
@@ -159,6 +155,7 @@ def sample(
         refuse_terminal()
         write_to_stdout(made, to)
     else:
+        check_suffix(file, list_suffixes(to))
         io.save(made, file, format=to, force=force)
     facts = {"output": str(file), "frames": frames, "people": people, "skeleton": skeleton}
     show(facts, f"{file}: {frames} frames, {format_people(people)}", as_json, str(file) == STREAM)

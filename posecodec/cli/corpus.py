@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posecodec.cli import options
+from posecodec.cli.batch import check_suffix
 from posecodec.cli.common import LONGEST_LIST, STREAM, refuse_terminal, show, show_lines
 from posecodec.cli.progress import open_bar
 from posecodec.errors import CorruptError, UsageError
@@ -59,10 +60,11 @@ def plan(
     source: str, output: Path, only: tuple[str, ...], look: bool, fps: float | None, unit: str | None, jobs: int,
     force: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """List all pose files below a folder, once: a row for each, with its size and format. Without --look none is opened.
+    """List all recordings below a folder, once: a row for each, with its size, format and when it was changed.
 
-    The folder may be a URL that fsspec lists, such as s3://bucket/recordings. Rows may be left out of the manifest, by any
-    tool for Parquet, before it is encoded.
+    Recordings are those that `encode` finds in a folder. Without --look none is opened but first files of folders that number
+    theirs. The folder may be a URL that fsspec lists, such as s3://bucket/recordings. Rows may be left out of the manifest,
+    by any tool for Parquet, before it is encoded.
     """
     from posecodec.corpus import manifest
     from posecodec.io.filesystem import refuse_existing
@@ -195,7 +197,7 @@ def _encode_shards(
     coded: dict[int, list[dict[str, Any]]] = {number: [] for number in tasks}
     counts = {"recordings": 0, "failed": 0}
     for number in [number for number, count in left.items() if not count]:
-        write_shard(layout, number, [])
+        write_shard(layout, number, [], [])
     flat = [(number, row) for number, rows in tasks.items() for row in rows]
     do = functools.partial(_encode_task, made=made)
     with open_bar(len(flat)) as bar:
@@ -208,7 +210,7 @@ def _encode_shards(
             coded[number].append(found)
             left[number] -= 1
             if not left[number]:
-                write_shard(layout, number, coded.pop(number))
+                write_shard(layout, number, tasks[number], coded.pop(number))
             bar.advance()
     return counts
 
@@ -291,6 +293,7 @@ def extract(root: str, identity: str, output: Path, force: bool) -> None:
         refuse_terminal()
         sys.stdout.buffer.write(Corpus(root).read_file(identity))
         return
+    check_suffix(output, (".posec",))
     refuse_existing(output, force)
     data = Corpus(root).read_file(identity)
     write_atomic(output, data, force)

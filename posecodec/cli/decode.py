@@ -19,6 +19,7 @@ from posecodec.cli.common import (
     decode_posec,
     describe_written,
     is_folder,
+    list_suffixes,
     make_folder,
     name_in_errors,
     open_input,
@@ -152,10 +153,12 @@ def _choose_stem(source: str) -> Path:
 
 
 def _check_free(source: Path | str, stem: Path, output: str | None, settings: Settings) -> None:
-    """Raises UsageError where the output of a file exists, before anything is decoded."""
+    """Raises UsageError where the output exists, is the input or called as another format's, before anything is decoded."""
     from posecodec.io.byte_source import is_url
     from posecodec.io.filesystem import refuse_existing
 
+    if output is not None and not is_folder(output):
+        batch.check_output(Path(source), Path(output), list_suffixes(settings.format))
     if settings.force or is_url(source):
         return
     target = _choose_output(source, stem, output, settings)
@@ -220,6 +223,7 @@ def cut(file: Path, output: Path, levels: int | None, force: bool, as_json: bool
         refuse_terminal()
         sys.stdout.buffer.write(coarse)
     else:
+        batch.check_suffix(output, (".posec",))
         write_atomic(output, coarse, force)
     why = "" if len(coarse) < len(data) else " (there is nothing to leave out)"
     facts = {"input": str(file), "output": str(output), "bytes_in": len(data), "bytes_out": len(coarse)}

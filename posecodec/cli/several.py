@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from posecodec.cli.common import show_lines
-from posecodec.errors import CorruptError, InputError, PosecodecError
+from posecodec.errors import CorruptError, InputError, PosecodecError, UsageError
 
 
 def list_files(names: Sequence[str], format: str | None = None, only_posec: bool = False) -> list[str]:
@@ -27,6 +28,12 @@ def list_files(names: Sequence[str], format: str | None = None, only_posec: bool
             raise InputError(f"{name}: no {'.posec' if only_posec else 'pose or .posec'} files in this folder")
         listed += map(str, found)
     return listed
+
+
+def refuse_same(names: Iterable[str]) -> None:
+    """Raises UsageError where several recordings would be written to one file."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"several recordings would become {twice[0]}; write them to different folders")
 
 
 def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:

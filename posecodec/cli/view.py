@@ -20,7 +20,7 @@ from posecodec.cli.common import (
     show,
     show_lines,
 )
-from posecodec.cli.several import do_each, list_files
+from posecodec.cli.several import do_each, list_files, refuse_same
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -59,16 +59,21 @@ def view(
     if len(names) > 1 and output is None:
         raise UsageError(f"{len(names)} recordings need -o DIR, for a page of each")
     if len(names) > 1 and output is not None:
+        refuse_same(map(_name_page, names))
         output.mkdir(parents=True, exist_ok=True)
 
     def draw(name: str) -> None:
         if output is None:
             _open_page(name, other, reading, model, as_json)
             return
-        page = output / f"{'stdin' if name == STREAM else Path(name).name}.html" if output.is_dir() else output
+        page = output / _name_page(name) if output.is_dir() else output
         _draw(name, other, page, reading, model, force, as_json)
 
     do_each(names, draw)
+
+
+def _name_page(name: str) -> str:
+    return f"{'stdin' if name == STREAM else Path(name).name}.html"
 
 
 def _open_page(name: str, other: Path | None, reading: Reading, model: str | None, as_json: bool) -> None:
@@ -76,7 +81,7 @@ def _open_page(name: str, other: Path | None, reading: Reading, model: str | Non
     import tempfile
     import webbrowser
 
-    page = Path(tempfile.mkdtemp(prefix="posecodec-")) / f"{'stdin' if name == STREAM else Path(name).name}.html"
+    page = Path(tempfile.mkdtemp(prefix="posecodec-")) / _name_page(name)
     _draw(name, other, page, reading, model, False, as_json)
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform in ("darwin", "win32"):
         webbrowser.open(page.as_uri())

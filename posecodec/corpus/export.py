@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,17 +19,19 @@ from posecodec.corpus.reading import Corpus
 from posecodec.errors import UsageError
 from posecodec.io.replacing import replace_file
 
+_NAME = re.compile(r"shard-\d{5,}\.tar")
+
 
 def export_tars(corpus: Corpus, folder: Path, force: bool = False) -> Iterator[tuple[Path, int]]:
     """(tar, how many recordings) of each shard that has any, the same bytes each time.
 
-    Raises UsageError where a tar is there already, without `force`.
+    Raises UsageError where such a tar is there already, without `force`; with it, those of other shards are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = {number: folder / f"shard-{number:05}.tar" for number in range(corpus.layout.shards)}
-    there = next((path for path in names.values() if path.exists()), None)
-    if there is not None and not force:
-        raise UsageError(f"{there}: exists already; pass --force to replace it")
+    there = {path for path in folder.iterdir() if _NAME.fullmatch(path.name)}
+    if there and not force:
+        raise UsageError(f"{min(there)}: exists already; pass --force to replace it")
     for number, path in names.items():
         rows = [row for row in corpus.read_rows(number) if row["posec"] is not None]
         if not rows:
@@ -42,4 +45,7 @@ def export_tars(corpus: Corpus, folder: Path, force: bool = False) -> Iterator[t
                     entry.size = len(data)
                     tar.addfile(entry, io.BytesIO(data))
         replace_file(path, stream.getvalue())
+        there.discard(path)
         yield path, len(rows)
+    for path in there:
+        path.unlink()

@@ -20,6 +20,6 @@ def make_shard(number: int, manifest: str, root: str, shards: int, options: Opti
     if layout.is_done(number, rows):
         return {"shard": number, "recordings": 0, "failed": 0}
     coded = [encode_row(row, options) for row in rows]
-    write_shard(layout, number, coded)
+    write_shard(layout, number, rows, coded)
     failed = sum(row.get("error") is not None for row in coded)
     return {"shard": number, "recordings": len(coded) - failed, "failed": failed}

@@ -1,5 +1,7 @@
 """What a corpus is made of: all recordings below a folder, listed once, and which shard each belongs to.
 
+A recording is a file, or a folder that `posecodec encode` takes for one, such as OpenPose's.
+
 A manifest is a Parquet file with the columns `tables.MANIFEST`, sorted by id, which is the path below the source; `looking`
 adds LOOKED.
 """
@@ -15,41 +17,67 @@ from typing import Any
 from posecodec.corpus.tables import LOOKED, MANIFEST, build_table, open_parquet, write_table
 from posecodec.errors import DependencyError, InputError, UsageError, name_install
 from posecodec.io.byte_source import is_url
+from posecodec.io.detect import detect, is_recording
 from posecodec.io.filesystem import find_suffix
 from posecodec.io.registry import FORMATS
 
 HASH_BYTES = 8  # Of an id's SHA-256, that decide where it goes
+CHANGED = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
+"""By which servers say what state a file is in, the surest first."""
+FRAME_ENDING = "_keypoints.json"  # Of files that hold one frame each, whoever wrote them
 
 
 def plan(source: str | Path, suffixes: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """A row for each file of a pose format below a folder or URL, by its suffix; nothing is opened. Sorted by id.
+    """A row for each recording below a folder or URL: files of a pose format, by their suffix, and folders that are one
+    recording. Nothing is opened but the first files of folders that number theirs. Sorted by id.
 
-    suffixes: only these, such as (".pose",). Raises InputError where there is none, DependencyError for a URL without fsspec.
+    suffixes: only files of these, such as (".pose",). Raises InputError where there is none, or the folder is a recording
+    itself, or files behind a URL hold one frame each; DependencyError for a URL without fsspec.
     """
     known: dict[str, str] = {}
     for name, format in FORMATS.items():  # of several with a suffix the first, as files are read
         known |= {suffix: known.get(suffix, name) for suffix in format.suffixes if suffix}
-    files = _list_url(str(source)) if is_url(str(source)) else _list_folder(source)
-    rows = [
-        {"id": identity, "source": place, "bytes": size, "format": known[suffix]}
-        for identity, place, size in files
-        if (suffix := find_suffix(identity)) in known and (not suffixes or suffix in suffixes)
-    ]
+    rows = []
+    for row in _list_url(str(source)) if is_url(str(source)) else _list_folder(source):
+        suffix = find_suffix(row["id"])
+        if not suffixes or ("format" not in row and suffix in suffixes):
+            row.setdefault("format", known.get(suffix))
+            rows += [row] if row["format"] else []
     if not rows:
         raise InputError(f"{source}: no pose files below it; `posecodec formats` lists what is known")
+    if is_url(str(source)):
+        _refuse_frames(rows)
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def _list_folder(source: str | Path) -> Iterator[tuple[str, str, int]]:
-    """(path below, path, bytes) of each file. Raises InputError where there is no such folder."""
+def _refuse_frames(rows: list[dict[str, Any]]) -> None:
+    """Raises InputError where files are of a folder that is one recording, which only a disk is looked through for."""
+    frame = next((row for row in rows if row["id"].endswith(FRAME_ENDING)), None)
+    if frame is not None:
+        raise InputError(
+            f"{frame['source']}: holds one frame of a recording; plan a copy of its folder on a disk, or --only others"
+        )
+
+
+def _list_folder(source: str | Path) -> Iterator[dict[str, Any]]:
+    """A row of each file, and with its format of each folder that is a recording.
+
+    Raises InputError where there is no such folder, or it is a recording itself.
+    """
     if not os.path.isdir(source):
         raise InputError(f"{source}: no such folder; check the path")
-    for entry in _walk(str(source)):
-        yield os.path.relpath(entry.path, source).replace(os.sep, "/"), entry.path, entry.stat().st_size
+    if is_recording(Path(source)):
+        raise InputError(f"{source}: is one recording itself; give a folder that has recordings in it, or encode it")
+    for path, files in _walk(str(source)):
+        about = [file.stat() for file in files]
+        row: dict[str, Any] = {"id": os.path.relpath(path, source).replace(os.sep, "/"), "source": path}
+        changed = max((each.st_mtime_ns for each in about), default=0)
+        row |= {"bytes": sum(each.st_size for each in about), "modified": str(changed)}
+        yield row if os.path.isfile(path) else {**row, "format": detect(path).format}
 
 
-def _list_url(url: str) -> Iterator[tuple[str, str, int]]:
-    """The same of what lies behind a URL, asked for once. Raises InputError where it cannot be listed."""
+def _list_url(url: str) -> Iterator[dict[str, Any]]:
+    """A row of each file behind a URL, asked for once. Raises InputError where it cannot be listed."""
     try:
         import fsspec
     except ImportError as error:
@@ -62,18 +90,25 @@ def _list_url(url: str) -> Iterator[tuple[str, str, int]]:
     for path, about in found.items():
         below = path[len(root.rstrip("/")) + 1 :]
         if not any(part.startswith(".") for part in below.split("/")):
-            yield below, system.unstrip_protocol(path), int(about.get("size") or 0)
+            changed = next((str(about[key]) for key in CHANGED if about.get(key)), None)
+            row = {"id": below, "source": system.unstrip_protocol(path), "bytes": int(about.get("size") or 0)}
+            yield {**row, "modified": changed}
 
 
-def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
+def _walk(folder: str) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """(path, files of it) of each file, and of each folder that is a recording."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path)
-            elif entry.is_file():
-                yield entry
+            if entry.is_file():
+                yield entry.path, [entry]
+            elif entry.is_dir(follow_symlinks=False):
+                within = _walk(entry.path)
+                if is_recording(Path(entry.path)):
+                    yield entry.path, [file for _, files in within for file in files]
+                else:
+                    yield from within
 
 
 def write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:

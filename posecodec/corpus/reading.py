@@ -6,17 +6,19 @@ One recording takes three requests of a few kilobytes: what the corpus is, the i
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posecodec.bitstream.header import MAGIC
 from posecodec.corpus.manifest import choose_shard
 from posecodec.corpus.shards import INFO, Layout, check_info
 from posecodec.corpus.tables import read_table
-from posecodec.errors import InputError
+from posecodec.errors import CorruptError, InputError
 from posecodec.files import decode
 from posecodec.io.byte_source import ByteSource, is_url
 from posecodec.pose.sequence import PoseSequence
@@ -66,8 +68,8 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, which: str | int) -> PoseSequence:
-        return decode(self.read_file(self.rows[which]["id"] if isinstance(which, int) else which))
+    def __getitem__(self, which: str | SupportsIndex) -> PoseSequence:
+        return decode(self.read_file(which if isinstance(which, str) else self.rows[operator.index(which)]["id"]))
 
     def __iter__(self) -> Iterator[PoseSequence]:
         return (self[row["id"]] for row in self.rows)
@@ -77,7 +79,8 @@ class Corpus:
         return Corpus(self.root, [row for row in self.rows if keep(row)])
 
     def read_file(self, identity: str) -> bytes:
-        """The bytes of a recording's `.posec` file. Raises InputError where there is no such recording."""
+        """The bytes of a recording's `.posec` file. Raises InputError where there is no such recording, CorruptError where
+        none is where the index says."""
         number = choose_shard(identity, self.layout.shards)
         places = self._read_index(number)
         if identity not in places:
@@ -86,7 +89,10 @@ class Corpus:
             )
         with ByteSource(self._find(self.layout.find_shard(number))) as source:
             start, length = places[identity]
-            return source.read(start, start + length)
+            data = source.read(start, start + length)
+        if not data.startswith(MAGIC):
+            raise CorruptError(f"{self.root}: {identity!r} is not where the index says; encode shard {number} again")
+        return data
 
     def read_tokens(self, identity: str) -> NDArray[np.int16] | None:
         """The tokens of a recording as `--tokens-column` stored them, None where it did not; those of a shard are kept."""

@@ -1,11 +1,11 @@
 """Shards: Parquet files of encoded recordings, and beside each where in it every file is.
 
     meta/info.json                           how many shards, and what they were made with
-    meta/index/00003.parquet                 id, offset and length of each file in shard 3
+    meta/index/00003.parquet                 id, offset and length of each file in shard 3, and the shard's SHA-256
     data/chunk-000/shard-00003.parquet       the rows, sorted by id
 
-A shard is written whole or not at all; one that is there and was made of the same rows of a manifest with the same options is
-not made again.
+A shard is written whole or not at all, its index after it; one that is there with its own index, and was made of the same
+rows of a manifest with the same options, is not made again.
 """
 
 from __future__ import annotations
@@ -45,20 +45,31 @@ class Layout:
         return self.root / f"meta/index/{number:05}.parquet"
 
     def is_done(self, number: int, rows: list[dict[str, Any]]) -> bool:
-        """Whether a shard is there and was made of the same rows of a manifest with the same options."""
+        """Whether a shard and its index are there, made of the same rows of a manifest with the same options."""
         pa = import_pyarrow()
         try:
             about = pa.parquet.read_schema(self.find_shard(number)).metadata or {}
+            if (about.get(b"made"), about.get(b"rows")) != (self.made.encode(), digest_rows(rows).encode()):
+                return False
+            index = pa.parquet.read_schema(self.find_index(number)).metadata or {}
+            return index.get(b"shard") == _hash_bytes(self.find_shard(number).read_bytes()).encode()
         except (OSError, pa.ArrowException):
             return False
-        same = (about.get(b"made"), about.get(b"rows")) == (self.made.encode(), digest_rows(rows).encode())
-        return same and self.find_index(number).is_file()
 
 
 def digest_rows(rows: list[dict[str, Any]]) -> str:
-    """What tells rows of a manifest, or of the shard that was made of them, from others: ids, places and sizes, sorted."""
-    told = sorted([row["id"], row["source"], row.get("bytes", row.get("bytes_in"))] for row in rows)
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    """What tells rows of a manifest from others: ids, places, sizes and SHA-256, or else when they were changed; sorted."""
+    told = sorted([row["id"], row["source"], row.get("bytes"), _tell_content(row)] for row in rows)
+    return _hash_bytes(json.dumps(told).encode())
+
+
+def _tell_content(row: dict[str, Any]) -> str | None:
+    known: str | None = row.get("sha256") or row.get("modified")
+    return known
+
+
+def _hash_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def describe_options(options: Options) -> str:
@@ -110,14 +121,14 @@ def split_rows(rows: Iterable[dict[str, Any]], shards: int, which: Iterable[int]
     return split
 
 
-def write_shard(layout: Layout, number: int, rows: list[dict[str, Any]]) -> None:
-    """Write a shard of encoded rows and its index, in the order of ids."""
+def write_shard(layout: Layout, number: int, planned: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """Write a shard of encoded rows and its index, in the order of ids. planned: the rows of the manifest."""
     rows = sorted(rows, key=lambda row: str(row["id"]))
     path, index = layout.find_shard(number), layout.find_index(number)
     for folder in (path.parent, index.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    data = write_table(path, build_table(SHARD, rows, {"made": layout.made, "rows": digest_rows(rows)}))
-    write_table(index, build_table(INDEX, list(_locate(data, rows)), {}))
+    data = write_table(path, build_table(SHARD, rows, {"made": layout.made, "rows": digest_rows(planned)}))
+    write_table(index, build_table(INDEX, list(_locate(data, rows)), {"shard": _hash_bytes(data)}))
 
 
 def _locate(data: bytes, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FEW_VALUES = ("skeleton", "unit", "format", "error", "tokens")  # Columns of which each value is told once
 ROWS_IN_GROUP = 4096  # Recordings of a row group: metadata are read by groups, files by their place
-MANIFEST = {"id": "string", "source": "string", "bytes": "int64", "format": "string"}
+MANIFEST = {"id": "string", "source": "string", "bytes": "int64", "modified": "string", "format": "string"}
 LOOKED = {"frames": "int32", "people": "int32", "skeleton": "string", "sha256": "string", "error": "string"}
 SHARD = {
     "id": "string", "source": "string", "posec": "binary", "error": "string", "frames": "int32", "fps": "float64",

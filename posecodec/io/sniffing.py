@@ -76,10 +76,9 @@ class Source:
 
     @cached_property
     def names(self) -> list[str]:
-        """What is in the folder, and in the folder `output_data` in it, where programs put their results."""
-        folders = [folder for folder in (self.path, self.path / "output_data") if folder.is_dir()]
+        """What is in the folder, nothing of a file."""
         try:
-            return [path.name for folder in folders for path in folder.iterdir()]
+            return [path.name for path in self.path.iterdir()] if self.is_folder else []
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({error.strerror}); check its permissions") from error
 
@@ -128,12 +127,12 @@ class Source:
 
     def find_name(self, pattern: re.Pattern[str], mark: str) -> Clue | None:
         """The clue that a file in the folder has a name of such a pattern, which `mark` tells in short."""
-        found = self.is_folder and any(pattern.fullmatch(name) for name in self.names)
+        found = any(pattern.fullmatch(name) for name in self.names)
         return Clue(f"the {mark} in it") if found else None
 
     def find_in_files(self, pattern: re.Pattern[str], *marks: bytes) -> Clue | None:
         """The clue that the first file in the folder with a name of such a pattern holds one of the marks."""
-        name = min((name for name in self.names if pattern.fullmatch(name)), default=None) if self.is_folder else None
+        name = min((name for name in self.names if pattern.fullmatch(name)), default=None)
         if name is None or not (self.path / name).is_file():
             return None
         head = read_head(self.path / name)

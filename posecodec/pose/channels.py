@@ -18,7 +18,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.memory import check_justified, is_justified
 from posecodec.typing import Bools
 
@@ -91,7 +91,8 @@ class ChannelBound:
 
 
 def store_channels(channels: Sequence[Channel]) -> dict[str, Any]:
-    """Channels of the same frames as what goes into metadata, {} where there are none. Each is kept within its bound.
+    """Channels of the same frames as what goes into metadata, {} where there are none. Each is kept within its bound; a row
+    of which a value is missing is missing whole, which is reported.
 
     Raises InputError where so much is so constant that a reader would take it for an attack.
     """
@@ -102,6 +103,8 @@ def store_channels(channels: Sequence[Channel]) -> dict[str, Any]:
         step, order, there, whole = _to_whole(channel)
         rows.append([channel.name, channel.kind, channel.unit, channel.values.shape[1], step, order])
         streams.append((there, whole))
+    partly = sum(int((np.isnan(c.values).any(axis=1) & ~np.isnan(c.values).all(axis=1)).sum()) for c in channels)
+    report_count(partly, "rows of channels have some of their values missing, and are left out whole")
     mask = np.packbits(np.concatenate([there for there, _ in streams])).tobytes()
     numbers = np.concatenate([whole.ravel() for _, whole in streams])
     folded = ((numbers << 1) ^ (numbers >> 63)).astype("<u8").view(np.uint8).reshape(-1, 8)

@@ -1,6 +1,6 @@
 """Parts of sequences, several made one, other units and frame rates: what `PoseSequence`'s methods do.
 
-Values are taken or converted, never guessed; metadata go along as they are, but for channels, which have a value a frame.
+Values are taken or converted, never guessed; metadata go along, of some frames as `cutting` has it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posecodec.errors import DependencyError, UsageError, report_change
+from posecodec.errors import DependencyError, UsageError, report_change, report_count
 from posecodec.memory import check_memory
-from posecodec.pose.channels import KEY, cut_channels
+from posecodec.pose.channels import KEY
+from posecodec.pose.cutting import cut_metadata
 from posecodec.pose.skeleton import Skeleton
 
 if TYPE_CHECKING:
@@ -45,21 +46,15 @@ def take_frames(sequence: PoseSequence, which: int | slice) -> PoseSequence:
         sequence, positions=sequence.positions[at], confidence=sequence.confidence[at],
         fps=None if sequence.fps is None else sequence.fps / step,
         timestamps=None if sequence.timestamps is None else sequence.timestamps[at],
-        metadata=cut_channels(sequence.metadata, sequence.frames, at),
+        metadata=cut_metadata(sequence.metadata, sequence.frames, at, sequence.rate),
     )  # fmt: skip
-
-
-def _drop_channels(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    if KEY in metadata:
-        report_change("channels, which have a value a frame, are left out")
-    return {key: value for key, value in metadata.items() if key != KEY}
 
 
 def concatenate(sequences: Iterable[PoseSequence]) -> PoseSequence:
     """One after the other: people by their ids, missing where a sequence does not have them; metadata of the first.
 
-    Raises UsageError where there is none, or where skeletons, units, axes or frame rates differ, and says how to make them
-    equal; sequences with times need times that go on.
+    Raises UsageError where there is none, where skeletons, units, axes or frame rates differ, or times do not go on, and
+    says how to make them fit. Channels, and metadata of others that do not go on the first's, are left out with a report.
     """
     several = list(sequences)
     if not several:
@@ -67,6 +62,7 @@ def concatenate(sequences: Iterable[PoseSequence]) -> PoseSequence:
     first = several[0]
     for number, other in enumerate(several[1:], 1):
         _check_alike(first, other, number)
+        _check_times(several[number - 1], other, number)
     ids = tuple(dict.fromkeys(person for sequence in several for person in sequence.ids))
     shape = (sum(sequence.frames for sequence in several), len(ids), len(first.skeleton))
     positions = np.full((*shape, first.dims), np.nan, np.result_type(*(sequence.positions for sequence in several)))
@@ -79,8 +75,33 @@ def concatenate(sequences: Iterable[PoseSequence]) -> PoseSequence:
     timed = [sequence.timestamps for sequence in several if sequence.timestamps is not None]
     return replace(
         first, positions=positions, confidence=confidence, ids=ids, timestamps=np.concatenate(timed) if timed else None,
-        metadata=_drop_channels(first.metadata),
+        metadata=_join_metadata(several),
     )  # fmt: skip
+
+
+def _join_metadata(several: Sequence[PoseSequence]) -> dict[str, Any]:
+    """The first's without channels; reports these, and what others say that the first's frames would not if they went on."""
+    if any(KEY in sequence.metadata for sequence in several):
+        report_change("channels, which have a value a frame, are left out")
+    plain = [_drop_channels(sequence.metadata) for sequence in several]
+    frames, lost = several[0].frames, 0
+    for sequence, metadata in zip(several[1:], plain[1:], strict=True):
+        after = cut_metadata(plain[0], frames + 1, slice(frames, None), several[0].rate)
+        lost += metadata not in ({}, plain[0], after)
+        frames += sequence.frames
+    report_count(lost, f"of {len(several)} sequences have other metadata than the first; they are left out")
+    return plain[0]
+
+
+def _drop_channels(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if key != KEY}
+
+
+def _check_times(before: PoseSequence, other: PoseSequence, number: int) -> None:
+    times = [sequence.timestamps for sequence in (before, other)]
+    if all(each is not None and len(each) for each in times) and times[1][0] <= times[0][-1]:
+        found = f"begins at {times[1][0]:g} s, and what is before it ends at {times[0][-1]:g} s"
+        raise UsageError(f"sequence {number} {found}; add to its timestamps, or sort the sequences")
 
 
 def _check_alike(first: PoseSequence, other: PoseSequence, number: int) -> None:

@@ -84,13 +84,17 @@ class PoseSequence:
         """A sequence from arrays, with defaults for what is not given; copies what it takes.
 
         positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32 where that changes no value, else as float64;
-        with `exact` float64 in any case. NaN in any coordinate makes the keypoint missing.
-        confidence: as positions without D; 1 where valid if None. skeleton: also by name, or the .toml or .json
-        file that describes one; coco19 if None and K = 19, else custom.
+        with `exact` float64 in any case. NaN in any coordinate, or a mask over it, makes the keypoint missing.
+        confidence: as positions without D, 0 where masked; 1 where valid if None. skeleton: also by name, or the .toml or
+        .json file that describes one; coco19 if None and K = 19, else custom.
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
         points = _as_positions(positions, exact)
-        weights = np.ones(points.shape[:3], np.float32) if confidence is None else _as_float(confidence, "confidence")
+        weights = (
+            np.ones(points.shape[:3], np.float32)
+            if confidence is None
+            else _as_float(confidence, "confidence", masked=0)
+        )
         given = weights.shape
         weights = weights[:, None] if weights.ndim == 2 else weights
         if weights.shape != points.shape[:3]:
@@ -235,15 +239,16 @@ def mean_rate(fps: float | None, timestamps: Floats | None) -> float:
     return rate if rate > 0 and math.isfinite(rate) else DEFAULT_RATE
 
 
-def _as_float(values: Any, what: str, dtype: Any = np.float32) -> NDArray[Any]:
+def _as_float(values: Any, what: str, dtype: Any = np.float32, masked: float = math.nan) -> NDArray[Any]:
+    """A copy as floats. masked: what stands where a masked array has no value."""
     try:
-        array = np.asarray(values)
+        array = values if np.ma.isMaskedArray(values) else np.asarray(values)
     except ValueError as error:
         raise InputError(f"{what} are not an array: {error}") from error
     if array.dtype.kind not in "fiu":
         raise InputError(f"{what} are of type {array.dtype}; numbers are needed")
     with np.errstate(over="ignore"):
-        return np.array(array, dtype)
+        return np.ma.filled(array.astype(dtype), masked)
 
 
 def narrow_floats(values: Floats) -> NDArray[np.floating[Any]]:
@@ -279,6 +284,10 @@ def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
 
 def _check_arrays(positions: Any, confidence: Any, keypoints: int, name: str) -> None:
     shape = positions.shape
+    if np.ma.isMaskedArray(positions) or np.ma.isMaskedArray(confidence):
+        raise InputError(
+            "a masked array; PoseSequence.from_arrays takes it, or fill it: positions with NaN, confidence with 0"
+        )
     if len(shape) != 4 or positions.dtype not in (np.float32, np.float64):
         raise InputError(f"positions are {positions.dtype} {shape}; float32 (T, P, K, D) is needed")
     if shape[3] not in (2, 3):

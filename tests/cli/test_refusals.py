@@ -36,14 +36,20 @@ def folder(tmp_path: Path) -> Path:
     "command",
     ["encode IN/walk.npz --unit furlong", "encode IN/walk.npz --skeleton foo", "convert IN/walk.npz IN/a.csv --up w",
      "encode IN/walk.npz IN/short.npz -o IN/one.posec", "decode IN/walk.posec IN/walk.posec -o IN/one.csv",
-     "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec",
-     "compare IN/walk.npz IN/walk.npz -m body3d"],
+      "decode IN/walk.posec -o IN/walk.posec --to npz -f", "decode IN/walk.posec -o IN/a.trc --to csv",
+      "convert IN/walk.npz IN/walk.npz -f", "convert IN/walk.npz IN/a.trc --to csv", "sample IN/a.trc --to csv",
+      "convert IN/walk.npz IN -f --to npz", "cut IN/walk.posec -o IN/a.npz",
+      "view IN/walk.npz IN/deep/walk.npz -o IN/pages",
+      "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec",
+      "compare IN/walk.npz IN/walk.npz -m body3d"],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_a_mistake_of_usage(folder: Path, command: str) -> None:
-    before = sorted(folder.rglob("*"))
+    (folder / "deep").mkdir()
+    (folder / "deep/walk.npz").write_bytes((folder / "walk.npz").read_bytes())
+    before = {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
     output, error = call(*(word.replace("IN", str(folder)) for word in command.split()))
     assert isinstance(error, UsageError) and str(error), output
-    assert sorted(folder.rglob("*")) == before
+    assert {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")} == before
 
 
 @pytest.mark.parametrize("command", ["info", "view -o", "convert --to csv"])

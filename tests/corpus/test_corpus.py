@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -17,11 +18,12 @@ from click.testing import CliRunner
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 from posecodec import cli, io
-from posecodec.corpus import encoding, manifest, shards
+from posecodec.corpus import encoding, manifest, shards, tables
 from posecodec.corpus.reading import Corpus
 from posecodec.errors import CorruptError, InputError, UsageError
 from posecodec.pose.sequence import PoseSequence
-from posecodec.pose.synthetic import walk
+from posecodec.pose.skeletons.builtin import BUILT_IN
+from posecodec.pose.synthetic import film, walk
 
 SHARDS = 3
 
@@ -131,6 +133,51 @@ def test_recordings_that_came_later_are_encoded_too(made, source, tmp_path):
     assert Corpus(tmp_path / "c")["later.npz"].frames == 33 and len(Corpus(tmp_path / "c")) == 7
 
 
+def test_a_recording_that_was_changed_is_encoded_again(tmp_path):
+    folder, plan, root = tmp_path / "in", tmp_path / "m.parquet", tmp_path / "c"
+    folder.mkdir()
+    io.save(walk(21), folder / "1.npz")
+    corpus = "corpus", "encode", plan, "-o", root, "--json"
+    for look in ([], ["--look"]):
+        seen = []
+        for step in range(3):
+            moved = walk(20).positions + np.float32(len(look) + step // 2)
+            io.save(PoseSequence.of(moved, fps=30, unit="mm"), folder / "0.npz", force=True)
+            os.utime(folder / "0.npz", (step, step) if look else (step // 2, step // 2))
+            call("corpus", "plan", folder, "-o", plan, "-f", *look)
+            seen.append(json.loads(call(*corpus))["shards"])
+        assert seen == [1, 0, 1]
+
+
+def test_an_index_of_another_shard_is_made_anew(made, planned, tmp_path):
+    root = tmp_path / "corpus"
+    shutil.copytree(made, root)
+    index = root / "meta/index/00000.parquet"
+    whole, table = index.read_bytes(), tables.read_table(index)
+    shifted = [{**row, "offset": row["offset"] + 1} for row in table.to_pylist()]
+    tables.write_table(index, tables.build_table(tables.INDEX, shifted, {"shard": "that it was"}))
+    with pytest.raises(CorruptError, match="not where the index says; encode shard 0 again"):
+        call("corpus", "extract", root, shifted[0]["id"], "-o", tmp_path / "a.posec")
+    facts = json.loads(
+        call("corpus", "encode", planned, "-o", root, "--shards", SHARDS, "--max-error", "5mm", "--json")
+    )
+    assert facts["shards"] == 1 and index.read_bytes() == whole
+
+
+def test_folders_that_are_one_recording_are_planned_as_one(tmp_path):
+    (tmp_path / "in").mkdir()
+    io.save(film(walk(3)).mapped_to(BUILT_IN["body25"]), tmp_path / "in/clip", format="openpose")
+    io.save(walk(3), tmp_path / "in/a.npz")
+    call("corpus", "plan", tmp_path / "in", "-o", tmp_path / "m.parquet")
+    rows = list(manifest.iterate_rows(tmp_path / "m.parquet"))
+    assert [(row["id"], row["format"]) for row in rows] == [("a.npz", "npz"), ("clip", "openpose")]
+    assert rows[1]["bytes"] == sum(path.stat().st_size for path in (tmp_path / "in/clip").iterdir())
+    call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "c", "--fps", "30")
+    assert Corpus(tmp_path / "c")["clip"].frames == 3
+    with pytest.raises(InputError, match="one recording itself"):
+        manifest.plan(tmp_path / "in/clip")
+
+
 def test_processes_write_the_same(made, planned, tmp_path):
     call("corpus", "encode", planned, "-o", tmp_path / "c", "--shards", SHARDS, "--max-error", "5mm", "-j", 2)
     assert read_tree(tmp_path / "c") == read_tree(made)
@@ -155,7 +202,7 @@ def test_recordings_come_back_by_id_and_by_number(made, source):
     assert len(corpus) == 6 and len(list(corpus)) == 6 and "3 shards" in repr(corpus)
     back, original = corpus["walks/3.npz"], io.load(source / "walks/3.npz")
     assert np.linalg.norm(back.positions - original.positions, axis=-1).max() <= 5
-    assert corpus[0].frames == corpus.rows[0]["frames"]
+    assert corpus[0].frames == corpus[np.int64(0)].frames == corpus.rows[0]["frames"]
     assert [s.people for s in corpus.filter(lambda row: row["people"] == 2)] == [2, 2, 2]
     with pytest.raises(InputError, match="no recording 'bad.npz'"):
         corpus["bad.npz"]
@@ -181,7 +228,7 @@ def test_what_is_missing_or_wrong_is_found(made, tmp_path):
     rows = Corpus(tmp_path).read_rows(1)
     for row in rows:
         row["frames"] = 3
-    shards.write_shard(layout, 1, rows)
+    shards.write_shard(layout, 1, rows, rows)
     with pytest.raises(CorruptError, match="not whole"):
         call("corpus", "check", tmp_path)
     assert json.loads(call("corpus", "stats", tmp_path, "--json"))["missing_shards"] == 1
@@ -190,6 +237,8 @@ def test_what_is_missing_or_wrong_is_found(made, tmp_path):
 def test_a_recording_is_extracted_as_the_file_that_it_is(made, tmp_path):
     call("corpus", "extract", made, "walks/1.npz", "-o", tmp_path / "one.posec")
     assert json.loads(call("info", tmp_path / "one.posec", "--json"))["people"] == 2
+    with pytest.raises(UsageError, match="call the output .posec"):
+        call("corpus", "extract", made, "walks/1.npz", "-o", tmp_path / "one.npz")
     assert (tmp_path / "one.posec").read_bytes() == Corpus(made).read_file("walks/1.npz")
 
 
@@ -299,6 +348,7 @@ def test_tars_hold_each_recording_and_what_is_known_of_it(made, tmp_path):
     before = {path: path.read_bytes() for path in (tmp_path / "tars").iterdir()}
     with pytest.raises(UsageError, match="exists already"):
         call("corpus", "export", made, "-o", tmp_path / "tars")
+    (tmp_path / "tars/shard-00007.tar").write_bytes(b"of a larger corpus")
     call("corpus", "export", made, "-o", tmp_path / "tars", "-f")
     assert {path: path.read_bytes() for path in (tmp_path / "tars").iterdir()} == before
 
@@ -317,6 +367,9 @@ def test_recordings_behind_a_url_are_listed_and_fetched(tmp_path):
     call("corpus", "encode", tmp_path / "m.parquet", "-o", tmp_path / "c", "--shards", "1")
     assert [row["id"] for row in Corpus(tmp_path / "c").rows] == ["deep/b.npz"]
     assert Corpus(tmp_path / "c")["deep/b.npz"].frames == 20
+    system.pipe_file("/clip/a_000000000001_keypoints.json", b"{}")
+    with pytest.raises(InputError, match="holds one frame of a recording"):
+        manifest.plan("memory://clip")
     with pytest.raises(InputError, match="cannot be listed"):
         manifest.plan("nowhere://x")
     with pytest.raises(InputError, match="no such folder"):

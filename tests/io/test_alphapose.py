@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from detections import keypoints, result
 
-from posecodec.errors import DataWarning, InputError
+from posecodec import PoseSequence, Skeleton
+from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.io import detect
 from posecodec.io.formats.alphapose import read, write
 from posecodec.pose.skeletons.builtin import COCO17
@@ -91,6 +92,22 @@ def test_older_layouts(content, skeleton, put):
     sequence = read(path, fps=30)
     assert sequence.skeleton.name == skeleton and sequence.positions[:2, 0, 0, 0].tolist() == [3, 4]
     assert sequence.ids == ("7" if skeleton == "coco17" else "0",) and sequence.metadata["alphapose"]["first"] == 3
+
+
+def test_images_with_nobody_are_frames(tmp_path, put):
+    bodies = [[], [{"joints": keypoints(7)}], [{"joints": keypoints(8)}], []]
+    sequence = read(put({f"{i}.jpg": {"bodies": of_image} for i, of_image in enumerate(bodies)}), fps=30)
+    assert sequence.valid.any(axis=(1, 2)).tolist() == [False, True, True, False]
+    with pytest.warns(DataWarning, match="first 1 and last 1 frames"):
+        write(sequence, tmp_path / "b.json")
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "b.json").read_text())] == ["1.jpg", "2.jpg"]
+
+
+def test_keypoints_that_would_be_taken_for_others_are_refused(tmp_path):
+    skeleton = Skeleton("mine", tuple(f"k{number}" for number in range(18)))
+    sequence = PoseSequence.from_arrays(np.ones((2, 18, 2)), fps=30, skeleton=skeleton, unit="px", up="-y")
+    with pytest.raises(UsageError, match="18 would be read as coco18, not as 'mine'"):
+        write(sequence, tmp_path / "a.json")
 
 
 def test_older_layouts_refused(put):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,9 +74,15 @@ def test_position_channels_replace_their_part_of_the_offset(tmp_path: Path) -> N
     ("0.0333667", 30000 / 1001), ("0.0334", 30000 / 1001), ("0.016667", 60), ("0.016666", 60), ("0.0167", 60),
     ("0.0166833", 60000 / 1001), ("0.0417", 24), ("0.0417083", 24000 / 1001), ("0.00834167", 120000 / 1001),
     ("0.01", 100), ("1e-2", 100), ("0.0125", 80), ("0.1", 10), ("1", 1),
+    ("0.004", 250), ("0.008", 125), ("0.05", 20), (repr(1 / 250), 250), (repr(1 / 144), 144),
 ])  # fmt: skip
 def test_rates(text: str, fps: float) -> None:
     assert infer_frame_rate(text) == pytest.approx(fps, rel=1e-12)
+
+
+def test_a_time_that_was_cut_off_is_told(reports: Callable[..., Any]) -> None:
+    with reports("the frame time 0.016666 is taken for that of 60 frames per second, cut off"):
+        infer_frame_rate("0.016666")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e-999999999", "1e999", "x", "1e-320"])

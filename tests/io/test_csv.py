@@ -200,6 +200,18 @@ def test_numbers_without_a_header(between, put):
     assert found.skeleton == COCO19
 
 
+@pytest.mark.parametrize("between", [",", " ", "\t"])
+def test_a_header_that_numpy_wrote_as_a_comment(tmp_path, between):
+    rows = np.arange(15.0).reshape(3, 5)
+    head = between.join(["frame", "a_x", "a_y", "b_x", "b_y"])
+    np.savetxt(tmp_path / "a.csv", rows, delimiter=between, header=f"of a walk\n{head}")
+    sequence = csv.read(tmp_path / "a.csv", fps=30)
+    assert sequence.skeleton.keypoints == ("a", "b") and sequence.positions[0, 0].tolist() == [[1, 2], [3, 4]]
+    np.savetxt(tmp_path / "b.csv", rows[:, :4], delimiter=between, header="no names, of any column")
+    with pytest.raises(InputError, match="skeleton"):
+        csv.read(tmp_path / "b.csv", fps=30)
+
+
 def test_numbers_with_a_skeleton_and_pandas_header(tmp_path):
     pandas = pytest.importorskip("pandas")
     values = np.ones((2, 6), np.float32)
@@ -249,6 +261,13 @@ def test_times(tmp_path, put):
     with pytest.warns(DataWarning, match="1 frames without a row get times"):
         found = csv.read(put("frame,t,a_x,a_y\n0,0,1,2\n1,0.1,1,2\n3,0.6,1,2\n"))
     np.testing.assert_allclose(found.timestamps, [0, 0.1, 0.35, 0.6])
+
+
+def test_times_of_a_clock_are_as_exact_as_others(put):
+    times = 1.7e9 + np.arange(200) / 29.97
+    assert csv.read(put(timed([f"{time:.6f}" for time in times]))).fps == pytest.approx(29.97, rel=1e-9)
+    late = times + np.where(np.arange(200) % 2, 0.004, 0)
+    assert csv.read(put(timed([f"{time:.6f}" for time in late]))).fps is None
 
 
 def test_no_rate_comes_last(put):

@@ -50,6 +50,12 @@ def test_images_of_mmpose_are_one_recording(tmp_path, reports):
     np.testing.assert_array_equal(load(path, format="mmpose", fps=30).positions, sequence.positions)
 
 
+def test_the_first_frame_is_that_of_the_least_number(tmp_path):
+    path = folder(tmp_path / "a", {f"f{number}.json": [detection(number, 7)] for number in (9, 10)})
+    sequence = read(path, fps=30)
+    assert sequence.metadata["frames"]["first"] == 9 and sequence.positions[:, 0, 0, 0].tolist() == [9, 10]
+
+
 def test_ids_of_files_are_kept(tmp_path):
     path = folder(tmp_path / "a", {"f1.json": [detection(1, 7), detection(2, 9)], "f2.json": [detection(3, 9)]})
     sequence = read(path, fps=30)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from posecodec.errors import InputError, NoRateError
+from posecodec.io.detect import detect, is_recording
 from posecodec.io.formats import freemocap
 from posecodec.pose.skeletons.builtin import MEDIAPIPE33
 
@@ -52,6 +53,16 @@ def test_all_parts_in_a_recording(tmp_path):
     mirror = sequence.skeleton.mirror
     assert mirror[33] == 54 and mirror[2] == 5 and mirror[80] == 80
     assert not sequence.valid[1, 0, 33:54].any() and sequence.valid.sum() == 3 * 553 - 21
+
+
+def test_other_results_below_output_data_are_no_recording_of_the_folder_above(tmp_path):
+    (tmp_path / "output_data").mkdir()
+    (tmp_path / "output_data/a_000000000000_keypoints.json").write_text('{"people": []}')
+    assert not is_recording(tmp_path) and detect(tmp_path / "output_data").format == "openpose"
+    with pytest.raises(InputError, match="no recording in this folder"):
+        detect(tmp_path)
+    record(tmp_path / "output_data", arrays())
+    assert detect(tmp_path).format == "freemocap"
 
 
 def test_single_files(tmp_path):

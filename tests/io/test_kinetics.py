@@ -42,6 +42,11 @@ def test_a_clip(put):
     assert sequence.metadata["kinetics"] == {"label": "juggling balls", "label_index": 158}
 
 
+def test_the_first_frame_has_its_number(put):
+    frames = [{"frame_index": number, "skeleton": [person()]} for number in (7, 8)]
+    assert kinetics.read(put({"data": frames})).metadata["kinetics"] == {"first": 7}
+
+
 def test_other_detectors_and_pixels(put, reports):
     with reports("not kept: resolution"):
         sequence = kinetics.read(put(clip([person(100, 17)], resolution=[340, 256])), fps=25)

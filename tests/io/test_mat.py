@@ -50,6 +50,22 @@ def test_which_array(put):
         load(put({"a": POINTS.reshape(9, 12)}, "d.mat"), item="a", fps=30)
 
 
+def test_what_is_chosen_among_several_is_told(put, reports):
+    several = put({"pos": POINTS, "data": POINTS + 1, "fs": 1000.0, "fps": 100.0, "rate": 100.0})
+    with reports(
+        "is taken as (", "pos is taken for the positions, not data;", "fps is taken for the frame rate, not fs (1000);"
+    ):
+        assert load(several).fps == 100
+    twins = put({"a": {"pos": POINTS}, "b": {"pos": POINTS}, "fps": 50.0}, "b.mat")
+    with pytest.raises(InputError, match=r"no array is plainly the positions \(arrays: a.pos \(9, 4, 3\), b.pos"):
+        load(twins)
+    take = {"Trajectories": {"Labeled": {"Data": POINTS.transpose(1, 2, 0)}}}
+    takes = put({"one": take | {"FrameRate": 200.0}, "two": take | {"FrameRate": 100.0}}, "c.mat")
+    with pytest.raises(InputError, match=r"several recordings of QTM \(one, two\)"):
+        load(takes)
+    assert load(takes, item="two").fps == 100
+
+
 def test_qtm(put, reports):
     data = np.concatenate([POINTS, np.ones((9, 4, 1))], axis=2).transpose(1, 2, 0)
     labels = np.array(["LASI", "RASI", "C7", "SACR"], dtype=object)

@@ -64,6 +64,15 @@ def test_nearer_settings_win_and_irregular_times_are_kept(recording):
     assert posecodec.load(recording).fps == 100
 
 
+def test_jitter_and_the_beginning_of_times_are_kept_or_told(recording, reports):
+    recording.write_text(TABLE.replace("0.01\t", "0.012\t"))
+    assert posecodec.load(recording).timestamps.tolist() == [0, 0.012, 0.02]
+    lines = zip(("5.00", "5.01", "5.02"), TABLE.splitlines(), strict=True)
+    recording.write_text("".join(f"{time}{line[4:]}\n" for time, line in lines))
+    with reports("channels that are no places", "the times are those of the rate; that they begin at 5 s is not kept"):
+        assert posecodec.load(recording).fps == 100
+
+
 @pytest.mark.parametrize("made", [
     lambda: walk(20), lambda: film(walk(20)),
     lambda: PoseSequence.from_arrays(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posecodec import PoseSequence, load, save
+from posecodec import PoseSequence, Skeleton, load, save
 from posecodec.errors import InputError, UsageError
 from posecodec.pose.skeletons.builtin import BODY25, BUILT_IN, COCO19, MEDIAPIPE33
 from posecodec.pose.synthetic import walk
@@ -179,6 +179,17 @@ def test_we_read_what_pose_format_writes(tmp_path, put):
     save(sequence, tmp_path / "b.pose")
     start = len(stream.getvalue()) - 4 * 6 * 4 * 4
     assert (tmp_path / "b.pose").read_bytes()[:start] == stream.getvalue()[:start]
+
+
+def test_what_of_a_skeleton_is_lost_is_said(tmp_path, reports):
+    skeleton = Skeleton("mine", ("a", "left", "hand/right"), ((0, 1), (1, 2)), ((1, 2),), 0)
+    sequence = PoseSequence.from_arrays(np.ones((2, 3, 2)), fps=30, skeleton=skeleton, unit="px", up="-y")
+    with reports(
+        ".pose has no room for pairs of left and right and the root and 1 limbs between components",
+        "2 keypoints get other names in .pose, 'a' 'mine/a' for one",
+    ):
+        save(sequence, tmp_path / "a.pose")
+    assert load(tmp_path / "a.pose").skeleton.keypoints == ("mine/a", "mine/left", "hand/right")
 
 
 def test_rounding_far_from_0_is_said(tmp_path, reports):

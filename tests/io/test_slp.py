@@ -39,7 +39,7 @@ def test_tracks_gaps_and_labels(put, reports):
     np.testing.assert_array_equal(sequence.positions[:, 0, 0, 0], [30, 40, np.nan, 60])
     np.testing.assert_array_equal(sequence.positions[3, 1], [[200, 200], [201, 199], [np.nan, np.nan]])
     np.testing.assert_array_equal(sequence.confidence[3], [[0.75, 0.75, 0], [1, 1, 0]])
-    assert sequence.metadata["slp"] == {"video": "S1/Walking"}
+    assert sequence.metadata["slp"] == {"video": "S1/Walking", "first": 3}
     with pytest.raises(NoRateError):
         read(path)
 

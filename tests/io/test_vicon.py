@@ -27,6 +27,13 @@ def test_trajectories(put, text, reports):
     assert (sequence.fps, sequence.unit, sequence.metadata["vicon"]) == (100, "mm", {"first_frame": 5})
 
 
+def test_rows_of_every_other_frame_have_half_the_rate(put, reports):
+    text = TEXT[: TEXT.index("Devices")].replace("\n7,0", "\n9,0").replace("\n6,0", "\n7,0")
+    with reports("there is a row for every 2 frames of 100 a second; the rate is 50"):
+        sequence = vicon.read(put(text))
+    assert (sequence.fps, sequence.frames, vicon.read(put(text), fps=100).fps) == (50, 3, 100)
+
+
 def test_segments_where_there_are_no_trajectories(put, reports):
     text = "Segments\n50\n,,A:Hip,,,,,\nFrame,Sub Frame,RX,RY,RZ,TX,TY,TZ\n,,deg,deg,deg,m,m,m\n1,0,7,8,9,1,2,3\n"
     with reports("3 columns that are no places"):

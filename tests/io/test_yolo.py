@@ -14,6 +14,7 @@ from posecodec.errors import DataWarning, InputError, UsageError
 from posecodec.io import detect
 from posecodec.io.formats.yolo import read, write
 from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO17, COCO19
 
 SUFFIX = ".txt"
@@ -113,6 +114,12 @@ def test_refused_folders(tmp_path):
         read(folder(tmp_path / "b", {"a_1.txt": label(), "b_1.txt": label()}), fps=30)
     with pytest.raises(InputError, match="a_2.txt: line 1 holds"):
         read(folder(tmp_path / "c", {"a_1.txt": label(), "a_2.txt": "x"}), fps=30)
+
+
+def test_keypoints_that_would_be_taken_for_others_are_not_written(tmp_path):
+    skeleton = Skeleton("mine", tuple(f"k{number}" for number in range(17)))
+    with pytest.raises(UsageError, match="17 would be read as coco17"):
+        write(PoseSequence.from_arrays(np.full((1, 17, 2), 0.5), fps=30, skeleton=skeleton), tmp_path / "a1.txt")
 
 
 def test_pixels_are_not_written(tmp_path):

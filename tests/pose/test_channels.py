@@ -73,6 +73,14 @@ def test_bounds_hold_for_any_values(column, size):
     np.testing.assert_array_equal(before.values[~finite], after.values[~finite])
 
 
+def test_rows_that_are_partly_missing_are_told():
+    values = np.ones((4, 3), np.float32)
+    values[1, 2] = values[3] = np.nan
+    with pytest.warns(DataWarning, match="^1 rows of channels have some of their values missing"):
+        (after,) = read_channels(store_channels([Channel("a", "forces", "N", values)]))
+    assert np.isnan(after.values).all(axis=1).tolist() == [False, True, False, True]
+
+
 def test_coarse_ones_are_small_and_stay_as_they_are():
     exact = store_channels(make())
     coarse = limit_channels(exact, ChannelBound.parse("0.2%"))

@@ -120,6 +120,19 @@ def test_from_arrays_fills_in():
     assert PoseSequence.from_arrays(np.zeros((1, 5, 3), np.int16), fps=1).skeleton.keypoints == tuple("01234")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_masked_keypoints_are_missing(dtype):
+    positions = np.ma.masked_equal(np.ones((3, 19, 2), dtype), 5)
+    positions[1, 4, 0] = np.ma.masked
+    sequence = PoseSequence.from_arrays(positions, fps=30)
+    assert np.argwhere(~sequence.valid).tolist() == [[1, 0, 4]] and np.isnan(sequence.positions[1, 0, 4]).all()
+    confidence = np.ma.masked_less(np.linspace(0, 1, 57).reshape(3, 19), 0.5)
+    found = PoseSequence.from_arrays(positions, fps=30, confidence=confidence).confidence[:, 0]
+    np.testing.assert_array_equal(found, np.where(sequence.valid[:, 0], confidence.filled(0), 0).astype(np.float32))
+    with pytest.raises(InputError, match="masked array"):
+        sequence.with_positions(np.ma.array(sequence.positions), sequence.confidence)
+
+
 def test_from_arrays_copies_and_the_value_is_frozen():
     positions, timestamps = np.zeros((3, 2, 2, 3), np.float32), np.arange(3.0)
     sequence = make(positions, fps=None, timestamps=timestamps)

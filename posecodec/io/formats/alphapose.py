@@ -22,6 +22,7 @@ from posecodec.io.parsing import detections, format_metadata
 from posecodec.io.parsing.json_parts import TOP, load_in_parts
 from posecodec.pose.sequence import PoseSequence
 
+BUILT_INS = (*coco.BUILT_INS, "coco18")  # Skeletons that a count of keypoints stands for
 _LISTS, _BODIES = ("bodies", "people"), ("joints", "pose_keypoints_2d")
 _BY_IMAGE = re.compile(rb'\s*\{\s*"(?=[^"]*\d)[^"]*\.(jpg|jpeg|png|bmp)"\s*:', re.IGNORECASE)
 _USUAL = detections.Naming("", 1, ".jpg")
@@ -50,8 +51,10 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     naming, numbers = detections.parse_names(list(images))
     table = entries.build_table(size)
     table.renumber(numbers[i] for i in table.frames.tolist())
+    for number in numbers:
+        table.add_empty(number)
     facts = naming.to_facts(_USUAL) | ({"first": min(numbers)} if min(numbers) else {}) | entries.find_facts()
-    skeleton = detections.assume_skeleton(table.width // 3, *coco.BUILT_INS, "coco18")
+    skeleton = detections.assume_skeleton(table.width // 3, *BUILT_INS)
     return detections.build_from_table(table, skeleton, 2, fps=fps, size=size, source="alphapose", facts=facts)
 
 
@@ -87,7 +90,7 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     that would be taken for others.
     """
     sequence = detections.check_flat(sequence, "AlphaPose")
-    coco.check_list(sequence, "an AlphaPose results list")
+    coco.check_list(sequence, "an AlphaPose results list", *BUILT_INS)
     facts = format_metadata.read_facts(sequence, "alphapose")
     naming, first = detections.Naming.from_facts(facts, _USUAL), format_metadata.read_integer(facts, "first", 0)
     content = [

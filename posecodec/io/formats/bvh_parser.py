@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from posecodec.errors import InputError
+from posecodec.errors import InputError, report_change
 from posecodec.io.parsing.frame_rates import USUAL_RATES
 from posecodec.pose.skeleton import check_keypoints
 from posecodec.typing import Floats
@@ -24,6 +24,7 @@ Channel = tuple[Literal["position", "rotation"], int, int]
 
 END = "_end"  # Of the names that End Sites get: their joint's and this
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
+_WHOLE = 1e-9  # share by which the inverse of a time is off a whole number that it is
 _POSES_FREE = (
     10_000  # joints times frames that even a short text may ask for: each joint that moves has a number a frame
 )
@@ -185,17 +186,21 @@ def _parse_floats(number: int, words: Sequence[str]) -> list[float]:
 
 
 def infer_frame_rate(text: str, number: int = 0) -> float:
-    """Frames per second of a frame time as printed: a usual rate that is printed so, or else the exact one.
+    """Frames per second of a frame time as printed: a whole rate that it is exactly, a usual one that is printed so, or else
+    the exact one.
 
-    Rates that round to those digits go before those only cut off to them, and whole ones before 29.97 and such.
-    Raises InputError, naming line `number`, unless it is a finite time above 0.
+    Rates that round to those digits go before those only cut off to them, which is reported, and whole ones before 29.97
+    and such. Raises InputError, naming line `number`, unless it is a finite time above 0.
 
-    >>> infer_frame_rate("0.0083333"), infer_frame_rate("0.0125")
-    (120.0, 80.0)
+    >>> infer_frame_rate("0.0083333"), infer_frame_rate("0.004")
+    (120.0, 250.0)
     """
     seconds = _parse_floats(number, [text])[0]
     if not (seconds > 0 and math.isfinite(1 / seconds)):
         _reject(number, [text], "a frame time above 0")
+    whole = round(1 / seconds)
+    if abs(1 / seconds - whole) <= _WHOLE * whole:
+        return float(whole)
     try:
         exponent = Decimal(text).as_tuple().exponent
     except InvalidOperation:
@@ -204,7 +209,10 @@ def infer_frame_rate(text: str, number: int = 0) -> float:
     for slack in (digit / 2, digit):
         near = [r for r in USUAL_RATES if abs(1 / r - seconds) <= min(slack, 0.1 * seconds) + 1e-12]
         if near:
-            return float(min(near, key=lambda r: (r != int(r), abs(1 / r - seconds))))
+            rate = float(min(near, key=lambda r: (r != int(r), abs(1 / r - seconds))))
+            if slack == digit:
+                report_change(f"the frame time {text} is taken for that of {rate:.6g} frames per second, cut off")
+            return rate
     return 1 / seconds
 
 

@@ -89,17 +89,13 @@ def is_whole(sequence: PoseSequence, facts: Mapping[str, Any]) -> bool:
     return facts.get("wholebody") is True and sequence.skeleton.keypoints[BODY:] == names[BODY:]
 
 
-def check_list(sequence: PoseSequence, title: str) -> None:
+def check_list(sequence: PoseSequence, title: str, *known: str) -> None:
     """A list of bodies names no keypoints, and knows no frames without bodies: reports what is left behind.
 
-    Raises UsageError if readers would take the keypoints for others, or nobody is ever seen.
+    known: skeletons that its reader knows by their counts. Raises UsageError if it would take the keypoints for others, or
+    nobody is ever seen.
     """
-    taken = detections.assume_skeleton(len(sequence.skeleton), *BUILT_INS)
-    if taken.keypoints != sequence.skeleton.keypoints:
-        if taken.name in BUILT_IN:
-            what = f"{title} has no keypoint names, and {len(taken)} would be read as {taken.name}"
-            raise UsageError(f"{what}, not as {sequence.skeleton.name!r}; save as .npz")
-        report_change(f"{title} has no room for the names of the keypoints")
+    detections.check_names(sequence, title, *known)
     seen = np.flatnonzero(sequence.valid.any(axis=(1, 2)))
     if not len(seen):
         raise UsageError(f"nobody is seen in any frame, and {title} cannot say so; save as .npz")
@@ -207,7 +203,7 @@ def _build_custom(names: tuple[str, ...], links: Any) -> Skeleton:
 
 
 def _build_results(sequence: PoseSequence, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    check_list(sequence, "a COCO results list")
+    check_list(sequence, "a COCO results list", *BUILT_INS)
     first = format_metadata.read_integer(facts, "first", 0)
     found = list_detections(sequence, facts, "track_id")
     return [{"image_id": first + t} | entry | {"score": score} for t, entry, score, _ in found]

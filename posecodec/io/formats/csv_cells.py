@@ -1,4 +1,7 @@
-"""The text of a table as rows of cells with their line numbers, and its comments. Knows not what a column means."""
+"""The text of a table as rows of cells with their line numbers, and its comments. Knows not what a column means.
+
+A comment right above numbers that has as many cells as they is their header, as NumPy's `savetxt(header=...)` writes it.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,17 @@ class _Lines:
         self.lines, self.at = lines, 0
         self.comments: dict[str, tuple[int, str]] = {}
         self.before = True
+        self.above: tuple[int, str] = (0, "")
+        """The comment right above the first line, without its mark."""
 
     def __iter__(self) -> Iterator[str]:
         for line in self.lines:
             self.at += 1
             if line.startswith("#"):
+                self.above = (self.at, line.lstrip("#").strip()) if self.before else self.above
                 key, colon, value = line[1:].partition(":")
                 if colon and self.before and key.strip() in KEYS:
-                    self.comments[key.strip()] = (self.at, value.strip())
+                    self.comments[key.strip()], self.above = (self.at, value.strip()), (0, "")
             elif line.strip():
                 self.before = False
                 yield line
@@ -61,8 +67,18 @@ def read_table(data: bytes) -> Table:
     cells = csv.reader(chain([start], content), delimiter=delimiter, skipinitialspace=delimiter == " ")
     rows = _number_rows(cells, lines)
     first = next(rows, (lines.at, [""]))
+    if header := _find_header(lines.above, first[1], delimiter):
+        first, rows = header, chain([first], rows)
     comments = {key: decode_comment(key, *found) for key, found in lines.comments.items()}
     return Table(comments, first, rows, delimiter != ",")
+
+
+def _find_header(above: tuple[int, str], cells: list[str], delimiter: str) -> Row | None:
+    """The comment above a first line of numbers as a row, where it names its columns."""
+    at, text = above
+    named = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [])]
+    fits = len(named) == len(cells) > 1 and len({*named} - {""}) == len(named)
+    return (at, named) if fits and is_numbers(cells) and not is_numbers(named) else None
 
 
 def _number_rows(cells: Iterator[list[str]], lines: _Lines) -> Iterator[Row]:

@@ -133,18 +133,26 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     except (struct.error, OverflowError, UnicodeError) as error:
         raise UsageError(f"too much for .pose, whose counts and names are 16 bits ({error}); save as .npz") from error
     missing.report_rounding(sequence.positions, ".pose")
-    _report_left(sequence)
+    _report_left(sequence, _build_skeleton(header))
     points = np.nan_to_num(sequence.positions, nan=0.0).astype("<f4")
     write_atomic(path, head + points.tobytes() + sequence.confidence.astype("<f4").tobytes(), force)
 
 
-def _report_left(sequence: PoseSequence) -> None:
-    """Say what of a recording has no room in a `.pose` file, which is of pixels with y down."""
+def _report_left(sequence: PoseSequence, read: Skeleton) -> None:
+    """Say what of a recording has no room in a `.pose` file, which is of pixels with y down. read: its skeleton once read."""
+    skeleton = sequence.skeleton
     left = [f"the unit {sequence.unit}"] if sequence.unit not in ("px", "unknown") else []
     left += ["the up axis"] if sequence.up not in ("-y", "unknown") else []
     left += ["ids"] if sequence.ids != tuple(map(str, range(sequence.people))) else []
+    left += ["pairs of left and right"] if {*skeleton.pairs} - {*read.pairs} else []
+    left += ["the root"] if skeleton.root not in (None, read.root) else []
+    between = len({*skeleton.edges} - {*read.edges})
+    left += [f"{between} limbs between components"] if between else []
     if left:
         report_change(f".pose has no room for {' and '.join(left)}")
+    renamed = [(a, b) for a, b in zip(skeleton.keypoints, read.keypoints, strict=True) if a != b]
+    if renamed:
+        report_change(f"{len(renamed)} keypoints get other names in .pose, {renamed[0][0]!r} {renamed[0][1]!r} for one")
 
 
 def _read_header(cursor: _Cursor) -> _Header:

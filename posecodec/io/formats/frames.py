@@ -58,7 +58,7 @@ def read(path: Path, *, fps: float | None = None, inner: str | None = None) -> P
         _add_frame(table, number, sequence, tracked)
     _report(notes, malformed, known, len(files))
     size = sum(file.stat().st_size for file in files)
-    facts = {"format": known} | naming.to_facts(detections.Naming()) | ({"first": numbers[0]} if numbers[0] else {})
+    facts = {"format": known} | naming.to_facts(detections.Naming()) | ({"first": min(numbers)} if min(numbers) else {})
     return detections.build_from_table(
         table, first.skeleton, first.dims, fps=fps, size=size, source="frames", facts=facts, unit=first.unit, up=first.up,
         most=max(float(sequence.confidence.max(initial=1)) for _, sequence in named),

@@ -102,7 +102,7 @@ def _sniff(file: Source) -> Clue | None:
     """Of other names too that FreeMoCap gave or gives its arrays."""
     pattern = re.compile(r"mediapipe.*_3d_xyz\.npy")
     if file.is_folder:
-        return file.find_name(pattern, _FOLDER_MARK)
+        return file.find_name(pattern, _FOLDER_MARK) or Source(file.path / FOLDER).find_name(pattern, _FOLDER_MARK)
     return Clue("its name") if file.is_npy and pattern.fullmatch(file.name) else None
 
 

@@ -67,8 +67,8 @@ class _Frames:
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The people of a clip in their list order, y down, unit unknown (pixels if coordinates are not fractions).
 
-    18 keypoints are coco18 (17 coco17, 25 body25), others numbers. fps: instead of 30. metadata `kinetics`: the label.
-    Raises InputError if the file is of another form.
+    18 keypoints are coco18 (17 coco17, 25 body25), others numbers. fps: instead of 30. metadata `kinetics`: the label,
+    and `first`, the first frame's number if not 1. Raises InputError if the file is of another form.
     """
     frames = _Frames()
     content, size = load_in_parts(path, {"data": frames.take})
@@ -83,9 +83,11 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     names = sorted({*frames.left, *content.keys()} - {"data", "label", "label_index"})
     if names:
         report_change(f"not kept: {', '.join(names[:9])}")
+    first = int(table.list_frames()[0])
     facts = {key: content[key] for key in ("label", "label_index") if isinstance(content.get(key), (str, int))}
     if isinstance(facts.get("label"), str):
         detections.check_unicode(facts["label"])
+    facts |= {"first": first} if first != 1 else {}
     skeleton = detections.assume_skeleton(values.shape[1], *BUILT_INS)
     return detections.build_from_table(
         table, skeleton, 2, fps=FPS if fps is None else fps, size=size, source="kinetics", facts=facts,

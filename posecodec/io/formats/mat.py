@@ -43,16 +43,14 @@ _MAX_DEPTH = 4
 def read(path: Path, *, fps: float | None = None, item: str | None = None) -> PoseSequence:
     """The positions in a `.mat`. item: the variable, with the fields of structs as a.b, where several could be it.
 
+    Of several arrays the one with the likeliest name is taken, and of several rates; which, and of what others, is reported.
     Which axis is which is by size (2 or 3 coordinates; the longer of the others is time), and is reported.
     fps: needed unless a variable such as fps or FrameRate says it. Raises InputError if no array, or several, can be it.
     """
     values = dict(_flatten(_read_values(path), ""))
-    qtm = next(
-        (key.removesuffix("Trajectories.Labeled.Data") for key in values if key.endswith("Trajectories.Labeled.Data")),
-        None,
-    )
-    toolbox = _find_toolbox(values, item)
-    if item is None and qtm is not None:
+    qtm, toolbox = _find_qtm(values, item), _find_toolbox(values, item)
+    if qtm is not None:
+        values = {key: value for key, value in values.items() if key.startswith(qtm)}
         points, names, unit = _read_qtm(values, qtm)
     elif toolbox is not None:
         values = {key: value for key, value in values.items() if key.startswith(toolbox)}
@@ -107,9 +105,9 @@ def _read_array(values: Mapping[str, Any], item: str | None) -> tuple[NDArray[An
         key: value for key, value in arrays.items() if value.ndim in (3, 4) and {2, 3} & set(value.shape) and value.size
     }
     if item is None:
-        usual = [key for name in USUAL for key in likely if key.split(".")[-1].lower() == name]
+        usual = [key for name in USUAL for key in likely if _name_last(key) == name]
         chosen = usual[0] if usual else next(iter(likely)) if len(likely) == 1 else None
-        if chosen is None:
+        if chosen is None or any(_name_last(key) == _name_last(chosen) for key in usual[1:]):
             held = (
                 ", ".join(f"{key} {value.shape}" for key, value in list(likely.items() or arrays.items())[:6]) or "none"
             )
@@ -118,14 +116,22 @@ def _read_array(values: Mapping[str, Any], item: str | None) -> tuple[NDArray[An
         raise InputError(f"no array {item!r:.60}, only {', '.join(list(arrays)[:10])}; pass one of them to --item")
     else:
         chosen = item
-    lists = [value for key, value in values.items() if key.split(".")[-1].lower() in _LABELS and _is_names(value)]
+    if item is None and len(likely) > 1:
+        others = ", ".join(key for key in likely if key != chosen)
+        report_change(f"{chosen} is taken for the positions, not {others:.200}; --item takes another")
+    lists = [value for key, value in values.items() if _name_last(key) in _LABELS and _is_names(value)]
     points, names = _order_axes(arrays[chosen], chosen, lists)
     if "probtrajectories" in values and points.shape[1] == 1:
         points, names = points.transpose(0, 2, 1, 3), []
-    units = [
-        v.lower() for key, v in values.items() if key.split(".")[-1].lower() in ("unit", "units") and isinstance(v, str)
-    ]
+    units = [v.lower() for key, v in values.items() if _name_last(key) in ("unit", "units") and isinstance(v, str)]
+    if len(set(units)) > 1:
+        report_change(f"the unit is {units[0]!r:.40}, the first that is stated of {len(set(units))}")
     return points, names, UNITS.get(units[0], "unknown") if units else "unknown"
+
+
+def _name_last(key: str) -> str:
+    """The name of a variable without the structs that it is in, in small letters."""
+    return key.split(".")[-1].lower()
 
 
 def _is_names(value: Any) -> bool:
@@ -161,6 +167,12 @@ def _read_qtm(values: Mapping[str, Any], start: str) -> tuple[NDArray[Any], list
     return data[:, :3].transpose(2, 0, 1)[:, None], list(names or ()) if fits else [], "mm"
 
 
+def _find_qtm(values: Mapping[str, Any], item: str | None) -> str | None:
+    """What names of a struct of QTM begin with; else as `_find_toolbox`."""
+    starts = [key.removesuffix(_QTM) for key in values if key.endswith(_QTM)]
+    return _choose_start(starts, item, _QTM, "QTM")
+
+
 def _find_toolbox(values: Mapping[str, Any], item: str | None) -> str | None:
     """What names of a struct of the MoCap Toolbox begin with; None where there is none, or another array is asked for.
 
@@ -168,11 +180,15 @@ def _find_toolbox(values: Mapping[str, Any], item: str | None) -> str | None:
     """
     starts = [key.removesuffix(_TOOLBOX) for key in values if key.endswith(f".{_TOOLBOX}")]
     starts = [start for start in starts if getattr(values.get(f"{start}data"), "ndim", 0) == 2]
+    return _choose_start(starts, item, "data", "the MoCap Toolbox")
+
+
+def _choose_start(starts: list[str], item: str | None, data: str, program: str) -> str | None:
     if item is not None:
-        return next((start for start in starts if item in (start[:-1], f"{start}data")), None)
+        return next((start for start in starts if item in (start[:-1], f"{start}{data}")), None)
     if len(starts) > 1:
         held = ", ".join(start[:-1] for start in starts[:10])
-        raise InputError(f"several recordings of the MoCap Toolbox ({held}); pass one of them to --item")
+        raise InputError(f"several recordings of {program} ({held}); pass one of them to --item")
     return starts[0] if starts else None
 
 
@@ -187,14 +203,18 @@ def _read_toolbox(values: Mapping[str, Any], start: str) -> tuple[NDArray[Any], 
 
 
 def _find_rate(values: Mapping[str, Any]) -> float | None:
-    """Frames per second by the name of a variable with one number."""
-    for wanted in _RATES:
-        for key, value in values.items():
-            if key.split(".")[-1].lower() == wanted and isinstance(value, np.ndarray) and value.size == 1:
-                rate = float(value.reshape(-1)[0])
-                if math.isfinite(rate) and rate > 0:
-                    return rate
-    return None
+    """Frames per second by the name of a variable with one number; reports others that could be it and differ."""
+    numbers = {key: float(v.flat[0]) for key, v in values.items() if isinstance(v, np.ndarray) and v.size == 1
+               and v.dtype.kind in "iuf"}  # fmt: skip
+    known = {key: rate for name in _RATES for key, rate in numbers.items()
+             if _name_last(key) == name and math.isfinite(rate) and rate > 0}  # fmt: skip
+    chosen = next(iter(known), None)
+    if chosen is None:
+        return None
+    others = ", ".join(f"{key} ({rate:g})" for key, rate in known.items() if rate != known[chosen])
+    if others:
+        report_change(f"{chosen} is taken for the frame rate, not {others:.200}; --fps says another")
+    return known[chosen]
 
 
 def _sniff(file: Source) -> Clue | None:

@@ -38,7 +38,6 @@ ABOVE = 3  # Folders above the recording's that are looked into: session, subjec
 EMPTY = "n/a"
 _MOST_BYTES = 1 << 20  # Of a file beside the table
 _MOST_FACTS = 1 << 16  # Characters of what metadata keep of it
-_MOST_TIMES_OFF = 0.25  # Frames that times may be off a constant rate
 _OURS = (
     "SamplingFrequency", "TaskName", "TrackedPointsCount", "POSChannelCount", "MISCChannelCount", "LATENCYChannelCount",
     "MotionChannelCount", "RecordingDuration", "RecordingType", "MissingValues",
@@ -74,14 +73,14 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     late = next((c for c in channels if c.kind == "LATENCY"), None)
     wanted = [c.column for axes in points.values() for c in axes]
     wanted += [sure[name].column for name in points if name in sure]
-    values = _read_table(path, [*wanted, *([late.column] if late else [])], len(channels))
+    values, decimals = _read_table(path, [*wanted, *([late.column] if late else [])], len(channels))
     dims = len(next(iter(points.values())))
     places = missing.mask_infinite(values[:, : dims * len(points)].reshape(len(values), len(points), dims))
     scores = np.full(places.shape[:2], np.nan)
     scores[:, [k for k, name in enumerate(points) if name in sure]] = values[:, dims * len(points) : len(wanted)]
     confidence = missing.fill_confidence(places, scores, "confidence") if sure else None
     _report_left(channels, {*wanted, late.column if late else -1})
-    rate, times = _choose_rate(fps, about, values[:, -1] if late else None)
+    rate, times = _choose_rate(fps, about, values[:, -1] if late else None, decimals)
     facts = _collect_facts(about)
     metadata: dict[str, Any] = {"source_format": "motion_bids"} | ({"motion_bids": facts} if facts else {})
     first = next(iter(points.values()))[0]
@@ -186,9 +185,9 @@ def _group(channels: list[_Channel]) -> dict[str, list[_Channel]]:
     return {name: [axes[axis] for axis in AXES[:dims]] for name, axes in found.items()}
 
 
-def _read_table(path: Path, wanted: list[int], count: int) -> Floats:
-    """(T, n) of the wanted columns, NaN where a cell says that it is empty."""
-    rows = []
+def _read_table(path: Path, wanted: list[int], count: int) -> tuple[Floats, int]:
+    """(T, n) of the wanted columns, NaN where a cell says that it is empty; digits of the last one behind the point."""
+    rows, decimals = [], 0
     for at, line in enumerate(text_tables.decode_lines(read_bytes(path)), 1):
         if not line.strip():
             continue
@@ -196,19 +195,20 @@ def _read_table(path: Path, wanted: list[int], count: int) -> Floats:
         if len(cells) != count:
             raise InputError(f"line {at} has {len(cells)} cells for {count} channels; it has no heading, get it again")
         picked = [cells[column] for column in wanted]
+        decimals = max(decimals, text_tables.count_decimals(picked[-1]))
         try:
             rows.append(np.array(picked, float))
         except ValueError:
             rows.append(np.array([text_tables.parse_number(cell, at) for cell in picked]))
     if not rows:
         raise InputError("no row is in it; get it again")
-    return np.stack(rows)
+    return np.stack(rows), decimals
 
 
 def _choose_rate(
-    fps: float | None, about: Mapping[str, Any], times: Floats | None
+    fps: float | None, about: Mapping[str, Any], times: Floats | None, decimals: int
 ) -> tuple[float | None, Floats | None]:
-    """The rate, or times where they are at no constant one."""
+    """The rate, or times (T,), printed to `decimals` digits, where they are not those of the rate."""
     if fps is not None:
         return fps, None
     stated = (about.get(key) for key in ("SamplingFrequencyEffective", "SamplingFrequency"))
@@ -219,8 +219,11 @@ def _choose_rate(
     if np.isnan(times).any() or (np.diff(times) <= 0).any():
         report_change("the LATENCY channel does not rise in every frame, and is left out")
         return frame_rates.require_rate(rate), None
-    off = np.abs(times - times[0] - np.arange(len(times)) / rate).max() * rate if rate else np.inf
-    return (rate, None) if off <= _MOST_TIMES_OFF else (None, times)
+    if rate is None or not frame_rates.fits_rate(times, np.arange(len(times)), rate, decimals):
+        return None, times
+    if times[0]:
+        report_change(f"the times are those of the rate; that they begin at {times[0]:g} s is not kept")
+    return rate, None
 
 
 def _name_unit(unit: str) -> str:

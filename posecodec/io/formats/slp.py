@@ -58,9 +58,9 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
     """The animals of one video, by their tracks or, without, the order in which a frame lists them.
 
     What a person labeled stands for the prediction that it was made from, with the confidence 1. Frames run from the first
-    labeled one to the last. item: the video's number or file, needed if there are several. fps: frames per second, needed.
-    Raises UsageError if h5py is not installed, InputError if tables are missing or do not fit each other, NoRateError
-    without fps.
+    labeled one to the last. metadata `slp`: the video's file, and `first`, the first frame's number if not 0.
+    item: the video's number or file, needed if there are several. fps: frames per second, needed. Raises UsageError if
+    h5py is not installed, InputError if tables are missing or do not fit each other, NoRateError without fps.
     """
     with hdf5.open_file(path) as file:
         project = _read_project(file)
@@ -68,7 +68,8 @@ def read(path: Path, *, item: str | None = None, fps: float | None = None) -> Po
     bodies = BodyTable()
     used = _list_instances(project, video, bodies)
     _add_bodies(project, used, bodies)
-    facts = {"video": project.videos[video]} if project.videos else {}
+    first = int(bodies.list_frames()[0])
+    facts = ({"video": project.videos[video]} if project.videos else {}) | ({"first": first} if first else {})
     return detections.build_from_table(
         bodies, project.skeleton, 2, fps=fps, size=path.stat().st_size, source="slp", facts=facts
     )

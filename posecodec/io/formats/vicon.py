@@ -48,7 +48,8 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The markers of a Nexus export, in the unit of their columns; which axis is up the file does not say.
 
     Names keep the subject (Anna:LASI). metadata `vicon`: `first_frame` where that is not 1.
-    fps: instead of the block's. Raises InputError where a cell is no number, or no block holds places.
+    fps: instead of the block's, which counts frames that have no row too. Raises InputError where a cell is no number,
+    or no block holds places.
     """
     blocks, left = _read_blocks(enumerate(text_tables.decode_lines(read_bytes(path), latin=True), 1))
     found = [block for title in PLACES for block in blocks if block.title == title and block.names]
@@ -64,7 +65,9 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     step, _ = block.rows.find_steps()
     points = missing.mask_infinite(block.rows.place(len(block.names), step))
     missing.report_zeros(points)
-    rate = frame_rates.require_rate(block.rate if block.rate > 0 else None) if fps is None else fps
+    rate = frame_rates.require_rate(block.rate / step if block.rate > 0 else None) if fps is None else fps
+    if step > 1 and fps is None:
+        report_change(f"there is a row for every {step} frames of {block.rate:g} a second; the rate is {rate:g}")
     first = int(block.rows.numbers[0])
     metadata = {"source_format": "vicon"} | ({"vicon": {"first_frame": first}} if first != 1 else {})
     skeleton = build_skeleton(block.names)

@@ -118,12 +118,14 @@ def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     file if `path` ends in .txt and there is one frame.
 
     New are the boxes, which are around the keypoints. A track id is there where list order does not tell people apart. The
-    rate is left behind. Raises UsageError if the sequence is 3D, has timestamps, or is not in fractions of an image's size.
+    rate is left behind. Raises UsageError if the sequence is 3D, has timestamps, is not in fractions of an image's size, or
+    has keypoints that would be taken for others.
     """
     sequence = detections.check_flat(sequence, "YOLO")
     points = sequence.positions[sequence.valid]
     if len(points) and (points.min() < -_EDGE or points.max() > 1 + _EDGE):
         raise UsageError("YOLO labels are fractions of the image's size, and this is not; save as COCO (.json) or .npz")
+    detections.check_names(sequence, "a YOLO label", *BUILT_INS)
     facts = format_metadata.read_facts(sequence, "yolo")
     naming, first = detections.Naming.from_facts(facts, _USUAL), format_metadata.read_integer(facts, "first", 0)
     naming = naming if _NAME.fullmatch(naming.name(12)) and "/" not in naming.prefix else _USUAL

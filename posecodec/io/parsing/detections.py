@@ -257,6 +257,20 @@ def assume_skeleton(count: int, *names: str) -> Skeleton:
     return next((s for s in known if len(s) == count), None) or Skeleton("custom", tuple(str(k) for k in range(count)))
 
 
+def check_names(sequence: PoseSequence, title: str, *known: str) -> None:
+    """Report that a file has no room for the keypoints' names, if its reader will not have them.
+
+    known: skeletons that the reader assumes. Raises UsageError if it would take the keypoints for others.
+    """
+    taken = assume_skeleton(len(sequence.skeleton), *known)
+    if taken.keypoints == sequence.skeleton.keypoints:
+        return
+    if taken.name in BUILT_IN:
+        what = f"{title} has no keypoint names, and {len(taken)} would be read as {taken.name}"
+        raise UsageError(f"{what}, not as {sequence.skeleton.name!r}; save as .npz")
+    report_change(f"{title} has no room for the names of the keypoints")
+
+
 def _identify_bodies(table: BodyTable) -> tuple[Ints, tuple[str, ...], bool]:
     """(N,) who each body is, the people's ids, and whether these are the file's own: else they are the list order, which
     is reported."""

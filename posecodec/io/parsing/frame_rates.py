@@ -21,7 +21,7 @@ USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60,
 """Frames per second of film, video and motion capture."""
 LAST_DIGIT = 1.001
 """Units of the last digit that a time may be off: rounded or cut off, and a little for float arithmetic."""
-_RELATIVE = 1e-9  # the same for long recordings, whose times in float64 lose digits
+_RELATIVE = 4 * float(np.finfo(np.float64).eps)  # the same of the time itself, for what float64 cannot tell apart
 _MAX_OFF = 0.25  # frames that a time may be off, however few digits it has
 _SAME = 1e-6  # share by which rates differ that are the same, written with more or fewer digits
 
@@ -53,11 +53,20 @@ def find_regular_rate(times: Floats, steps: NDArray[Any], decimals: int) -> floa
     count, span = float(steps[-1] - steps[0]), float(times[-1] - times[0])
     if not (span > 0 and count > 0 and math.isfinite(count / span)):
         return None
-    slack = LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
     usual = sorted(map(float, USUAL_RATES), key=lambda r: (r != int(r), abs(r - count / span)))
     shortest = (float(f"{count / span:.{digits}g}") for digits in range(1, MAX_DIGITS + 1))
     for rate in chain(usual, shortest):
-        off = np.abs(times - times[0] - (steps - steps[0]) / rate)
-        if off.max() <= min(slack, _MAX_OFF / rate):
+        if fits_rate(times, steps, rate, decimals):
             return rate
     return None
+
+
+def fits_rate(times: Floats, steps: NDArray[Any], rate: float, decimals: int) -> bool:
+    """Whether times in seconds, printed to `decimals` digits, of frames numbered by `steps`, are those of a rate.
+
+    >>> fits_rate(np.array([5.0, 5.033, 5.067]), np.arange(3), 30.0, 3)
+    True
+    """
+    slack = LAST_DIGIT * 10.0**-decimals + _RELATIVE * max(abs(float(times[0])), abs(float(times[-1])))
+    off = np.abs(times - times[0] - (steps - steps[0]) / rate)
+    return bool(off.max() <= min(slack, _MAX_OFF / rate))
