@@ -17,6 +17,7 @@ from posecodec.cli.common import (
     load_any,
     open_input,
     raise_damage,
+    refuse_reading,
     show,
     show_lines,
 )
@@ -58,6 +59,7 @@ def view(
     names = list_files(files, reading.format)
     if len(names) > 1 and output is None:
         raise UsageError(f"{len(names)} recordings need -o DIR, for a page of each")
+    refuse_reading([*names, *filter(None, [other])], reading)
     if len(names) > 1 and output is not None:
         refuse_same(map(_name_page, names))
         output.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ def _open_page(name: str, other: Path | None, reading: Reading, model: str | Non
 def _draw(
     name: str, other: Path | None, output: Path, reading: Reading, model: str | None, force: bool, as_json: bool
 ) -> None:  # fmt: skip
-    from posecodec.io.filesystem import refuse_existing
+    from posecodec.io.filesystem import is_posec, refuse_existing
     from posecodec.view import write
 
     refuse_existing(output, force)
@@ -100,7 +102,7 @@ def _draw(
     with collect_notes() as notes, open_input(name) as path:
         sequence, assumed = load_any(Path(path), reading, model, damage)
         second = load_any(other, Reading(fps=reading.fps, unit=reading.unit), model, damage)[0] if other else None
-        size = Path(other or path).stat().st_size if (other or Path(path)).suffix == ".posec" else None
+        size = Path(other or path).stat().st_size if is_posec(other or path) else None
         write(sequence, output, second, title=file.name, size=size, force=force)
     if assumed:
         notes.texts.append(f"no frame rate in the file: {sequence.rate:g} assumed; pass --fps N")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from posecodec import PoseSequence, Skeleton
 from posecodec.errors import DataWarning, InputError, NoRateError, UsageError
+from posecodec.io import load
 from posecodec.io.formats import csv
 from posecodec.pose.skeletons.builtin import COCO17, COCO19, build_skeleton
 from posecodec.pose.synthetic import walk
@@ -225,11 +226,11 @@ def test_numbers_with_a_skeleton_and_pandas_header(tmp_path):
 
 def test_the_skeleton_asked_for_decides_the_order(tmp_path, put):
     text = "frame,a_x,a_y,b_x,b_y\n0,1,2,3,4\n"
-    found = csv.read(put(text), fps=30, skeleton=Skeleton("mine", ("b", "a"), ((0, 1),)))
+    found = load(put(text), fps=30, skeleton=Skeleton("mine", ("b", "a"), ((0, 1),)))
     assert found.skeleton.name == "mine"
     np.testing.assert_array_equal(found.positions[0, 0], [[3, 4], [1, 2]])
-    with pytest.raises(InputError, match="2 keypoints but skeleton"):
-        csv.read(tmp_path / "a.csv", fps=30, skeleton=COCO17)
+    with pytest.raises(InputError, match="no keypoint of 'custom' maps to 'coco17'"):
+        load(tmp_path / "a.csv", fps=30, skeleton=COCO17)
 
 
 def timed(times: list[str], name: str = "time") -> str:

@@ -62,7 +62,7 @@ def test_overrides_relabel_without_converting(tmp_path: Path) -> None:
             load(tmp_path / "a.npz", **wrong)
 
 
-@pytest.mark.parametrize("name", ["a.trc", "a.c3d"])
+@pytest.mark.parametrize("name", ["a.trc", "a.c3d", "a.npz", "a.csv"])
 def test_a_skeleton_takes_named_keypoints_by_their_names(name: str, tmp_path: Path) -> None:
     walked = walk(4)
     with warnings.catch_warnings():

@@ -66,8 +66,8 @@ def read(
     Frames run from the first number to the last; numbers without a row are all missing. Times at a constant step become
     a frame rate, others timestamps. metadata `csv`: `first_frame` where that is not 0.
     fps: instead of the file's rate or times, or where it has none. skeleton: needed for numbers without a header (other
-    than coco19's 57 or 38 columns); else the order in which its keypoints are given back. columns: "xyc" or "xyz", whether
-    the third of a keypoint's numbers without a header is a confidence; the values tell if it is not given.
+    than coco19's 57 or 38 columns). columns: "xyc" or "xyz", whether the third of a keypoint's numbers without a header is a
+    confidence; the values tell if it is not given.
     Raises InputError, with the line, if the columns or a cell make no sense, or a frame and person are there twice.
     """
     table = read_table(read_bytes(path))
@@ -83,7 +83,7 @@ def read(
     found = _read_rows(table, named)
     if not found.lines:
         raise InputError("a header but no rows; export the table again")
-    return _build_sequence(table, named, found, fps, skeleton)
+    return _build_sequence(table, named, found, fps)
 
 
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
@@ -154,7 +154,7 @@ def _read_headless(table: Table, fps: float | None, skeleton: Skeleton | None, c
     if not count:
         raise InputError("a header but no rows; export the table again")
     report_change(f"no header; the {width} columns are taken as the coordinates of each keypoint in turn")
-    skeleton = skeleton or csv_comments.read_skeleton(table.comments, None)
+    skeleton = csv_comments.read_skeleton(table.comments, None) or skeleton
     points = unflatten(np.frombuffer(values, np.float64).reshape(count, width), skeleton)
     points, confidence = pixel_columns.split_confidence(missing.mask_infinite(points), columns)
     stated = table.comments.get("fps")
@@ -207,9 +207,7 @@ def _add_time(found: _Rows, columns: Columns, cells: Sequence[str], line: int, c
         found.frames.append(len(found.frames))
 
 
-def _build_sequence(
-    table: Table, columns: Columns, found: _Rows, fps: float | None, skeleton: Skeleton | None
-) -> PoseSequence:
+def _build_sequence(table: Table, columns: Columns, found: _Rows, fps: float | None) -> PoseSequence:
     comments = table.comments
     ids, people = _read_people(found, columns, comments)
     names, keypoints = _read_keypoints(found, columns)
@@ -220,14 +218,11 @@ def _build_sequence(
     given = any(column is not None for column in columns.confidence)
     confidence = missing.fill_confidence(points, weights, "confidence") if given else None
     made = csv_comments.read_skeleton(comments, names) or build_skeleton(names)
-    if skeleton is not None and skeleton.keypoints != made.keypoints and set(skeleton.keypoints) == set(made.keypoints):
-        order = [made.keypoints.index(name) for name in skeleton.keypoints]
-        points, confidence = points[:, :, order], confidence[:, :, order] if confidence is not None else None
     rate, stamps = _read_timing(found, comments, frames - first, times, len(values), fps)
     unit, up = (csv_comments.read_text(comments, key) for key in ("unit", "up"))
     unit = columns.unit if "unit" not in comments else unit
     return PoseSequence.from_arrays(
-        points, fps=rate, timestamps=stamps, confidence=confidence, skeleton=skeleton or made, unit=unit, up=up, ids=ids,
+        points, fps=rate, timestamps=stamps, confidence=confidence, skeleton=made, unit=unit, up=up, ids=ids,
         metadata=csv_comments.read_metadata(comments, first if columns.frame is not None else 0),
     )  # fmt: skip
 

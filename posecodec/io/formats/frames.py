@@ -16,6 +16,7 @@ import numpy as np
 from posecodec.errors import DataWarning, InputError, PosecodecError, report_change, report_count
 from posecodec.io import Clue, Format, Source, guard_reader
 from posecodec.io.detect import detect
+from posecodec.io.filesystem import is_posec
 from posecodec.io.parsing import detections
 from posecodec.io.parsing.body_table import BodyTable
 from posecodec.io.parsing.per_frame import MAX_FRAME_JSON
@@ -81,7 +82,7 @@ def holds_frames(folder: Path, inner: str | None = None) -> bool:
 def _find_files(folder: Path) -> list[Path]:
     """The numbered files of a folder with the suffix that most have, by name; hidden ones and .posec are no frames."""
     found = [p for p in folder.iterdir() if _NAME.fullmatch(p.name) and p.name[0] != "." and p.is_file()]
-    suffixes = [p.suffix for p in found if p.suffix != ".posec"]
+    suffixes = [p.suffix for p in found if not is_posec(p)]
     most = max(sorted(set(suffixes)), key=suffixes.count, default="")
     return sorted(p for p in found if p.suffix == most)
 

@@ -40,7 +40,7 @@ def read(
 ) -> PoseSequence:
     """A sequence from an `.npz` of ours, or one with at least `positions` (T, P, K, D) or (T, K, D).
 
-    fps: instead of the file's rate or timestamps, or where it has none. skeleton: instead of the file's.
+    fps: instead of the file's rate or timestamps, or where it has none. skeleton: where the file has none.
     columns: "xyc" or "xyz", whether the third column is a confidence; without it and an array of confidences the values tell.
     Raises InputError if an array is missing, of the wrong type, or larger than the file can hold.
     """
@@ -49,7 +49,7 @@ def read(
         raise InputError(f"no array 'positions', only {sorted(arrays)}; rename the one that holds them")
     if fps is None and not {"fps", "timestamps"} & arrays.keys():
         raise NoRateError(frame_rates.NO_RATE)
-    skeleton = skeleton or _read_skeleton(arrays)
+    skeleton = _read_skeleton(arrays) or skeleton
     points, confidence = unflatten(arrays["positions"], skeleton), arrays.get("confidence")
     unit, up = (_read_text(arrays, key, "unknown") for key in ("unit", "up"))
     if confidence is None:
