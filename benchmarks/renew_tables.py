@@ -66,6 +66,18 @@ def collect_unseen() -> Figures:
     return found
 
 
+def collect_real() -> Figures:
+    """Bytes of real files, by where they are from and bound."""
+    found: Figures = {}
+    for name, bounds in _load("real_files").items():
+        for bound, each in bounds.items():
+            total = each["together"]
+            others = [total["others"][other] for other in ("diff-zstd19", "linear-rice", "diff-pcodec", "sz3")]
+            figures = [*others, total["ours"], 100 * total["to_best"], (total["smaller_in"], total["files"])]
+            found[name, bound] = figures
+    return found
+
+
 def collect_skeletons() -> Figures:
     """Bits a frame of each skeleton, and with the weights compared with."""
     by_name: dict[str, dict[tuple[str, bool], float]] = {}
@@ -87,7 +99,7 @@ def collect_noise() -> Figures:
 
 TABLES: dict[str, Callable[[], Figures]] = {
     "rd": collect_rates, "rates": collect_tokens, "unseen": collect_unseen, "skeletons": collect_skeletons,
-    "denoising": collect_noise,
+    "denoising": collect_noise, "real": collect_real,
 }  # fmt: skip
 
 
