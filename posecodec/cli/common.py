@@ -55,10 +55,11 @@ class Reading:
     skeleton: str | None = None
     default_fps: float | None = None
     columns: str | None = None
+    default_unit: str | None = None
 
     def for_many(self) -> Reading:
-        """The same for one of several inputs: a rate is then for those that state none."""
-        return replace(self, fps=None, default_fps=self.fps)
+        """The same for one of several inputs: a rate and a unit are then for those that state none."""
+        return replace(self, fps=None, default_fps=self.fps, unit=None, default_unit=self.unit)
 
     def load(self, path: Path) -> PoseSequence:
         """The recording, read and mended as asked. Warns and raises as `io.load` does."""
@@ -83,6 +84,7 @@ class Reading:
                 return io.load(
                     path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item,
                     skeleton=skeleton, default_fps=self.default_fps, columns=self.columns,
+                    default_unit=self.default_unit,
                 )  # fmt: skip
         except NoRateError:
             raise

@@ -25,7 +25,7 @@ from posecodec.cli.common import (
     show,
     write_to_stdout,
 )
-from posecodec.cli.several import do_each, list_files
+from posecodec.cli.several import choose_reading, do_each, list_files
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -57,8 +57,8 @@ def convert(
     from posecodec.io.filesystem import find_suffix
 
     *given, last = paths
-    target, reading = Path(last), replace(reading, skeleton=skeleton)
-    sources = list_files(given, reading.format)
+    target, sources = Path(last), list_files(given, reading.format)
+    reading = choose_reading(replace(reading, skeleton=skeleton), given, sources)
     if last == STREAM and len(sources) > 1:
         raise UsageError("several recordings do not fit into standard output; give a folder")
     if not sources:

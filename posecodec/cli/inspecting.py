@@ -23,7 +23,7 @@ from posecodec.cli.common import (
     show,
     show_lines,
 )
-from posecodec.cli.several import do_each, list_files
+from posecodec.cli.several import choose_reading, do_each, list_files
 from posecodec.errors import CorruptError, name_install
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
     Reads no weights. Nothing is changed; findings name the option that helps. Of a folder all recordings in it.
     """
     names = list_files(files, reading.format)
+    asked = choose_reading(reading, files, names)
 
     def tell(name: str) -> None:
         if name != names[0] and not as_json:
             click.echo()
-        _tell(name, reading, as_json, len(names) > 1)
+        _tell(name, asked, as_json, len(names) > 1)
 
     do_each(names, tell)
 

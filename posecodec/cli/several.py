@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from posecodec.cli.common import show_lines
+from posecodec.cli.common import Reading, show_lines
 from posecodec.errors import CorruptError, InputError, PosecodecError
 
 
@@ -27,6 +27,11 @@ def list_files(names: Sequence[str], format: str | None = None, only_posec: bool
             raise InputError(f"{name}: no {'.posec' if only_posec else 'pose or .posec'} files in this folder")
         listed += map(str, found)
     return listed
+
+
+def choose_reading(reading: Reading, names: Sequence[str], listed: Sequence[str]) -> Reading:
+    """How each of the files is read that `list_files` finds at the names: as one, or as one of several."""
+    return reading if list(names) == list(listed) and len(listed) == 1 else reading.for_many()
 
 
 def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:

@@ -33,14 +33,14 @@ if not TYPE_CHECKING:
 def load(
     path: AnyPath, *, format: str | None = None, fps: float | None = None, unit: str | None = None,
     skeleton: Skeleton | str | None = None, up: str | None = None, item: str | None = None,
-    default_fps: float | None = None, columns: str | None = None,
+    default_fps: float | None = None, columns: str | None = None, default_unit: str | None = None,
 ) -> PoseSequence:  # fmt: skip
     """The sequence in a file or folder.
 
     format: one of FORMATS instead of what the file seems to be. fps, unit, up: what the file does not say or says
-    wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps: where the file states neither
-    rate nor times. skeleton: the keypoints in their order, the name of a built-in skeleton or a .toml or .json file that
-    describes one; "native" for the own joints of a rig.
+    wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps, default_unit: where the file
+    states neither rate nor times, or no unit. skeleton: the keypoints in their order, the name of a built-in skeleton or a
+    .toml or .json file that describes one; "native" for the own joints of a rig.
     item: which recording of a file that holds several. columns: "xyc" or "xyz", whether the third column of plain arrays
     is a confidence, where their values tell it wrongly.
     Raises InputError, beginning with the path, if the content cannot be understood or a needed frame rate is missing.
@@ -57,7 +57,7 @@ def load(
     inner = {}
     if Path(path).is_dir() and "" not in known.suffixes:
         known, inner = FORMATS[FRAME_FOLDER], {"inner": known.name}
-    overrides = {"fps": fps, "unit": unit, "skeleton": wanted, "item": item, "columns": columns}
+    overrides = {"fps": fps, "unit": unit or default_unit, "skeleton": wanted, "item": item, "columns": columns}
     chosen = {option: overrides[option] for option in known.options} | inner
     if fps is None and default_fps is not None:
         sequence, fps = _read_with_default(known, path, chosen, default_fps)
@@ -65,6 +65,8 @@ def load(
         sequence = known.read(path, **chosen)
         if fps is not None and known.states_rate:
             _report_overruled(known, path, chosen, fps)
+    unit = _choose_unit(sequence, default_unit) if unit is None else unit
+    _report_relabeled(sequence, unit, up)
     try:
         return _relabel(sequence, known.name, fps, unit, wanted if isinstance(wanted, Skeleton) else None, up)
     except PosecodecError as error:
@@ -109,6 +111,24 @@ def _report_overruled(known: Format, path: AnyPath, options: Mapping[str, Any], 
             return
     if stated is not None and not is_same_rate(stated.rate, fps):
         report_change(f"the file says {_describe_rate(stated)}; --fps {fps:g} is followed")
+
+
+def _choose_unit(sequence: PoseSequence, default: str | None) -> str | None:
+    """The default where the unit of what was read is unknown; None, after saying so, where it is another."""
+    if default is None or sequence.unit in ("unknown", default):
+        return default
+    report_change(
+        f"this is in {sequence.unit}, which is kept: among several inputs --unit {default} is for those whose unit is "
+        "unknown; to overrule it, give the file alone"
+    )
+    return None
+
+
+def _report_relabeled(sequence: PoseSequence, unit: str | None, up: str | None) -> None:
+    """Say so where a file is of another unit or axis than what is followed."""
+    for option, given, stated in (("unit", unit, sequence.unit), ("up", up, sequence.up)):
+        if given not in (None, stated) and stated != "unknown":
+            report_change(f"the file's {option} is {stated}; --{option} {given} is followed, which changes no number")
 
 
 def _replace_rate(options: Mapping[str, Any], fps: float | None) -> dict[str, Any]:
