@@ -24,7 +24,7 @@ from posecodec.pose.skeletons.files import resolve_skeleton
 
 __all__ = [
     "FORMATS", "AnyPath", "Certainty", "Clue", "Format", "Guess", "Source", "detect", "find_format", "find_origin",
-    "guard_reader", "load", "read_bytes", "register_format", "save", "write_atomic",
+    "find_target", "guard_reader", "load", "read_bytes", "register_format", "save", "write_atomic",
 ]  # fmt: skip
 if not TYPE_CHECKING:
     __getattr__ = legacy.find_renamed(__name__)
@@ -148,8 +148,7 @@ def save(sequence: PoseSequence, path: AnyPath, *, format: str | None = None, fo
     force: replace what exists. Raises UsageError if the target exists or the format cannot hold the sequence, and
     InputError if the suffix names no format.
     """
-    name = _choose_format(sequence, path) if format is None else check_name(format)
-    FORMATS[name].save(sequence, path, force)
+    FORMATS[find_target(sequence, path, format)].save(sequence, path, force)
 
 
 def find_format(path: AnyPath, format: str | None = None) -> str:
@@ -166,6 +165,11 @@ def find_format(path: AnyPath, format: str | None = None) -> str:
         return detect(path).format
     except PosecodecError as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def find_target(sequence: PoseSequence, path: AnyPath, format: str | None = None) -> str:
+    """The name in FORMATS that `save` writes a file in: `format` if given, else by the suffix. Raises as `save` does."""
+    return _choose_format(sequence, path) if format is None else check_name(format)
 
 
 def find_origin(metadata: Mapping[str, Any]) -> tuple[str, str]:
