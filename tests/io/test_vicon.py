@@ -27,6 +27,13 @@ def test_trajectories(put, text, reports):
     assert (sequence.fps, sequence.unit, sequence.metadata["vicon"]) == (100, "mm", {"first_frame": 5})
 
 
+def test_several_subjects_are_people(put):
+    text = TEXT.replace("Anna:C7", "Ben:LASI")
+    sequence = vicon.read(put(text))
+    assert (sequence.ids, sequence.skeleton.keypoints) == (("Anna", "Ben"), ("LASI",))
+    np.testing.assert_array_equal(sequence.positions[:, :, 0], POINTS)
+
+
 def test_segments_where_there_are_no_trajectories(put, reports):
     text = "Segments\n50\n,,A:Hip,,,,,\nFrame,Sub Frame,RX,RY,RZ,TX,TY,TZ\n,,deg,deg,deg,m,m,m\n1,0,7,8,9,1,2,3\n"
     with reports("3 columns that are no places"):
