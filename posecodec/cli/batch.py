@@ -252,8 +252,7 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
     if find_suffix(path) not in known:
         return False
     with contextlib.suppress(PosecodecError):
-        io.detect(path)
-        return True
+        return not io.FORMATS[io.detect(path).format].is_write_only
     return path.stat().st_size == 0
 
 

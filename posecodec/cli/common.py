@@ -40,7 +40,8 @@ LONGEST_LIST = 12  # entries that still fit a line or two
 LONGEST_LINE = 4000  # characters that are shown of a line: ids and names may be as long as a file
 _OPTIONS = {
     "format": "--from", "fps": "--fps", "unit": "--unit", "up": "--up", "item": "--item", "track": "--track",
-    "zeros": "--zeros-missing", "skeleton": "--skeleton", "default_fps": "--fps", "columns": "--columns",
+    "zeros": "--zeros-missing", "skeleton": "--skeleton", "default_fps": "--fps",
+    "default_unit": "--unit", "columns": "--columns",
 }  # fmt: skip
 """The options that fields of `Reading` come from."""
 ASSUMED_FPS = 30.0  # frames per second where nothing is encoded and nothing states them: most cameras'
@@ -60,10 +61,11 @@ class Reading:
     skeleton: str | None = None
     default_fps: float | None = None
     columns: str | None = None
+    default_unit: str | None = None
 
     def for_many(self) -> Reading:
-        """The same for one of several inputs: a rate is then for those that state none."""
-        return replace(self, fps=None, default_fps=self.fps)
+        """The same for one of several inputs: a rate and a unit are then for those that state none."""
+        return replace(self, fps=None, default_fps=self.fps, unit=None, default_unit=self.unit)
 
     def load(self, path: Path) -> PoseSequence:
         """The recording, read and mended as asked. Warns and raises as `io.load` does."""
@@ -93,6 +95,7 @@ class Reading:
                 return io.load(
                     path, format=self.format, fps=self.fps, unit=self.unit, up=self.up, item=self.item,
                     skeleton=skeleton, default_fps=self.default_fps, columns=self.columns,
+                    default_unit=self.default_unit,
                 )  # fmt: skip
         except NoRateError:
             raise

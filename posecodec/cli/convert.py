@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,7 @@ from posecodec.cli.batch import check_output, check_suffix
 from posecodec.cli.common import (
     STREAM,
     Reading,
+    choose_format,
     collect_notes,
     describe_assumed,
     describe_written,
@@ -27,8 +29,11 @@ from posecodec.cli.common import (
     show,
     write_to_stdout,
 )
-from posecodec.cli.several import do_each, list_files, refuse_same
-from posecodec.errors import UsageError
+from posecodec.cli.several import choose_reading, do_each, list_files, refuse_same
+from posecodec.errors import NoRateError, UsageError
+
+if TYPE_CHECKING:
+    from posecodec.pose.sequence import PoseSequence
 
 EXAMPLES = """
 \b
@@ -59,8 +64,8 @@ def convert(
     from posecodec.io.filesystem import find_suffix
 
     *given, last = paths
-    target, reading = Path(last), replace(reading, skeleton=skeleton)
-    sources = list_files(given, reading.format)
+    target, sources = Path(last), list_files(given, reading.format)
+    reading = choose_reading(replace(reading, skeleton=skeleton), given, sources)
     if last == STREAM and len(sources) > 1:
         raise UsageError("several recordings do not fit into standard output; give a folder")
     if not sources:
@@ -102,6 +107,7 @@ def _convert(
 ) -> None:  # fmt: skip
     from posecodec import io
     from posecodec.io.filesystem import refuse_existing
+    from posecodec.io.parsing.frame_rates import NO_RATE
 
     if str(target) == STREAM:
         refuse_terminal()
@@ -113,6 +119,8 @@ def _convert(
         if source == STREAM:
             refuse_reading([path], reading)
         sequence, assumed = load_any(Path(path), reading)
+        if assumed and _states_rate(sequence, target, to):
+            raise NoRateError(f"{source}: {NO_RATE}")
         if fill:
             sequence = fill_gaps(get_codec(None, "cpu"), sequence, fill)
         if str(target) == STREAM:
@@ -124,6 +132,15 @@ def _convert(
     notes.show(source)
     facts, line = describe_written(source, str(target), sequence)
     show({**facts, "notes": notes.texts}, line, as_json, str(target) == STREAM)
+
+
+def _states_rate(sequence: PoseSequence, target: Path, to: str | None) -> bool:
+    """Whether what is written would say the recording's rate as a fact."""
+    from posecodec import io
+
+    is_stdout = str(target) == STREAM
+    name = choose_format(sequence.metadata, to)[0] if is_stdout else io.find_target(sequence, target, to)
+    return io.FORMATS[name].states_rate
 
 
 @click.command()

@@ -25,7 +25,7 @@ from posecodec.cli.common import (
     show,
     show_lines,
 )
-from posecodec.cli.several import do_each, list_files
+from posecodec.cli.several import choose_reading, do_each, list_files
 from posecodec.errors import CorruptError, UsageError, name_install
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ def info(files: tuple[str, ...], reading: Reading, as_json: bool) -> None:
     """
     names = list_files(files, reading.format)
     refuse_reading(names, reading)
+    asked = choose_reading(reading, files, names)
 
     def tell(name: str) -> None:
         if name != names[0] and not as_json:
             click.echo()
-        _tell(name, reading, as_json, len(names) > 1)
+        _tell(name, asked, as_json, len(names) > 1)
 
     do_each(names, tell)
 
@@ -86,7 +87,8 @@ def _tell(file: str, reading: Reading, as_json: bool, is_named: bool) -> None:
             refuse_reading([path], reading)
         with name_in_errors(file):
             facts = {**({"file": file} if is_named else {}), **_describe_posec(path)}
-        show(facts, _format_facts(facts), as_json)
+        told = f"{facts['ratio']} (positions as float32, against the file)"
+        show(facts, _format_facts({**facts, "ratio": told}), as_json)
         raise_damage(file, facts.get("damage", []))
 
 
@@ -104,8 +106,7 @@ def _show_recording(path: Path, name: str, reading: Reading, as_json: bool) -> N
     }  # fmt: skip
     found = [f.text for f in diagnose(sequence)]
     said = [("note", text) for text in notes.texts] + [("finding", text) for text in found]
-    rate = f"timestamps, {sequence.rate:g} on average" if sequence.fps is None else facts["fps"]
-    shown = {**facts, "fps": "not in the file; to encode it pass --fps N" if assumed else rate}
+    shown = {**facts, "fps": "not in the file; to encode it pass --fps N"} if assumed else facts
     lines = [*_format_facts(shown), *(f"{kind:10} {text}" for kind, text in said)]
     show({**facts, "notes": notes.texts, "findings": found}, lines, as_json)
 
@@ -352,7 +353,8 @@ def _describe_common(found: Header | PoseSequence, assumed: bool = False) -> dic
 
     fps, times = None if assumed else found.fps, found.timestamps
     seconds = found.frames / fps if fps else float(times[-1] - times[0]) if times is not None and len(times) else None
-    facts = {"people": len(found.ids), "ids": list(found.ids), "frames": found.frames, "fps": fps}
+    facts: dict[str, Any] = {"people": len(found.ids), "ids": list(found.ids), "frames": found.frames, "fps": fps}
+    facts |= {} if times is None else {"timestamps": f"{found.rate:g} frames a second on average"}
     facts["duration"] = None if seconds is None else round(seconds, 3)
     held = read_channels(found.metadata, found.frames)
     said = {"channels": f"{describe_channels(held)} (beside the places)"} if held else {}
@@ -360,10 +362,8 @@ def _describe_common(found: Header | PoseSequence, assumed: bool = False) -> dic
 
 
 def _describe_gaps(sequence: PoseSequence) -> str:
-    """How many stretches of how many keypoints are missing between seen ones, and the longest."""
-    import numpy as np
+    """How many there are, as the finding counts them, and the longest."""
+    from posecodec.analysis.checks.presence import measure_gaps
 
-    seen = sequence.valid.reshape(sequence.frames, sequence.people * len(sequence.skeleton)).T
-    runs = [np.diff(np.flatnonzero(row)) - 1 for row in seen]
-    lengths = np.concatenate([run[run > 0] for run in runs]) if runs else np.zeros(0, int)
-    return f"{len(lengths)}, the longest {lengths.max()} frames" if len(lengths) else "none"
+    gaps = measure_gaps(sequence)
+    return f"{gaps.count}, the longest {gaps.longest[1]} frames" if gaps.count else "none"

@@ -119,7 +119,7 @@ _READING = (
         "--unit",
         shell_complete=complete("pose.sequence.UNITS"),
         callback=_check_known("pose.sequence.UNITS", "unit"),
-        help="Unit of the positions, where the file has none or a wrong one: mm, cm, m, px, in.",
+        help="Unit of the positions, where the file has none or a wrong one; of several, where none: mm, cm, m, px, in.",
     ),
     click.option(
         "--up",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from posecodec.cli.common import show_lines
+from posecodec.cli.common import Reading, show_lines
 from posecodec.errors import CorruptError, InputError, PosecodecError, UsageError
 
 
@@ -34,6 +34,11 @@ def refuse_same(names: Iterable[str]) -> None:
     """Raises UsageError where several recordings would be written to one file."""
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UsageError(f"several recordings would become {twice[0]}; write them to different folders")
+
+
+def choose_reading(reading: Reading, names: Sequence[str], listed: Sequence[str]) -> Reading:
+    """How each of the files is read that `list_files` finds at the names: as one, or as one of several."""
+    return reading if list(names) == list(listed) and len(listed) == 1 else reading.for_many()
 
 
 def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:

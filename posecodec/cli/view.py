@@ -21,7 +21,7 @@ from posecodec.cli.common import (
     show,
     show_lines,
 )
-from posecodec.cli.several import do_each, list_files, refuse_same
+from posecodec.cli.several import choose_reading, do_each, list_files, refuse_same
 from posecodec.errors import UsageError
 
 EXAMPLES = """
@@ -60,6 +60,7 @@ def view(
     if len(names) > 1 and output is None:
         raise UsageError(f"{len(names)} recordings need -o DIR, for a page of each")
     refuse_reading([*names, *filter(None, [other])], reading)
+    reading = choose_reading(reading, files, names)
     if len(names) > 1 and output is not None:
         refuse_same(map(_name_page, names))
         output.mkdir(parents=True, exist_ok=True)

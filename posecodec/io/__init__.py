@@ -25,7 +25,7 @@ from posecodec.pose.skeletons.files import resolve_skeleton
 
 __all__ = [
     "FORMATS", "AnyPath", "Certainty", "Clue", "Format", "Guess", "Source", "detect", "find_format", "find_origin",
-    "guard_reader", "load", "read_bytes", "register_format", "save", "take_skeleton", "write_atomic",
+    "find_target", "guard_reader", "load", "read_bytes", "register_format", "save", "take_skeleton", "write_atomic",
 ]  # fmt: skip
 if not TYPE_CHECKING:
     __getattr__ = legacy.find_renamed(__name__)
@@ -34,14 +34,15 @@ if not TYPE_CHECKING:
 def load(
     path: AnyPath, *, format: str | None = None, fps: float | None = None, unit: str | None = None,
     skeleton: Skeleton | str | None = None, up: str | None = None, item: str | None = None,
-    default_fps: float | None = None, columns: str | None = None,
+    default_fps: float | None = None, columns: str | None = None, default_unit: str | None = None,
 ) -> PoseSequence:  # fmt: skip
     """The sequence in a file or folder.
 
     format: one of FORMATS instead of what the file seems to be. fps, unit, up: what the file does not say or says
-    wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps: where the file states neither
-    rate nor times. skeleton: what keypoints without names are, in their order; those with names are mapped by them. Also
-    the name of a built-in one or a .toml or .json file that describes one; "native" for the own joints of a rig.
+    wrongly; values are relabeled, not converted, and fps replaces timestamps. default_fps, default_unit: where the file
+    states neither rate nor times, or no unit. skeleton: what keypoints without names are, in their order; those with names
+    are mapped by them. Also the name of a built-in one or a .toml or .json file that describes one; "native" for the own
+    joints of a rig.
     item: which recording of a file that holds several. columns: "xyc" or "xyz", whether the third column of plain arrays
     is a confidence, where their values tell it wrongly.
     Raises InputError, beginning with the path, if the content cannot be understood or a needed frame rate is missing.
@@ -58,7 +59,7 @@ def load(
     inner = {}
     if Path(path).is_dir() and "" not in known.suffixes:
         known, inner = FORMATS[FRAME_FOLDER], {"inner": known.name}
-    overrides = {"fps": fps, "unit": unit, "skeleton": wanted, "item": item, "columns": columns}
+    overrides = {"fps": fps, "unit": unit or default_unit, "skeleton": wanted, "item": item, "columns": columns}
     chosen = {option: overrides[option] for option in known.options} | inner
     if fps is None and default_fps is not None:
         sequence, fps = _read_with_default(known, path, chosen, default_fps)
@@ -66,6 +67,8 @@ def load(
         sequence = known.read(path, **chosen)
         if fps is not None and known.states_rate:
             _report_overruled(known, path, chosen, fps)
+    unit = _choose_unit(sequence, default_unit) if unit is None else unit
+    _report_relabeled(sequence, unit, up)
     try:
         return _relabel(sequence, known.name, fps, unit, wanted if isinstance(wanted, Skeleton) else None, up)
     except PosecodecError as error:
@@ -112,6 +115,24 @@ def _report_overruled(known: Format, path: AnyPath, options: Mapping[str, Any], 
         report_change(f"the file says {_describe_rate(stated)}; --fps {fps:g} is followed")
 
 
+def _choose_unit(sequence: PoseSequence, default: str | None) -> str | None:
+    """The default where the unit of what was read is unknown; None, after saying so, where it is another."""
+    if default is None or sequence.unit in ("unknown", default):
+        return default
+    report_change(
+        f"this is in {sequence.unit}, which is kept: among several inputs --unit {default} is for those whose unit is "
+        "unknown; to overrule it, give the file alone"
+    )
+    return None
+
+
+def _report_relabeled(sequence: PoseSequence, unit: str | None, up: str | None) -> None:
+    """Say so where a file is of another unit or axis than what is followed."""
+    for option, given, stated in (("unit", unit, sequence.unit), ("up", up, sequence.up)):
+        if given not in (None, stated) and stated != "unknown":
+            report_change(f"the file's {option} is {stated}; --{option} {given} is followed, which changes no number")
+
+
 def _replace_rate(options: Mapping[str, Any], fps: float | None) -> dict[str, Any]:
     """A reader's options with another rate, if it takes one."""
     return {name: fps if name == "fps" else value for name, value in options.items()}
@@ -129,8 +150,7 @@ def save(sequence: PoseSequence, path: AnyPath, *, format: str | None = None, fo
     force: replace what exists. Raises UsageError if the target exists or the format cannot hold the sequence, and
     InputError if the suffix names no format.
     """
-    name = _choose_format(sequence, path) if format is None else check_name(format)
-    FORMATS[name].save(sequence, path, force)
+    FORMATS[find_target(sequence, path, format)].save(sequence, path, force)
 
 
 def find_format(path: AnyPath, format: str | None = None) -> str:
@@ -147,6 +167,11 @@ def find_format(path: AnyPath, format: str | None = None) -> str:
         return detect(path).format
     except PosecodecError as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def find_target(sequence: PoseSequence, path: AnyPath, format: str | None = None) -> str:
+    """The name in FORMATS that `save` writes a file in: `format` if given, else by the suffix. Raises as `save` does."""
+    return _choose_format(sequence, path) if format is None else check_name(format)
 
 
 def find_origin(metadata: Mapping[str, Any]) -> tuple[str, str]:

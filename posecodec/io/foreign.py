@@ -57,6 +57,11 @@ _AT = (
     (0, b"version https://git-lfs", "a pointer of Git LFS to the file: fetch the file itself (git lfs pull)"),
 )  # fmt: skip
 """Marks: where they stand, what they are, what they tell."""
+_BESIDE = {
+    "participants.tsv": b"participant_id", "_scans.tsv": b"filename", "_sessions.tsv": b"session_id",
+    "_events.tsv": b"onset", "_channels.tsv": b"tracked_point",
+}  # fmt: skip
+"""Ends of names of a BIDS data set's tables that are beside recordings, each with a column that it has."""
 _PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _IN_ZIP = (("xl/", _SHEET), ("content.xml", _SHEET), ("word/", _TEXT), ("/data.pkl", PICKLE))
 
@@ -68,6 +73,8 @@ def explain(source: Source) -> str | None:
     if head.startswith(_PICKLE_STARTS):
         return PICKLE
     found = next((what for at, mark, what in _AT if head[at : at + len(mark)] == mark), None)
+    if found is None and _stands_beside(source):
+        found = "a table beside recordings of Motion-BIDS: give ..._motion.tsv"
     if found is None and source.is_zip:
         found = _look_into_zip(source.data)
     if found is None and by_name is not None and (by_name is PICKLE or source.is_zip or b"\0" in head):
@@ -78,6 +85,11 @@ def explain(source: Source) -> str | None:
 def explain_name(source: Source) -> str | None:
     """What a file is by its suffix, whatever is in it."""
     return _SUFFIXES.get(source.suffix)
+
+
+def _stands_beside(source: Source) -> bool:
+    name, columns = source.name.lower().removesuffix(".gz"), source.first_line.lower().split(b"\t")
+    return any(name.endswith(end) and column in columns for end, column in _BESIDE.items())
 
 
 def _look_into_zip(data: bytes) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from posecodec.errors import UsageError, report_change
 from posecodec.io.filesystem import AnyPath
+from posecodec.io.parsing.format_metadata import read_facts, read_integer
 from posecodec.io.sniffing import Clue, Source
 from posecodec.pose.channels import describe_channels, read_channels
 from posecodec.pose.sequence import PoseSequence
@@ -29,6 +30,7 @@ _NAMES = (
 _BUILT_IN = {name: f"posecodec.io.formats.{name}" for name in _NAMES.split()} | {"pose": "posecodec.io.formats.dotpose"}
 FRAME_FOLDER = "frames"  # The format of folders of files, of any other format, that hold one frame each
 DEFAULT = next(iter(_BUILT_IN))  # Our own format: what holds a sequence whole
+_NUMBERS = range(1 - (1 << 40), 1 << 40)  # First frames that are told: beyond any recording
 OPTIONS = ("fps", "unit", "skeleton", "item", "columns")  # Overrides that a reader can take itself
 
 
@@ -99,11 +101,26 @@ class Format:
             report_change(
                 f"{describe_channels(held)} are no places and are NOT KEPT by {self.name}; .c3d, .csv and .npz keep them"
             )
+        if self.name != DEFAULT:
+            _report_numbering(sequence, self.name)
         self.write(sequence, path, force)
 
     def suffix_for(self, metadata: Mapping[str, Any]) -> str:
         """The suffix to write a sequence with such metadata under, "" for a folder."""
         return self.choose_suffix(metadata) if self.choose_suffix is not None else self.suffixes[0]
+
+
+def _report_numbering(sequence: PoseSequence, name: str) -> None:
+    """Say so where the file that a sequence came from, of another format, began at another frame number or time."""
+    source = sequence.metadata.get("source_format")
+    if source == name or not isinstance(source, str):
+        return
+    facts = {"first_frame": sequence.metadata.get("first_frame"), **read_facts(sequence, source)}
+    first, start = read_integer(facts, "first_frame", 0, _NUMBERS), facts.get("start")
+    told = [f"numbered from {first}"] if first else []
+    told += [f"from {start:g} s on"] if type(start) is float else []
+    if told:
+        report_change(f"frames are {' and '.join(told)} in {source}; {name} writes its own numbers and times")
 
 
 class Formats(Mapping[str, Format]):

@@ -283,3 +283,16 @@ def test_long_recordings_are_quick():
         start = time.process_time()
         diagnose(sequence)
         assert time.process_time() - start < 3 * seconds  # a busy machine is not what is tested
+
+
+@pytest.mark.parametrize("facts", [{"ids": ("Anna", "Ben")}, {"metadata": {"coco": {"tracked": True}}}])
+def test_people_whom_the_file_tells_apart_are_not_to_be_tracked(facts):
+    x = points(people=2)
+    x[40:70] = x[40:70, [1, 0]]
+    x[90:, 1] = np.nan
+    for changes, is_asked in (({}, True), (facts, False)):
+        found = by_kind(dirty(x, **changes))
+        assert all(("--track" in found[kind].text) is is_asked for kind in ("identity", "come-and-go"))
+    alone = points()
+    alone[90:] = np.nan
+    assert the_only(dirty(alone)).text.endswith("kept so")

@@ -59,6 +59,19 @@ def test_a_tree_is_mirrored_and_bad_files_are_listed_at_the_end(tree: Path, tmp_
     assert "2 files are no recordings: config.json, notes.md" in found.stderr and "config.json" not in found.stdout
 
 
+def test_a_data_set_of_motion_bids_and_scenes_beside_it_fail_nowhere(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    (root / "sub-01").mkdir(parents=True)
+    posecodec.save(walk(5), root / "sub-01" / "sub-01_task-walk_motion.tsv")
+    (root / "participants.tsv").write_text("participant_id\tage\nsub-01\t30\n")
+    (root / "dataset_description.json").write_text('{"Name": "Walks", "BIDSVersion": "1.10.0"}')
+    posecodec.save(walk(5), root / "walk.glb")
+    found = run("encode", root, "-o", tmp_path / "out")
+    assert found.returncode == 0, found.stderr
+    assert made(tmp_path / "out") == ["sub-01/sub-01_task-walk_motion.posec"]
+    assert "6 files are no recordings: dataset_description.json, participants.tsv, sub-01/" in found.stderr
+
+
 def test_again_goes_on_where_it_stopped(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (tree / "c.npz").unlink()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from posecodec.cli.inspecting import skeletons
+import posecodec
+from posecodec import PoseSequence, io
+from posecodec.cli.inspecting import info, skeletons
 from posecodec.errors import InputError
 from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
+from posecodec.pose.synthetic import walk
 
 
 def lines(*args: str) -> list[str]:
@@ -34,3 +38,20 @@ def test_one_skeleton(tmp_path: Path) -> None:
     assert own[0].startswith("rig: 3 keypoints") and "mirrors 2" in own[2]
     with pytest.raises(InputError, match="coco20"):
         lines("coco20")
+
+
+def test_gaps_are_counted_once(tmp_path: Path) -> None:
+    positions = walk(120).positions.copy()
+    positions[20:26, 0, 3] = positions[40:79, 0] = positions[100:, 0, 5] = np.nan
+    io.save(PoseSequence.from_arrays(positions, fps=30, unit="mm"), tmp_path / "a.npz")
+    told = CliRunner().invoke(info, [str(tmp_path / "a.npz")], catch_exceptions=False).stdout
+    assert "gaps         3, the longest 39 frames" in told and "finding    3 gaps (1 of whole people, 2 of" in told
+
+
+def test_times_are_told_of_both_files(tmp_path: Path) -> None:
+    sequence = PoseSequence.from_arrays(walk(3).positions, timestamps=[0.0, 0.1, 0.4], unit="mm")
+    for name in ("a.npz", "a.posec"):
+        posecodec.save(sequence, tmp_path / name)
+        told = CliRunner().invoke(info, [str(tmp_path / name)], catch_exceptions=False).stdout
+        assert "timestamps   5 frames a second on average" in told and "duration     0.4" in told
+    assert "(positions as float32, against the file)" in told

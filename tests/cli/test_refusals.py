@@ -12,7 +12,15 @@ from click.testing import CliRunner
 import posecodec
 from posecodec import io
 from posecodec.cli import cli
-from posecodec.errors import CorruptError, DataWarning, InputError, PosecodecError, UsageError, WeightsError
+from posecodec.errors import (
+    CorruptError,
+    DataWarning,
+    InputError,
+    NoRateError,
+    PosecodecError,
+    UsageError,
+    WeightsError,
+)
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.synthetic import walk
 
@@ -87,6 +95,20 @@ def test_a_folder_is_converted(folder: Path) -> None:
     (folder / "walk.posec").unlink()
     assert type(call("convert", folder, f"{folder}/many/", "--to", "csv")[1]) is PosecodecError  # of the bad one
     assert sorted(path.name for path in (folder / "many").iterdir()) == ["short.csv", "walk.csv"]
+
+
+@pytest.mark.filterwarnings("ignore::posecodec.errors.DataWarning")
+def test_no_rate_is_made_up_where_the_target_states_one(folder: Path) -> None:
+    io.save(walk(4), folder / "walk.npy")
+    for target in ("a.npz", "a.trc", "a.pose"):
+        _, error = call("convert", folder / "walk.npy", folder / target)
+        assert isinstance(error, NoRateError) and "walk.npy: " in str(error) and "pass --fps N" in str(error)
+        assert not (folder / target).exists()
+    assert isinstance(call("convert", folder / "walk.npy", "-", "--to", "csv")[1], NoRateError)
+    assert call("convert", folder / "walk.npy", folder / "a.npz", "--fps", "25")[1] is None
+    assert io.load(folder / "a.npz").fps == 25
+    output, error = call("convert", folder / "walk.npy", folder / "b.npy")
+    assert error is None and "30 assumed" in output
 
 
 def test_frames_beyond_the_last_are_told(folder: Path) -> None:

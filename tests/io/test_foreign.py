@@ -38,6 +38,9 @@ def make_zip(*names):
     ("a.csv.xz", b"\xfd7zXZ\0\0", "compressed: unpack it"), ("a.parquet", b"PAR1\0", "a table of columns: save it as .csv"),
     ("a.tak", b"\0\1", "a take of Motive's"), ("a.qtm", b"\0\1", "a measurement of QTM's: export .tsv"),
     ("a.osim", b"<?xml ?><OpenSimDocument>", "a model"),
+    ("sub-01_channels.tsv", b"name\ttype\ttracked_point\n", "a table beside .* give ..._motion.tsv"),
+    ("participants.tsv", b"participant_id\tage\nsub-01\t30\n", "a table beside recordings"),
+    ("sub-01_events.tsv", b"onset\tduration\n1\t2\n", "a table beside recordings"),
     ("a.csv", b"<!DOCTYPE html><html><body>404, not found</body></html>", "a web page"),
     ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
 ])  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from posecodec.errors import InputError, NoRateError
+from posecodec.io import load
 from posecodec.io.detect import detect, is_recording
 from posecodec.io.formats import freemocap
 from posecodec.pose.skeletons.builtin import MEDIAPIPE33
@@ -114,3 +116,11 @@ def test_other_names_and_nothing(tmp_path):
     (tmp_path / "mediapipe_body_3d_xyz.npy").mkdir()
     with pytest.raises(InputError, match="this is a folder"):
         freemocap.read(tmp_path, fps=30)
+
+
+def test_a_unit_that_is_given_is_not_guessed(tmp_path):
+    record(tmp_path, arrays())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for choice in ({"unit": "m"}, {"default_unit": "m"}):
+            assert load(tmp_path, format="freemocap", fps=30, **choice).unit == "m"

@@ -63,7 +63,8 @@ GOOD = PoseSequence.from_arrays(POINTS, fps=20, skeleton=SMPL22, unit="m", up="y
 
 @pytest.mark.parametrize(("sequence", "message"), [
     (replace(GOOD, fps=30.0), "20 fps, this has 30 fps"),
-    (replace(GOOD, fps=None, timestamps=np.arange(7.0)), "this has timestamps"), (replace(GOOD, up="z"), "up 'z'"),
+    (replace(GOOD, fps=None, timestamps=np.arange(7.0)), "this has timestamps"),
+    (replace(GOOD, up="z"), "but up is 'z'; pass --up "),
     (replace(GOOD, unit="unknown"), "unit is 'unknown'"),
     (PoseSequence.from_arrays(POINTS[:, :19], fps=20, skeleton=COCO19, unit="m", up="y"), "'coco19'"),
     (PoseSequence.from_arrays(POINTS[..., :2], fps=20, skeleton=SMPL22, unit="m", up="y"), "2D 'smpl22'"),

@@ -90,6 +90,41 @@ def test_parts_of_holistic(put):
     assert len(face) == 478 and face.keypoints[477] == "face/477"
 
 
+LEFT, RIGHT = ([{"category_name": side, "score": 0.9, "index": i}] for i, side in enumerate(("Left", "Right")))
+
+
+@pytest.mark.parametrize("frame", [
+    {"hand_landmarks": [marks(1, 21), marks(5, 21)], "handedness": [RIGHT, LEFT], "hand_world_landmarks": []},
+    {"landmarks": [marks(1, 21), marks(5, 21)], "worldLandmarks": [marks(2, 21)] * 2,
+     "handednesses": [[{"categoryName": "Right"}], [{"categoryName": "Left"}]]},
+    {"multi_hand_landmarks": [{"landmark": marks(1, 21)}, {"landmark": marks(5, 21)}],
+     "multi_handedness": [{"classification": [{"label": "Right"}]}, {"classification": [{"label": "Left"}]}]},
+    {"handLandmarks": [marks(1, 21), marks(5, 21)], "handedness": ["right", "left"]},
+])  # fmt: skip
+def test_hands_by_their_sides(frame, put):
+    only = {"hand_landmarks": [marks(7, 21)], "handedness": [LEFT]}
+    sequence = read(put([frame, only, {"hand_landmarks": [], "handedness": []}]), fps=30)
+    assert sequence.positions.shape == (3, 1, 42, 3)
+    assert [sequence.skeleton.keypoints[k] for k in (0, 21)] == ["left_hand/wrist", "right_hand/wrist"]
+    np.testing.assert_array_equal(sequence.positions[0, 0, [0, 21]], [marks_at(5), marks_at(1)])
+    assert sequence.valid[1:, 0, [0, 21]].tolist() == [[True, False], [False, False]]
+
+
+def marks_at(start):
+    return [marks(start, 21)[0][axis] for axis in "xyz"]
+
+
+def test_hands_of_several_people_and_without_sides(put, reports):
+    hands = {"hand_landmarks": [marks(1, 21), marks(5, 21), marks(6, 21)]}
+    two = read(put([hands | {"handedness": [LEFT, RIGHT, LEFT]}]), fps=30)
+    assert two.valid[0, :, [0, 21]].T.tolist() == [[True, True], [True, False]]
+    with reports("pass --track"):
+        listed = read(put(hands), fps=30)
+    assert listed.skeleton == BUILT_IN["hand21"] and listed.people == 3
+    with reports("not kept: hand_world_landmarks"):
+        read(put([hands | {"hand_world_landmarks": [marks(1, 21)] * 3}]), fps=30)
+
+
 def test_names(put):
     named = [mark | {"name": name.upper()} for mark, name in zip(marks(), MEDIAPIPE33.keypoints, strict=True)]
     assert read(put([named]), fps=30).skeleton == MEDIAPIPE33

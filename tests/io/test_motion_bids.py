@@ -73,6 +73,15 @@ def test_jitter_and_the_beginning_of_times_are_kept_or_told(recording, reports):
         assert posecodec.load(recording).fps == 100
 
 
+def test_what_is_no_entity_is_not_inherited(tmp_path):
+    posecodec.save(walk(3), tmp_path / "walk_motion.tsv")
+    posecodec.save(walk(3), tmp_path / "left_walk_motion.tsv")
+    (tmp_path / "left_walk_channels.tsv").unlink()
+    with pytest.raises(InputError, match=r"left_walk_channels.tsv, which says .* is not beside it"):
+        posecodec.load(tmp_path / "left_walk_motion.tsv")
+    assert posecodec.load(tmp_path / "walk_motion.tsv").fps == walk(3).fps
+
+
 @pytest.mark.parametrize("made", [
     lambda: walk(20), lambda: film(walk(20)),
     lambda: PoseSequence.from_arrays(

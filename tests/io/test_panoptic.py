@@ -135,6 +135,15 @@ def test_what_panoptic_cannot_hold(changes, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"up": "unknown"}, "but up is 'unknown'; pass --up "), ({"unit": "px"}, "but unit is 'px'; pass --unit "),
+    ({"unit": "px", "up": "z"}, "but unit is 'px' and up is 'z'; pass --unit and --up "),
+])  # fmt: skip
+def test_only_what_is_missing_is_asked_for(changes, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        save(random_sequence(**changes), tmp_path / "a", format="panoptic")
+
+
 def test_force_never_deletes_what_is_not_ours(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.tex").write_text("x")

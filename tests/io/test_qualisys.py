@@ -66,11 +66,18 @@ def test_counts_and_rate(put, reports):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"unit": "m"}, "is in mm, this is in m"), ({"skeleton": Skeleton("custom", ("a\tb",))}, "does not fit in a cell"),
+    ({"unit": "px"}, "is in mm, this is in px"), ({"skeleton": Skeleton("custom", ("a\tb",))}, "does not fit in a cell"),
 ])  # fmt: skip
 def test_what_cannot_be_written(tmp_path, options, message):
     with pytest.raises(UsageError, match=message):
         qualisys.write(PoseSequence.from_arrays(np.ones((3, 1, 3)), fps=30, **options), tmp_path / "a.tsv")
+
+
+def test_lengths_become_millimeters(tmp_path, reports):
+    with reports("QTM's .tsv is in mm; what is in m is converted"):
+        qualisys.write(PoseSequence.from_arrays(np.full((3, 1, 3), 1.5), fps=30, unit="m"), tmp_path / "a.tsv")
+    again = qualisys.read(tmp_path / "a.tsv")
+    assert again.unit == "mm" and (again.positions == 1500).all()
 
 
 def test_metadata_that_does_not_fit(tmp_path):

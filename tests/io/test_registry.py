@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,21 @@ def test_given_back_in_the_format_it_came_from() -> None:
     assert find_origin({"source_format": ["trc"]}) == ("npz", ".npz")
     packed = {"source_format": "panoptic", "panoptic": {"tar": True}}
     assert find_origin(packed) == ("panoptic", ".tar")
+
+
+@pytest.mark.parametrize(("metadata", "note"), [
+    ({"source_format": "trc", "trc": {"first_frame": 501, "start": 2.5}}, "numbered from 501 and from 2.5 s on in trc"),
+    ({"source_format": "dlc", "dlc": {"first_frame": 50}}, "numbered from 50 in dlc"),
+    ({"source_format": "panoptic", "first_frame": 7}, "numbered from 7 in panoptic"),
+    ({"source_format": "csv", "csv": {"first_frame": 3}}, ""), ({"trc": {"first_frame": 3}}, ""),
+    ({"source_format": "trc", "trc": {"first_frame": "x", "start": "y"}}, ""), ({"source_format": 5}, ""),
+])  # fmt: skip
+def test_numbers_of_frames_that_are_lost_are_told(metadata: dict[str, Any], note: str, tmp_path: Path) -> None:
+    sequence = replace(CLIP, metadata=metadata)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        save(sequence, tmp_path / "a.npz")
+        assert not told
+        save(sequence, tmp_path / "a.csv")
+    said = [f"frames are {note}; csv writes its own numbers and times"] if note else []
+    assert [str(each.message) for each in told] == said

@@ -1,7 +1,8 @@
-"""A rate that the caller gives against one that the file states: never in silence, and in a tree the file's wins."""
+"""A rate or unit that the caller gives against what the file states: never in silence, and among several the file's wins."""
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,37 @@ def test_in_a_tree_a_rate_is_for_files_that_have_none(tmp_path: Path) -> None:
     alone = run("encode", root / "a.npz", "-o", tmp_path / "a.posec", "--fps", 30)
     assert "note: " in alone.stderr and "the file says 250 frames per second; --fps 30 is followed" in alone.stderr
     assert read_header((tmp_path / "a.posec").read_bytes()).fps == 30
+
+
+@pytest.mark.parametrize("command", ["convert", "info"])
+def test_among_several_every_command_keeps_what_files_state(command: str, tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    posecodec.save(PoseSequence.from_arrays(walk(20).positions, fps=250, unit="cm"), root / "a.npz")
+    posecodec.save(PoseSequence.from_arrays(walk(20).positions, fps=250), root / "b.npz")
+    given = (root, tmp_path / "out", "--to", "npz") if command == "convert" else (root,)
+    found = run(command, *given, "--fps", 30, "--unit", "m", *(["--json"] if command == "info" else []))
+    assert found.returncode == 0, found.stderr
+    if command == "convert":
+        kept = [io.load(tmp_path / "out" / f"{name}.npz") for name in "ab"]
+        assert [(each.fps, each.unit) for each in kept] == [(250, "cm"), (250, "m")]
+    else:
+        told = [json.loads(line) for line in found.stdout.splitlines()]
+        assert [(each["fps"], each["unit"]) for each in told] == [(250, "cm"), (250, "m")]
+    assert "this is in cm, which is kept: among several" in found.stdout + found.stderr
+
+
+def test_a_unit_or_axis_against_the_files_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    posecodec.save(PoseSequence.from_arrays(walk(3).positions, fps=30, unit="in", up="y"), path)
+    with pytest.warns(DataWarning) as told:
+        sequence = io.load(path, unit="mm", up="z")
+    assert (sequence.unit, sequence.up) == ("mm", "z")
+    assert [str(each.message).partition(",")[0] for each in told] == [
+        "the file's unit is in; --unit mm is followed", "the file's up is y; --up z is followed",
+    ]  # fmt: skip
+    with pytest.warns(DataWarning, match="this is in in, which is kept"):
+        assert io.load(path, default_unit="mm").unit == "in"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert io.load(path, unit="in", up="y", default_unit="mm").unit == "in"

@@ -191,6 +191,12 @@ def test_as_programs_write_it(put, changes, note):
     assert note in found and found.count("|") == bool(note)
 
 
+def test_rates_with_decimal_commas_are_written_with_points(tmp_path, put):
+    text = FILE.replace("60.00\t60.00\t4", "60.00\t119.88\t4").replace(".", ",").replace("\t", ";")
+    trc.write(trc.read(put(text)), tmp_path / "b.trc")
+    assert (tmp_path / "b.trc").read_text().splitlines()[2].split("\t")[:2] == ["60", "119.88"]
+
+
 def test_unnamed_trajectories(put):
     text = FILE.replace("1e2\t\n", "1e2\t7\t8\t9\n").replace("-100\n", "-100\t\t\t\t4\t5\t6\t\t\n")
     sequence, found = read_noted(put(text))

@@ -34,6 +34,13 @@ def test_rows_of_every_other_frame_have_half_the_rate(put, reports):
     assert (sequence.fps, sequence.frames, vicon.read(put(text), fps=100).fps) == (50, 3, 100)
 
 
+def test_several_subjects_are_people(put):
+    text = TEXT.replace("Anna:C7", "Ben:LASI")
+    sequence = vicon.read(put(text))
+    assert (sequence.ids, sequence.skeleton.keypoints) == (("Anna", "Ben"), ("LASI",))
+    np.testing.assert_array_equal(sequence.positions[:, :, 0], POINTS)
+
+
 def test_segments_where_there_are_no_trajectories(put, reports):
     text = "Segments\n50\n,,A:Hip,,,,,\nFrame,Sub Frame,RX,RY,RZ,TX,TY,TZ\n,,deg,deg,deg,m,m,m\n1,0,7,8,9,1,2,3\n"
     with reports("3 columns that are no places"):

@@ -41,6 +41,13 @@ def name_person(sequence: PoseSequence, person: Any, keypoint: Any = None) -> st
     return text if keypoint is None else f"{text}, {quote_name(sequence.skeleton.keypoints[keypoint])}"
 
 
+def has_listed_people(sequence: PoseSequence) -> bool:
+    """Whether there are several people whose ids are but their place in a list, so that following them takes nothing away."""
+    numbered = sequence.ids == tuple(map(str, range(sequence.people)))
+    stated = any(isinstance(facts, dict) and facts.get("tracked") is True for facts in sequence.metadata.values())
+    return sequence.people > 1 and numbered and not stated
+
+
 def quote_name(text: str) -> str:
     """A name out of a file, safe to print in one line."""
     short = text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 3] + "..."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posecodec.analysis.checks.finding import Finding, list_names, name_place, say_amount, say_count
+from posecodec.analysis.checks.finding import Finding, has_listed_people, list_names, name_place, say_amount, say_count
 from posecodec.analysis.checks.measures import Indices, MeasuredMotion, find_runs, measure_lengths, take_quantile
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Floats
@@ -48,9 +48,12 @@ def check_identity(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | 
         return None
     t, count = int(frames.argmax()), int(frames.sum())
     names = list_names([sequence.ids[p] for p in np.flatnonzero(motion.identity[t])])
+    remedy = (
+        "pass --track to follow them by where they are" if has_listed_people(sequence) else "check it in the source"
+    )
     text = (
         f"people seem to change places in {say_count(count, 'frame')}, the first frame {t} (ids {names}): their positions "
-        "go on under another id; pass --track to follow them by where they are"
+        f"go on under another id; {remedy}"
     )
     return Finding("identity", text, count)
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from posecodec.analysis.checks.finding import Finding, list_names, name_first, name_person, name_place, say_count
+from posecodec.analysis.checks.finding import (
+    Finding,
+    has_listed_people,
+    list_names,
+    name_first,
+    name_person,
+    name_place,
+    say_count,
+)
 from posecodec.analysis.checks.measures import Indices, MeasuredMotion, find_runs
 from posecodec.pose.sequence import PoseSequence
 from posecodec.typing import Bools
@@ -20,34 +30,60 @@ def check_come_and_go(sequence: PoseSequence, motion: MeasuredMotion) -> Finding
         return None
     p = int(partly.argmax())
     spell = f"is there in frames {first[p]} to {last[p]}" if seen[p] else "is never there"
+    follow = ", but where one leaves as another enters they may be the same: pass --track"
     text = (
         f"{partly.sum()} of {say_count(sequence.people, 'person', 'people')} not there throughout ({late.sum()} enter late, "
-        f"{early.sum()} leave early, {(~seen).sum()} never seen): {name_person(sequence, p)} {spell}; kept so, but where one "
-        "leaves as another enters they may be the same: pass --track"
+        f"{early.sum()} leave early, {(~seen).sum()} never seen): {name_person(sequence, p)} {spell}; kept so"
+        f"{follow if has_listed_people(sequence) else ''}"
     )
     return Finding("come-and-go", text, int(partly.sum()))
 
 
-def check_gaps(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
+@dataclass(frozen=True, eq=False, repr=False)
+class Gaps:
+    """people (N, 3): first frame, length, person of whole people's. points (N, 4): and keypoint, of single keypoints of
+    people who are there. share: of what is missing in them."""
+
+    people: Indices
+    points: Indices
+    share: float
+
+    @property
+    def count(self) -> int:
+        """Of both kinds."""
+        return len(self.people) + len(self.points)
+
+    @property
+    def longest(self) -> tuple[int, ...]:
+        """First frame, length, person, and keypoint of a single one. There has to be one."""
+        longest = (tuple(runs[runs[:, 1].argmax()]) for runs in (self.people, self.points) if len(runs))
+        return max(longest, key=lambda run: int(run[1]))
+
+
+def measure_gaps(sequence: PoseSequence) -> Gaps:
+    """Where people are away between frames in which they are there, and where keypoints are missing of people who are."""
     valid, frame = sequence.valid, np.arange(sequence.frames)[:, None]
     there, seen = np.asarray(valid.any(axis=2)), np.asarray(valid.any(axis=0))
     first, last = _find_first_last(there)
     away = ~there & (frame > first) & (frame < last) & there.any(axis=0)
     lost = there[..., None] & ~valid & seen
-    if not (away.any() or lost.any()):
-        return None
-    people, points = find_runs(away), find_runs(lost)
-    count = len(people) + len(points)
     expected = int((there | away).sum(axis=0) @ seen.sum(axis=1))
     missing = int(away.sum(axis=0) @ seen.sum(axis=1)) + int(lost.sum())
-    longest = max((tuple(runs[runs[:, 1].argmax()]) for runs in (people, points) if len(runs)), key=lambda run: run[1])
+    return Gaps(find_runs(away), find_runs(lost), missing / max(expected, 1))
+
+
+def check_gaps(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:
+    gaps = measure_gaps(sequence)
+    if not gaps.count:
+        return None
+    longest = gaps.longest
     text = (
-        f"{say_count(count, 'gap')} ({len(people):,} of whole people, {len(points):,} of single keypoints), "
-        f"{100 * missing / expected:.2g} % missing; the longest is {say_count(longest[1], 'frame')} "
+        f"{say_count(gaps.count, 'gap')} ({len(gaps.people):,} of whole people, {len(gaps.points):,} of single keypoints), "
+        f"{100 * gaps.share:.2g} % missing; the longest is {say_count(longest[1], 'frame')} "
         f"({longest[1] / sequence.rate:.3g} s) from {name_place(sequence, longest[0], *longest[2:])}; kept as missing, "
         "fill them first if a later step needs every frame"
     )
-    return Finding("gaps", text, count)
+    return Finding("gaps", text, gaps.count)
 
 
 def check_unseen(sequence: PoseSequence, motion: MeasuredMotion) -> Finding | None:

@@ -23,6 +23,7 @@ from posecodec.io.formats.c3d_parser import BLOCK, KEY, Content, Points
 from posecodec.io.formats.c3d_records import MOST_LISTED, encode_head
 from posecodec.io.parsing import frame_rates, markers, missing
 from posecodec.io.parsing.format_metadata import find_runs, read_facts
+from posecodec.io.parsing.subjects import Subjects, make_label, place_subjects, split_subjects
 from posecodec.pose.channels import MOST_CELLS, Channel, describe_channels, read_channels, store_channels
 from posecodec.pose.sequence import AXES, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
@@ -50,7 +51,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     channels = _read_channels(values, labels, modeled)
     if not places:
         raise InputError(f"no places in it, only {describe_channels(channels)} of a model; give a recording of markers")
-    subjects = c3d_labels.split_subjects([labels[i] for i in places])
+    subjects = split_subjects([labels[i] for i in places])
     unit, up, facts = _read_unit_and_axes(content)
     facts |= _find_order(subjects, places) | _read_events(content)
     _report_left_out(content)
@@ -58,9 +59,7 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     del content  # large recordings are let go as soon as can be
     values = missing.mask_infinite(values[:, places])
     missing.report_zeros(values)
-    points = np.full((len(values), len(subjects.ids), len(subjects.keypoints), 3), np.nan, np.float32)
-    for i, (person, keypoint) in enumerate(subjects.at):
-        points[:, person, keypoint] = values[:, i]
+    points = place_subjects(values, subjects)
     del values
     rate = _round_rate(stated) if fps is None else fps
     metadata = {"source_format": "c3d"} | ({"c3d": facts} if facts else {}) | _keep_channels(channels)
@@ -116,7 +115,7 @@ def _keep_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     return store_channels(channels)
 
 
-def _find_order(subjects: c3d_labels.Subjects, places: Sequence[int]) -> dict[str, Any]:
+def _find_order(subjects: Subjects, places: Sequence[int]) -> dict[str, Any]:
     """Facts of the labels' order, where it is not that of people, their keypoints, and then channels."""
     width, count = len(subjects.keypoints), len(subjects.ids) * len(subjects.keypoints)
     number = {at: p * width + k for at, (p, k) in zip(places, subjects.at, strict=True)}
@@ -140,7 +139,7 @@ def _sort_labels(
     order += [n for n in range(count, count + len(channels)) if n not in set(order)]
     labels, plain = list(sequence.skeleton.keypoints), facts.get("plain")
     if sequence.people > 1:
-        labels = [c3d_labels.make_label(id, name, plain) for id in sequence.ids for name in labels]
+        labels = [make_label(id, name, plain) for id in sequence.ids for name in labels]
     labels += [channel.name for channel in channels]
     missing.report_rounding(sequence.positions, ".c3d")
     with np.errstate(over="ignore"):

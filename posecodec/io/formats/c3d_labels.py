@@ -1,6 +1,6 @@
 """What the labels of a C3D file say: which points are places, whose they are, and what the others are. Both ways.
 
-Subjects are what stands before a label's first colon, "Anna:LASI". POINT:ANGLES, FORCES, MOMENTS, POWERS and SCALARS, and the
+Whose a place is, its prefix tells (`parsing.subjects`). POINT:ANGLES, FORCES, MOMENTS, POWERS and SCALARS, and the
 other groups of POINT:TYPE_GROUPS that are no lengths, list points that are no places but a model's; where no list says so,
 names of Plug-in Gait do. Knows neither bytes nor sequences.
 """
@@ -22,7 +22,6 @@ MODELED = {"ANGLES": "ANGLE", "FORCES": "FORCE", "MOMENTS": "MOMENT", "POWERS": 
 PLACES = "MARKER"  # In the name of a group whose points are places, whatever its unit
 _PLUG_IN_GAIT = re.compile(r"(?:.*:)?[A-Z]\w*?(Angle|Force|GRF|Moment|Power)s?")
 _GUESSED = {"Angle": "ANGLES", "Force": "FORCES", "GRF": "FORCES", "Moment": "MOMENTS", "Power": "POWERS"}
-_MOST_EMPTY = 3  # Times the labels that there may be places for keypoints, if subjects have few names in common
 
 
 @dataclass(frozen=True)
@@ -31,17 +30,6 @@ class Kind:
 
     group: str
     unit: str
-
-
-@dataclass(frozen=True)
-class Subjects:
-    """People and keypoints of labeled places. at: (person, keypoint) of each label; plain: the person whose labels have no
-    prefix, None if all have one."""
-
-    ids: tuple[str, ...]
-    keypoints: tuple[str, ...]
-    at: tuple[tuple[int, int], ...]
-    plain: str | None
 
 
 def read_labels(parameters: Parameters, group: str, count: int) -> list[str]:
@@ -73,30 +61,6 @@ def find_modeled(parameters: Parameters, labels: Sequence[str]) -> dict[int, Kin
         names = ", ".join(labels[i] for i in list(guessed)[:5])
         report_change(f"{len(guessed)} points are taken for a model's by their names ({names}); they are no places")
     return found | guessed
-
-
-def split_subjects(labels: Sequence[str]) -> Subjects:
-    """A person for each prefix where there are several, whose keypoints are those of all; else one with the labels."""
-    parts = [label.partition(":") for label in labels]
-    owners = [prefix if colon and name else None for prefix, colon, name in parts]
-    names = [label if owner is None else part[2] for label, owner, part in zip(labels, owners, parts, strict=True)]
-    prefixes = list(dict.fromkeys(owners))
-    keypoints = tuple(dict.fromkeys(names))
-    people = len(prefixes)
-    if len(set(prefixes) - {None}) < 2 or people * len(keypoints) > _MOST_EMPTY * len(labels):
-        return Subjects(("0",), tuple(labels), tuple((0, k) for k in range(len(labels))), None)
-    number, places = {owner: p for p, owner in enumerate(prefixes)}, {name: k for k, name in enumerate(keypoints)}
-    plain = None
-    if None in number:
-        plain = next(id for i in range(people + 1) if (id := str(i)) not in number)
-    ids = tuple(plain or "" if owner is None else owner for owner in prefixes)
-    at = tuple((number[owner], places[name]) for owner, name in zip(owners, names, strict=True))
-    return Subjects(ids, keypoints, at, plain)
-
-
-def make_label(id: str, keypoint: str, plain: Any) -> str:
-    """The mirror of `split_subjects`, of one label of several subjects."""
-    return keypoint if id == plain else f"{id}:{keypoint}"
 
 
 def expand_order(runs: Any, count: int) -> list[int]:

@@ -32,12 +32,12 @@ _NAME = re.compile(r"mediapipe_(body|face|left_hand|right_hand)_3d_xyz\.npy")
 
 
 @guard_reader
-def read(path: Path, *, fps: float | None = None) -> PoseSequence:
+def read(path: Path, *, fps: float | None = None, unit: str | None = None) -> PoseSequence:
     """The person of a recording: its folder, the folder `output_data` in it, or one of the files.
 
     Keypoints of the body have MediaPipe's names, others PART/NAME, such as left_hand/thumb1 or face/0.
-    fps: frames per second, needed. Raises InputError if there is no such file or the files do not fit each other,
-    NoRateError without fps.
+    fps: frames per second, needed. unit: millimeters if None, as FreeMoCap writes, with a report.
+    Raises InputError if there is no such file or the files do not fit each other, NoRateError without fps.
     """
     parts = {part: _read_part(file, part) for part, file in _find_files(path).items()}
     (first, sample), *others = parts.items()
@@ -47,10 +47,14 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
             raise InputError(f"{counts}; they are of different recordings, process it again")
     points = missing.mask_infinite(np.concatenate(list(parts.values()), axis=1))
     skeleton = _build_skeleton({part: array.shape[1] for part, array in parts.items()})
-    report_change("the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)")
+    if unit is None:
+        report_change(
+            "the files state no unit; millimeters are taken, as FreeMoCap writes (pass --unit if it is another)"
+        )
     return PoseSequence.from_arrays(
-        points, fps=require_rate(fps), skeleton=skeleton, unit="mm", metadata={"source_format": "freemocap"}, exact=True
-    )
+        points, fps=require_rate(fps), skeleton=skeleton, unit=unit or "mm", metadata={"source_format": "freemocap"},
+        exact=True,
+    )  # fmt: skip
 
 
 def _find_files(path: Path) -> dict[str, Path]:
@@ -109,4 +113,5 @@ def _sniff(file: Source) -> Clue | None:
 FORMAT = Format(
     name="freemocap", title="FreeMoCap output_data", suffixes=("", ".npy"), folder_mark=_FOLDER_MARK, read=read,
     read_only="FreeMoCap files are only read", sniff=_sniff, priority=48,
+    options=("fps", "unit"),
 )  # fmt: skip

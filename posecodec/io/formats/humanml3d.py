@@ -13,6 +13,7 @@ import numpy as np
 
 from posecodec.errors import InputError, UsageError, report_change, report_count
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
+from posecodec.io.parsing import markers
 from posecodec.io.parsing.missing import mask_infinite
 from posecodec.io.parsing.numpy_arrays import decode_array, encode_array
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
@@ -70,10 +71,7 @@ def _check_fits(sequence: PoseSequence) -> None:
     if sequence.fps is None or sequence.fps != FPS:
         rate = "timestamps" if sequence.fps is None else f"{sequence.fps:.6g} fps"
         raise UsageError(f"HumanML3D files are at 20 fps, this has {rate}; resample it, or save as .npz")
-    if sequence.unit not in UNIT_MM or sequence.up != "y":
-        what = f"HumanML3D files are in m with y up, but unit is {sequence.unit!r} and up {sequence.up!r}"
-        remedy = "pass --unit and --up (unit= and up= in load) if only the label is wrong, or save as .npz"
-        raise UsageError(f"{what}; {remedy}")
+    markers.check_unit_and_up(sequence, "HumanML3D files are in m with y up", ("y",))
     if not sequence.frames:
         raise UsageError("no frames to write; HumanML3D files hold at least one")
 

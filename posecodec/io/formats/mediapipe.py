@@ -2,9 +2,11 @@
 
 A frame is null (nobody), a list of landmarks {x, y, z, visibility, presence, name}, or an object of such lists under the
 names of MediaPipe's results: pose_landmarks, pose_world_landmarks, left_hand_landmarks, right_hand_landmarks,
-face_landmarks, landmarks, world_landmarks, also in camelCase. Lists within a list are several people. The file is a list of
-frames, an object {"frames": [...], "fps": ...}, or one such frame. Leaves out presence beside visibility, handedness,
-blendshapes and world landmarks of hands.
+face_landmarks, landmarks, world_landmarks, also in camelCase. Lists within a list are several people. Hands of the Hand
+Landmarker (hand_landmarks, or landmarks beside handedness, also the older multi_hand_landmarks) are left and right hands by
+their handedness, the first of each side the first person's; without it each is a person's only hand. The file is a list of
+frames, an object {"frames": [...], "fps": ...}, or one such frame. Leaves out presence beside visibility, scores of
+handedness, blendshapes and world landmarks of hands.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ from posecodec.pose.skeletons.builtin import BUILT_IN, MEDIAPIPE33, build_skelet
 from posecodec.pose.skeletons.naming import match_names
 from posecodec.typing import Floats
 
-PARTS = {"pose": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "face": "face/"}
+PARTS = {"pose": "", "hand": "", "left_hand": "left_hand/", "right_hand": "right_hand/", "face": "face/"}
 """Parts in the order of the keypoints, with the prefix of their keypoints' names."""
 _WORLD = "world"
 _KEYS = {
     "landmarks": "pose", "pose_landmarks": "pose", "world_landmarks": _WORLD, "pose_world_landmarks": _WORLD,
     "left_hand_landmarks": "left_hand", "right_hand_landmarks": "right_hand", "face_landmarks": "face",
 }  # fmt: skip
+_HANDS = ("hand_landmarks", "multi_hand_landmarks")
+_SIDES = ("handedness", "handednesses", "multi_handedness")  # of each hand: [{"category_name": "Left"}], or older forms
 _NUMBERS = ("x", "y", "z", "visibility", "presence")
 _KNOWN = {*_NUMBERS, "name"}
 _Values = Floats
@@ -112,13 +116,41 @@ def _read_frame(value: Any, where: str, left: Counter[str]) -> _Frame:
     if isinstance(value, list) or isinstance(value.get("landmark"), list):
         return {"pose": _read_people(value, where, left)}
     found: _Frame = {}
-    for name, landmarks in value.items():
-        part = _KEYS.get(re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower())
-        if part is None:
+    named = {re.sub("(?<=[a-z])([A-Z])", r"_\1", name).lower(): name for name in value}
+    sides = next((value[named[key]] for key in _SIDES if key in named), None)
+    for key, name in named.items():
+        people = _read_people(value[name], f"{where}: {name}", left) if value[name] and key in {*_KEYS, *_HANDS} else []
+        if key in _HANDS or (key == "landmarks" and sides is not None):
+            found |= _place_hands(people, sides)
+        elif key in _KEYS and not (_KEYS[key] == _WORLD and sides is not None):
+            found[_KEYS[key]] = people
+        elif key not in _SIDES:
             left[name] += 1
-        else:
-            found[part] = _read_people(landmarks, f"{where}: {name}", left) if landmarks else []
     return found
+
+
+def _place_hands(hands: list[_Landmarks | None], sides: Any) -> _Frame:
+    """Hands as those of people, the first left and the first right one the first person's; as they are listed if no side
+    is given of one of them."""
+    told = [_read_side(side) for side in sides] if isinstance(sides, list) else []
+    if len(told) != len(hands) or None in told:
+        return {"hand": hands}
+    return {
+        f"{side}_hand": [hand for hand, own in zip(hands, told, strict=True) if own == side]
+        for side in ("left", "right")
+    }
+
+
+def _read_side(value: Any) -> str | None:
+    """Left or right, of a Category, of a list of them or of protobuf's Classification; None where it is neither."""
+    if isinstance(value, dict) and "classification" in value:
+        value = value["classification"]
+    if isinstance(value, list):
+        value = value[0] if value else None
+    names = (
+        [value.get(key) for key in ("category_name", "categoryName", "label")] if isinstance(value, dict) else [value]
+    )
+    return next((name.lower() for name in names if isinstance(name, str) and name.lower() in ("left", "right")), None)
 
 
 def _read_people(value: Any, where: str, left: Counter[str]) -> list[_Landmarks | None]:
@@ -149,7 +181,7 @@ def _read_landmarks(value: Any, where: str, left: Counter[str]) -> _Landmarks:
 def _choose_parts(frames: Sequence[_Frame]) -> list[str]:
     """Which parts are read: world landmarks alone, unless hands or a face are there as well."""
     there = {part for frame in frames for part, people in frame.items() if any(p is not None for p in people)}
-    if _WORLD in there and not there & {"left_hand", "right_hand", "face"}:
+    if _WORLD in there and not there & {"hand", "left_hand", "right_hand", "face"}:
         return [_WORLD]
     return [part for part in PARTS if part in there] or (["pose"] if _WORLD not in there else [_WORLD])
 

@@ -115,11 +115,13 @@ def _find_stem(path: Path) -> str:
 
 
 def _find_beside(path: Path, stem: str, ending: str) -> list[Path]:
-    """Files that say something of a recording, the nearest last: beside it, or above with only entities of its name."""
-    entities, found = set(stem.split("_")), []
+    """Files that say something of a recording, the nearest last: beside it, or above with only its entities (KEY-VALUE)."""
+    entities, found = {part for part in stem.split("_") if "-" in part}, []
     for folder in list(path.absolute().parents)[: ABOVE + 1]:
-        files = [file for file in sorted(folder.glob(f"*_{ending}")) if file.is_file()]
-        found += [file for file in files if set(file.name[: -len(ending) - 1].split("_")) <= entities]
+        for file in sorted(folder.glob(f"*_{ending}")):
+            named = file.name[: -len(ending) - 1]
+            if file.is_file() and (named == stem or set(named.split("_")) <= entities):
+                found.append(file)
     return sorted(found, key=lambda file: (len(file.parts), len(file.name)))
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from posecodec.errors import InputError, NoRateError, UsageError, report_change
 from posecodec.io import AnyPath, Clue, Format, Source, guard_reader, read_bytes, write_atomic
 from posecodec.io.filesystem import check_file, find_suffix, write_folder
-from posecodec.io.parsing import detections, per_frame
+from posecodec.io.parsing import detections, markers, per_frame
 from posecodec.io.unpacking import Unpacked, find_packer
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import COCO19
@@ -195,9 +195,7 @@ def _convert_positions(sequence: PoseSequence) -> NDArray[np.floating[Any]]:
     if sequence.skeleton.keypoints != COCO19.keypoints or sequence.dims != 3:
         found = f"{sequence.dims}D {sequence.skeleton.name!r}"
         raise UsageError(f"Panoptic files hold 3D coco19, this is {found}; save as .npz")
-    if sequence.unit not in UNIT_MM or sequence.up not in ("y", "-y"):
-        what = f"Panoptic files are in cm with y down, but unit is {sequence.unit!r} and up {sequence.up!r}"
-        raise UsageError(f"{what}; pass --unit and --up (unit= and up= in load)")
+    markers.check_unit_and_up(sequence, "Panoptic files are in cm with y down", ("y", "-y"))
     if sequence.fps is None:
         raise UsageError("Panoptic files hold no timestamps; pass --fps N (fps=N in load) or save as .npz")
     points = sequence.positions

@@ -21,7 +21,7 @@ from posecodec.io import AnyPath, Format, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing import frame_rates, markers, missing, text_tables
 from posecodec.io.parsing.format_metadata import read_facts, read_integer
 from posecodec.io.parsing.marker_rows import MarkerRows, name_apart, pick_cells
-from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
 _OURS = ("NO_OF_FRAMES", "NO_OF_MARKERS", "FREQUENCY", "DATA_INCLUDED", "MARKER_NAMES")
@@ -83,13 +83,16 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
 def write(sequence: PoseSequence, path: AnyPath, force: bool = False) -> None:
     """A `.tsv` as QTM writes it, 0.000 where a marker is missing; with frames and times unless it came without.
 
-    Confidences, id and axis are left behind. Raises UsageError unless it is one person in 3D at a constant rate, in mm or an
-    unknown unit, with names that a cell can hold.
+    Lengths become mm, which is reported. Confidences, id and axis are left behind. Raises UsageError unless it is one person
+    in 3D at a constant rate, in lengths or an unknown unit, with names that a cell can hold.
     """
     markers.check_one_person(sequence, ".tsv")
     markers.check_cells(sequence, ".tsv")
-    if sequence.unit not in ("mm", "unknown"):
+    if sequence.unit not in (*UNIT_MM, "unknown"):
         raise UsageError(f"QTM's .tsv is in mm, this is in {sequence.unit}; save as .trc, or --to csv for a table")
+    if sequence.unit not in ("mm", "unknown"):
+        report_change(f"QTM's .tsv is in mm; what is in {sequence.unit} is converted")
+        sequence = sequence.to("mm")
     zeros = (sequence.positions == 0).all(axis=-1).sum()
     report_count(int(zeros), "points at 0, 0, 0 are read as missing from it")
     facts = read_facts(sequence, "qualisys")

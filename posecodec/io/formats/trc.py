@@ -32,6 +32,7 @@ KEYS = (
 UNITS = markers.UNITS | {"unknown": "unknown"}
 _OURS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 """Keys whose values follow from the sequence; what others say is kept."""
+_RATES = ("DataRate", "CameraRate", "OrigDataRate")
 _MAX_GAPS = 20  # gaps in the frame numbers that metadata keep; more are not worth their bytes
 _NUMBERS = range(1 - (1 << 40), 1 << 40)
 """First frames that are believed: far beyond any recording, and all numbers after them fit int64."""
@@ -138,7 +139,8 @@ def _read_header(lines: Lines) -> dict[str, str]:
         what = f"line {at} has {len(keys)} keys ({text!r:.80} their values)"
         expected = "DataRate and the others were expected, with as many values on the next line"
         raise InputError(f"{what}; {expected}; it is damaged")
-    return dict(zip(keys, values, strict=True))
+    header = dict(zip(keys, values, strict=True))
+    return header | {key: header[key].replace(",", ".") for key in _RATES if key in header}  # we write points
 
 
 def _read_names(cells: Sequence[str], at: int, header: Mapping[str, str]) -> list[str]:
@@ -196,7 +198,7 @@ def _fit_cells(cells: Sequence[str], width: int, at: int, ended: bool) -> Sequen
 
 
 def _read_rate(header: Mapping[str, str]) -> float | None:
-    rate = text_tables.parse_number(header["DataRate"].replace(",", "."), 3, "DataRate, a number,")
+    rate = text_tables.parse_number(header["DataRate"], 3, "DataRate, a number,")
     return rate if math.isfinite(rate) and rate > 0 else None
 
 

@@ -18,6 +18,7 @@ from posecodec.io import Clue, Format, Source, guard_reader, read_bytes
 from posecodec.io.parsing import frame_rates, missing, text_tables
 from posecodec.io.parsing.marker_rows import MarkerRows, find_mark, find_triples, name_apart, pick_cells, split_cells
 from posecodec.io.parsing.markers import UNITS
+from posecodec.io.parsing.subjects import place_subjects, split_subjects
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeletons.builtin import build_skeleton
 
@@ -47,7 +48,8 @@ class _Block:
 def read(path: Path, *, fps: float | None = None) -> PoseSequence:
     """The markers of a Nexus export, in the unit of their columns; which axis is up the file does not say.
 
-    Names keep the subject (Anna:LASI). metadata `vicon`: `first_frame` where that is not 1.
+    Several subjects are people, as in C3D; of one alone names keep the subject (Anna:LASI). metadata `vicon`:
+    `first_frame` where that is not 1.
     fps: instead of the block's, which counts frames that have no row too. Raises InputError where a cell is no number,
     or no block holds places.
     """
@@ -70,8 +72,11 @@ def read(path: Path, *, fps: float | None = None) -> PoseSequence:
         report_change(f"there is a row for every {step} frames of {block.rate:g} a second; the rate is {rate:g}")
     first = int(block.rows.numbers[0])
     metadata = {"source_format": "vicon"} | ({"vicon": {"first_frame": first}} if first != 1 else {})
-    skeleton = build_skeleton(block.names)
-    return PoseSequence.from_arrays(points, fps=rate, skeleton=skeleton, unit=block.unit, metadata=metadata)
+    subjects = split_subjects(block.names)
+    return PoseSequence.from_arrays(
+        place_subjects(points[:, 0], subjects), fps=rate, skeleton=build_skeleton(subjects.keypoints), unit=block.unit,
+        ids=subjects.ids, metadata=metadata,
+    )  # fmt: skip
 
 
 def _read_blocks(lines: Lines) -> tuple[list[_Block], list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from posecodec.errors import UsageError, report_change
-from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.sequence import UNIT_MM, PoseSequence
 
 UNITS = {
     "mm": "mm", "millimeters": "mm", "cm": "cm", "centimeters": "cm", "m": "m", "meters": "m", "in": "in", "inches": "in",
@@ -25,6 +25,22 @@ def check_rate(sequence: PoseSequence, suffix: str) -> None:
         raise UsageError(f"{suffix} holds no timestamps; pass --fps N (fps=N in load) or save as .npz")
     if (sequence.confidence[sequence.valid] != 1).any():
         report_change(f"{suffix} has no room for confidences; they are left behind")
+
+
+def check_unit_and_up(sequence: PoseSequence, what: str, axes: tuple[str, ...]) -> None:
+    """Raises UsageError unless the unit is one of lengths and the up axis one of some, naming what is not.
+
+    what: how the format has them, such as "these files are in m with y up".
+    """
+    wrong = {
+        "unit": (sequence.unit, sequence.unit not in UNIT_MM), "up": (sequence.up, sequence.up not in axes),
+    }  # fmt: skip
+    said = {name: value for name, (value, is_wrong) in wrong.items() if is_wrong}
+    if said:
+        found = " and ".join(f"{name} is {value!r}" for name, value in said.items())
+        options, arguments = (" and ".join(form.format(name) for name in said) for form in ("--{}", "{}="))
+        remedy = f"pass {options} ({arguments} in load) if only the label is wrong or missing, or save as .npz"
+        raise UsageError(f"{what}, but {found}; {remedy}")
 
 
 def check_cells(sequence: PoseSequence, suffix: str) -> None:
