@@ -20,7 +20,6 @@ from posecodec.cli.common import (
     STREAM,
     describe_damage,
     is_folder,
-    list_pose_suffixes,
     show,
     show_lines,
     show_note,
@@ -66,15 +65,11 @@ def is_single(inputs: tuple[str, ...], format: str | None) -> bool:
 
 def check_target(source: Path, target: Path) -> None:
     """Raises UsageError where a .posec file would replace its own source, or be called as another format's."""
+    from posecodec.io.registry import refuse_pose_suffix
+
     if target.exists() and source.exists() and target.samefile(source):
-        what = (
-            "a .posec file already; `posecodec decode` gives the recording back"
-            if target.suffix == ".posec"
-            else "the input"
-        )
-        raise UsageError(f"{target}: is {what}; write the result to another file")
-    if target.suffix and target.suffix.lower() in list_pose_suffixes():
-        raise UsageError(f"{target}: {target.suffix} is the suffix of another format; call the output .posec")
+        raise UsageError(f"{target}: is the input; write the result to another file")
+    refuse_pose_suffix(target)
 
 
 def choose_target(source: str, output: str | None, suffix: str) -> Path | None:
@@ -97,14 +92,13 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     InputError where a folder holds no recording.
     """
     from posecodec.io.filesystem import find_suffix, strip_suffix
+    from posecodec.io.registry import list_suffixes
 
     if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
         return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
         raise UsageError("a folder, or several inputs with one, need -o DIR")
-    if not is_folder(output) and (
-        Path(output).exists() or find_suffix(Path(output)) in {".posec", *list_pose_suffixes()}
-    ):
+    if not is_folder(output) and (Path(output).exists() or find_suffix(Path(output)) in {".posec", *list_suffixes()}):
         raise UsageError(f"{output}: is a file, or called as one; several inputs need a folder, such as {output}/")
     if suffix == ".posec":
         _refuse_frames(inputs, format)

@@ -94,6 +94,14 @@ def guard_reader(
     return read_guarded
 
 
+def check_path(path: object, instead: str = "") -> None:
+    """Raises UsageError for what is no path, such as an open file. instead: what else would do."""
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(
+            f"{type(path).__name__} is no path of a file or folder; give one{instead and f', or {instead}'}"
+        )
+
+
 def check_file(path: Path) -> None:
     """Raises MissingFileError if there is no file, InputError if it is a folder or empty."""
     if not path.exists():
@@ -151,10 +159,11 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     it. How links, devices and permissions are kept: `replacing`. Raises UsageError if the target exists (without `force`), is
     a folder, or cannot be written.
     """
+    check_path(path)
     path = Path(path)
     if os.path.isdir(path):
         raise UsageError(f"{path}: this is a folder; name a file to write")
-    refuse_existing(path, force or _is_stream(path))
+    refuse_existing(path, force)
     packed = path.suffix.lower() == ".gz"
     try:
         replace_file(path, gzip.compress(data, mtime=0) if packed else data)
@@ -208,8 +217,8 @@ def _is_stream(path: Path) -> bool:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raises UsageError if a path exists (without `force`), or its folder does not."""
-    if os.path.lexists(path) and not force:
+    """Raises UsageError if a path exists (without `force`) that is no terminal or pipe, or its folder does not."""
+    if os.path.lexists(path) and not force and not _is_stream(path):
         raise UsageError(f"{path}: exists already; pass --force (force=True in Python) to replace it")
     if not os.path.isdir(path.absolute().parent):
         raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
