@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError
+from posecodec.errors import InputError, UsageError
 from posecodec.parallel.threads import map_in_threads
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
 from posecodec.pose.vectors import measure_lengths
@@ -91,12 +91,14 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     """Every measure of `other` against `reference`.
 
     Raises InputError, saying what differs and what to do, where keypoints, coordinates, frame counts, ids, units or up
-    axes do not agree. Units of length may differ: both are converted to mm.
+    axes do not agree; UsageError for what is no sequence. Units of length may differ: both are converted to mm.
 
     >>> still = PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=30, unit="m")
     >>> compare(still, still.with_positions(still.positions + np.float32(0.5), still.confidence)).mpjpe_root
     0.0
     """
+    if wrong := [each for each in (reference, other) if not isinstance(each, PoseSequence)]:
+        raise UsageError(f"{wrong[0]!r:.60} is no sequence; load it first, as in compare(load(A), load(B))")
     _check(reference, other)
     a, b = _align(reference, other)
     errors, heights = measure_lengths(a - b), body_heights(_convert(reference), reference.up)
