@@ -133,7 +133,11 @@ def _convert(
 @click.option("--filmed", is_flag=True, help="As a pose estimator sees it: 2D, confidences, gaps.")
 @click.option("--signer", is_flag=True, help="Somebody who signs instead, with hands and face: openpose137, 2D.")
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
-@click.option("--skeleton", help="Keypoints by name; those it lacks are missing.  [default: coco19, a signer's all]")
+@click.option(
+    "--skeleton",
+    callback=options.check_skeleton,
+    help="Keypoints by name; those it lacks are missing.  [default: coco19, a signer's all]",
+)
 @options.force
 @options.json
 def sample(

@@ -205,6 +205,7 @@ def cut(file: Path, output: Path, levels: int | None, force: bool, as_json: bool
     from posecodec.io.filesystem import read_file, write_atomic
     from posecodec.zoo import find_named
 
+    refuse_pose_file(str(file))
     data = read_file(file)
     with name_in_errors(file):
         if levels is None:

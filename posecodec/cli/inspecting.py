@@ -176,7 +176,7 @@ def verify(
         _verify(files[0], files[1], reading, model, as_json, False)
         return
     names = list_files(files, only_posec=True)
-    do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1))
+    do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1), tells_corrupt=True)
 
 
 def _verify(
@@ -229,7 +229,7 @@ def formats(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, callback=options.check_skeleton)
 @options.json
 def skeletons(name: str | None, as_json: bool) -> None:
     """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""

@@ -29,10 +29,10 @@ def list_files(names: Sequence[str], format: str | None = None, only_posec: bool
     return listed
 
 
-def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:
+def do_each(names: Sequence[str], work: Callable[[str], None], tells_corrupt: bool = False) -> None:
     """The work for each; of several a failure is told and the others go on.
 
-    Raises PosecodecError if some failed then, a CorruptError if one of them is corrupt.
+    Raises PosecodecError if some failed then; if one of them is corrupt, where that is asked for, a CorruptError.
     """
     if len(names) == 1:
         work(names[0])
@@ -45,5 +45,6 @@ def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:
             failed.append(error)
             show_lines(f"error: {error}" if name in str(error) else f"error: {name}: {error}", True)
     if failed:
-        raised = CorruptError if any(isinstance(error, CorruptError) for error in failed) else PosecodecError
+        is_corrupt = tells_corrupt and any(isinstance(error, CorruptError) for error in failed)
+        raised = CorruptError if is_corrupt else PosecodecError
         raise raised(f"{len(failed)} of {len(names)} files failed")

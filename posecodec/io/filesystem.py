@@ -7,6 +7,7 @@ fuzzer runs it, what only a mistake of ours can raise stays as it is. Nothing he
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import gzip
 import os
@@ -37,6 +38,7 @@ _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeErr
 _COPIES = (
     3  # of a file that there are at once, at least: its bytes, what is made of them, and that once more to check it
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # No space left, which is nobody's mistake of usage
 _EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
 
 
@@ -157,7 +159,7 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
 
     A path that ends in .gz is packed by gzip. force: replace a file that exists; a terminal or a pipe is written into without
     it. How links, devices and permissions are kept: `replacing`. Raises UsageError if the target exists (without `force`), is
-    a folder, or cannot be written.
+    a folder, or cannot be written, PosecodecError where no space is left.
     """
     check_path(path)
     path = Path(path)
@@ -168,7 +170,8 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
     try:
         replace_file(path, gzip.compress(data, mtime=0) if packed else data)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        kind = PosecodecError if error.errno in _FULL else UsageError
+        raise kind(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: Callable[[str], bool]) -> None:
@@ -187,7 +190,8 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
         _refuse_foreign(path, ours)
         replace_folder(path, files)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        kind = PosecodecError if error.errno in _FULL else UsageError
+        raise kind(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _is_empty(path: Path) -> bool:
