@@ -35,9 +35,12 @@ from posecodec.coders.registry import build_coders
 from posecodec.coders.tokens.grid import TokenGrid
 from posecodec.coders.windows.lengths import LONGEST
 from posecodec.errors import CorruptError, InputError, UsageError, report_change
-from posecodec.io.filesystem import write_atomic
+from posecodec.io.filesystem import check_path, write_atomic
+from posecodec.io.registry import refuse_pose_suffix
 from posecodec.parallel.forks import map_in_order
 from posecodec.pose.channels import DEFAULT_BOUND, ChannelBound, limit_channels
+from posecodec.pose.choosing import Choice as People
+from posecodec.pose.choosing import find_places
 from posecodec.pose.sequence import PoseSequence, mean_rate
 from posecodec.ratecontrol.coder_choice import Choice, RateControl
 from posecodec.ratecontrol.precision import needs_wide
@@ -112,7 +115,12 @@ class Encoded:
         return self.data
 
     def save(self, path: str | Path, force: bool = False) -> None:
-        """Write the file, aside and then moved into place. Raises UsageError if it exists, without `force`."""
+        """Write the file, aside and then moved into place.
+
+        Raises UsageError if it exists, without `force`, or is called as a file of another format.
+        """
+        check_path(path, "write to_bytes() yourself")
+        refuse_pose_suffix(Path(path))
         write_atomic(path, self.data, force)
 
 
@@ -182,7 +190,7 @@ class PoseCodec:
         sequence = replace(sequence, metadata=limit_channels(sequence.metadata, bounds))
         if denoise is not None:
             return self._encode_denoised(sequence, target, parse_noise(denoise, target, sequence.unit))
-        return self._encode_sequence(sequence, target.in_unit(sequence.unit))
+        return self._encode_sequence(sequence, target)
 
     def _encode_denoised(self, sequence: PoseSequence, target: Target, noise: float | None) -> Encoded:
         found = remove_noise(sequence, noise)
@@ -192,12 +200,17 @@ class PoseCodec:
         return replace(coded, noise=found.noise, mean_error=None, max_error=None)  # these are of what was left
 
     def _encode_sequence(self, sequence: PoseSequence, asked: Target, promises: bool = True) -> Encoded:
-        """The smallest file that keeps a target in the recording's unit, wide if need be. promises: whether it says so."""
+        """The smallest file that keeps a target, wide if need be. promises: whether it says so."""
+        said, asked = asked.unit, asked.in_unit(sequence.unit)
         chunks = split_sequence(sequence, whole=asked.kind == "lossless")
         if asked.kind in ERRORS and chunks and asked.value > (height := max(chunk.height for chunk in chunks)):
             report_change(
                 f"an error of {asked.value:g} {sequence.unit} is more than what is recorded is high ({height:.3g}); "
-                "say the unit of the error, such as 5mm, and check that of the recording"
+                + (
+                    "check the unit of the recording"
+                    if said
+                    else "say the unit of the error, such as 5mm, and check that of the recording"
+                )
             )
         if not needs_wide(sequence, chunks, asked):
             try:
@@ -219,19 +232,21 @@ class PoseCodec:
         return self._pack(sequence, chunks, choice if promises else choice._replace(guarantee=None))
 
     def decode(
-        self, source: Encoded | Source, fill: bool | str | Path = False, *, frames: slice = ALL,
-        people: Sequence[str] | None = None, lost: list[Loss] | None = None,
+        self, source: Encoded | Source, fill: bool | str | Path = False, *, frames: slice | range = ALL,
+        people: People | None = None, lost: list[Loss] | None = None,
     ) -> PoseSequence:  # fmt: skip
         """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it, also with weights.
 
-        frames, people: only these frames, and people by their ids in this order; no more than what they need is read.
-        Metadata but channels stay those of the whole recording.
+        frames, people: only these frames, and people by their ids or numbers, as `PoseSequence.select` takes them, in this
+        order; no more than what they need is read. Metadata but channels stay those of the whole recording.
         lost: gets what is damaged, which is then missing (NaN, confidence 0), instead of a CorruptError.
         Raises CorruptError if what is read of the file is damaged, WeightsError if it was encoded with other weights,
         UsageError if there are no such frames or people, InputError if it cannot be read.
         """
         with _open_posec(source) as file:
-            header, span, numbers = file.header.cut(frames, people)
+            ids = file.header.ids
+            chosen = None if people is None else [ids[place] for place in find_places(people, ids, "person")]
+            header, span, numbers = file.header.cut(_to_slice(frames), chosen)
             if header is file.header and lost is None:
                 file.check_length()
             sequence = assemble_sequence(header, self._decode_chunks(file, span, numbers, lost), file.size)
@@ -380,6 +395,15 @@ def _open_posec(source: Encoded | Source) -> Iterator[PosecFile]:
         return
     with PosecFile(source.data if isinstance(source, Encoded) else source) as file:
         yield file
+
+
+def _to_slice(frames: slice | range) -> slice:
+    """Frames that follow each other. Raises UsageError for what says none."""
+    if isinstance(frames, range) and frames.step == 1 and frames.start >= 0:
+        return slice(frames.start, frames.stop)
+    if not isinstance(frames, slice):
+        raise UsageError(f"frames={frames!r:.40} is no part of a recording; give slice(10, 20), for frames 10 to 19")
+    return frames
 
 
 def _write(header: Header, coded: list[Chunk]) -> tuple[bytes, Header]:

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 from posecodec.errors import UsageError
 from posecodec.io import load as load_pose
 from posecodec.io import save as save_pose
-from posecodec.io.filesystem import is_posec
+from posecodec.io.filesystem import check_path, is_posec, refuse_existing
 from posecodec.pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec, Source
+
+_INSTEAD = {
+    "fill": "fill gaps afterwards, by posecodec.PoseCodec().fill_gaps(sequence)",
+    "frames": "slice what is loaded, as in sequence[60:120]",
+    "people": "select from what is loaded, as in sequence.select(people=...)",
+}
+_PARTS = tuple(_INSTEAD)  # Options of loading a .posec file alone, and what does the same for others
 
 
 def load(path: Any, **options: Any) -> PoseSequence:
@@ -26,8 +33,10 @@ def load(path: Any, **options: Any) -> PoseSequence:
     that, as of `PoseCodec.decode` (frames, people, fill). Raises PosecodecError of the kind that it is.
     """
     if is_posec(path):
-        _check_options(path, options, ("frames", "people", "fill"))
+        _check_options(path, options, _PARTS)
         return decode(path, **options)
+    if parts := sorted({*options} & {*_PARTS}):
+        raise UsageError(f"{path}: only .posec files take {', '.join(parts)}; {_INSTEAD[parts[0]]}")
     return load_pose(path, **options)
 
 
@@ -41,8 +50,7 @@ def save(sequence: PoseSequence, path: Any, **options: Any) -> None:
         save_pose(sequence, path, **options)
         return
     force = bool(options.pop("force", False))
-    if Path(path).exists() and not force:
-        raise UsageError(f"{path} exists; pass force=True")
+    refuse_existing(Path(path), force)
     encode(sequence, **options).save(path, force)
 
 
@@ -52,7 +60,10 @@ def encode(source: PoseSequence | str | Path, weights: str | None = None, **opti
     weights: by name or path; those that suit the recording if None. options: as of `PoseCodec.encode`: one of max_error,
     mean_error, bitrate, levels, lossless, or none of them for a mean error of about 1 % of a body's height.
     """
-    sequence = source if isinstance(source, PoseSequence) else load(source)
+    if not isinstance(source, PoseSequence):
+        check_path(source, "a sequence, as PoseSequence.of(array, fps=30) makes of an array")
+        source = load(source)
+    sequence = source
     target = options.get("target")
     wants_tokens = (
         options.get("levels") is not None or isinstance(target, int) or getattr(target, "kind", "") == "levels"

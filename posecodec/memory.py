@@ -8,6 +8,7 @@ Knows no file.
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 from pathlib import Path
@@ -33,12 +34,16 @@ def set_memory_limit(size: int | str | None, sharers: int = 1) -> None:
     """How much memory reading or decoding one file may take, in this process: bytes, or "2GiB", "500MB".
 
     None: half of what the machine (or its container) has, and no more than a file's bytes justify; a size is also for files
-    that ask for more than that. sharers: processes that share it. Raises UsageError for what is no size.
+    that ask for more than that. sharers: processes that share it. Raises UsageError for what is no size, and keeps the
+    limit that was.
     """
     global _limit, _sharers
-    _limit, _sharers = parse_size(size) if isinstance(size, str) else size, sharers
-    if _limit is not None and _limit < 1:
-        raise UsageError(f"a memory limit of {size!r} leaves nothing; give one such as 2GiB or 500MB")
+    asked = parse_size(size) if isinstance(size, str) else size
+    if asked is not None and not 1 <= asked < math.inf:
+        raise UsageError(f"a memory limit of {size!r} leaves nothing, or is none; give one such as 2GiB or 500MB")
+    if sharers < 1:
+        raise UsageError(f"a memory limit for {sharers} processes; give at least 1")
+    _limit, _sharers = None if asked is None else int(asked), sharers
 
 
 def get_memory_limit() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from fractions import Fraction
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -138,6 +140,41 @@ def test_what_is_selected_maps_as_before():
         np.testing.assert_array_equal(part.valid.any(axis=(0, 1)), kept)
 
 
+@pytest.mark.parametrize(
+    ("people", "ids"),
+    [
+        ([0], ("5",)),
+        (["0"], ("0",)),
+        ("0", ("0",)),
+        (1, ("0",)),
+        (slice(1, 2), ("0",)),
+        (np.array([True, False]), ("5",)),
+        ([False, True], ("0",)),
+    ],
+)
+def test_people_are_chosen_alike_in_memory_and_in_a_file(people, ids):
+    named = dataclasses.replace(WALK, ids=("5", "0"))
+    assert named.select(people=people).ids == ids
+    assert posecodec.decode(posecodec.encode(named), people=people).ids == ids
+
+
+def test_one_name_a_mask_and_a_slice_of_keypoints():
+    names = WALK.skeleton.keypoints
+    assert WALK.select(keypoints="nose").skeleton.keypoints == ("nose",)
+    assert WALK.select(keypoints=slice(0, 3)).skeleton.keypoints == names[:3]
+    assert WALK.select(keypoints=np.arange(19) > 15).skeleton.keypoints == names[16:]
+    for wrong in ([True], [True, 1, *[False] * 17], [1.0], 19):
+        with pytest.raises(UsageError, match="one boolean for each|no keypoint"):
+            WALK.select(keypoints=wrong)
+
+
+@pytest.mark.parametrize("index", [[1, 2], np.ones(60, bool), True, "1"])
+def test_frames_are_taken_by_number_or_slice(index):
+    with pytest.raises(UsageError, match="a slice as in"):
+        WALK[index]
+    assert WALK[np.int64(3)].frames == 1
+
+
 def test_units():
     np.testing.assert_allclose(WALK.to("m").positions * 1000, WALK.positions, rtol=1e-6)
     assert WALK.to("mm") is WALK and WALK.to("in").unit == "in"
@@ -187,6 +224,63 @@ def test_a_skeleton_by_name():
         PoseSequence.of(np.zeros((3, 17, 2)), fps=30, skeleton="coco71")
 
 
+def test_a_skeleton_of_names_only():
+    made = PoseSequence.of(np.zeros((2, 3, 2)), fps=30, skeleton=["a", "b", "c"])
+    assert made.skeleton.keypoints == ("a", "b", "c") and not made.skeleton.edges
+
+
+def test_tensors_are_arrays():
+    torch = pytest.importorskip("torch")
+    np.testing.assert_array_equal(PoseSequence.of(torch.ones(2, 19, 3), fps=30).positions, 1)
+    with pytest.raises(InputError, match="positions are not an array.*detach"):
+        PoseSequence.of(torch.ones(2, 19, 3, requires_grad=True), fps=30)
+
+
+@pytest.mark.parametrize("fps", [30, np.float32(30), np.array([30.0]), np.array(30), Fraction(30, 1)])
+def test_rates_are_any_real_number(fps, tmp_path):
+    made = PoseSequence.of(np.zeros((2, 19, 3)), fps=fps)
+    assert type(made.fps) is float and made.fps == 30
+    assert dataclasses.replace(TIMED, fps=fps, timestamps=None).fps == WALK.resample(fps).fps == 30
+    posecodec.save(WALK, tmp_path / "a.npz")
+    assert posecodec.load(tmp_path / "a.npz", fps=fps).fps == 30
+
+
+@pytest.mark.parametrize("fps", ["30", True, [30.0], Fraction(10**400)])
+def test_what_is_no_rate(fps):
+    with pytest.raises(InputError, match="fps is"):
+        PoseSequence.of(np.zeros((2, 19, 3)), fps=fps)
+    with pytest.raises((InputError, UsageError)):
+        WALK.resample(fps)
+
+
+def test_what_is_no_path_or_sequence_says_the_way_in(tmp_path):
+    posecodec.save(WALK, tmp_path / "a.posec")
+    posecodec.save(WALK, tmp_path / "a.npz")
+    encoded, stream = posecodec.encode(WALK), BytesIO()
+    for remedy, work in {
+        "PoseSequence.of": lambda: posecodec.encode(WALK.positions),
+        "posecodec.decode": lambda: posecodec.load(stream),
+        "file.read": lambda: posecodec.decode(stream),
+        "no path of a file": lambda: posecodec.save(WALK, stream),
+        "to_bytes": lambda: encoded.save(stream),
+        "call the output .posec": lambda: encoded.save(tmp_path / "b.npz"),
+        "slice what is loaded": lambda: posecodec.load(tmp_path / "a.npz", frames=slice(3)),
+        "select from": lambda: posecodec.load(tmp_path / "a.npz", people=["0"]),
+        "load it first": lambda: posecodec.compare(tmp_path / "a.npz", WALK),
+        "there are nose": lambda: posecodec.load(tmp_path / "a.posec", frames=slice(3)).select("noes"),
+    }.items():
+        with pytest.raises(UsageError, match=remedy):
+            work()
+
+
+def test_frames_of_a_file_are_a_slice_or_a_range(tmp_path):
+    posecodec.save(WALK, tmp_path / "a.posec")
+    assert posecodec.load(tmp_path / "a.posec", frames=range(5, 9)).frames == 4
+    for frames in (range(0, 9, 2), (10, 20), 10):
+        with pytest.raises(UsageError, match="give slice"):
+            posecodec.load(tmp_path / "a.posec", frames=frames)
+
+
 def test_posec_files_are_saved_and_loaded_as_any(tmp_path):
     path = tmp_path / "walk.posec"
     posecodec.save(WALK, path, max_error="5mm")
@@ -233,6 +327,16 @@ def test_a_bound_beyond_the_body_is_told_at_the_caller():
     with pytest.warns(DataWarning) as caught:
         PoseSequence.concatenate([HELD, HELD])
     assert caught[0].filename == __file__
+
+
+def test_a_bound_whose_unit_was_said_is_not_asked_for_it():
+    with pytest.warns(DataWarning, match=r"is high \([^)]*\); check the unit of the recording$"):
+        posecodec.encode(WALK, max_error="5000MM")
+
+
+def test_nothing_to_take_off_is_said_as_that():
+    with pytest.raises(UsageError, match="denoise is 0"):
+        posecodec.encode(WALK, denoise=0)
 
 
 def test_a_file_that_is_not_there_is_what_python_calls_so(tmp_path):

@@ -63,6 +63,16 @@ def test_what_is_no_size_is_a_usage_error(text):
         set_memory_limit(text)
 
 
+@pytest.mark.parametrize("size", [-1, 0, float("nan"), float("inf")])
+def test_a_limit_that_is_refused_changes_nothing(size):
+    set_memory_limit("1GiB")
+    with pytest.raises(UsageError):
+        set_memory_limit(size)
+    with pytest.raises(UsageError):
+        set_memory_limit("2GiB", sharers=0)
+    assert get_memory_limit() == 1 << 30
+
+
 def test_a_container_s_limit_counts(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("1048576\n")
     (tmp_path / "b").write_text("max\n")

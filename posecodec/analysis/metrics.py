@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecodec.errors import InputError, report_change
+from posecodec.errors import InputError, UsageError, report_change
 from posecodec.io.parsing.frame_rates import is_same_rate
 from posecodec.parallel.threads import map_in_threads
 from posecodec.pose.sequence import UNIT_MM, PoseSequence
@@ -92,12 +92,15 @@ def compare(reference: PoseSequence, other: PoseSequence) -> Comparison:
     """Every measure of `other` against `reference`.
 
     Raises InputError, saying what differs and what to do, where keypoints, coordinates, frame counts, ids, units or up
-    axes do not agree. Units of length may differ: both are converted to mm. Warns with DataWarning where frame rates differ.
+    axes do not agree; UsageError for what is no sequence. Units of length may differ: both are converted to mm. Warns with
+    DataWarning where frame rates differ.
 
     >>> still = PoseSequence.from_arrays(np.zeros((5, 19, 3)), fps=30, unit="m")
     >>> compare(still, still.with_positions(still.positions + np.float32(0.5), still.confidence)).mpjpe_root
     0.0
     """
+    if wrong := [each for each in (reference, other) if not isinstance(each, PoseSequence)]:
+        raise UsageError(f"{wrong[0]!r:.60} is no sequence; load it first, as in compare(load(A), load(B))")
     _check(reference, other)
     if not is_same_rate(reference.rate, other.rate):
         report_change(

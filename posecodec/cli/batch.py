@@ -20,7 +20,6 @@ from posecodec.cli.common import (
     STREAM,
     describe_damage,
     is_folder,
-    list_pose_suffixes,
     show,
     show_lines,
     show_note,
@@ -87,9 +86,10 @@ def check_output(source: Path, target: Path, suffixes: tuple[str, ...]) -> None:
 def check_suffix(target: Path, suffixes: tuple[str, ...]) -> None:
     """Raises UsageError where a file of a format with such suffixes, if any, would be called as another format's."""
     from posecodec.io.filesystem import find_suffix
+    from posecodec.io.registry import list_suffixes
 
     suffix = find_suffix(target)
-    if suffixes and suffix in {".posec", *list_pose_suffixes()} - {*suffixes}:
+    if suffixes and suffix in {".posec", *list_suffixes()} - {*suffixes}:
         named = f"the output {suffixes[0]}" if suffixes[0] else "the folder by a name without one"
         raise UsageError(f"{target}: {suffix} is the suffix of another format; call {named}")
 
@@ -118,12 +118,13 @@ def plan(inputs: tuple[str, ...], output: str | None, format: str | None, suffix
     Raises UsageError for folders without a folder to write to, InputError where a folder holds no recording.
     """
     from posecodec.io.filesystem import find_suffix, is_posec
+    from posecodec.io.registry import list_suffixes
 
     if output is None and not any(Path(name).is_dir() or name == STREAM for name in inputs):
         return _plan_beside(inputs, format, suffix)
     if output is None or output == STREAM:
         raise UsageError("a folder, or several inputs with one, need -o DIR")
-    is_file = is_posec(output) or find_suffix(output) in list_pose_suffixes()
+    is_file = is_posec(output) or find_suffix(output) in list_suffixes()
     if not is_folder(output) and (Path(output).exists() or is_file):
         raise UsageError(f"{output}: is a file, or called as one; several inputs need a folder, such as {output}/")
     if suffix == ".posec":

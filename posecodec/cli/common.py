@@ -195,14 +195,7 @@ def _begins_as_posec(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def list_pose_suffixes() -> set[str]:
-    """Suffixes of files of pose formats."""
-    from posecodec.io import FORMATS
-
-    return {suffix for format in FORMATS.values() for suffix in format.suffixes if suffix}
-
-
-def list_suffixes(format: str | None) -> tuple[str, ...]:
+def list_own_suffixes(format: str | None) -> tuple[str, ...]:
     """Suffixes of a format that is asked for by name, none where none is. Raises UsageError where there is no such format."""
     from posecodec.io import FORMATS
     from posecodec.io.registry import check_name
@@ -213,8 +206,9 @@ def list_suffixes(format: str | None) -> tuple[str, ...]:
 def refuse_pose_file(name: str) -> None:
     """Raises InputError for a file of a pose format, by its suffix, where a .posec file is wanted."""
     from posecodec.io.filesystem import find_suffix
+    from posecodec.io.registry import list_suffixes
 
-    if name != STREAM and find_suffix(Path(name)) in list_pose_suffixes():
+    if name != STREAM and find_suffix(Path(name)) in list_suffixes():
         raise InputError(f"{name}: is no .posec file; `posecodec encode` makes one of it, `convert` another format")
 
 

@@ -21,7 +21,7 @@ from posecodec.cli.common import (
     format_people,
     get_codec,
     is_folder,
-    list_suffixes,
+    list_own_suffixes,
     load_any,
     open_input,
     refuse_reading,
@@ -92,14 +92,14 @@ def convert(
 
 
 def _is_folder_format(name: str) -> bool:
-    return "" in list_suffixes(name)
+    return "" in list_own_suffixes(name)
 
 
 def _name_target(source: str, format: str) -> str:
     from posecodec.io.filesystem import strip_suffix
 
     stem = "stdin" if source == STREAM else strip_suffix(Path(source)).name
-    return f"{stem}{list_suffixes(format)[0]}"
+    return f"{stem}{list_own_suffixes(format)[0]}"
 
 
 def _convert(
@@ -112,7 +112,7 @@ def _convert(
     if str(target) == STREAM:
         refuse_terminal()
     else:
-        check_output(Path(source), target, list_suffixes(to))
+        check_output(Path(source), target, list_own_suffixes(to))
         if not target.is_dir():  # of folders their format knows which files in it are its own
             refuse_existing(target, force)
     with collect_notes() as notes, open_input(source) as path:
@@ -150,7 +150,11 @@ def _states_rate(sequence: PoseSequence, target: Path, to: str | None) -> bool:
 @click.option("--filmed", is_flag=True, help="As a pose estimator sees it: 2D, confidences, gaps.")
 @click.option("--signer", is_flag=True, help="Somebody who signs instead, with hands and face: openpose137, 2D.")
 @click.option("--to", "to", help="Format to write, see `formats`.  [default: by suffix]")
-@click.option("--skeleton", help="Keypoints by name; those it lacks are missing.  [default: coco19, a signer's all]")
+@click.option(
+    "--skeleton",
+    callback=options.check_skeleton,
+    help="Keypoints by name; those it lacks are missing.  [default: coco19, a signer's all]",
+)
 @options.force
 @options.json
 def sample(
@@ -172,7 +176,7 @@ def sample(
         refuse_terminal()
         write_to_stdout(made, to)
     else:
-        check_suffix(file, list_suffixes(to))
+        check_suffix(file, list_own_suffixes(to))
         io.save(made, file, format=to, force=force)
     facts = {"output": str(file), "frames": frames, "people": people, "skeleton": skeleton}
     show(facts, f"{file}: {frames} frames, {format_people(people)}", as_json, str(file) == STREAM)

@@ -19,7 +19,7 @@ from posecodec.cli.common import (
     decode_posec,
     describe_written,
     is_folder,
-    list_suffixes,
+    list_own_suffixes,
     make_folder,
     name_in_errors,
     open_input,
@@ -158,7 +158,7 @@ def _check_free(source: Path | str, stem: Path, output: str | None, settings: Se
     from posecodec.io.filesystem import refuse_existing
 
     if output is not None and not is_folder(output):
-        batch.check_output(Path(source), Path(output), list_suffixes(settings.format))
+        batch.check_output(Path(source), Path(output), list_own_suffixes(settings.format))
     if settings.force or is_url(source):
         return
     target = _choose_output(source, stem, output, settings)
@@ -213,6 +213,7 @@ def cut(file: Path, output: Path, levels: int | None, force: bool, as_json: bool
     from posecodec.io.filesystem import read_file, write_atomic
     from posecodec.zoo import find_named
 
+    refuse_pose_file(str(file))
     data = read_file(file)
     with name_in_errors(file):
         if levels is None:

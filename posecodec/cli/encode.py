@@ -26,10 +26,10 @@ from posecodec.cli.common import (
     show_more,
     show_note,
 )
-from posecodec.errors import InputError, UsageError, report_change
+from posecodec.errors import InputError, UsageError, WeightsError, report_change
 
 if TYPE_CHECKING:
-    from posecodec.codec import Encoded
+    from posecodec.codec import Encoded, PoseCodec
     from posecodec.ratecontrol.target import Target
 
 EXAMPLES = """
@@ -197,12 +197,14 @@ def _encoded(
     from posecodec.files import choose_weights
 
     with collect_notes() as notes, name_in_errors(name):
+        if source.suffix == ".posec":
+            raise UsageError("is a .posec file already; `posecodec decode` gives the recording back")
         sequence = settings.reading.load(source)
         codec = get_codec(settings.model or choose_weights(sequence, settings.target.kind), settings.device, jobs)
-        asked = settings.model and settings.target.kind != "levels"  # of which the codec itself says what is wrong
+        asked = settings.model and (settings.target.kind != "levels" or _has_other_dims(codec, sequence.dims))
         if asked and not codec.coders.can_use_weights(sequence.skeleton, sequence.dims):
             what = f"{sequence.dims}D and {sequence.skeleton.name!r}"
-            raise InputError(f"-m {settings.model}: cannot code this recording, which is {what}; leave -m out")
+            raise WeightsError(f"-m {settings.model}: cannot code this recording, which is {what}; leave -m out")
         encoded = codec.encode(
             sequence, settings.target, channel_error=settings.channel_error, denoise=settings.denoise
         )
@@ -218,6 +220,11 @@ def _encoded(
         facts["noise_removed"] = encoded.noise
         line += f", noise removed: {encoded.noise:.2g} {sequence.unit} a coordinate"
     return facts, line, encoded
+
+
+def _has_other_dims(codec: PoseCodec, dims: int) -> bool:
+    """Whether weights are of other dimensions; of what else does not fit tokens the codec itself names the remedy."""
+    return codec.weights is not None and codec.weights.settings.get("dims", dims) != dims
 
 
 def _check_token_file(output: Path, force: bool) -> None:
@@ -278,4 +285,8 @@ def tokens(
     facts = {"levels": vocabulary.levels, "codes": grids[0].codes, "vocabulary": vocabulary.size}
     write_arrays(output, arrays, facts, force)
     told = {"input": str(source), "output": str(output), "tokens": len(arrays["stream"]), "chunks": len(grids), **facts}
-    show(told, f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunks", as_json)
+    show(
+        told,
+        f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunk{'s' * (len(grids) != 1)}",
+        as_json,
+    )

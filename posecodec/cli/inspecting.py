@@ -194,7 +194,7 @@ def verify(
         return
     names = list_files(files, only_posec=True)
     refuse_reading(names, reading)
-    do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1))
+    do_each(names, lambda name: _verify(name, None, reading, model, as_json, len(names) > 1), tells_corrupt=True)
 
 
 def _verify(
@@ -247,7 +247,7 @@ def formats(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, callback=options.check_skeleton)
 @options.json
 def skeletons(name: str | None, as_json: bool) -> None:
     """List the built-in skeletons, or the keypoints of one (or of a .toml or .json file)."""

@@ -51,7 +51,7 @@ def _check_known(place: str, what: str) -> Callable[[click.Context, click.Parame
     return check
 
 
-def _check_skeleton(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def check_skeleton(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Raises UsageError where a skeleton is neither built in nor a file."""
     if value not in (None, "native") and not Path(str(value)).suffix:
         return _check_known("pose.skeletons.builtin.BUILT_IN", "skeleton (or a .toml or .json file of one)")(
@@ -92,7 +92,7 @@ jobs = click.option(
 summary = click.option("--summary", type=PATH, help="Also write the summary there, as JSON.")
 skeleton = click.option(
     "--skeleton",
-    callback=_check_skeleton,
+    callback=check_skeleton,
     shell_complete=complete("pose.skeletons.builtin.BUILT_IN"),
     help="Keep only this skeleton's keypoints (see `skeletons`, or a .toml file), or name unnamed ones so.",
 )

@@ -41,10 +41,10 @@ def choose_reading(reading: Reading, names: Sequence[str], listed: Sequence[str]
     return reading if list(names) == list(listed) and len(listed) == 1 else reading.for_many()
 
 
-def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:
+def do_each(names: Sequence[str], work: Callable[[str], None], tells_corrupt: bool = False) -> None:
     """The work for each; of several a failure is told and the others go on.
 
-    Raises PosecodecError if some failed then, a CorruptError if one of them is corrupt.
+    Raises PosecodecError if some failed then; if one of them is corrupt, where that is asked for, a CorruptError.
     """
     if len(names) == 1:
         work(names[0])
@@ -57,5 +57,6 @@ def do_each(names: Sequence[str], work: Callable[[str], None]) -> None:
             failed.append(error)
             show_lines(f"error: {error}" if name in str(error) else f"error: {name}: {error}", True)
     if failed:
-        raised = CorruptError if any(isinstance(error, CorruptError) for error in failed) else PosecodecError
+        is_corrupt = tells_corrupt and any(isinstance(error, CorruptError) for error in failed)
+        raised = CorruptError if is_corrupt else PosecodecError
         raise raised(f"{len(failed)} of {len(names)} files failed")

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecodec.errors import CorruptError, InputError, UsageError, name_install
-from posecodec.pose.sequence import AXES, UNITS, PoseSequence
+from posecodec.pose.sequence import AXES, UNITS, PoseSequence, read_rate
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import build_skeleton, get_builtin
 from posecodec.ratecontrol.target import Target
@@ -54,7 +54,7 @@ MOST_NUMBERS = 2**48  # of an array, empty axes left out: more than memory, less
 class PoseArray(Codec):  # type: ignore[misc]
     """Codec of float32 or float64 arrays (T, K, D) or (T, P, K, D), D 2 or 3, NaN in all D where a keypoint is missing.
 
-    max_error: no keypoint farther off, in the array's own unit; the encoder measures it on what the decoder gives.
+    max_error: no keypoint farther off, in the array's own unit or as "5mm"; the encoder measures it on what it decodes to.
     lossless: every bit instead, that of NaNs included. Exactly one of the two.
     fps: frames per second of the array; helps the transform, and is what the file states.
     skeleton: name of a built-in skeleton or K names; without it coco19 where K is 19, else keypoints without names.
@@ -67,14 +67,14 @@ class PoseArray(Codec):  # type: ignore[misc]
     codec_id = "posecodec"
 
     def __init__(
-        self, max_error: float | None = None, lossless: bool = False, fps: float = 30.0,
+        self, max_error: float | str | None = None, lossless: bool = False, fps: float = 30.0,
         skeleton: str | Sequence[str] | None = None, unit: str = "unknown", up: str = "unknown",
         shape: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         if (max_error is None) != bool(lossless):
             raise UsageError("pass either max_error=NUMBER or lossless=True to PoseArray")
-        self.max_error = None if max_error is None else float(max_error)
-        self.lossless, self.fps = bool(lossless), float(fps)
+        self.max_error = None if max_error is None else Target.from_options(max_error=max_error).in_unit(unit).value
+        self.lossless, self.fps = bool(lossless), read_rate(fps)
         self.skeleton = skeleton if isinstance(skeleton, str) or skeleton is None else [str(name) for name in skeleton]
         self.unit, self.up = unit, up
         self.shape = None if shape is None else [int(n) for n in shape]
@@ -107,8 +107,6 @@ class PoseArray(Codec):  # type: ignore[misc]
         return array if out is None else ndarray_copy(array, out)
 
     def _check_options(self) -> None:
-        if self.max_error is not None:
-            Target("max-error", self.max_error)
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise InputError(f"fps is {self.fps}; it must be a finite number above 0")
         if self.unit not in UNITS or self.up not in AXES:

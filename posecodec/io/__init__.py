@@ -7,7 +7,7 @@ skeleton takes keypoints by their names.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from posecodec import legacy
 from posecodec.errors import InputError, NoRateError, PosecodecError, UsageError, report_change
 from posecodec.io.detect import Guess, detect
-from posecodec.io.filesystem import AnyPath, find_suffix, guard_reader, read_bytes, write_atomic
+from posecodec.io.filesystem import AnyPath, check_path, find_suffix, guard_reader, read_bytes, write_atomic
 from posecodec.io.parsing.frame_rates import is_same_rate
 from posecodec.io.registry import DEFAULT, FORMATS, FRAME_FOLDER, Format, check_name, register_format
 from posecodec.io.sniffing import Certainty, Clue, Source
-from posecodec.pose.sequence import PoseSequence
+from posecodec.pose.sequence import PoseSequence, read_rate
 from posecodec.pose.skeleton import Skeleton, missing_for
 from posecodec.pose.skeletons.files import resolve_skeleton
 
@@ -33,7 +33,7 @@ if not TYPE_CHECKING:
 
 def load(
     path: AnyPath, *, format: str | None = None, fps: float | None = None, unit: str | None = None,
-    skeleton: Skeleton | str | None = None, up: str | None = None, item: str | None = None,
+    skeleton: Skeleton | str | Sequence[str] | None = None, up: str | None = None, item: str | None = None,
     default_fps: float | None = None, columns: str | None = None, default_unit: str | None = None,
 ) -> PoseSequence:  # fmt: skip
     """The sequence in a file or folder.
@@ -48,12 +48,14 @@ def load(
     Raises InputError, beginning with the path, if the content cannot be understood or a needed frame rate is missing.
     Warns with DataWarning where something was guessed, changed or left out.
     """
+    check_path(path, "the bytes of a .posec file to posecodec.decode")
+    fps, default_fps = (None if rate is None else read_rate(rate) for rate in (fps, default_fps))
     known = FORMATS[find_format(path, format)]
     if item is not None and "item" not in known.options:
         several = " and ".join(name for name, other in FORMATS.items() if "item" in other.options)
         raise UsageError(f"{path}: a file of {known.name} holds one recording; --item is for {several}")
     is_own = isinstance(skeleton, str) and skeleton in known.skeletons
-    wanted = resolve_skeleton(skeleton) if isinstance(skeleton, str) and not is_own else skeleton
+    wanted = skeleton if skeleton is None or is_own else resolve_skeleton(skeleton)
     if columns is not None and "columns" not in known.options:
         raise UsageError(f"{path}: a file of {known.name} tells what its columns are; leave out --columns")
     inner = {}
@@ -147,9 +149,10 @@ def save(sequence: PoseSequence, path: AnyPath, *, format: str | None = None, fo
 
     Formats other than our own leave behind what they have no room for; their `write` says what. Without `format` the suffix
     decides; where several formats have it, the one that the sequence came from, else the first of FORMATS.
-    force: replace what exists. Raises UsageError if the target exists or the format cannot hold the sequence, and
-    InputError if the suffix names no format.
+    force: replace what exists. Raises UsageError if the target exists or the format cannot hold the sequence, or if
+    the suffix names no format.
     """
+    check_path(path)
     FORMATS[find_target(sequence, path, format)].save(sequence, path, force)
 
 
@@ -196,7 +199,7 @@ def _choose_format(sequence: PoseSequence, path: AnyPath) -> str:
         if unwritable:
             return unwritable[0]
         suffixes = ", ".join(f"{n} ({' '.join(f.suffixes).strip()})" for n, f in FORMATS.items() if not f.read_only)
-        raise InputError(
+        raise UsageError(
             f"{path}: the suffix {suffix!r} names no format to write; there are {suffixes}; pass --to NAME"
         )
     named = [name for name in found if FORMATS[name].ending and str(path).lower().endswith(FORMATS[name].ending)]
@@ -204,7 +207,7 @@ def _choose_format(sequence: PoseSequence, path: AnyPath) -> str:
         return named[0]
     source = _read_source(sequence.metadata)
     if suffix == "" and source not in found:
-        raise InputError(f"{path}: a folder may be {' or '.join(found)}; pass --to NAME (format=NAME in Python)")
+        raise UsageError(f"{path}: a folder may be {' or '.join(found)}; pass --to NAME (format=NAME in Python)")
     return source if source in found else found[0]
 
 
@@ -234,7 +237,7 @@ def _relabel(
     changes: dict[str, Any] = {"unit": unit, "up": up}
     changes = {key: value for key, value in changes.items() if value is not None}
     if fps is not None:
-        changes |= {"fps": float(fps), "timestamps": None}
+        changes |= {"fps": fps, "timestamps": None}
     metadata = {key: value for key, value in sequence.metadata.items() if key != "source_format"}
     metadata |= {"source_format": name} if name != DEFAULT else {}
     if metadata != sequence.metadata:

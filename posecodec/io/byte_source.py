@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from posecodec.errors import DependencyError, InputError, name_install
-from posecodec.io.filesystem import AnyPath, check_file
+from posecodec.io.filesystem import AnyPath, check_file, check_path
 from posecodec.memory import check_memory
 
 NEAR_BLOCK = 128  # Bytes to begin with where nobody knows how many are needed: a header of a few dozen, and little more
@@ -24,7 +24,7 @@ class ByteSource:
     """size: bytes in all. block: how many to read first. Every `read` is one access, or one request where it is a URL.
 
     Raises InputError that begins with the path if there is no such file, it is empty or cannot be read; DependencyError
-    where a URL is given without fsspec.
+    where a URL is given without fsspec; UsageError for what is none of these, such as an open file.
     """
 
     def __init__(self, source: bytes | AnyPath) -> None:
@@ -35,6 +35,7 @@ class ByteSource:
             self._name, self.block = str(source), FAR_BLOCK
             self._file = _open_url(self._name)
         else:
+            check_path(source, "the bytes that file.read() gives")
             self._name = str(source)
             self._file = _open_file(Path(source))
         self.size = self._file.seek(0, io.SEEK_END)

@@ -7,6 +7,7 @@ fuzzer runs it, what only a mistake of ours can raise stays as it is. Nothing he
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import gzip
 import os
@@ -37,6 +38,7 @@ _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeErr
 _COPIES = (
     3  # of a file that there are at once, at least: its bytes, what is made of them, and that once more to check it
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # No space left, which is nobody's mistake of usage
 _EXPOSES_BUGS = ContextVar("exposes_bugs", default=False)
 
 
@@ -92,6 +94,14 @@ def guard_reader(
             raise InputError(f"{path}: the content makes no sense ({what}); check that the file is whole") from error
 
     return read_guarded
+
+
+def check_path(path: object, instead: str = "") -> None:
+    """Raises UsageError for what is no path, such as an open file. instead: what else would do."""
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(
+            f"{type(path).__name__} is no path of a file or folder; give one{instead and f', or {instead}'}"
+        )
 
 
 def check_file(path: Path) -> None:
@@ -159,17 +169,19 @@ def write_atomic(path: AnyPath, data: bytes, force: bool) -> None:
 
     A path that ends in .gz is packed by gzip. force: replace a file that exists; a terminal or a pipe is written into without
     it. How links, devices and permissions are kept: `replacing`. Raises UsageError if the target exists (without `force`), is
-    a folder, or cannot be written.
+    a folder, or cannot be written, PosecodecError where no space is left.
     """
+    check_path(path)
     path = Path(path)
     if os.path.isdir(path):
         raise UsageError(f"{path}: this is a folder; name a file to write")
-    refuse_existing(path, force or _is_stream(path))
+    refuse_existing(path, force)
     packed = path.suffix.lower() == ".gz"
     try:
         replace_file(path, gzip.compress(data, mtime=0) if packed else data)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        kind = PosecodecError if error.errno in _FULL else UsageError
+        raise kind(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: Callable[[str], bool]) -> None:
@@ -188,7 +200,8 @@ def write_folder(path: AnyPath, files: Mapping[str, bytes], force: bool, ours: C
         _refuse_foreign(path, ours)
         replace_folder(path, files)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        kind = PosecodecError if error.errno in _FULL else UsageError
+        raise kind(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _is_empty(path: Path) -> bool:
@@ -218,8 +231,8 @@ def _is_stream(path: Path) -> bool:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raises UsageError if a path exists (without `force`), or its folder does not."""
-    if os.path.lexists(path) and not force:
+    """Raises UsageError if a path exists (without `force`) that is no terminal or pipe, or its folder does not."""
+    if os.path.lexists(path) and not force and not _is_stream(path):
         raise UsageError(f"{path}: exists already; pass --force (force=True in Python) to replace it")
     if not os.path.isdir(path.absolute().parent):
         raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")

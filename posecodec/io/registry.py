@@ -187,6 +187,17 @@ def register_format(known: Format) -> None:
     FORMATS.add(known)
 
 
+def list_suffixes() -> set[str]:
+    """Suffixes of files of pose formats."""
+    return {suffix for known in FORMATS.values() for suffix in known.suffixes if suffix}
+
+
+def refuse_pose_suffix(path: Path) -> None:
+    """Raises UsageError where a .posec file would be called as one of a pose format."""
+    if path.suffix and path.suffix.lower() in list_suffixes():
+        raise UsageError(f"{path}: {path.suffix} is the suffix of another format; call the output .posec")
+
+
 def check_name(name: str) -> str:
     """The name, if it is one of FORMATS'. Raises UsageError if it is not."""
     if name not in FORMATS:

@@ -5,11 +5,11 @@ Values are taken or converted, never guessed; metadata go along, of some frames 
 
 from __future__ import annotations
 
-import difflib
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from posecodec.errors import DependencyError, UsageError, report_change, report_count
 from posecodec.memory import check_memory
 from posecodec.pose.channels import KEY
+from posecodec.pose.choosing import Choice, find_places
 from posecodec.pose.cutting import cut_metadata
 from posecodec.pose.skeleton import Skeleton
 
@@ -34,6 +35,8 @@ def take_frames(sequence: PoseSequence, which: int | slice) -> PoseSequence:
     Raises IndexError where there is no such frame, UsageError for a slice that turns time around.
     """
     if not isinstance(which, slice):
+        if isinstance(which, bool) or not isinstance(which, Integral):
+            raise UsageError(f"{which!r:.40} is no frame; give a number, or a slice as in sequence[100:200]")
         number = which + sequence.frames if which < 0 else which
         if not 0 <= number < sequence.frames:
             raise IndexError(f"frame {which} of {sequence.frames}")
@@ -122,36 +125,25 @@ def _check_alike(first: PoseSequence, other: PoseSequence, number: int) -> None:
         raise UsageError(f"{where} has {other.fps:g} fps, not {first.fps:g}; use .resample({first.fps:g}) first")
 
 
-def select(
-    sequence: PoseSequence, keypoints: Sequence[str | int] | None, people: Sequence[str | int] | None
-) -> PoseSequence:
-    """Only some keypoints and people, by name or number, in the order given; edges and pairs among them stay, and what they
-    stand for in coco19.
+def select(sequence: PoseSequence, keypoints: Choice | None, people: Choice | None) -> PoseSequence:
+    """Only some keypoints and people, as `choosing` finds them, in the order given; edges and pairs among them stay, and what
+    they stand for in coco19.
 
     Raises UsageError for one that is not there, with names like it.
     """
     if people is not None:
-        places = [_find(each, sequence.ids, "person") for each in people]
+        places = find_places(people, sequence.ids, "person")
         sequence = replace(
             sequence, positions=sequence.positions[:, places], confidence=sequence.confidence[:, places],
             ids=tuple(sequence.ids[place] for place in places),
         )  # fmt: skip
     if keypoints is None:
         return sequence
-    places = [_find(each, sequence.skeleton.keypoints, "keypoint") for each in keypoints]
+    places = find_places(keypoints, sequence.skeleton.keypoints, "keypoint")
     return replace(
         sequence, positions=sequence.positions[:, :, places], confidence=sequence.confidence[:, :, places],
         skeleton=_cut_skeleton(sequence.skeleton, places),
     )  # fmt: skip
-
-
-def _find(wanted: str | int, names: tuple[str, ...], what: str) -> int:
-    if isinstance(wanted, str) and wanted in names:
-        return names.index(wanted)
-    if not isinstance(wanted, str) and -len(names) <= wanted < len(names):
-        return wanted % len(names)
-    near = difflib.get_close_matches(str(wanted), names) or list(names[:8])
-    raise UsageError(f"no {what} {wanted!r} among {len(names)}; there are {', '.join(near)}")
 
 
 def _cut_skeleton(skeleton: Skeleton, places: list[int]) -> Skeleton:

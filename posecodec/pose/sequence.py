@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from posecodec.errors import InputError
 from posecodec.pose import editing
+from posecodec.pose.choosing import Choice
 from posecodec.pose.skeleton import Skeleton
 from posecodec.pose.skeletons.builtin import COCO19, build_skeleton
 from posecodec.pose.skeletons.files import resolve_skeleton
@@ -66,6 +68,8 @@ class PoseSequence:
 
     def __post_init__(self) -> None:
         _check_arrays(self.positions, self.confidence, len(self.skeleton), self.skeleton.name)
+        if self.fps is not None:
+            object.__setattr__(self, "fps", read_rate(self.fps))
         _check_time(self.fps, self.timestamps, len(self.positions))
         _check_labels(self.unit, self.up, self.ids, self.positions.shape[1], self.positions.shape[3])
         for name in ("positions", "confidence", "timestamps"):
@@ -78,15 +82,15 @@ class PoseSequence:
     @staticmethod
     def from_arrays(
         positions: Any, *, fps: float | None = None, timestamps: Any = None, confidence: Any = None,
-        skeleton: Skeleton | str | None = None, unit: str = "unknown", up: str = "unknown", ids: Any = None,
+        skeleton: Skeleton | str | Sequence[str] | None = None, unit: str = "unknown", up: str = "unknown", ids: Any = None,
         metadata: Mapping[str, Any] | None = None, exact: bool = False,
     ) -> PoseSequence:  # fmt: skip
         """A sequence from arrays, with defaults for what is not given; copies what it takes.
 
-        positions: (T, K, D) or (T, P, K, D), any real dtype, kept as float32 where that changes no value, else as float64;
-        with `exact` float64 in any case. NaN in any coordinate, or a mask over it, makes the keypoint missing.
-        confidence: as positions without D, 0 where masked; 1 where valid if None. skeleton: also by name, or the .toml or
-        .json file that describes one; coco19 if None and K = 19, else custom.
+        positions: (T, K, D) or (T, P, K, D), an array of any real dtype, kept as float32 where that changes no value, else
+        as float64; with `exact` float64 in any case. NaN in any coordinate, or a mask over it, makes the keypoint missing.
+        confidence: as positions without D, 0 where masked; 1 where valid if None. skeleton: also by name, the .toml or .json
+        file that describes one, or K names; coco19 if None and K = 19, else custom.
         ids: "0", "1", ... if None. Raises InputError as the class does.
         """
         points = _as_positions(positions, exact)
@@ -101,16 +105,14 @@ class PoseSequence:
             raise InputError(f"confidence has shape {given}; positions {points.shape} need {points.shape[:3]}")
         for _, points_of, weights_of in _list_pieces(points, weights):
             _mark_missing(points_of, weights_of)
-        if isinstance(skeleton, str):
-            skeleton = resolve_skeleton(skeleton)
         if skeleton is None:
             skeleton = COCO19 if points.shape[2] == len(COCO19) else build_skeleton(points.shape[2])
-        rate = None if fps is None else float(_as_float(fps, "fps", np.float64))
         times = None if timestamps is None else _as_float(timestamps, "timestamps", np.float64)
         names = tuple(str(i) for i in (range(points.shape[1]) if ids is None else ids))
         points.setflags(write=False)
         weights.setflags(write=False)
-        return PoseSequence(points, weights, skeleton, rate, times, unit, up, names, dict(metadata or {}))
+        body = resolve_skeleton(skeleton)
+        return PoseSequence(points, weights, body, fps, times, unit, up, names, dict(metadata or {}))
 
     of = from_arrays
     """The short name of `from_arrays`."""
@@ -170,10 +172,11 @@ class PoseSequence:
         joined: PoseSequence = editing.concatenate(sequences)
         return joined
 
-    def select(
-        self, keypoints: Sequence[str | int] | None = None, people: Sequence[str | int] | None = None
-    ) -> PoseSequence:
-        """Only some keypoints and people, by name or number, in the order given. Raises UsageError for unknown ones."""
+    def select(self, keypoints: Choice | None = None, people: Choice | None = None) -> PoseSequence:
+        """Only some keypoints and people, by name or number, in the order given. Raises UsageError for unknown ones.
+
+        Also those where a mask of one boolean each is true, a slice of them, or a single one.
+        """
         selected: PoseSequence = editing.select(self, keypoints, people)
         return selected
 
@@ -185,9 +188,10 @@ class PoseSequence:
     def resample(self, fps: float) -> PoseSequence:
         """The motion at another frame rate, by straight lines between frames.
 
-        Raises UsageError for one not above 0, InputError where that takes more memory than a file may.
+        Raises UsageError for one not above 0, InputError for what is no number, or where that takes more memory than a file
+        may.
         """
-        resampled: PoseSequence = editing.resample(self, fps)
+        resampled: PoseSequence = editing.resample(self, read_rate(fps))
         return resampled
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -239,12 +243,32 @@ def mean_rate(fps: float | None, timestamps: Floats | None) -> float:
     return rate if rate > 0 and math.isfinite(rate) else DEFAULT_RATE
 
 
+def read_rate(fps: Any) -> float:
+    """A frame rate of any real number, a Fraction too, or of an array of one. Raises InputError for anything else.
+
+    >>> read_rate(np.array([30.0])), round(read_rate(Fraction(30000, 1001)), 3)
+    (30.0, 29.97)
+    """
+    value = fps.item() if getattr(fps, "shape", None) in ((), (1,)) else fps
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"fps is {fps!r:.40}; it must be a number above 0")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _as_array(values: Any, what: str) -> NDArray[Any]:
+    """Of tensors too; masked arrays stay such. Raises InputError where there is none."""
+    try:
+        return values if np.ma.isMaskedArray(values) else np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{what} are not an array: {error}") from error
+
+
 def _as_float(values: Any, what: str, dtype: Any = np.float32, masked: float = math.nan) -> NDArray[Any]:
     """A copy as floats. masked: what stands where a masked array has no value."""
-    try:
-        array = values if np.ma.isMaskedArray(values) else np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{what} are not an array: {error}") from error
+    array = _as_array(values, what)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{what} are of type {array.dtype}; numbers are needed")
     with np.errstate(over="ignore"):
@@ -271,7 +295,8 @@ def _mark_missing(points: NDArray[np.floating[Any]], weights: NDArray[np.float32
 
 
 def _as_positions(values: Any, exact: bool) -> NDArray[np.floating[Any]]:
-    dtype = getattr(values, "dtype", np.dtype(np.float64))
+    values = _as_array(values, "positions")
+    dtype = values.dtype
     short = dtype.kind == "f" and dtype.itemsize <= np.dtype(np.float32).itemsize
     points = _as_float(values, "positions", np.float32 if short else np.float64)
     points = points if short or exact and dtype.kind == "f" else narrow_floats(points)

@@ -78,7 +78,12 @@ def parse_noise(text: float | str, target: Target, unit: str) -> float | None:
     """
     if target.kind not in ("quality", "bitrate"):
         raise UsageError(f"denoise and {target.kind} at once: what is taken off is an error too; leave one of them out")
-    return None if text == "auto" else Target("mean-error", *parse_length(text)).in_unit(unit).value
+    if text == "auto":
+        return None
+    noise, said = parse_length(text)
+    if not 0 < noise < math.inf:
+        raise UsageError(f"denoise is {noise:g}; give the jitter to take off, above 0, such as 2px, or auto")
+    return Target("mean-error", noise, said).in_unit(unit).value
 
 
 def parse_length(text: float | str) -> tuple[float, str]:
@@ -92,7 +97,7 @@ def parse_length(text: float | str) -> tuple[float, str]:
             return float(text), ""
         except (TypeError, ValueError) as error:
             raise UsageError(f"{text!r} is no number; give one, or a length such as 5mm") from error
-    found = re.fullmatch(r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*", text)
-    if not found or found[2] not in ("", "px", *UNIT_MM):
+    found = re.fullmatch(r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
+    if not found or found[2].lower() not in ("", "px", *UNIT_MM):
         raise UsageError(f"{text!r} is no length; give a number and mm, cm, m, in or px, such as 5mm")
-    return float(found[1]), found[2]
+    return float(found[1]), found[2].lower()

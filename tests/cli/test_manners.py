@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from posecodec import cli, io, zoo
 from posecodec.cli import progress
 from posecodec.cli.common import refuse_terminal
-from posecodec.errors import CorruptError, InputError, PosecodecError, UsageError
+from posecodec.errors import CorruptError, InputError, PosecodecError, UsageError, WeightsError
 from posecodec.pose.synthetic import walk
 
 
@@ -118,8 +118,9 @@ def test_every_command_speaks_json(here, command, known):
 
 @pytest.mark.parametrize("model", ["windows2d", "body2d"])
 def test_weights_that_are_of_no_use_are_an_error(here, model):
-    with pytest.raises(InputError, match="leave -m out"):
-        call("encode", "a.npz", "-m", model, "-f")
+    for goal in ([], ["--levels", 2]):
+        with pytest.raises(WeightsError, match="leave -m out"):
+            call("encode", "a.npz", "-m", model, "-f", *goal)
     assert "body3d is not used" in call("encode", "a.npz", "-m", "body3d", "-f")
 
 

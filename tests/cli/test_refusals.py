@@ -49,7 +49,8 @@ def folder(tmp_path: Path) -> Path:
       "convert IN/walk.npz IN -f --to npz", "cut IN/walk.posec -o IN/a.npz",
       "view IN/walk.npz IN/deep/walk.npz -o IN/pages",
       "convert IN/walk.npz IN/short.npz IN/one.csv --to csv", "tokens IN/walk.posec -o IN/d.txt", "encode IN/walk.posec",
-      "compare IN/walk.npz IN/walk.npz -m body3d"],
+      "compare IN/walk.npz IN/walk.npz -m body3d", "encode IN/walk.posec -o IN/w2.posec",
+      "skeletons foo", "sample IN/s.npz --skeleton foo", "decode IN/walk.posec -o IN/x.foo"],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_a_mistake_of_usage(folder: Path, command: str) -> None:
     (folder / "deep").mkdir()
@@ -75,6 +76,21 @@ def test_one_bad_file_of_two_is_exit_code_1(folder: Path, command: str) -> None:
 def test_a_corrupt_one_is_exit_code_4(folder: Path) -> None:
     (folder / "cut.posec").write_bytes((folder / "walk.posec").read_bytes()[:-1])
     assert isinstance(call("verify", folder / "walk.posec", folder / "cut.posec")[1], CorruptError)
+
+
+def test_a_corrupt_one_of_two_is_one_that_failed(folder: Path) -> None:
+    (folder / "cut.posec").write_bytes(b"bad")
+    assert type(call("info", folder / "walk.posec", folder / "cut.posec")[1]) is PosecodecError
+
+
+def test_cut_of_another_format_is_exit_code_3(folder: Path) -> None:
+    assert type(call("cut", folder / "walk.npz", "-o", folder / "a.posec")[1]) is InputError
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_no_space_is_exit_code_1_and_devices_need_no_force(folder: Path) -> None:
+    assert type(call("encode", folder / "walk.npz", "-o", "/dev/full")[1]) is PosecodecError
+    assert call("encode", folder / "walk.npz", "-o", "/dev/null")[1] is None
 
 
 def test_verify_of_another_format_is_exit_code_3(folder: Path) -> None:

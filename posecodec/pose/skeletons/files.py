@@ -15,13 +15,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from posecodec.errors import InputError, PosecodecError, UsageError
 from posecodec.pose.skeleton import MAX_KEYPOINTS, Mapping19, Skeleton
-from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19
+from posecodec.pose.skeletons.builtin import BUILT_IN, COCO19, build_skeleton
 from posecodec.pose.skeletons.naming import match_coco19, match_sides
 
 KEYS = ("name", "keypoints", "edges", "pairs", "root", "coco19")
@@ -30,14 +30,19 @@ _MOST_BYTES = 1 << 20  # Of a file: far more than what so many names and their e
 Pairs = tuple[tuple[int, int], ...]
 
 
-def resolve_skeleton(name_or_path: str) -> Skeleton:
-    """The built-in skeleton of that name, or the one in the `.toml` or `.json` file of that path.
+def resolve_skeleton(name_or_path: Skeleton | str | os.PathLike[str] | Sequence[str]) -> Skeleton:
+    """The built-in skeleton of that name, the one in the `.toml` or `.json` file of that path, or one of such keypoints.
 
-    Raises InputError if it is neither, or the file does not describe a skeleton.
+    Raises InputError if it is none of these, or the file does not describe a skeleton.
 
     >>> resolve_skeleton("coco17").root is None
     True
     """
+    if isinstance(name_or_path, Skeleton):
+        return name_or_path
+    if not isinstance(name_or_path, str | os.PathLike):
+        return build_skeleton(name_or_path)
+    name_or_path = os.fspath(name_or_path)
     if name_or_path in BUILT_IN:
         return BUILT_IN[name_or_path]
     if Path(name_or_path).suffix.lower() in SUFFIXES:
