@@ -30,6 +30,7 @@ from posecodec.errors import InputError, UsageError, WeightsError, report_change
 
 if TYPE_CHECKING:
     from posecodec.codec import Encoded, PoseCodec
+    from posecodec.coders.tokens.grid import TokenGrid
     from posecodec.ratecontrol.target import Target
 
 EXAMPLES = """
@@ -256,26 +257,13 @@ def tokens(
 
     Arrays: stream (n,), chunk_0 (t, h, w, Q), chunk_1, ..., levels, codes, vocabulary.
     """
-    from posecodec.io.filesystem import is_posec, read_file
+    from posecodec.io.filesystem import is_posec
     from posecodec.io.parsing.numpy_arrays import write_arrays
 
     _check_token_file(output, force)
     reading = replace(reading, skeleton=skeleton)
     refuse_reading([source], reading)
-    if is_posec(source):
-        from posecodec.bitstream.container import read_header
-        from posecodec.zoo import find_named
-
-        data = read_file(source)
-        with name_in_errors(source):
-            codec = get_codec(model or find_named(read_header(data).weights), device)
-            grids = codec.tokens(data)
-    else:
-        with collect_notes() as notes, name_in_errors(source):
-            sequence = reading.load(source)
-            codec = get_codec(model or f"body{sequence.dims}d", device)
-            grids = codec.tokenize(sequence, levels)
-        notes.show(source)
+    codec, grids = _take_tokens(source, levels, reading, model, device)
     if not grids:
         raise InputError(f"{source}: no chunk of it has tokens; {_NO_TOKENS[is_posec(source)]}")
     vocabulary = codec.tokenizer.vocabulary(levels or grids[0].levels)
@@ -290,3 +278,25 @@ def tokens(
         f"{output}: {len(arrays['stream'])} tokens of {vocabulary.size}, {len(grids)} chunk{'s' * (len(grids) != 1)}",
         as_json,
     )
+
+
+def _take_tokens(
+    source: Path, levels: int | None, reading: Reading, model: str | None, device: str
+) -> tuple[PoseCodec, list[TokenGrid]]:
+    """The tokens of a recording or a .posec file, and the codec that has their weights."""
+    from posecodec.io.filesystem import is_posec, read_file
+
+    if is_posec(source):
+        from posecodec.bitstream.container import read_header
+        from posecodec.zoo import find_named
+
+        data = read_file(source)
+        with name_in_errors(source):
+            codec = get_codec(model or find_named(read_header(data).weights), device)
+            return codec, codec.tokens(data)
+    with collect_notes() as notes, name_in_errors(source):
+        sequence = reading.load(source)
+        codec = get_codec(model or f"body{sequence.dims}d", device)
+        grids = codec.tokenize(sequence, levels)
+    notes.show(source)
+    return codec, grids

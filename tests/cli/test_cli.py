@@ -83,7 +83,7 @@ def test_tokens_of_a_pose_file_and_of_a_posec_file_are_the_same(folder, tmp_path
     assert run("encode", folder / "walk.npz", "--levels", 5, "-o", folder / "tokens.posec").returncode == 0
     for source in ("walk.npz", "tokens.posec"):
         out = run("tokens", folder / source, "-o", tmp_path / f"{source}.npz", "--levels", 3)
-        assert out.returncode == 0 and "1 chunks" in out.stdout, out.stderr
+        assert out.returncode == 0 and "1 chunk" in out.stdout, out.stderr
         found.append(np.load(tmp_path / f"{source}.npz"))
     assert run("tokens", folder / "walk.npz", "-o", tmp_path / "own.npz").returncode == 0
     own, cut = np.load(tmp_path / "own.npz"), found[1]

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import posecodec
 from posecodec import PoseSequence, io
 from posecodec.cli.inspecting import info, skeletons
-from posecodec.errors import InputError
+from posecodec.errors import UsageError
 from posecodec.pose.skeletons.builtin import BUILT_IN, TABLES
 from posecodec.pose.synthetic import walk
 
@@ -36,7 +36,7 @@ def test_one_skeleton(tmp_path: Path) -> None:
     (tmp_path / "some.json").write_text(json.dumps(rig), encoding="utf-8")
     own = lines(str(tmp_path / "some.json"))
     assert own[0].startswith("rig: 3 keypoints") and "mirrors 2" in own[2]
-    with pytest.raises(InputError, match="coco20"):
+    with pytest.raises(UsageError, match="coco20"):
         lines("coco20")
 
 

@@ -139,7 +139,7 @@ def check_writing(known: Format, sample: Sample, folder: Path) -> None:
     content = _read_all(target)
     with _fails_by_name(UsageError, target, match="--force"):
         save(sequence, target, format=known.name)
-    with mock.patch.object(os, "replace", side_effect=OSError(28, "No space left")), pytest.raises(UsageError):
+    with mock.patch.object(os, "replace", side_effect=OSError(28, "No space left")), pytest.raises(PosecodecError):
         save(sequence, target, format=known.name, force=True)
     assert [path.name for path in target.parent.iterdir()] == [target.name] and _read_all(target) == content
     save(sequence, target, format=known.name, force=True)
