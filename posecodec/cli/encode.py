@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -282,7 +283,7 @@ def tokens(
 
 def _take_tokens(
     source: Path, levels: int | None, reading: Reading, model: str | None, device: str
-) -> tuple[PoseCodec, list[TokenGrid]]:
+) -> tuple[PoseCodec, Sequence[TokenGrid]]:
     """The tokens of a recording or a .posec file, and the codec that has their weights."""
     from posecodec.io.filesystem import is_posec, read_file
 
