@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posecodec.errors import DataWarning, InputError, UsageError
+from posecodec.errors import DataWarning, InputError, PosecodecError, UsageError
 from posecodec.io import FORMATS, detect, filesystem, find_format, find_origin, load, save, write_atomic
 from posecodec.pose.sequence import PoseSequence
 from posecodec.pose.skeleton import Skeleton
@@ -40,7 +40,7 @@ def test_formats_by_suffix_content_and_name(tmp_path: Path) -> None:
     (tmp_path / "x.weird").write_bytes(b"\0\1\2")
     with pytest.raises(InputError, match="weird.*--from"):
         find_format(tmp_path / "x.weird")
-    with pytest.raises(InputError, match=r"\.pose.*--to"):
+    with pytest.raises(UsageError, match=r"\.pose.*--to"):
         save(CLIP, tmp_path / "y.weird")
     with pytest.raises(InputError, match="no such file"):
         find_format("x")
@@ -87,7 +87,7 @@ def test_failures_leave_nothing_behind(error: Any, tmp_path: Path, monkeypatch: 
 
     (tmp_path / "a").write_bytes(b"old")
     monkeypatch.setattr(filesystem.os, "replace", failing)
-    expected = UsageError if isinstance(error, OSError) else error
+    expected = PosecodecError if isinstance(error, OSError) else error
     with pytest.raises(expected):
         write_atomic(tmp_path / "a", b"new", True)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
