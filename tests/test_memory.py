@@ -89,7 +89,7 @@ def test_commands_take_the_limit(command, tmp_path):
     save(walk(30), tmp_path / "a.npz")
     PoseCodec().encode(walk(30)).save(tmp_path / "a.posec")
     more = ["b.csv"] if command == ["convert"] else []
-    source, limit = ("a.posec", "5kB") if command[0] == "decode" else ("a.npz", "1kB")
+    source, limit = {"decode": ("a.posec", "5kB"), "cut": ("a.posec", 100)}.get(command[0], ("a.npz", "1kB"))
     done = run(command[0], source, *more, *command[1:], "--max-memory", limit, cwd=tmp_path)
     assert done.returncode == 3 and "would need" in done.stderr and "--max-memory" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -246,6 +246,7 @@ def mean_rate(fps: float | None, timestamps: Floats | None) -> float:
 def read_rate(fps: Any) -> float:
     """A frame rate of any real number, a Fraction too, or of an array of one. Raises InputError for anything else.
 
+    >>> from fractions import Fraction
     >>> read_rate(np.array([30.0])), round(read_rate(Fraction(30000, 1001)), 3)
     (30.0, 29.97)
     """
