@@ -68,9 +68,11 @@ class FileReport:
     unit: str
     mean_error: float | None
     max_error: float | None
+    people: int = 1
 
     def __str__(self) -> str:
-        text = f"{self.bytes:,} bytes, {self.bits_per_frame:.2f} bits/frame, {self.kbit_per_s:.3f} kbit/s"
+        each = " a person" if self.people > 1 else ""
+        text = f"{self.bytes:,} bytes, {self.bits_per_frame:.2f} bits/frame, {self.kbit_per_s:.3f} kbit/s{each}"
         if self.mean_error is None:
             return text
         return f"{text}, error {self.mean_error:.3g} mean / {self.max_error:.3g} max {self.unit}"
@@ -108,7 +110,8 @@ class Encoded:
         header = self.header
         bits = 8 * len(self.data) / max(header.frames * len(header.ids), 1)
         rate = bits * mean_rate(header.fps, header.timestamps) / 1000
-        return FileReport(len(self.data), bits, rate, header.unit, self.mean_error, self.max_error)
+        people = len(header.ids)
+        return FileReport(len(self.data), bits, rate, header.unit, self.mean_error, self.max_error, people)
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""

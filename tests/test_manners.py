@@ -348,3 +348,8 @@ def test_a_file_that_is_not_there_is_what_python_calls_so(tmp_path):
 
 def test_the_error_of_what_was_denoised_is_not_told_as_that_of_the_recording():
     assert posecodec.encode(WALK, denoise="2mm").report.mean_error is None
+
+
+def test_reports_of_several_people_say_whose_rate_it_is():
+    assert "kbit/s a person, error" in str(posecodec.encode(WALK).report)
+    assert "kbit/s, error" in str(posecodec.encode(WALK.select(people=[0])).report)

@@ -129,9 +129,11 @@ class Header:
         Metadata are those of `cut_metadata`. Raises UsageError where there are no such frames or people.
         """
         first, stop, step = frames.indices(self.frames)
-        if step != 1 or stop <= first < self.frames + (self.frames > 0):
-            what = f"there are no frames {frames.start} to {frames.stop} in steps of {step}"
-            raise UsageError(f"{what} in a recording of {self.frames}; give some that follow each other")
+        if step != 1:
+            raise UsageError(f"frames in steps of {step}; give some that follow each other")
+        if stop <= first < self.frames + (self.frames > 0):
+            what = f"there are no frames {frames.start} to {frames.stop} in a recording of {self.frames}"
+            raise UsageError(f"{what}, {self.frames / self.rate:.4g} s; give some that are there")
         known = {name: number for number, name in enumerate(self.ids)}
         names = self.ids if people is None else tuple(dict.fromkeys(map(str, people)))
         if lost := [name for name in names if name not in known]:

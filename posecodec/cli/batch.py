@@ -26,7 +26,7 @@ from posecodec.cli.common import (
 )
 from posecodec.cli.progress import open_bar
 from posecodec.cli.resuming import Entry, Memory, hash_request, read_manifest
-from posecodec.errors import InputError, PosecodecError, UsageError, describe_failure
+from posecodec.errors import InputError, MissingFileError, PosecodecError, UsageError, describe_failure
 
 Work = Callable[[Path, Path, Any], dict[str, Any]]
 
@@ -258,9 +258,11 @@ def _is_wanted(path: Path, format: str | None, suffix: str) -> bool:
 
 
 def list_plan(plan: Sequence[Task | tuple[str, Path | None]], as_json: bool) -> None:
-    """Show what would be made of what."""
+    """Show what would be made of what. Raises MissingFileError for what is not there."""
     pairs = [(str(task.source), task.target) if isinstance(task, Task) else task for task in plan]
     for source, target in pairs:
+        if source != STREAM and "://" not in source and not Path(source).exists():
+            raise MissingFileError(f"{source}: no such file; check the path")
         name = STREAM if target is None else str(target)
         exists = target is not None and target.exists()
         facts = {"input": source, "output": name, "exists": exists}

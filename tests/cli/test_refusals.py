@@ -238,3 +238,14 @@ def test_suffixes_in_capital_letters_are_the_same(folder: Path) -> None:
     assert call("decode", folder, "-o", folder / "out")[1] is None and (folder / "out" / "WALK.npz").is_file()
     _, error = call("encode", folder / "short.npz", folder / "walk.npz", "-o", folder / "NEW.POSEC")
     assert isinstance(error, UsageError) and "called as one" in str(error)
+
+
+@pytest.mark.parametrize("command", ["encode IN/none.npz -n", "encode IN/walk.npz IN/none.npz -o IN/out -n"])
+def test_a_plan_is_of_what_is_there(folder: Path, command: str) -> None:
+    _, error = call(*(word.replace("IN", str(folder)) for word in command.split()))
+    assert isinstance(error, InputError) and "no such file" in str(error)
+
+
+def test_a_part_past_the_end_says_how_long_the_recording_is(folder: Path) -> None:
+    _, error = call("decode", folder / "walk.posec", "--start", 200, "-o", folder / "part.npz")
+    assert isinstance(error, UsageError) and "in a recording of 20, 0.6667 s" in str(error)
