@@ -3,7 +3,7 @@
     python benchmarks/real_files.py NAME=FOLDER ... [--fps 25] [--out benchmarks/results]
 
 FOLDER: all recordings in it that are read, in any depth, each content once, of 20 frames and more; such as `Input` of
-github.com/Biomechanical-ToolKit/BTKData (C3D and TRC of some fifteen systems) or `demo/data` of github.com/trettenbrein/
+github.com/Biomechanical-ToolKit/BTKData (C3D and TRC of many systems) or `demo/data` of github.com/trettenbrein/
 OpenPoseR (OpenPose). Whole files with names, ids, rate and masks, without metadata, channels and confidences; the others
 leave out all but places and masks. Prints a table of sums and writes real_files.json.
 """

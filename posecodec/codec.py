@@ -241,7 +241,7 @@ class PoseCodec:
         """The sequence in a file, with positions as near as it tells. fill: as `fill_gaps` of it, also with weights.
 
         frames, people: only these frames, and people by their ids or numbers, as `PoseSequence.select` takes them, in this
-        order; no more than what they need is read. Metadata but channels stay those of the whole recording.
+        order; no more than what they need is read. Metadata are those of `posecodec.pose.cutting`.
         lost: gets what is damaged, which is then missing (NaN, confidence 0), instead of a CorruptError.
         Raises CorruptError if what is read of the file is damaged, WeightsError if it was encoded with other weights,
         UsageError if there are no such frames or people, InputError if it cannot be read.
